@@ -1,0 +1,499 @@
+//! A client: who it is, how it proves that, and what it may ask for.
+//!
+//! The names are those of the configuration file; every metadata name of the
+//! specifications is accepted beside them.
+//!
+//! Spec: RFC 7591 §2
+//! Spec: OpenID Connect Dynamic Client Registration 1.0 §2
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::identifier::{ClientId, OrganizationId};
+use crate::lifetime::Lifetime;
+use crate::scope::Scopes;
+use crate::uri::{RedirectUri, ResourceIdentifier};
+use crate::vocabulary::{
+    AssertionAudience, ClientAuthentication, ClientKind, ConsentPolicy, GrantType, RefreshRotation,
+    SigningAlgorithm, SubjectType,
+};
+
+/// How many redirect URIs a client may have.
+pub const MAX_REDIRECT_URIS: usize = 50;
+/// How long a client's name may be, in bytes.
+pub const MAX_NAME_BYTES: usize = 256;
+
+/// Everything about a client except its secrets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Client {
+    /// The client identifier.
+    #[serde(alias = "client_id")]
+    pub id: ClientId,
+    /// The name that people are shown.
+    #[serde(default, alias = "client_name")]
+    pub name: String,
+    /// What kind of program it is.
+    #[serde(default = "web")]
+    pub kind: ClientKind,
+    /// How it proves that it is itself; by default by a secret in the header
+    /// for kinds that can keep one, and not at all for the others.
+    #[serde(
+        default,
+        alias = "token_endpoint_auth_method",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub authentication: Option<ClientAuthentication>,
+    /// Where codes may be sent.
+    #[serde(default)]
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Where a browser may be sent after logout.
+    #[serde(default)]
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// Origins for CORS; by default those of the redirect URIs.
+    #[serde(default)]
+    pub origins: Vec<String>,
+    /// The grants it may use.
+    #[serde(default = "code_alone", alias = "grant_types")]
+    pub grants: Vec<GrantType>,
+    /// The scopes it may ask for.
+    #[serde(default)]
+    pub scopes: Scopes,
+    /// The resources it may ask for.
+    #[serde(default)]
+    pub resources: Vec<ResourceIdentifier>,
+    /// The resource of a request that names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_resource: Option<ResourceIdentifier>,
+    /// Scopes that a person may untick.
+    #[serde(default)]
+    pub optional_scopes: Scopes,
+    /// Whether a challenge is demanded; `false` is for confidential clients only.
+    #[serde(default = "yes")]
+    pub require_pkce: bool,
+    /// What the audience of its assertions may be.
+    #[serde(default = "issuer_alone")]
+    pub assertion_audience: AssertionAudience,
+    /// Whether its refresh tokens rotate.
+    #[serde(default = "rotation_auto")]
+    pub refresh_rotation: RefreshRotation,
+    /// The organization it belongs to.
+    #[serde(
+        default,
+        deserialize_with = "empty_as_none",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub organization: Option<OrganizationId>,
+    /// A named profile of rules; only `""` exists so far.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub profile: String,
+    /// Whether people are asked.
+    #[serde(default = "ask")]
+    pub consent: ConsentPolicy,
+    /// The client's own public keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    /// Where the client publishes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// How its ID tokens are signed.
+    #[serde(default = "rs256")]
+    pub id_token_signed_response_alg: SigningAlgorithm,
+    /// How userinfo answers are signed, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<SigningAlgorithm>,
+    /// How introspection answers are signed, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_signed_response_alg: Option<SigningAlgorithm>,
+    /// How its assertions must be signed; any that its keys allow by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg: Option<String>,
+    /// Which subjects it sees.
+    #[serde(default = "public")]
+    pub subject_type: SubjectType,
+    /// Whose host is the sector of pairwise subjects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sector_identifier_uri: Option<String>,
+    /// Seconds after which a sign-in is too old for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<u64>,
+    /// Whether ID tokens always say when the person signed in.
+    #[serde(default)]
+    pub require_auth_time: bool,
+    /// Strengths of sign-in it prefers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default_acr_values: Vec<String>,
+    /// How long its access tokens live, where shorter than the resource says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_lifetime: Option<Lifetime>,
+    /// How long an unused refresh family lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_idle: Option<Lifetime>,
+    /// How long a refresh family lives at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_absolute: Option<Lifetime>,
+    /// How long the predecessor of a refresh token is answered with the same successor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_grace: Option<Lifetime>,
+    /// What is kept and shown.
+    #[serde(flatten)]
+    pub described: Described,
+}
+
+/// Metadata that is kept and shown, and changes nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Described {
+    /// `web` or `native`, as registration says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_type: Option<String>,
+    /// The client's home page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    /// The client's logo; it is never loaded from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    /// The client's policy page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    /// The client's terms of service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+    /// People responsible for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<String>,
+    /// The software it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_id: Option<String>,
+    /// The version of the software.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_version: Option<String>,
+    /// The response types, as registration says them; only `code` exists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub response_types: Vec<String>,
+    /// Every other name. What stands here is refused by [`Client::problems`],
+    /// which knows whether the name belongs to a part that is not built.
+    #[serde(flatten)]
+    pub other: serde_json::Map<String, Value>,
+}
+
+/// Metadata names that ask for parts which are not built yet.
+const NOT_BUILT: [(&str, &str); 18] = [
+    ("tls_client_auth_subject_dn", "mtls"),
+    ("tls_client_auth_san_dns", "mtls"),
+    ("tls_client_auth_san_uri", "mtls"),
+    ("tls_client_auth_san_ip", "mtls"),
+    ("tls_client_auth_san_email", "mtls"),
+    ("tls_client_certificate_bound_access_tokens", "mtls"),
+    ("dpop_bound_access_tokens", "dpop"),
+    ("require_pushed_authorization_requests", "par"),
+    ("backchannel_logout_uri", "backchannel-logout"),
+    ("backchannel_logout_session_required", "backchannel-logout"),
+    ("id_token_encrypted_response_alg", "encryption"),
+    ("id_token_encrypted_response_enc", "encryption"),
+    ("userinfo_encrypted_response_alg", "encryption"),
+    ("userinfo_encrypted_response_enc", "encryption"),
+    ("introspection_encrypted_response_alg", "encryption"),
+    ("introspection_encrypted_response_enc", "encryption"),
+    ("request_object_signing_alg", "request-objects"),
+    ("authorization_details_types", "authorization-details"),
+];
+
+/// Something about a client that does not fit together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct Problem {
+    /// The key it is about.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl Client {
+    /// A client of a kind, with the defaults of the configuration file.
+    pub fn new(id: ClientId, kind: ClientKind) -> Self {
+        Self {
+            name: id.to_string(),
+            id,
+            kind,
+            authentication: None,
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            origins: Vec::new(),
+            grants: code_alone(),
+            scopes: Scopes::empty(),
+            resources: Vec::new(),
+            default_resource: None,
+            optional_scopes: Scopes::empty(),
+            require_pkce: true,
+            assertion_audience: AssertionAudience::Issuer,
+            refresh_rotation: RefreshRotation::Auto,
+            organization: None,
+            profile: String::new(),
+            consent: ConsentPolicy::Ask,
+            jwks: None,
+            jwks_uri: None,
+            id_token_signed_response_alg: SigningAlgorithm::Rs256,
+            userinfo_signed_response_alg: None,
+            introspection_signed_response_alg: None,
+            token_endpoint_auth_signing_alg: None,
+            subject_type: SubjectType::Public,
+            sector_identifier_uri: None,
+            default_max_age: None,
+            require_auth_time: false,
+            default_acr_values: Vec::new(),
+            access_token_lifetime: None,
+            refresh_token_idle: None,
+            refresh_token_absolute: None,
+            refresh_grace: None,
+            described: Described::default(),
+        }
+    }
+
+    /// How the client proves that it is itself.
+    pub fn authentication(&self) -> ClientAuthentication {
+        self.authentication.unwrap_or(match self.kind {
+            ClientKind::Web | ClientKind::Service | ClientKind::Agent => {
+                ClientAuthentication::ClientSecretBasic
+            }
+            ClientKind::Browser | ClientKind::Native | ClientKind::Device => {
+                ClientAuthentication::None
+            }
+        })
+    }
+
+    /// Whether the client proves that it is itself at all.
+    pub fn is_confidential(&self) -> bool {
+        self.authentication() != ClientAuthentication::None
+    }
+
+    /// Whether it may use a grant.
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        self.grants.contains(&grant)
+    }
+
+    /// Whether a challenge is demanded of it: of public clients and agents
+    /// always (OAuth 2.1 §4.1.1), of the others unless they opted out.
+    pub fn requires_pkce(&self) -> bool {
+        self.require_pkce || !self.is_confidential() || self.kind == ClientKind::Agent
+    }
+
+    /// The origins from which a browser may call the token endpoint for it.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        if self.origins.is_empty() {
+            self.redirect_uris.iter().any(|uri| uri.origin() == origin)
+        } else {
+            self.origins.iter().any(|own| own == origin)
+        }
+    }
+
+    /// What does not fit together, in the order of the fields.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.check_shape(&mut problems);
+        self.check_profile(&mut problems);
+        self.check_authentication(&mut problems);
+        self.check_not_built(&mut problems);
+        problems
+    }
+
+    fn check_shape(&self, problems: &mut Vec<Problem>) {
+        let mut add = |field: &str, message: String| {
+            problems.push(Problem {
+                field: field.to_owned(),
+                message,
+            })
+        };
+        if self.name.len() > MAX_NAME_BYTES || self.name.chars().any(is_unfit_for_display) {
+            add(
+                "name",
+                format!(
+                    "has at most {MAX_NAME_BYTES} bytes and no control or direction characters"
+                ),
+            );
+        }
+        if self.redirect_uris.len() > MAX_REDIRECT_URIS {
+            add(
+                "redirect_uris",
+                format!("has at most {MAX_REDIRECT_URIS} entries"),
+            );
+        }
+        if self.may_use(GrantType::AuthorizationCode) && self.redirect_uris.is_empty() {
+            add(
+                "redirect_uris",
+                "the grant `authorization_code` needs at least one".to_owned(),
+            );
+        }
+        if self.may_use(GrantType::RefreshToken) && !self.may_use(GrantType::AuthorizationCode) {
+            add("grants", "`refresh_token` comes only with `authorization_code`: a client that acts for itself asks again".to_owned());
+        }
+        if let Some(resource) = &self.default_resource
+            && !self.resources.contains(resource)
+        {
+            add(
+                "default_resource",
+                format!("`{resource}` is not among `resources`"),
+            );
+        }
+        let extra = self.optional_scopes.without(&self.scopes);
+        if !extra.is_empty() {
+            add(
+                "optional_scopes",
+                format!("`{extra}` is not among `scopes`"),
+            );
+        }
+    }
+
+    fn check_profile(&self, problems: &mut Vec<Problem>) {
+        let mut add = |field: &str, message: String| {
+            problems.push(Problem {
+                field: field.to_owned(),
+                message,
+            });
+        };
+        if !self.profile.is_empty() {
+            add(
+                "profile",
+                format!(
+                    "`{}` is not built: it needs the feature `fapi2`",
+                    self.profile
+                ),
+            );
+        }
+        if self
+            .described
+            .response_types
+            .iter()
+            .any(|kind| kind != "code")
+        {
+            add(
+                "response_types",
+                "only `code` exists (OAuth 2.1 §10.1)".to_owned(),
+            );
+        }
+        if self
+            .refresh_grace
+            .is_some_and(|grace| grace.as_seconds() > 120)
+        {
+            add("refresh_grace", "is at most `120s`".to_owned());
+        }
+        if self.subject_type == SubjectType::Pairwise && self.sector().is_none() {
+            add("sector_identifier_uri", "pairwise subjects with redirect URIs on several hosts need it (OpenID Connect Core §8.1)".to_owned());
+        }
+    }
+
+    fn check_authentication(&self, problems: &mut Vec<Problem>) {
+        let mut add = |field: &str, message: String| {
+            problems.push(Problem {
+                field: field.to_owned(),
+                message,
+            })
+        };
+        let public_kind = matches!(
+            self.kind,
+            ClientKind::Browser | ClientKind::Native | ClientKind::Device
+        );
+        match self.authentication() {
+            ClientAuthentication::None if self.may_use(GrantType::ClientCredentials) => {
+                add(
+                    "authentication",
+                    "`client_credentials` needs a client that proves itself".to_owned(),
+                );
+            }
+            ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretPost
+                if public_kind =>
+            {
+                add(
+                    "authentication",
+                    format!(
+                        "a {} application cannot keep a secret: use `none`",
+                        self.kind
+                    ),
+                );
+            }
+            ClientAuthentication::PrivateKeyJwt
+                if self.jwks.is_some() == self.jwks_uri.is_some() =>
+            {
+                add(
+                    "jwks",
+                    "`private_key_jwt` needs either `jwks` or `jwks_uri`".to_owned(),
+                );
+            }
+            ClientAuthentication::TlsClientAuth | ClientAuthentication::SelfSignedTlsClientAuth => {
+                add(
+                    "authentication",
+                    "certificates are not built in: they need the feature `mtls`".to_owned(),
+                );
+            }
+            _ => {}
+        }
+        if !self.require_pkce && !self.is_confidential() {
+            add(
+                "require_pkce",
+                "`false` is for confidential clients only (OAuth 2.1 §4.1.1)".to_owned(),
+            );
+        }
+    }
+
+    fn check_not_built(&self, problems: &mut Vec<Problem>) {
+        for name in self.described.other.keys() {
+            let message = match NOT_BUILT.iter().find(|(known, _)| known == name) {
+                Some((_, feature)) => format!("is not built in: it needs the feature `{feature}`"),
+                None => "is not a key of a client".to_owned(),
+            };
+            problems.push(Problem {
+                field: name.clone(),
+                message,
+            });
+        }
+    }
+
+    /// The sector of pairwise subjects: a host. `None` where the redirect URIs
+    /// have several and no sector identifier decides.
+    pub fn sector(&self) -> Option<String> {
+        if let Some(uri) = &self.sector_identifier_uri {
+            return url::Url::parse(uri).ok()?.host_str().map(str::to_owned);
+        }
+        let mut hosts = self.redirect_uris.iter().map(RedirectUri::host);
+        let first = hosts.next()?;
+        hosts.all(|host| host == first).then_some(first)
+    }
+}
+
+/// Characters that could make a name look like another.
+fn is_unfit_for_display(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{061c}')
+}
+
+const fn yes() -> bool {
+    true
+}
+const fn web() -> ClientKind {
+    ClientKind::Web
+}
+fn code_alone() -> Vec<GrantType> {
+    vec![GrantType::AuthorizationCode]
+}
+const fn issuer_alone() -> AssertionAudience {
+    AssertionAudience::Issuer
+}
+const fn rotation_auto() -> RefreshRotation {
+    RefreshRotation::Auto
+}
+const fn ask() -> ConsentPolicy {
+    ConsentPolicy::Ask
+}
+const fn rs256() -> SigningAlgorithm {
+    SigningAlgorithm::Rs256
+}
+const fn public() -> SubjectType {
+    SubjectType::Public
+}
+
+/// `organization = ""` says that there is none.
+pub(crate) fn empty_as_none<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<OrganizationId>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty());
+    text.map(|text| text.parse().map_err(serde::de::Error::custom))
+        .transpose()
+}

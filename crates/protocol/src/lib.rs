@@ -1,0 +1,31 @@
+//! The words of OAuth and OpenID Connect: types that parse or refuse.
+//!
+//! Nothing here does input or output, reads a clock or holds a key. A value of
+//! one of these types has been checked; the text it came from has not.
+
+pub mod basic;
+pub mod claims;
+pub mod client;
+pub mod error;
+pub mod identifier;
+pub mod lifetime;
+pub mod metadata;
+pub mod parameters;
+pub mod pkce;
+pub mod resource;
+pub mod scope;
+pub mod time;
+pub mod uri;
+pub mod vocabulary;
+
+pub use client::Client;
+pub use error::ErrorCode;
+pub use identifier::{ClientId, InvalidIdentifier, OrganizationId};
+pub use lifetime::Lifetime;
+pub use parameters::Parameters;
+pub use pkce::{CodeChallenge, CodeVerifier};
+pub use resource::Resource;
+pub use scope::{Scope, Scopes};
+pub use time::Timestamp;
+pub use uri::{Issuer, RedirectUri, ResourceIdentifier};
+pub use vocabulary::*;

@@ -1,0 +1,146 @@
+//! A resource: an API that takes access tokens.
+//!
+//! Spec: RFC 8707 §2
+
+use serde::{Deserialize, Serialize};
+
+use crate::client::Problem;
+use crate::identifier::{ClientId, OrganizationId};
+use crate::lifetime::Lifetime;
+use crate::scope::Scopes;
+use crate::uri::ResourceIdentifier;
+use crate::vocabulary::{SigningAlgorithm, TokenFormat};
+
+/// Everything about a resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resource {
+    /// The audience, exactly as clients must send it.
+    pub identifier: ResourceIdentifier,
+    /// The name that people are shown; the host by default.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Other spellings that mean this resource. Tokens carry the identifier.
+    #[serde(default)]
+    pub aliases: Vec<ResourceIdentifier>,
+    /// The scopes it knows.
+    #[serde(default)]
+    pub scopes: Scopes,
+    /// Scopes that are named apart on the consent page and never granted by default.
+    #[serde(default)]
+    pub sensitive_scopes: Scopes,
+    /// What a scope means, in words for the consent page.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub scope_descriptions: std::collections::BTreeMap<String, String>,
+    /// How its access tokens are written down.
+    #[serde(default = "jwt")]
+    pub token_format: TokenFormat,
+    /// How long its access tokens live, where not as the server says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_lifetime: Option<Lifetime>,
+    /// Why its access tokens live longer than a day, where they do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub access_token_lifetime_reason: String,
+    /// Whether only tokens bound to a key are good here. Not built yet.
+    #[serde(default)]
+    pub require_key_binding: bool,
+    /// How its JWTs are signed.
+    #[serde(default = "es256")]
+    pub signing_alg: SigningAlgorithm,
+    /// Where root keys of macaroons live. Not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macaroon_keys: Option<String>,
+    /// The client that may introspect its tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_client: Option<ClientId>,
+    /// The clients that may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub introspection_clients: Vec<ClientId>,
+    /// The organization it belongs to.
+    #[serde(
+        default,
+        deserialize_with = "crate::client::empty_as_none",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub organization: Option<OrganizationId>,
+}
+
+impl Resource {
+    /// A resource with the defaults of the configuration file.
+    pub fn new(identifier: ResourceIdentifier) -> Self {
+        Self {
+            identifier,
+            name: String::new(),
+            aliases: Vec::new(),
+            scopes: Scopes::empty(),
+            sensitive_scopes: Scopes::empty(),
+            scope_descriptions: std::collections::BTreeMap::new(),
+            token_format: TokenFormat::Jwt,
+            access_token_lifetime: None,
+            access_token_lifetime_reason: String::new(),
+            require_key_binding: false,
+            signing_alg: SigningAlgorithm::Es256,
+            macaroon_keys: None,
+            introspection_client: None,
+            introspection_clients: Vec::new(),
+            organization: None,
+        }
+    }
+
+    /// Whether `text` means this resource.
+    pub fn is_named(&self, text: &str) -> bool {
+        self.identifier.as_str() == text || self.aliases.iter().any(|alias| alias.as_str() == text)
+    }
+
+    /// Whether a client may introspect tokens for this resource.
+    pub fn may_introspect(&self, client: &ClientId) -> bool {
+        self.introspection_client.as_ref() == Some(client)
+            || self.introspection_clients.contains(client)
+    }
+
+    /// What does not fit together.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut add = |field: &str, message: String| {
+            problems.push(Problem {
+                field: field.to_owned(),
+                message,
+            })
+        };
+        let extra = self.sensitive_scopes.without(&self.scopes);
+        if !extra.is_empty() {
+            add(
+                "sensitive_scopes",
+                format!("`{extra}` is not among `scopes`"),
+            );
+        }
+        if self.require_key_binding {
+            add(
+                "require_key_binding",
+                "is not built in: it needs the feature `dpop` or `mtls`".to_owned(),
+            );
+        }
+        if self.macaroon_keys.is_some() {
+            add(
+                "macaroon_keys",
+                "is not built in: it needs the feature `macaroon`".to_owned(),
+            );
+        }
+        let day = 24 * 60 * 60;
+        let lifetime = self.access_token_lifetime.map_or(0, Lifetime::as_seconds);
+        if lifetime > day && self.access_token_lifetime_reason.is_empty() {
+            add(
+                "access_token_lifetime",
+                "over a day needs `access_token_lifetime_reason`".to_owned(),
+            );
+        }
+        problems
+    }
+}
+
+const fn jwt() -> TokenFormat {
+    TokenFormat::Jwt
+}
+const fn es256() -> SigningAlgorithm {
+    SigningAlgorithm::Es256
+}

@@ -1,0 +1,193 @@
+//! The closed sets of words: grants, methods, algorithms, kinds.
+//!
+//! Spec: RFC 7591 §2
+//! Spec: OpenID Connect Core 1.0 §3.1.2.1
+//! Spec: RFC 7518 §3.1
+
+use serde::{Deserialize, Serialize};
+
+/// Text that is not one of a closed set of words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of {expected}")]
+pub struct UnknownWord {
+    expected: &'static str,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$inner])* #[serde(rename = $text)] $variant,)*
+        }
+
+        impl $name {
+            /// Every word of the set.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word as it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(text: &str) -> Result<Self, UnknownWord> {
+                match text {
+                    $($text => Ok(Self::$variant),)*
+                    _ => Err(UnknownWord { expected: concat!($("`", $text, "` "),*) }),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// What kind of program a client is.
+    ClientKind {
+        /// A server-side web application: keeps a secret.
+        Web = "web",
+        /// An application that runs in a browser: keeps none.
+        Browser = "browser",
+        /// An application on a person's own machine: keeps none that proves anything.
+        Native = "native",
+        /// A service that acts for itself.
+        Service = "service",
+        /// A device without a browser.
+        Device = "device",
+        /// An AI agent.
+        Agent = "agent",
+    }
+}
+
+words! {
+    /// How a client proves that it is itself.
+    ClientAuthentication {
+        /// It does not: a public client.
+        None = "none",
+        /// Secret in the `Authorization` header.
+        ClientSecretBasic = "client_secret_basic",
+        /// Secret in the form body.
+        ClientSecretPost = "client_secret_post",
+        /// A JWT with a MAC by the secret.
+        ClientSecretJwt = "client_secret_jwt",
+        /// A JWT signed by the client's own key.
+        PrivateKeyJwt = "private_key_jwt",
+        /// A certificate from an authority.
+        TlsClientAuth = "tls_client_auth",
+        /// A certificate that the client registered.
+        SelfSignedTlsClientAuth = "self_signed_tls_client_auth",
+    }
+}
+
+words! {
+    /// The grants.
+    GrantType {
+        /// A code from the authorization endpoint.
+        AuthorizationCode = "authorization_code",
+        /// The client acts for itself.
+        ClientCredentials = "client_credentials",
+        /// Renewal.
+        RefreshToken = "refresh_token",
+    }
+}
+
+words! {
+    /// How an access token is written down.
+    TokenFormat {
+        /// Readable and checked locally.
+        Jwt = "jwt",
+        /// Noise, checked by introspection.
+        Opaque = "opaque",
+    }
+}
+
+words! {
+    /// Signature algorithms with which this server signs.
+    SigningAlgorithm {
+        /// ECDSA on P-256 with SHA-256.
+        Es256 = "ES256",
+        /// Ed25519, under the name that most libraries know.
+        EdDsa = "EdDSA",
+        /// RSASSA-PKCS1-v1_5 with SHA-256.
+        Rs256 = "RS256",
+        /// RSASSA-PSS with SHA-256.
+        Ps256 = "PS256",
+    }
+}
+
+words! {
+    /// How the answer of the authorization endpoint travels.
+    ResponseMode {
+        /// In the query of a redirect.
+        Query = "query",
+        /// In a form that the browser posts.
+        FormPost = "form_post",
+    }
+}
+
+words! {
+    /// What the person must be asked.
+    Prompt {
+        /// Nothing may be asked.
+        None = "none",
+        /// To sign in, even with a session.
+        Login = "login",
+        /// To agree, even if they did before.
+        Consent = "consent",
+        /// Which account.
+        SelectAccount = "select_account",
+    }
+}
+
+words! {
+    /// Whether all clients see one subject, or each sector its own.
+    SubjectType {
+        /// One subject for all.
+        Public = "public",
+        /// One subject for each sector.
+        Pairwise = "pairwise",
+    }
+}
+
+words! {
+    /// Whether refresh tokens rotate.
+    RefreshRotation {
+        /// Rotates unless the family is bound to a key.
+        Auto = "auto",
+        /// Rotates at every use.
+        Always = "always",
+        /// Keeps one token for the family's life.
+        Never = "never",
+    }
+}
+
+words! {
+    /// What the audience of a client's assertion may be.
+    AssertionAudience {
+        /// The issuer alone (RFC 10070).
+        Issuer = "issuer",
+        /// The issuer or the token endpoint, as older clients send it.
+        IssuerOrTokenEndpoint = "issuer_or_token_endpoint",
+    }
+}
+
+words! {
+    /// Whether a person is asked.
+    ConsentPolicy {
+        /// Asked, until they have agreed.
+        Ask = "ask",
+        /// Not asked: the client belongs to whoever runs the server.
+        FirstParty = "first_party",
+    }
+}
