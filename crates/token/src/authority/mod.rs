@@ -1,0 +1,291 @@
+//! What a credential permits, as one value that can only shrink.
+
+use std::sync::Arc;
+
+use symbolon_protocol::{ClientId, OrganizationId, ResourceIdentifier, Scope, Scopes, Timestamp};
+
+use crate::id::{Family, Grant, Id, Person, Session};
+use crate::revocation::Position;
+use crate::wire::{Reader, Writer};
+
+/// How many audiences one authority may have.
+pub const MAX_AUDIENCES: usize = 32;
+/// How many roles it may carry.
+pub const MAX_ROLES: usize = 32;
+
+/// Who acts: a person through a client, or a client for itself.
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+pub enum Subject {
+    /// A person.
+    Person(Id<Person>),
+    /// The client itself.
+    Client(ClientId),
+}
+
+/// How and when a person proved who they are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Authentication {
+    /// When.
+    pub time: Timestamp,
+    /// How strongly (`acr`).
+    pub acr: Arc<str>,
+    /// By which methods (`amr`, RFC 8176).
+    pub amr: Vec<Arc<str>>,
+}
+
+/// Everything an authority is made of, at the moment it is granted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Granted {
+    /// Who acts.
+    pub subject: Subject,
+    /// Through which client.
+    pub client: ClientId,
+    /// Where.
+    pub audiences: Vec<ResourceIdentifier>,
+    /// What.
+    pub scopes: Scopes,
+    /// Until when.
+    pub expires: Timestamp,
+    /// For which organization.
+    pub organization: Option<OrganizationId>,
+    /// In which roles there.
+    pub roles: Vec<String>,
+    /// Under which grant of a person.
+    pub grant: Option<Id<Grant>>,
+    /// In which family.
+    pub family: Option<Id<Family>>,
+    /// In which session.
+    pub session: Option<Id<Session>>,
+    /// After which sign-in.
+    pub authentication: Option<Authentication>,
+    /// What was known of the revocation feed before anything was checked.
+    pub position: Position,
+}
+
+/// What a token permits. There is no way to add to one; see [`Authority::narrow`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Authority(Granted);
+
+/// What to take away. `None` leaves a part as it is.
+#[derive(Clone, Default, Debug)]
+pub struct Narrowing {
+    /// Only these scopes.
+    pub scopes: Option<Scopes>,
+    /// Only this audience.
+    pub audience: Option<ResourceIdentifier>,
+    /// Not after this.
+    pub expires: Option<Timestamp>,
+    /// Minted by one who has since read further in the feed. The position is
+    /// when the checks were made, not what is permitted, so it is replaced.
+    pub position: Option<Position>,
+}
+
+/// A narrowing that would add something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("that would permit more than before")]
+pub struct WouldWiden;
+
+impl Authority {
+    /// The authority that a grant gives.
+    pub fn granted(granted: Granted) -> Self {
+        Self(granted)
+    }
+
+    /// The only way to derive one authority from another. There is no `widen`.
+    pub fn narrow(&self, by: Narrowing) -> Result<Self, WouldWiden> {
+        let mut narrowed = self.0.clone();
+        if let Some(scopes) = by.scopes {
+            narrowed.scopes = scopes;
+        }
+        if let Some(audience) = by.audience {
+            narrowed.audiences = vec![audience];
+        }
+        if let Some(expires) = by.expires {
+            narrowed.expires = expires;
+        }
+        let narrowed = Self(Granted {
+            position: by.position.unwrap_or(narrowed.position),
+            ..narrowed
+        });
+        narrowed
+            .is_within(self)
+            .then_some(narrowed)
+            .ok_or(WouldWiden)
+    }
+
+    /// Whether this permits nothing that `other` does not.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let (own, whole) = (&self.0, &other.0);
+        own.scopes.is_within(&whole.scopes)
+            && own
+                .audiences
+                .iter()
+                .all(|audience| whole.audiences.contains(audience))
+            && own.expires <= whole.expires
+            && own.roles.iter().all(|role| whole.roles.contains(role))
+            && (&own.subject, &own.client, &own.organization)
+                == (&whole.subject, &whole.client, &whole.organization)
+            && (own.grant, own.family, own.session) == (whole.grant, whole.family, whole.session)
+            && own.authentication == whole.authentication
+            && own.position.epoch == whole.position.epoch
+    }
+
+    /// Who acts.
+    pub fn subject(&self) -> &Subject {
+        &self.0.subject
+    }
+    /// The person, where one acts.
+    pub fn person(&self) -> Option<Id<Person>> {
+        match self.0.subject {
+            Subject::Person(person) => Some(person),
+            Subject::Client(_) => None,
+        }
+    }
+    /// Through which client.
+    pub fn client(&self) -> &ClientId {
+        &self.0.client
+    }
+    /// Where.
+    pub fn audiences(&self) -> &[ResourceIdentifier] {
+        &self.0.audiences
+    }
+    /// What.
+    pub fn scopes(&self) -> &Scopes {
+        &self.0.scopes
+    }
+    /// Until when.
+    pub fn expires(&self) -> Timestamp {
+        self.0.expires
+    }
+    /// For which organization.
+    pub fn organization(&self) -> Option<&OrganizationId> {
+        self.0.organization.as_ref()
+    }
+    /// In which roles.
+    pub fn roles(&self) -> &[String] {
+        &self.0.roles
+    }
+    /// Under which grant.
+    pub fn grant(&self) -> Option<Id<Grant>> {
+        self.0.grant
+    }
+    /// In which family.
+    pub fn family(&self) -> Option<Id<Family>> {
+        self.0.family
+    }
+    /// In which session.
+    pub fn session(&self) -> Option<Id<Session>> {
+        self.0.session
+    }
+    /// After which sign-in.
+    pub fn authentication(&self) -> Option<&Authentication> {
+        self.0.authentication.as_ref()
+    }
+    /// Where the feed stood.
+    pub fn position(&self) -> Position {
+        self.0.position
+    }
+
+    /// The compact form.
+    pub fn encode(&self) -> Vec<u8> {
+        let own = &self.0;
+        let mut out = Writer(Vec::with_capacity(192));
+        match &own.subject {
+            Subject::Person(person) => out.id(Some(person.as_bytes())),
+            Subject::Client(_) => out.id(None),
+        }
+        out.text(own.client.as_str());
+        out.number(own.audiences.len() as u64);
+        for audience in &own.audiences {
+            out.text(audience.as_str());
+        }
+        out.number(own.scopes.len() as u64);
+        for scope in own.scopes.iter() {
+            out.text(scope.as_str());
+        }
+        out.number(own.expires.millis().max(0) as u64);
+        out.text(own.organization.as_ref().map_or("", OrganizationId::as_str));
+        out.number(own.roles.len() as u64);
+        for role in &own.roles {
+            out.text(role);
+        }
+        out.id(own.grant.as_ref().map(Id::as_bytes));
+        out.id(own.family.as_ref().map(Id::as_bytes));
+        out.id(own.session.as_ref().map(Id::as_bytes));
+        match &own.authentication {
+            None => out.number(0),
+            Some(authentication) => {
+                out.number(authentication.time.millis().max(1) as u64);
+                out.text(&authentication.acr);
+                out.number(authentication.amr.len() as u64);
+                for method in &authentication.amr {
+                    out.text(method);
+                }
+            }
+        }
+        out.number(own.position.epoch.max(0) as u64);
+        out.number(own.position.sequence.max(0) as u64);
+        out.0
+    }
+
+    /// Reads the compact form; `None` for anything that `encode` never wrote.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader(bytes);
+        let person = from.id()?;
+        let client: ClientId = from.text()?.parse().ok()?;
+        let subject = match person {
+            Some(person) => Subject::Person(Id::from_bytes(person)?),
+            None => Subject::Client(client.clone()),
+        };
+        let audiences = from.list(MAX_AUDIENCES, |from| from.text()?.parse().ok())?;
+        let scopes = from.list(symbolon_protocol::scope::MAX_SCOPES, |from| {
+            from.text()?.parse::<Scope>().ok()
+        })?;
+        let expires = instant(from.number()?)?;
+        let organization = Some(from.text()?).filter(|text| !text.is_empty());
+        let organization = organization.map(str::parse).transpose().ok()?;
+        let roles = from.list(MAX_ROLES, |from| from.text().map(str::to_owned))?;
+        let (grant, family, session) = (from.id()?, from.id()?, from.id()?);
+        let authentication = match from.number()? {
+            0 => None,
+            time => Some(Authentication {
+                time: instant(time)?,
+                acr: from.text()?.into(),
+                amr: from.list(16, |from| from.text().map(Arc::from))?,
+            }),
+        };
+        let epoch = i64::try_from(from.number()?).ok()?;
+        let sequence = i64::try_from(from.number()?).ok()?;
+        from.end()?;
+        Some(Self(Granted {
+            subject,
+            client,
+            audiences,
+            scopes: scopes.into_iter().collect(),
+            expires,
+            organization,
+            roles,
+            grant: grant
+                .map(|id| Id::from_bytes(id).ok_or(()))
+                .transpose()
+                .ok()?,
+            family: family
+                .map(|id| Id::from_bytes(id).ok_or(()))
+                .transpose()
+                .ok()?,
+            session: session
+                .map(|id| Id::from_bytes(id).ok_or(()))
+                .transpose()
+                .ok()?,
+            authentication,
+            position: Position { epoch, sequence },
+        }))
+    }
+}
+
+fn instant(millis: u64) -> Option<Timestamp> {
+    i64::try_from(millis).ok().map(Timestamp::from_millis)
+}
+
+#[cfg(test)]
+mod tests;

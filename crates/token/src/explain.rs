@@ -1,0 +1,262 @@
+//! The six checks by name, and what a failed one says.
+
+use std::fmt;
+
+use symbolon_protocol::{ErrorCode, Timestamp};
+
+use crate::jose::Invalid;
+use crate::revocation::Hit;
+
+/// The checks, in the order in which a refusal is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// Form, kind of token, and the issuer's key; or seal, or MAC.
+    Signature,
+    /// The token has not ended and has begun.
+    Expiry,
+    /// It is from the issuer that is trusted here.
+    Issuer,
+    /// It is meant for this API.
+    Audience,
+    /// It has not been taken back.
+    Revocation,
+    /// It covers what is being done.
+    Scope,
+}
+
+impl Check {
+    /// Every check.
+    pub const ALL: [Self; 6] = [
+        Self::Signature,
+        Self::Expiry,
+        Self::Issuer,
+        Self::Audience,
+        Self::Revocation,
+        Self::Scope,
+    ];
+
+    /// The check's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::Expiry => "expiry",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Revocation => "revocation",
+            Self::Scope => "scope",
+        }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What somebody showed where an access token belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shown {
+    /// An ID token.
+    IdToken,
+    /// A refresh token.
+    RefreshToken,
+    /// A logout token.
+    LogoutToken,
+    /// A client assertion.
+    ClientAssertion,
+    /// A signed answer of this server (userinfo, introspection).
+    SignedResponse,
+    /// Some other credential of ours.
+    Other(&'static str),
+    /// Something else altogether.
+    Unknown,
+}
+
+impl Shown {
+    /// What a JWS of a claimed type is.
+    pub fn typed(typ: Option<&str>) -> Self {
+        match typ {
+            Some("jwt") | None => Self::IdToken,
+            Some("logout+jwt") => Self::LogoutToken,
+            Some("client-authentication+jwt") => Self::ClientAssertion,
+            Some("token-introspection+jwt") => Self::SignedResponse,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The thing in words, and what to ask for instead.
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::IdToken => (
+                "an ID token",
+                "an ID token tells the application who signed in; send the `access_token` of the same answer",
+            ),
+            Self::RefreshToken => (
+                "a refresh token",
+                "a refresh token is for the token endpoint alone; send the `access_token`",
+            ),
+            Self::LogoutToken => ("a logout token", "send an access token"),
+            Self::ClientAssertion => (
+                "a client assertion",
+                "exchange it for an access token at the token endpoint",
+            ),
+            Self::SignedResponse => (
+                "a signed answer of the server",
+                "send the access token itself",
+            ),
+            Self::Other(name) => (name, "send an access token"),
+            Self::Unknown => (
+                "something that is not a token of this issuer",
+                "ask the issuer for an access token for this API",
+            ),
+        }
+    }
+}
+
+/// One failed check, with what differed and what would repair it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The form or the signature is not good.
+    Signature(Invalid),
+    /// A seal did not open.
+    Seal,
+    /// It is no access token.
+    NotAnAccessToken(Shown),
+    /// A claim is missing or of the wrong type.
+    Claim(&'static str),
+    /// It has ended.
+    Expired {
+        /// When.
+        expires: Timestamp,
+        /// What time it is.
+        now: Timestamp,
+    },
+    /// It has not begun.
+    NotYet {
+        /// When it begins.
+        begins: Timestamp,
+        /// What time it is.
+        now: Timestamp,
+    },
+    /// Another issuer made it.
+    Issuer {
+        /// Who is trusted.
+        expected: String,
+        /// Whom it names.
+        found: String,
+    },
+    /// It is meant for another API.
+    Audience {
+        /// Who this is.
+        expected: String,
+        /// Whom it names.
+        found: Vec<String>,
+    },
+    /// It lacks scopes.
+    Scope {
+        /// What is needed.
+        needed: Vec<String>,
+        /// What it has.
+        found: Vec<String>,
+    },
+    /// It was taken back.
+    Revoked(Option<Hit>),
+    /// The issuer says that it is not active, and no more.
+    Inactive,
+}
+
+impl Refused {
+    /// Which check failed.
+    pub const fn check(&self) -> Check {
+        match self {
+            Self::Signature(_) | Self::Seal | Self::NotAnAccessToken(_) | Self::Claim(_) => {
+                Check::Signature
+            }
+            Self::Expired { .. } | Self::NotYet { .. } => Check::Expiry,
+            Self::Issuer { .. } => Check::Issuer,
+            Self::Audience { .. } => Check::Audience,
+            Self::Scope { .. } => Check::Scope,
+            Self::Revoked(_) | Self::Inactive => Check::Revocation,
+        }
+    }
+
+    /// A stable word for logs and scripts.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Signature(invalid) => invalid.code(),
+            Self::Seal => "seal_mismatch",
+            Self::NotAnAccessToken(_) => "not_an_access_token",
+            Self::Claim(_) => "claim_malformed",
+            Self::Expired { .. } => "expired",
+            Self::NotYet { .. } => "not_yet_valid",
+            Self::Issuer { .. } => "wrong_issuer",
+            Self::Audience { .. } => "wrong_audience",
+            Self::Scope { .. } => "insufficient_scope",
+            Self::Revoked(_) => "revoked",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// What the wire says (RFC 6750 §3.1).
+    pub const fn error(&self) -> ErrorCode {
+        match self {
+            Self::Scope { .. } => ErrorCode::InsufficientScope,
+            _ => ErrorCode::InvalidToken,
+        }
+    }
+
+    /// The cause in one plain sentence, for the operator.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Signature(invalid) => format!("signature: {invalid}"),
+            Self::Seal => "signature: the token is not sealed by this issuer, or one of its characters was changed".into(),
+            Self::NotAnAccessToken(shown) => format!("signature: this is {}, not an access token", shown.words().0),
+            Self::Claim(name) => format!("signature: claim `{name}` is missing or not of its type"),
+            Self::Expired { expires, now } => {
+                format!("expiry: the token ended at {expires}, {} s ago (it is {now})", now.since(*expires).as_secs())
+            }
+            Self::NotYet { begins, now } => {
+                format!("expiry: the token begins at {begins}, in {} s (it is {now})", begins.since(*now).as_secs())
+            }
+            Self::Issuer { expected, found } => format!("issuer: the token is from `{found}`, trusted is `{expected}`"),
+            Self::Audience { expected, found } => {
+                format!("audience: the token is meant for `{}`, this is `{expected}`", found.join("`, `"))
+            }
+            Self::Scope { needed, found } => {
+                format!("scope: needed `{}`, the token has `{}`", needed.join(" "), found.join(" "))
+            }
+            Self::Revoked(Some(Hit::Record(target))) => format!("revocation: its {} was taken back", target.name()),
+            Self::Revoked(Some(Hit::Epoch)) => "revocation: it is from before a restore of the issuer".into(),
+            Self::Revoked(None) => "revocation: it was taken back".into(),
+            Self::Inactive => "revocation: the issuer says that the token is not active".into(),
+        }
+    }
+
+    /// What would repair it, in one plain sentence.
+    pub fn repair(&self) -> String {
+        match self {
+            Self::Signature(Invalid::UnknownKey) => "check that issuer and key set address belong together, and ask for a new token".into(),
+            Self::Signature(Invalid::Algorithm) => "allow the algorithm at the API, or choose another `signing_alg` for the resource".into(),
+            Self::Signature(_) | Self::Seal => "send the token exactly as it was issued; a changed scope or end makes it worthless".into(),
+            Self::NotAnAccessToken(shown) => shown.words().1.into(),
+            Self::Claim(_) => "ask this issuer for a new access token".into(),
+            Self::Expired { .. } => "renew it with the refresh token, or ask for a new one".into(),
+            Self::NotYet { .. } => "set the clocks of issuer and API; they differ by more than the allowed skew".into(),
+            Self::Issuer { expected, .. } => format!("get a token from `{expected}`, or configure the API for the other issuer"),
+            Self::Audience { expected, .. } => format!("ask for the token with `resource={expected}`"),
+            Self::Scope { needed, .. } => format!("ask for the token with `scope={}`, if the person and the client may have it", needed.join(" ")),
+            Self::Revoked(_) | Self::Inactive => "sign in again, or ask for a new token; a token that was taken back never works again".into(),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause())
+    }
+}
+
+impl std::error::Error for Refused {}

@@ -1,0 +1,233 @@
+//! Reading and checking a compact JWS.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use symbolon_protocol::SigningAlgorithm;
+
+use super::json;
+use super::jwk::VerifyingKey;
+use super::{MAX_JWT_BYTES, MAX_KID_BYTES};
+
+/// An algorithm whose signatures can be checked. There is no `none` and no MAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
+    /// Ed25519, called `EdDSA` or `Ed25519`.
+    EdDsa,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+}
+
+impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 5] = [
+        Self::Es256,
+        Self::Es384,
+        Self::EdDsa,
+        Self::Rs256,
+        Self::Ps256,
+    ];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
+        }
+    }
+
+    /// The algorithm with a name, spelled exactly so.
+    pub fn named(name: &str) -> Option<Self> {
+        if name == "Ed25519" {
+            return Some(Self::EdDsa);
+        }
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.as_str() == name)
+    }
+}
+
+impl From<SigningAlgorithm> for Algorithm {
+    fn from(algorithm: SigningAlgorithm) -> Self {
+        match algorithm {
+            SigningAlgorithm::Es256 => Self::Es256,
+            SigningAlgorithm::EdDsa => Self::EdDsa,
+            SigningAlgorithm::Rs256 => Self::Rs256,
+            SigningAlgorithm::Ps256 => Self::Ps256,
+        }
+    }
+}
+
+/// Why a JWS is not good. `code` is stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// Not three parts of canonical base64url within the limits.
+    #[error("not a compact JWS")]
+    Form,
+    /// The header is not JSON as tokens may write it.
+    #[error("header is not a JSON object without repeated members")]
+    Header,
+    /// The algorithm is not one that is allowed here.
+    #[error("algorithm is not allowed here")]
+    Algorithm,
+    /// The header demands an extension that is not understood.
+    #[error("header demands an extension that is not understood")]
+    Critical,
+    /// It is a JWS of another kind.
+    #[error("token is of another kind")]
+    Type,
+    /// No key of that name is known.
+    #[error("no key of that name is known")]
+    UnknownKey,
+    /// The signature is not this key's over these bytes.
+    #[error("signature does not match")]
+    Signature,
+    /// The payload is not JSON as tokens may write it.
+    #[error("payload is not a JSON object without repeated members")]
+    Payload,
+}
+
+impl Invalid {
+    /// A stable word for logs and scripts.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Form => "malformed",
+            Self::Header => "header_malformed",
+            Self::Algorithm => "algorithm_not_allowed",
+            Self::Critical => "critical_extension",
+            Self::Type => "wrong_type",
+            Self::UnknownKey => "unknown_key",
+            Self::Signature => "signature_mismatch",
+            Self::Payload => "payload_malformed",
+        }
+    }
+}
+
+/// A JWS whose signature nobody has checked yet. Its claims cannot be read.
+#[derive(Debug)]
+pub struct Unverified<'a> {
+    signed: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+    algorithm: String,
+    typ: Option<String>,
+    kid: Option<String>,
+}
+
+impl<'a> Unverified<'a> {
+    /// Takes a token apart. Nothing of it is trusted.
+    pub fn parse(text: &'a str) -> Result<Self, Invalid> {
+        if text.len() > MAX_JWT_BYTES {
+            return Err(Invalid::Form);
+        }
+        let mut parts = text.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Invalid::Form);
+        };
+        if payload.is_empty() {
+            return Err(Invalid::Form);
+        }
+        let bytes = BASE64_URL_SAFE_NO_PAD
+            .decode(header)
+            .map_err(|_| Invalid::Form)?;
+        let mut fields = json::object(&bytes).map_err(|_| Invalid::Header)?;
+        if fields.contains_key("crit") || fields.contains_key("b64") {
+            return Err(Invalid::Critical);
+        }
+        let mut take = |name: &str| match fields.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Invalid::Header),
+        };
+        let algorithm = take("alg")?.ok_or(Invalid::Algorithm)?;
+        let (typ, kid) = (take("typ")?, take("kid")?);
+        if kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID_BYTES) {
+            return Err(Invalid::UnknownKey);
+        }
+        let signed = &text[..header.len() + 1 + payload.len()];
+        Ok(Self {
+            signed,
+            payload,
+            signature,
+            algorithm,
+            typ,
+            kid,
+        })
+    }
+
+    /// The algorithm that the header claims, if it is one at all.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        Algorithm::named(&self.algorithm)
+    }
+
+    /// The algorithm's name as the header claims it.
+    pub fn claimed_algorithm(&self) -> &str {
+        &self.algorithm
+    }
+
+    /// The kind that the header claims, in lower case, without `application/`.
+    pub fn claimed_type(&self) -> Option<String> {
+        let typ = self.typ.as_deref()?.to_ascii_lowercase();
+        Some(typ.strip_prefix("application/").unwrap_or(&typ).to_owned())
+    }
+
+    /// The key that the header claims.
+    pub fn claimed_kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// Checks the signature; only then can the claims be read.
+    pub fn verify(&self, key: &VerifyingKey) -> Result<Map<String, Value>, Invalid> {
+        // The key decides the algorithm (RFC 8725 §3.1); the header has to agree.
+        if self.algorithm() != Some(key.algorithm()) {
+            return Err(Invalid::Algorithm);
+        }
+        let signature = BASE64_URL_SAFE_NO_PAD
+            .decode(self.signature)
+            .map_err(|_| Invalid::Form)?;
+        if !key.verifies(self.signed.as_bytes(), &signature) {
+            return Err(Invalid::Signature);
+        }
+        self.payload()
+    }
+
+    /// Checks a MAC by a secret: for assertions of clients alone.
+    pub fn verify_mac(&self, secret: &crate::Secret) -> Result<Map<String, Value>, Invalid> {
+        if self.algorithm != "HS256" {
+            return Err(Invalid::Algorithm);
+        }
+        let mac = BASE64_URL_SAFE_NO_PAD
+            .decode(self.signature)
+            .map_err(|_| Invalid::Form)?;
+        if !super::hmac_sha256(secret, self.signed.as_bytes(), &mac) {
+            return Err(Invalid::Signature);
+        }
+        self.payload()
+    }
+
+    /// Reads the claims of a token that nobody vouches for: for explaining a
+    /// refusal, never for deciding.
+    pub fn dangerous_claims_without_key(&self) -> Result<Map<String, Value>, Invalid> {
+        self.payload()
+    }
+
+    fn payload(&self) -> Result<Map<String, Value>, Invalid> {
+        let bytes = BASE64_URL_SAFE_NO_PAD
+            .decode(self.payload)
+            .map_err(|_| Invalid::Form)?;
+        json::object(&bytes).map_err(|_| Invalid::Payload)
+    }
+}

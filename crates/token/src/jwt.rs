@@ -1,0 +1,326 @@
+//! The JWT rendering of an access token, and its reading.
+//!
+//! Spec: RFC 9068 §2, §4
+//! Spec: RFC 7519 §4.1
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use symbolon_protocol::{Issuer, ResourceIdentifier, Scopes, Timestamp};
+
+use crate::authority::Authority;
+use crate::explain::{Refused, Shown};
+use crate::id::{Id, Token};
+use crate::jose::{SigningKey, Unverified};
+use crate::revocation::{Blinding, Marks, Position, Target, public_name, token_name};
+
+/// The `typ` of an access token.
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// What a JWT says besides its authority.
+#[derive(Debug)]
+pub struct Written<'a> {
+    /// The issuer.
+    pub issuer: &'a Issuer,
+    /// The subject as this client sees it.
+    pub subject: &'a str,
+    /// The token's id.
+    pub token: Id<Token>,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// How its revocation marks are blinded.
+    pub blinding: &'a Blinding,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    exp: i64,
+    iat: i64,
+    jti: Id<Token>,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    amr: &'a [std::sync::Arc<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    roles: &'a [String],
+    rev: Rev,
+}
+
+/// The blinded marks: hexadecimal, so that no JSON reader rounds them.
+#[derive(Serialize)]
+struct Rev {
+    e: i64,
+    q: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    f: Option<Hex>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    g: Option<Hex>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s: Option<Hex>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    u: Option<Hex>,
+    c: Hex,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    o: Option<Hex>,
+}
+
+struct Hex(u64);
+
+impl Serialize for Hex {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:016x}", self.0))
+    }
+}
+
+/// What a record could hit an authority by.
+pub fn marks(authority: &Authority, token: Option<Id<Token>>, blinding: &Blinding) -> Marks {
+    let client = blinding.name(Target::Client, authority.client().as_str().as_bytes());
+    Marks {
+        token: token.map(|token| token_name(&token.to_string())),
+        family: authority
+            .family()
+            .map(|id| blinding.name(Target::Family, id.as_bytes())),
+        grant: authority
+            .grant()
+            .map(|id| blinding.name(Target::Grant, id.as_bytes())),
+        session: authority
+            .session()
+            .map(|id| blinding.name(Target::Session, id.as_bytes())),
+        subject: Some(match authority.person() {
+            Some(person) => blinding.name(Target::Subject, person.as_bytes()),
+            None => blinding.name(Target::Subject, authority.client().as_str().as_bytes()),
+        }),
+        client: Some(client),
+        organization: authority
+            .organization()
+            .map(|id| blinding.name(Target::Organization, id.as_str().as_bytes())),
+        issuer: None,
+        key: None,
+    }
+}
+
+/// Writes an authority of one audience as an access token.
+pub fn mint(key: &SigningKey, written: &Written<'_>, authority: &Authority) -> String {
+    let marks = marks(authority, None, written.blinding);
+    let position = authority.position();
+    let authentication = authority.authentication();
+    let claims = Claims {
+        iss: written.issuer.as_str(),
+        sub: written.subject,
+        aud: authority
+            .audiences()
+            .first()
+            .map_or("", ResourceIdentifier::as_str),
+        exp: authority.expires().seconds(),
+        iat: written.issued.seconds(),
+        jti: written.token,
+        client_id: authority.client().as_str(),
+        scope: authority.scopes().to_string(),
+        auth_time: authentication.map(|own| own.time.seconds()),
+        acr: authentication.map(|own| &*own.acr),
+        amr: authentication.map_or(&[], |own| &own.amr),
+        organization: authority.organization().map(|id| id.as_str()),
+        roles: authority.roles(),
+        rev: Rev {
+            e: position.epoch,
+            q: position.sequence,
+            f: marks.family.map(Hex),
+            g: marks.grant.map(Hex),
+            s: marks.session.map(Hex),
+            u: marks.subject.map(Hex),
+            c: Hex(marks.client.unwrap_or_default()),
+            o: marks.organization.map(Hex),
+        },
+    };
+    // A struct of strings and numbers always serialises.
+    let payload = serde_json::to_vec(&claims).unwrap_or_default();
+    key.sign(ACCESS_TOKEN_TYPE, &payload)
+}
+
+/// What whoever checks demands of a token, scopes aside.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The one trusted issuer.
+    pub issuer: &'a str,
+    /// Who is asking: the API's identifiers. Any one of them will do.
+    pub audiences: &'a [String],
+    /// How far clocks may differ.
+    pub skew: std::time::Duration,
+    /// What time it is.
+    pub now: Timestamp,
+}
+
+/// An access token in JWT form whose signature, kind, expiry, issuer and
+/// audience were checked. Revocation and scope are the caller's next two.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    /// The subject.
+    pub subject: String,
+    /// The client.
+    pub client: String,
+    /// The scopes.
+    pub scopes: Scopes,
+    /// The token's id.
+    pub jti: String,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// What a record could hit it by, and where the feed stood; absent in
+    /// tokens of other issuers.
+    pub rev: Option<(Marks, Position)>,
+    /// Every claim.
+    pub claims: Map<String, Value>,
+}
+
+/// Refuses a JWS that does not say that it is an access token: its kind is
+/// judged before its signature, so that the answer can name what was shown.
+pub fn check_type(token: &Unverified<'_>) -> Result<(), Refused> {
+    match token.claimed_type().as_deref() {
+        Some(ACCESS_TOKEN_TYPE) => Ok(()),
+        other => Err(Refused::NotAnAccessToken(Shown::typed(other))),
+    }
+}
+
+/// Judges the claims of a token whose signature was good.
+pub fn check_claims(
+    claims: Map<String, Value>,
+    kid: Option<&str>,
+    expected: Expected<'_>,
+) -> Result<AccessToken, Refused> {
+    let expires = instant(&claims, "exp")?.ok_or(Refused::Claim("exp"))?;
+    let issued = instant(&claims, "iat")?.ok_or(Refused::Claim("iat"))?;
+    let begins = instant(&claims, "nbf")?;
+    let now = expected.now;
+    if now >= expires + expected.skew {
+        return Err(Refused::Expired { expires, now });
+    }
+    for begins in [begins, Some(issued)].into_iter().flatten() {
+        if begins > now + expected.skew {
+            return Err(Refused::NotYet { begins, now });
+        }
+    }
+    let issuer = text(&claims, "iss")?;
+    if issuer != expected.issuer {
+        return Err(Refused::Issuer {
+            expected: expected.issuer.to_owned(),
+            found: issuer.to_owned(),
+        });
+    }
+    let found = audiences(&claims)?;
+    if !found
+        .iter()
+        .any(|own| expected.audiences.iter().any(|wanted| wanted == own))
+    {
+        let expected = expected.audiences.first().cloned().unwrap_or_default();
+        return Err(Refused::Audience {
+            expected,
+            found: found.into_iter().map(str::to_owned).collect(),
+        });
+    }
+    let scopes = match claims.get("scope") {
+        None => Scopes::empty(),
+        Some(Value::String(scope)) => scope.parse().map_err(|_| Refused::Claim("scope"))?,
+        Some(_) => return Err(Refused::Claim("scope")),
+    };
+    Ok(AccessToken {
+        subject: text(&claims, "sub")?.to_owned(),
+        client: text(&claims, "client_id")?.to_owned(),
+        scopes,
+        jti: text(&claims, "jti")?.to_owned(),
+        expires,
+        issued,
+        rev: rev(&claims, kid)?,
+        claims,
+    })
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, Refused> {
+    let text = claims
+        .get(name)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty());
+    text.ok_or(Refused::Claim(name))
+}
+
+/// A `NumericDate`: an integer or a finite decimal, at or after the epoch.
+fn instant(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Timestamp>, Refused> {
+    let Some(value) = claims.get(name) else {
+        return Ok(None);
+    };
+    let seconds = match value.as_i64() {
+        Some(seconds) => Some(seconds),
+        None => value
+            .as_f64()
+            .filter(|number| number.is_finite())
+            .map(|number| number as i64),
+    };
+    match seconds {
+        Some(seconds) if (0..=Timestamp::FAR.seconds()).contains(&seconds) => {
+            Ok(Some(Timestamp::from_seconds(seconds)))
+        }
+        _ => Err(Refused::Claim(name)),
+    }
+}
+
+fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, Refused> {
+    match claims.get("aud") {
+        Some(Value::String(one)) => Ok(vec![one]),
+        Some(Value::Array(all)) if all.len() <= crate::authority::MAX_AUDIENCES => all
+            .iter()
+            .map(|one| one.as_str().ok_or(Refused::Claim("aud")))
+            .collect(),
+        _ => Err(Refused::Claim("aud")),
+    }
+}
+
+fn rev(
+    claims: &Map<String, Value>,
+    kid: Option<&str>,
+) -> Result<Option<(Marks, Position)>, Refused> {
+    let jti = claims.get("jti").and_then(Value::as_str).map(token_name);
+    let rev = match claims.get("rev") {
+        None => return Ok(None),
+        Some(Value::Object(rev)) => rev,
+        Some(_) => return Err(Refused::Claim("rev")),
+    };
+    let number = |name: &str| {
+        rev.get(name)
+            .and_then(Value::as_i64)
+            .ok_or(Refused::Claim("rev"))
+    };
+    let mark = |name: &str| match rev.get(name) {
+        None => Ok(None),
+        Some(Value::String(hex)) if hex.len() == 16 => u64::from_str_radix(hex, 16)
+            .map(Some)
+            .map_err(|_| Refused::Claim("rev")),
+        Some(_) => Err(Refused::Claim("rev")),
+    };
+    let marks = Marks {
+        token: jti,
+        family: mark("f")?,
+        grant: mark("g")?,
+        session: mark("s")?,
+        subject: mark("u")?,
+        client: mark("c")?,
+        organization: mark("o")?,
+        issuer: None,
+        key: kid.map(|kid| public_name(Target::Key, kid)),
+    };
+    Ok(Some((
+        marks,
+        Position {
+            epoch: number("e")?,
+            sequence: number("q")?,
+        },
+    )))
+}

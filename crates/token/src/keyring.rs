@@ -1,0 +1,392 @@
+//! The working keys, and the master key that only wraps them.
+//!
+//! Every working key is random, has an id, is stored sealed, and outlives what
+//! it made by the longest life that could need it. No two purposes share one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::cipher::{
+    AES_256, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,
+};
+use aws_lc_rs::{hkdf, hmac};
+use zeroize::Zeroize;
+
+use crate::clock::{Entropy, random};
+use crate::id::{Id, Person};
+use crate::jose::SigningKey;
+use crate::revocation::Blinding;
+use crate::seal::{self, Unsealable};
+use crate::secret::{Digest, Secret};
+
+/// What a working key is for. Keys of one purpose are never used for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Purpose {
+    /// Seals opaque access tokens.
+    AccessToken,
+    /// Seals authorization codes.
+    AuthorizationCode,
+    /// Seals what a browser carries through a sign-in, and its CSRF tokens.
+    Transaction,
+    /// Authenticates refresh tokens and derives their successors.
+    RefreshToken,
+    /// Digests client secrets.
+    SecretDigest,
+    /// Seals client secrets that are used again (`client_secret_jwt`).
+    ClientSecret,
+    /// Makes pairwise subjects.
+    Pairwise,
+    /// Blinds what the revocation feed names.
+    Blinding,
+}
+
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 8] = [
+        Self::AccessToken,
+        Self::AuthorizationCode,
+        Self::Transaction,
+        Self::RefreshToken,
+        Self::SecretDigest,
+        Self::ClientSecret,
+        Self::Pairwise,
+        Self::Blinding,
+    ];
+
+    /// The name under which it is stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AccessToken => "access-token",
+            Self::AuthorizationCode => "authorization-code",
+            Self::Transaction => "transaction",
+            Self::RefreshToken => "refresh-token",
+            Self::SecretDigest => "secret-digest",
+            Self::ClientSecret => "client-secret",
+            Self::Pairwise => "pairwise",
+            Self::Blinding => "blinding",
+        }
+    }
+
+    /// The purpose stored under a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.name() == name)
+    }
+}
+
+/// Thirty-two random bytes with a number.
+pub struct WorkingSecret {
+    /// The number that stands in what it made.
+    pub id: u32,
+    bytes: [u8; 32],
+}
+
+impl WorkingSecret {
+    /// Draws a new one.
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        Self {
+            id: u32::from_be_bytes(random(entropy)),
+            bytes: random(entropy),
+        }
+    }
+
+    /// Takes one back from where it was stored sealed.
+    pub fn from_secret(id: u32, secret: &Secret) -> Option<Self> {
+        Some(Self {
+            id,
+            bytes: secret.expose().try_into().ok()?,
+        })
+    }
+
+    /// The bytes, to be sealed by the master key.
+    pub fn to_secret(&self) -> Secret {
+        Secret::new(self.bytes.to_vec())
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+
+    /// A MAC over parts, each led by its length so that no two lists of parts
+    /// look alike.
+    pub(crate) fn mac(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.bytes);
+        let mut context = hmac::Context::with_key(&key);
+        for part in std::iter::once(&label.as_bytes()).chain(parts) {
+            context.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            context.update(part);
+        }
+        let mut out = [0; 32];
+        out.copy_from_slice(context.sign().as_ref());
+        out
+    }
+}
+
+impl Drop for WorkingSecret {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+impl fmt::Debug for WorkingSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WorkingSecret({:08x})", self.id)
+    }
+}
+
+/// The key that only wraps other keys.
+pub struct MasterKey(WorkingSecret);
+
+impl MasterKey {
+    /// Draws a new one.
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        Self(WorkingSecret {
+            id: 0,
+            bytes: random(entropy),
+        })
+    }
+
+    /// Takes one from its file: 64 hexadecimal digits. A key that somebody
+    /// could have typed (all bytes alike, or counting up) is refused.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let digits = text.as_bytes();
+        if digits.len() != 64 {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
+        }
+        let steps = |step: u8| {
+            bytes
+                .windows(2)
+                .all(|pair| pair[1].wrapping_sub(pair[0]) == step)
+        };
+        (!steps(0) && !steps(1)).then_some(Self(WorkingSecret { id: 0, bytes }))
+    }
+
+    /// The text for the file.
+    pub fn to_file(&self) -> Secret {
+        let mut text = String::with_capacity(65);
+        for byte in self.0.bytes {
+            text.push_str(&format!("{byte:02x}"));
+        }
+        text.push('\n');
+        Secret::from(text)
+    }
+
+    /// Seals a working key under its id and purpose.
+    pub fn wrap(&self, name: &str, secret: &Secret, entropy: &dyn Entropy) -> Vec<u8> {
+        seal::seal_bytes(&self.0, &aad(name), secret.expose(), entropy)
+    }
+
+    /// Opens what [`MasterKey::wrap`] sealed under the same name.
+    pub fn unwrap(&self, name: &str, sealed: &[u8]) -> Result<Secret, Unsealable> {
+        seal::open_bytes(&self.0, &aad(name), sealed).map(Secret::new)
+    }
+
+    /// A value that tells whether this is the key an installation began with.
+    pub fn fingerprint(&self) -> Digest {
+        Digest::from_bytes(self.0.mac("fingerprint", &[]))
+    }
+}
+
+fn aad(name: &str) -> Vec<u8> {
+    format!("symbolon master {name}").into_bytes()
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(..)")
+    }
+}
+
+/// The keys of one purpose: the current one makes, all of them open.
+#[derive(Debug, Default)]
+struct Generations {
+    current: Option<Arc<WorkingSecret>>,
+    all: BTreeMap<u32, Arc<WorkingSecret>>,
+}
+
+/// All working keys. A value of this type is complete: no purpose lacks a key.
+#[derive(Debug)]
+pub struct Keyring {
+    secrets: BTreeMap<Purpose, Generations>,
+    signing: Vec<Arc<SigningKey>>,
+    blinding: Blinding,
+}
+
+/// A purpose for which there is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no key for `{0}`")]
+pub struct KeyMissing(&'static str);
+
+/// What a key ring is put together from. The last secret of a purpose, and the
+/// first signing key of an algorithm, is the one that makes new things.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// Secrets by purpose, oldest first.
+    pub secrets: Vec<(Purpose, WorkingSecret)>,
+    /// Signing keys, active ones first.
+    pub signing: Vec<Arc<SigningKey>>,
+}
+
+impl Keyring {
+    /// Puts a key ring together.
+    pub fn new(keys: Keys) -> Result<Self, KeyMissing> {
+        let mut secrets: BTreeMap<Purpose, Generations> = BTreeMap::new();
+        for (purpose, secret) in keys.secrets {
+            let secret = Arc::new(secret);
+            let generations = secrets.entry(purpose).or_default();
+            generations.all.insert(secret.id, Arc::clone(&secret));
+            generations.current = Some(secret);
+        }
+        for purpose in Purpose::ALL {
+            let there = secrets
+                .get(&purpose)
+                .is_some_and(|own| own.current.is_some());
+            if !there {
+                return Err(KeyMissing(purpose.name()));
+            }
+        }
+        let blinding = secrets
+            .get(&Purpose::Blinding)
+            .and_then(|own| own.current.as_ref())
+            .map(|secret| Blinding::new(secret.bytes()))
+            .ok_or(KeyMissing(Purpose::Blinding.name()))?;
+        Ok(Self {
+            secrets,
+            signing: keys.signing,
+            blinding,
+        })
+    }
+
+    /// Draws a whole new ring, for a first start and for tests.
+    pub fn generate(entropy: &dyn Entropy, signing: Vec<Arc<SigningKey>>) -> Keys {
+        let secrets = Purpose::ALL.map(|purpose| (purpose, WorkingSecret::generate(entropy)));
+        Keys {
+            secrets: secrets.into(),
+            signing,
+        }
+    }
+
+    /// The key with which new things of a purpose are made.
+    #[expect(
+        clippy::expect_used,
+        reason = "`new` refuses a ring that lacks a purpose"
+    )]
+    pub(crate) fn current(&self, purpose: Purpose) -> &WorkingSecret {
+        self.secrets
+            .get(&purpose)
+            .and_then(|own| own.current.as_deref())
+            .expect("a ring without a key for a purpose is never made")
+    }
+
+    /// A key of a purpose by its number.
+    pub(crate) fn find(&self, purpose: Purpose, id: u32) -> Option<&WorkingSecret> {
+        self.secrets.get(&purpose)?.all.get(&id).map(Arc::as_ref)
+    }
+
+    /// The key that signs under an algorithm now.
+    pub fn signer(
+        &self,
+        algorithm: symbolon_protocol::SigningAlgorithm,
+    ) -> Option<&Arc<SigningKey>> {
+        self.signing.iter().find(|key| key.algorithm() == algorithm)
+    }
+
+    /// The keys that are published.
+    pub fn published(&self) -> &[Arc<SigningKey>] {
+        &self.signing
+    }
+
+    /// How the revocation feed names things.
+    pub fn blinding(&self) -> &Blinding {
+        &self.blinding
+    }
+
+    /// The keyed digest under which a client secret is stored.
+    pub fn digest_secret(&self, secret: &[u8]) -> Digest {
+        Digest::from_bytes(self.current(Purpose::SecretDigest).mac("secret", &[secret]))
+    }
+
+    /// The digests under any key that a stored one may have been made with.
+    pub fn secret_digests(&self, secret: &[u8]) -> Vec<Digest> {
+        let Some(own) = self.secrets.get(&Purpose::SecretDigest) else {
+            return Vec::new();
+        };
+        own.all
+            .values()
+            .map(|key| Digest::from_bytes(key.mac("secret", &[secret])))
+            .collect()
+    }
+
+    /// The subject that one sector sees of a person: the person's id under a
+    /// block cipher whose key is the sector's own, so that nobody can link two
+    /// sectors, and the server can find the person again without a row
+    /// (OpenID Connect Core §8.1, second example).
+    pub fn pairwise(&self, sector: &str, person: Id<Person>) -> String {
+        let mut block = *person.as_bytes();
+        self.sector_cipher(sector, Direction::Hide, &mut block);
+        let mut text = String::from(PAIRWISE);
+        crate::base62::encode_into(&block, &mut text);
+        text
+    }
+
+    /// The person behind a pairwise subject of a sector.
+    pub fn person_of(&self, sector: &str, subject: &str) -> Option<Id<Person>> {
+        let mut block: [u8; 16] = crate::base62::decode(subject.strip_prefix(PAIRWISE)?)?;
+        self.sector_cipher(sector, Direction::Find, &mut block);
+        Id::from_bytes(block)
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "AES-256 takes any 32 bytes as key and any 16 as block"
+    )]
+    fn sector_cipher(&self, sector: &str, direction: Direction, block: &mut [u8; 16]) {
+        // INVARIANT: a pairwise subject never changes, so the first salt stays.
+        let first = self
+            .secrets
+            .get(&Purpose::Pairwise)
+            .and_then(|own| own.all.values().next());
+        let salt = first.map_or_else(|| self.current(Purpose::Pairwise), Arc::as_ref);
+        let key = UnboundCipherKey::new(&AES_256, &salt.mac("pairwise", &[sector.as_bytes()]))
+            .expect("32 bytes");
+        match direction {
+            Direction::Hide => {
+                let key = EncryptingKey::ecb(key).expect("one block needs no mode");
+                key.encrypt(block).expect("one whole block");
+            }
+            Direction::Find => {
+                let key = DecryptingKey::ecb(key).expect("one block needs no mode");
+                key.decrypt(block, DecryptionContext::None)
+                    .expect("one whole block");
+            }
+        }
+    }
+
+    /// A MAC under the transaction key, for CSRF tokens and device marks.
+    pub fn form_mac(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
+        self.current(Purpose::Transaction).mac(label, parts)
+    }
+}
+
+/// Begins every pairwise subject; no client id does.
+const PAIRWISE: &str = "pws_";
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Hide,
+    Find,
+}
+
+/// HKDF output of a fixed size.
+pub(crate) struct Okm(pub usize);
+
+impl hkdf::KeyType for Okm {
+    fn len(&self) -> usize {
+        self.0
+    }
+}

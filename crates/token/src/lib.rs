@@ -1,0 +1,28 @@
+//! The engine: one authority, its renderings, and the keys that make them.
+//!
+//! Nothing here does input or output. Time and randomness come in as
+//! arguments, with one exception: the cryptographic library draws the nonces
+//! of its own signatures and key pairs, and offers no other way.
+
+pub mod authority;
+mod base62;
+pub mod clock;
+pub mod explain;
+pub mod id;
+pub mod jose;
+pub mod jwt;
+pub mod keyring;
+pub mod mark;
+pub mod opaque;
+pub mod refresh;
+pub mod revocation;
+pub mod seal;
+pub mod secret;
+mod wire;
+
+pub use authority::{Authentication, Authority, Granted, Narrowing, Subject, WouldWiden};
+pub use clock::{Clock, Entropy, random};
+pub use id::{Family, Grant, Id, Person, Session, Slot, Token};
+pub use keyring::{Keyring, MasterKey, Purpose};
+pub use revocation::{Blinding, Marks, Position, RevocationSet};
+pub use secret::{Digest, Secret};

@@ -1,0 +1,416 @@
+//! What is taken back, in memory: one set that server and verifiers look into.
+//!
+//! Names in it are blinded (64-bit keyed hashes), so that a verifier can match
+//! a revocation without learning the ids behind it.
+
+use std::hash::Hasher;
+
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher24;
+use symbolon_protocol::Timestamp;
+
+/// A place in the revocation feed.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+pub struct Position {
+    /// Counts restores from backup; tokens of another epoch are void.
+    pub epoch: i64,
+    /// Counts records.
+    pub sequence: i64,
+}
+
+/// What a record can be about. The numbers are stored and never change.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum Target {
+    /// One access token.
+    Token = 1,
+    /// Everything that came of one code.
+    Family = 2,
+    /// What a person let a client do.
+    Grant = 3,
+    /// A person in a browser.
+    Session = 4,
+    /// A person, everywhere.
+    Subject = 5,
+    /// A client.
+    Client = 6,
+    /// One subject at one client: stands for many single tokens.
+    ClientSubject = 7,
+    /// An organization.
+    Organization = 8,
+    /// A person in an organization.
+    Membership = 9,
+    /// A trusted issuer.
+    Issuer = 10,
+    /// A signing key.
+    Key = 11,
+}
+
+impl Target {
+    /// Every target, in the order of its number.
+    pub const ALL: [Self; 11] = [
+        Self::Token,
+        Self::Family,
+        Self::Grant,
+        Self::Session,
+        Self::Subject,
+        Self::Client,
+        Self::ClientSubject,
+        Self::Organization,
+        Self::Membership,
+        Self::Issuer,
+        Self::Key,
+    ];
+
+    /// The name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Family => "family",
+            Self::Grant => "grant",
+            Self::Session => "session",
+            Self::Subject => "subject",
+            Self::Client => "client",
+            Self::ClientSubject => "client and subject",
+            Self::Organization => "organization",
+            Self::Membership => "membership",
+            Self::Issuer => "trusted issuer",
+            Self::Key => "key",
+        }
+    }
+
+    /// The target with a number.
+    pub fn numbered(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|target| *target as u8 == number)
+    }
+
+    /// Whether a record kills by sequence, not for good: what it names may
+    /// come back (a person enabled again), a family or a token never does.
+    const fn is_wide(self) -> bool {
+        !matches!(self, Self::Token | Self::Family | Self::Grant)
+    }
+}
+
+/// The key that blinds.
+#[derive(Clone)]
+pub struct Blinding(SipHasher24);
+
+impl Blinding {
+    pub(crate) fn new(secret: &[u8; 32]) -> Self {
+        let mut key = [0; 16];
+        key.copy_from_slice(&secret[..16]);
+        Self(SipHasher24::new_with_key(&key))
+    }
+
+    /// The blinded name of `bytes` as a target of a kind.
+    pub fn name(&self, target: Target, bytes: &[u8]) -> u64 {
+        let mut hasher = self.0;
+        hasher.write_u8(target as u8);
+        hasher.write(bytes);
+        hasher.finish()
+    }
+}
+
+impl std::fmt::Debug for Blinding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Blinding(..)")
+    }
+}
+
+/// The name of a single token: any holder can compute it from the `jti`.
+pub fn token_name(jti: &str) -> u64 {
+    let mut hasher = SipHasher24::new_with_key(b"symbolon jti v1\0");
+    hasher.write(jti.as_bytes());
+    hasher.finish()
+}
+
+/// The name of a pair, from the blinded names of its parts: whoever knows both
+/// parts of a token knows the pair.
+pub fn pair_name(target: Target, first: u64, second: u64) -> u64 {
+    let mut hasher = SipHasher24::new_with_key(b"symbolon pair v1");
+    hasher.write_u8(target as u8);
+    hasher.write_u64(first);
+    hasher.write_u64(second);
+    hasher.finish()
+}
+
+/// The name of a signing key or trusted issuer, which are public.
+pub fn public_name(target: Target, text: &str) -> u64 {
+    let mut hasher = SipHasher24::new_with_key(b"symbolon name v1");
+    hasher.write_u8(target as u8);
+    hasher.write(text.as_bytes());
+    hasher.finish()
+}
+
+/// What a record could hit a token by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Marks {
+    /// The token itself; see [`token_name`].
+    pub token: Option<u64>,
+    /// Its family.
+    pub family: Option<u64>,
+    /// Its grant.
+    pub grant: Option<u64>,
+    /// Its session.
+    pub session: Option<u64>,
+    /// Its subject.
+    pub subject: Option<u64>,
+    /// Its client.
+    pub client: Option<u64>,
+    /// Its organization.
+    pub organization: Option<u64>,
+    /// The trusted issuer behind it.
+    pub issuer: Option<u64>,
+    /// The key that signed it.
+    pub key: Option<u64>,
+}
+
+impl Marks {
+    fn each(&self) -> [(Target, Option<u64>); 11] {
+        let pair = |target, one: Option<u64>, two: Option<u64>| Some(pair_name(target, one?, two?));
+        [
+            (Target::Token, self.token),
+            (Target::Family, self.family),
+            (Target::Grant, self.grant),
+            (Target::Session, self.session),
+            (Target::Subject, self.subject),
+            (Target::Client, self.client),
+            // Stands for single tokens, so it can hit nothing that is not one.
+            (
+                Target::ClientSubject,
+                self.token
+                    .and_then(|_| pair(Target::ClientSubject, self.client, self.subject)),
+            ),
+            (Target::Organization, self.organization),
+            (
+                Target::Membership,
+                pair(Target::Membership, self.organization, self.subject),
+            ),
+            (Target::Issuer, self.issuer),
+            (Target::Key, self.key),
+        ]
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    sequence: i64,
+    expires: Timestamp,
+}
+
+/// Why a token is dead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Hit {
+    /// A record names it.
+    Record(Target),
+    /// It is from before a restore.
+    Epoch,
+}
+
+/// One record as it arrives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Revocation {
+    /// Its number.
+    pub sequence: i64,
+    /// What it is about.
+    pub target: Target,
+    /// The blinded name.
+    pub name: u64,
+    /// When the last token that it could hit is dead anyway.
+    pub expires: Timestamp,
+}
+
+/// The live revocations of one epoch.
+#[derive(Debug, Default, Clone)]
+pub struct RevocationSet {
+    position: Position,
+    records: HashMap<(u8, u64), Record>,
+}
+
+impl RevocationSet {
+    /// An empty set that has read up to `position`.
+    pub fn new(position: Position) -> Self {
+        Self {
+            position,
+            records: HashMap::new(),
+        }
+    }
+
+    /// How far it has read.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// How many records it holds.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Takes a record in. A larger sequence replaces a smaller; the set never
+    /// forgets the later end of the two.
+    pub fn apply(&mut self, record: Revocation) {
+        let new = Record {
+            sequence: record.sequence,
+            expires: record.expires,
+        };
+        let own = self
+            .records
+            .entry((record.target as u8, record.name))
+            .or_insert(new);
+        own.sequence = own.sequence.max(new.sequence);
+        own.expires = own.expires.max(new.expires);
+    }
+
+    /// Notes that everything up to `sequence` has been applied.
+    pub fn advance(&mut self, sequence: i64) {
+        self.position.sequence = self.position.sequence.max(sequence);
+    }
+
+    /// Drops what can hit nothing any more.
+    pub fn purge(&mut self, now: Timestamp) {
+        self.records.retain(|_, record| record.expires > now);
+    }
+
+    /// Whether a token with these marks, made at `position`, was taken back.
+    pub fn hit(&self, marks: &Marks, position: Position) -> Option<Hit> {
+        if position.epoch != self.position.epoch {
+            return Some(Hit::Epoch);
+        }
+        if self.records.is_empty() {
+            return None;
+        }
+        for (target, name) in marks.each() {
+            let Some(name) = name else { continue };
+            if let Some(record) = self.records.get(&(target as u8, name))
+                && (!target.is_wide() || position.sequence < record.sequence)
+            {
+                return Some(Hit::Record(target));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(sequence: i64) -> Position {
+        Position { epoch: 1, sequence }
+    }
+
+    fn record(sequence: i64, target: Target, name: u64) -> Revocation {
+        Revocation {
+            sequence,
+            target,
+            name,
+            expires: Timestamp::FAR,
+        }
+    }
+
+    #[test]
+    fn a_wide_record_kills_what_was_made_before_it_and_nothing_after() {
+        let mut set = RevocationSet::new(at(0));
+        set.apply(record(5, Target::Subject, 7));
+        let marks = Marks {
+            subject: Some(7),
+            ..Marks::default()
+        };
+        assert_eq!(set.hit(&marks, at(4)), Some(Hit::Record(Target::Subject)));
+        assert_eq!(set.hit(&marks, at(5)), None);
+    }
+
+    #[test]
+    fn a_narrow_record_kills_for_good() {
+        let mut set = RevocationSet::new(at(0));
+        set.apply(record(5, Target::Family, 7));
+        let marks = Marks {
+            family: Some(7),
+            ..Marks::default()
+        };
+        assert_eq!(set.hit(&marks, at(9)), Some(Hit::Record(Target::Family)));
+    }
+
+    #[test]
+    fn a_pair_is_hit_only_by_both_its_parts() {
+        let mut set = RevocationSet::new(at(0));
+        set.apply(record(
+            5,
+            Target::Membership,
+            pair_name(Target::Membership, 1, 2),
+        ));
+        let member = Marks {
+            organization: Some(1),
+            subject: Some(2),
+            ..Marks::default()
+        };
+        assert!(set.hit(&member, at(0)).is_some());
+        assert_eq!(
+            set.hit(
+                &Marks {
+                    organization: Some(3),
+                    ..member
+                },
+                at(0)
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn the_record_for_many_tokens_spares_families() {
+        let mut set = RevocationSet::new(at(0));
+        set.apply(record(
+            5,
+            Target::ClientSubject,
+            pair_name(Target::ClientSubject, 1, 2),
+        ));
+        let token = Marks {
+            token: Some(9),
+            client: Some(1),
+            subject: Some(2),
+            ..Marks::default()
+        };
+        assert!(set.hit(&token, at(0)).is_some());
+        assert_eq!(
+            set.hit(
+                &Marks {
+                    token: None,
+                    ..token
+                },
+                at(0)
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn another_epoch_is_dead_even_in_an_empty_set() {
+        let set = RevocationSet::new(Position {
+            epoch: 2,
+            sequence: 0,
+        });
+        assert_eq!(set.hit(&Marks::default(), at(100)), Some(Hit::Epoch));
+    }
+
+    #[test]
+    fn an_older_record_that_arrives_late_weakens_nothing() {
+        let mut set = RevocationSet::new(at(0));
+        set.apply(record(5, Target::Client, 7));
+        set.apply(record(3, Target::Client, 7));
+        let marks = Marks {
+            client: Some(7),
+            ..Marks::default()
+        };
+        assert!(set.hit(&marks, at(4)).is_some());
+    }
+}

@@ -1,0 +1,191 @@
+//! Sealing: AES-256-GCM under a key that is used once.
+//!
+//! Layout: version (1), key number (4), salt (24), ciphertext and tag. Key and
+//! nonce of each seal come from HKDF-SHA256 over the working key with the salt,
+//! so that no two seals share a key and no counter has to be kept.
+//!
+//! Spec: RFC 5869 §2
+//! Spec: RFC 5116 §2
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hkdf;
+
+use crate::clock::{Entropy, random};
+use crate::keyring::{Keyring, Okm, Purpose, WorkingSecret};
+use crate::mark::{self, Kind};
+use crate::secret::wipe;
+
+const VERSION: u8 = 1;
+const SALT: usize = 24;
+const HEAD: usize = 1 + 4 + SALT;
+const TAG: usize = 16;
+
+/// What cannot be opened: not ours, changed, of another kind, issuer or epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not sealed by this installation for this use")]
+pub struct Unsealable;
+
+/// What a seal is tied to besides its kind and key.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound<'a> {
+    /// The issuer that made it.
+    pub issuer: &'a str,
+    /// The epoch of the revocation feed: a restore from backup voids all seals.
+    pub epoch: i64,
+}
+
+impl Bound<'_> {
+    fn associated(&self, kind: Kind) -> Vec<u8> {
+        let mut data = Vec::with_capacity(32 + self.issuer.len());
+        data.extend_from_slice(kind.word().as_bytes());
+        data.push(0);
+        data.extend_from_slice(&self.epoch.to_be_bytes());
+        data.extend_from_slice(self.issuer.as_bytes());
+        data
+    }
+}
+
+impl Keyring {
+    /// Seals `plain` as a credential of a kind.
+    pub fn seal(
+        &self,
+        kind: Kind,
+        bound: Bound<'_>,
+        plain: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Sealed {
+        let key = self.current(purpose(kind));
+        let bytes = seal_bytes(key, &bound.associated(kind), plain, entropy);
+        let number = token_number(&bytes);
+        Sealed {
+            text: mark::write_sealed(kind, bytes),
+            number,
+        }
+    }
+
+    /// Opens a credential of a kind.
+    pub fn open(&self, kind: Kind, bound: Bound<'_>, text: &str) -> Result<Opened, Unsealable> {
+        let bytes = mark::read_sealed(kind, text).ok_or(Unsealable)?;
+        let id = key_number(&bytes).ok_or(Unsealable)?;
+        let key = self.find(purpose(kind), id).ok_or(Unsealable)?;
+        let plain = open_bytes(key, &bound.associated(kind), &bytes)?;
+        Ok(Opened {
+            plain,
+            number: token_number(&bytes),
+        })
+    }
+
+    /// Seals a client secret that must be used again.
+    pub fn seal_secret(&self, client: &str, secret: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
+        seal_bytes(
+            self.current(Purpose::ClientSecret),
+            client.as_bytes(),
+            secret,
+            entropy,
+        )
+    }
+
+    /// Opens what [`Keyring::seal_secret`] sealed for the same client.
+    pub fn open_secret(&self, client: &str, sealed: &[u8]) -> Result<crate::Secret, Unsealable> {
+        let id = key_number(sealed).ok_or(Unsealable)?;
+        let key = self.find(Purpose::ClientSecret, id).ok_or(Unsealable)?;
+        open_bytes(key, client.as_bytes(), sealed).map(crate::Secret::new)
+    }
+}
+
+/// A credential that was just made.
+pub struct Sealed {
+    /// The credential.
+    pub text: String,
+    /// Sixteen bytes that name it, derived from its salt: known to whoever
+    /// holds it, useless for making it.
+    pub number: [u8; 16],
+}
+
+/// What was inside a credential.
+pub struct Opened {
+    /// The plain bytes.
+    pub plain: Vec<u8>,
+    /// Sixteen bytes that name it.
+    pub number: [u8; 16],
+}
+
+const fn purpose(kind: Kind) -> Purpose {
+    match kind {
+        Kind::AccessToken | Kind::ApiKey => Purpose::AccessToken,
+        Kind::AuthorizationCode => Purpose::AuthorizationCode,
+        Kind::RefreshToken => Purpose::RefreshToken,
+        Kind::ClientSecret => Purpose::ClientSecret,
+        Kind::Transaction | Kind::SessionCookie | Kind::Administration => Purpose::Transaction,
+    }
+}
+
+/// The first half of a digest of the salt.
+fn token_number(sealed: &[u8]) -> [u8; 16] {
+    let digest = crate::secret::Digest::of(sealed.get(5..HEAD).unwrap_or_default());
+    let mut number = [0; 16];
+    number.copy_from_slice(&digest.as_bytes()[..16]);
+    number
+}
+
+fn key_number(sealed: &[u8]) -> Option<u32> {
+    let number = sealed.get(1..5)?.try_into().ok()?;
+    (sealed[0] == VERSION).then_some(u32::from_be_bytes(number))
+}
+
+/// Key and nonce for one seal.
+fn derive(key: &WorkingSecret, salt: &[u8]) -> Result<(LessSafeKey, Nonce), Unsealable> {
+    let mut okm = [0; 44];
+    let filled = hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
+        .extract(key.bytes())
+        .expand(&[b"symbolon seal"], Okm(44))
+        .and_then(|okm_of| okm_of.fill(&mut okm));
+    let made = filled.and_then(|()| UnboundKey::new(&AES_256_GCM, &okm[..32]));
+    let mut nonce = [0; 12];
+    nonce.copy_from_slice(&okm[32..]);
+    wipe(&mut okm);
+    let made = made.map_err(|_| Unsealable)?;
+    Ok((LessSafeKey::new(made), Nonce::assume_unique_for_key(nonce)))
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "the lengths are constants that fit the algorithms"
+)]
+pub(crate) fn seal_bytes(
+    key: &WorkingSecret,
+    aad: &[u8],
+    plain: &[u8],
+    entropy: &dyn Entropy,
+) -> Vec<u8> {
+    let salt: [u8; SALT] = random(entropy);
+    let mut out = Vec::with_capacity(HEAD + plain.len() + TAG + 4);
+    out.push(VERSION);
+    out.extend_from_slice(&key.id.to_be_bytes());
+    out.extend_from_slice(&salt);
+    out.extend_from_slice(plain);
+    let (once, nonce) = derive(key, &salt).expect("HKDF and AES take 44 and 32 bytes");
+    let tag = once
+        .seal_in_place_separate_tag(nonce, Aad::from(aad), &mut out[HEAD..])
+        .expect("plain text is far below the limit of the mode");
+    out.extend_from_slice(tag.as_ref());
+    out
+}
+
+pub(crate) fn open_bytes(
+    key: &WorkingSecret,
+    aad: &[u8],
+    sealed: &[u8],
+) -> Result<Vec<u8>, Unsealable> {
+    if sealed.len() < HEAD + TAG || sealed[0] != VERSION {
+        return Err(Unsealable);
+    }
+    let (once, nonce) = derive(key, &sealed[5..HEAD])?;
+    let mut inside = sealed[HEAD..].to_vec();
+    let length = once
+        .open_in_place(nonce, Aad::from(aad), &mut inside)
+        .map_err(|_| Unsealable)?
+        .len();
+    inside.truncate(length);
+    Ok(inside)
+}
