@@ -1,0 +1,5 @@
+//! What the chores share with the tests of the workspace's shape.
+
+pub mod generated;
+pub mod source;
+pub mod spec_coverage;

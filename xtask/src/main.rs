@@ -1,0 +1,35 @@
+//! Chores in Rust: `cargo run -p xtask -- <chore>`.
+
+use std::process::ExitCode;
+
+use xtask::generated::{self, Mode};
+use xtask::source;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["generated"] => generated::run(&source::root(), Mode::Write),
+        ["generated", "--check"] => generated::run(&source::root(), Mode::Check),
+        ["spec-coverage"] => generated::run_one(&source::root(), "docs/spec-coverage.md"),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("error: {problem:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+const USAGE: &str = "\
+usage: cargo run -p xtask -- <chore>
+
+  generated           writes every generated file
+  generated --check   fails naming the generated files that are stale
+  spec-coverage       writes docs/spec-coverage.md from the `//! Spec:` lines
+";
