@@ -1,0 +1,158 @@
+//! The access token in a request: one header, one scheme, one space.
+//!
+//! Spec: RFC 6750 §2.1
+//! Spec: RFC 9449 §7.1
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use crate::refusal::{Malformed, Refusal};
+
+/// What was presented: the headers of a request, or a token already taken out
+/// of one.
+#[derive(Clone, Copy)]
+pub enum Presented<'a> {
+    /// The headers of a request.
+    Headers(&'a HeaderMap),
+    /// A token.
+    Token(&'a str),
+}
+
+impl<'a> From<&'a HeaderMap> for Presented<'a> {
+    fn from(headers: &'a HeaderMap) -> Self {
+        Self::Headers(headers)
+    }
+}
+
+impl<'a> From<&'a str> for Presented<'a> {
+    fn from(token: &'a str) -> Self {
+        Self::Token(token)
+    }
+}
+
+impl<'a> From<&'a String> for Presented<'a> {
+    fn from(token: &'a String) -> Self {
+        Self::Token(token)
+    }
+}
+
+impl<'a> Presented<'a> {
+    /// The token as text. Nothing of it is checked.
+    pub(crate) fn token(self) -> Result<&'a str, Refusal> {
+        match self {
+            Self::Token(token) => Ok(token),
+            Self::Headers(headers) => bearer(headers),
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Err(Refusal::Missing),
+        (Some(_), Some(_)) => return Err(Refusal::Malformed(Malformed::Repeated)),
+        (Some(value), None) => value.as_bytes(),
+    };
+    let at = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(at);
+    if scheme.eq_ignore_ascii_case(b"DPoP") {
+        return Err(Refusal::Binding);
+    }
+    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+        // Another scheme is another way to prove who one is, which was not asked for.
+        return Err(match scheme.is_ascii() && !scheme.contains(&b',') {
+            true => Refusal::Missing,
+            false => Refusal::Malformed(Malformed::Form),
+        });
+    }
+    let token = rest.strip_prefix(b" ").unwrap_or_default();
+    if !is_b64token(token) {
+        return Err(Refusal::Malformed(Malformed::Form));
+    }
+    std::str::from_utf8(token).map_err(|_| Refusal::Malformed(Malformed::Form))
+}
+
+/// RFC 6750 §2.1 `b64token`.
+fn is_b64token(token: &[u8]) -> bool {
+    let end = token
+        .iter()
+        .rposition(|b| *b != b'=')
+        .map_or(0, |at| at + 1);
+    end > 0
+        && token[..end].iter().all(|b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+        })
+}
+
+/// Whether a query carries an access token, which is never read.
+pub(crate) fn is_in_query(query: Option<&str>) -> bool {
+    query
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .any(|part| part.split('=').next() == Some("access_token"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[&str]) -> Result<String, Refusal> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(
+                AUTHORIZATION,
+                http::HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
+        }
+        Presented::from(&headers).token().map(str::to_owned)
+    }
+
+    #[test]
+    fn one_header_one_scheme_one_space_one_token() {
+        for good in [
+            "Bearer abc.d-e_f~+/=",
+            "bearer abc.d-e_f~+/=",
+            "BEARER abc.d-e_f~+/=",
+        ] {
+            assert_eq!(read(&[good]).unwrap(), "abc.d-e_f~+/=");
+        }
+        for bad in [
+            "Bearer",
+            "Bearer ",
+            "Bearer  a",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer a, Bearer b",
+            "Bearer =",
+            "Bearer a=b",
+            "Bearer é",
+            "Bearer \"a\"",
+            "Bearer\ta",
+            "é a",
+            "Basic,Bearer a",
+        ] {
+            let refused = read(&[bad]);
+            let is_form = refused == Err(Refusal::Malformed(Malformed::Form));
+            assert!(is_form || bad == "Bearer\ta", "{bad}: {refused:?}");
+        }
+        assert_eq!(read(&["Bearer\ta"]), Err(Refusal::Missing));
+    }
+
+    #[test]
+    fn none_is_missing_two_are_malformed_and_other_schemes_are_told_apart() {
+        assert_eq!(read(&[]), Err(Refusal::Missing));
+        assert_eq!(read(&["Basic YTpi"]), Err(Refusal::Missing));
+        assert_eq!(read(&["DPoP abc"]), Err(Refusal::Binding));
+        let twice = Err(Refusal::Malformed(Malformed::Repeated));
+        assert_eq!(read(&["Bearer a", "Bearer a"]), twice);
+        assert_eq!(read(&["Bearer a", "Basic YTpi"]), twice);
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_seen_and_only_by_its_whole_name() {
+        assert!(is_in_query(Some("a=1&access_token=x")));
+        assert!(is_in_query(Some("access_token")));
+        assert!(!is_in_query(Some("my_access_token=x&access_tokens=1")));
+        assert!(!is_in_query(None));
+    }
+}

@@ -1,0 +1,275 @@
+//! The checks, in the order in which a refusal is chosen: signature, expiry,
+//! issuer, audience, revocation, key binding, and last scope.
+//!
+//! Spec: RFC 9068 §4
+//! Spec: RFC 7662 §2.2
+//! Spec: RFC 6750 §3.1
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use symbolon_protocol::Timestamp;
+use symbolon_token::Digest;
+use symbolon_token::explain::{Refused, Shown};
+use symbolon_token::jose::{Invalid, MAX_JWT_BYTES, Unverified};
+use symbolon_token::jwt::{AccessToken, Expected, check_claims, check_type};
+use symbolon_token::mark::{self, Kind};
+
+use crate::bearer::Presented;
+use crate::introspection::Says;
+use crate::keys::{Known, NotHeld};
+use crate::principal::{Facts, Principal};
+use crate::refusal::{CannotKnow, Refusal};
+use crate::requirement::{Requirement, Revocation};
+use crate::verifier::Verifier;
+
+impl Verifier {
+    /// Checks what a request presents, JWT or opaque, against what a route
+    /// demands. Everything else about the token is told only where all six
+    /// checks passed.
+    pub async fn check<'a>(
+        &self,
+        presented: impl Into<Presented<'a>>,
+        requirement: &Requirement,
+    ) -> Result<Principal, Refusal> {
+        let presented: Presented<'a> = presented.into();
+        self.judge(presented.token()?, requirement).await
+    }
+
+    /// The one place where a principal is made.
+    pub(crate) async fn judge(
+        &self,
+        token: &str,
+        requirement: &Requirement,
+    ) -> Result<Principal, Refusal> {
+        let shown = Rendering::of(token)?;
+        let one = Presentation {
+            token,
+            digest: Digest::of(token.as_bytes()),
+            requirement,
+            now: self.inner.config.clock.now(),
+        };
+        let facts = match shown {
+            Rendering::Jwt => {
+                let facts = self.read_jwt(&one).await?;
+                self.check_revocation(&one, &facts).await?;
+                facts
+            }
+            Rendering::Opaque => self.read_opaque(&one).await?,
+        };
+        if facts.is_bound {
+            return Err(Refusal::Binding);
+        }
+        if !requirement.is_met_by(&facts.token.scopes) {
+            let found = facts.token.scopes.iter();
+            return Err(Refusal::Refused(Refused::Scope {
+                needed: requirement.scopes().map(str::to_owned).collect(),
+                found: found.map(|scope| scope.as_str().to_owned()).collect(),
+            }));
+        }
+        Ok(Principal::new(facts))
+    }
+
+    /// Signature, expiry, issuer, audience of a JWT.
+    async fn read_jwt(&self, one: &Presentation<'_>) -> Result<Arc<Facts>, Refusal> {
+        let Self { inner } = self;
+        inner.keys.tick();
+        if let Some(generation) = inner.keys.generation()
+            && let Some(facts) = inner.remembered.find(&one.digest, generation)
+        {
+            self.check_standing(one, &facts)?;
+            return Ok(facts);
+        }
+        let unverified = Unverified::parse(one.token).map_err(Refused::Signature)?;
+        check_type(&unverified)?;
+        let named = unverified.algorithm();
+        let algorithm = named
+            .filter(|named| inner.config.algorithms.contains(named))
+            .ok_or(Refused::Signature(Invalid::Algorithm))?;
+        let held = inner.keys.holding(unverified.claimed_kid()).await;
+        let known = held.map_err(|why| match why {
+            NotHeld::Unknown => Refused::Signature(Invalid::UnknownKey).into(),
+            NotHeld::CannotKnow => Refusal::CannotKnow(CannotKnow::Keys),
+        })?;
+        let mut refused = Invalid::Algorithm;
+        for key in known
+            .set
+            .candidates(unverified.claimed_kid(), algorithm)
+            .take(MAX_CANDIDATES)
+        {
+            match unverified.verify(key) {
+                Ok(claims) => return self.take_claims(one, &known, claims, key.kid()),
+                Err(why) => refused = why,
+            }
+        }
+        Err(Refused::Signature(refused).into())
+    }
+
+    fn take_claims(
+        &self,
+        one: &Presentation<'_>,
+        known: &Known,
+        claims: Map<String, Value>,
+        kid: Option<&str>,
+    ) -> Result<Arc<Facts>, Refusal> {
+        let facts = Facts::new(check_claims(claims, kid, self.expected(one))?);
+        let lives = facts.token.expires.since(one.now) + self.inner.config.skew;
+        let facts = Arc::new(facts);
+        self.inner
+            .remembered
+            .insert(&one.digest, known.generation, &facts, lives);
+        Ok(facts)
+    }
+
+    fn expected<'a>(&'a self, one: &Presentation<'a>) -> Expected<'a> {
+        let config = &self.inner.config;
+        Expected {
+            issuer: config.issuer.as_str(),
+            audiences: match one.requirement.own_audience() {
+                Some(audience) => std::slice::from_ref(audience),
+                None => &config.audiences,
+            },
+            skew: config.skew,
+            now: one.now,
+        }
+    }
+
+    /// Expiry and audience of a token whose other claims were good before: the
+    /// two that time and route can change.
+    fn check_standing(&self, one: &Presentation<'_>, facts: &Facts) -> Result<(), Refused> {
+        let expected = self.expected(one);
+        let (expires, now) = (facts.token.expires, one.now);
+        if now >= expires + expected.skew {
+            return Err(Refused::Expired { expires, now });
+        }
+        let is_meant = |own: &String| expected.audiences.contains(own);
+        if !facts.audiences.iter().any(is_meant) {
+            return Err(Refused::Audience {
+                expected: expected.audiences.first().cloned().unwrap_or_default(),
+                found: facts.audiences.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The set in memory first, which costs nothing, then the issuer.
+    async fn check_revocation(&self, one: &Presentation<'_>, facts: &Facts) -> Result<(), Refusal> {
+        let config = &self.inner.config;
+        if let Some((marks, position)) = &facts.token.rev
+            && let Some(hit) = config.revocations.hit(marks, *position)
+        {
+            return Err(Refused::Revoked(Some(hit)).into());
+        }
+        if one.requirement.freshness() == Revocation::AtExpiry {
+            return Ok(());
+        }
+        let Some(credentials) = &config.credentials else {
+            return Err(Refusal::CannotKnow(CannotKnow::NoSource));
+        };
+        let asked = self
+            .inner
+            .introspection
+            .ask(credentials, one.token, &one.digest);
+        match asked.await {
+            Says::Active(_) => Ok(()),
+            Says::Inactive => Err(Refused::Inactive.into()),
+            Says::Nothing => Err(Refusal::CannotKnow(CannotKnow::Introspection)),
+        }
+    }
+
+    /// Signature and revocation of an opaque token by its issuer's word, the
+    /// rest by the claims that come with it.
+    async fn read_opaque(&self, one: &Presentation<'_>) -> Result<Arc<Facts>, Refusal> {
+        let Some(credentials) = &self.inner.config.credentials else {
+            return Err(Refused::NotAnAccessToken(Shown::Other(NOT_TAKEN)).into());
+        };
+        let asked = self
+            .inner
+            .introspection
+            .ask(credentials, one.token, &one.digest);
+        let claims = match asked.await {
+            Says::Active(claims) => claims,
+            Says::Inactive => return Err(Refused::Inactive.into()),
+            Says::Nothing => return Err(Refusal::CannotKnow(CannotKnow::Introspection)),
+        };
+        let facts = Facts::new(self.vouched(&claims)?);
+        self.check_standing(one, &facts)?;
+        Ok(Arc::new(facts))
+    }
+
+    /// The token that an introspection response describes.
+    fn vouched(&self, claims: &Map<String, Value>) -> Result<AccessToken, Refused> {
+        let text = |name: &'static str| match claims.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+            Some(_) => Err(Refused::Claim(name)),
+        };
+        let instant = |name: &'static str| {
+            let seconds = claims.get(name).and_then(Value::as_i64);
+            let sane = seconds.filter(|own| (0..=Timestamp::FAR.seconds()).contains(own));
+            sane.map(Timestamp::from_seconds)
+                .ok_or(Refused::Claim(name))
+        };
+        let expires = instant("exp")?;
+        let trusted = self.inner.config.issuer.as_str();
+        if let Some(found) = text("iss")?.filter(|found| found != trusted) {
+            let expected = trusted.to_owned();
+            return Err(Refused::Issuer { expected, found });
+        }
+        let client = text("client_id")?.ok_or(Refused::Claim("client_id"))?;
+        let scopes = text("scope")?.unwrap_or_default();
+        Ok(AccessToken {
+            subject: text("sub")?.unwrap_or_else(|| client.clone()),
+            client,
+            scopes: scopes.parse().map_err(|_| Refused::Claim("scope"))?,
+            jti: text("jti")?.unwrap_or_default(),
+            expires,
+            issued: instant("iat").unwrap_or(Timestamp::EPOCH),
+            rev: None,
+            claims: claims.clone(),
+        })
+    }
+}
+
+/// One token at one route at one moment.
+struct Presentation<'a> {
+    token: &'a str,
+    digest: Digest,
+    requirement: &'a Requirement,
+    now: Timestamp,
+}
+
+/// Which rendering a text has, as far as its form says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rendering {
+    Jwt,
+    Opaque,
+}
+
+impl Rendering {
+    /// Refuses by form alone what nobody needs to be asked about.
+    pub(crate) fn of(token: &str) -> Result<Self, Refused> {
+        if token.len() > MAX_JWT_BYTES {
+            return Err(Refused::Signature(Invalid::Form));
+        }
+        let shown = match Kind::claimed_by(token) {
+            None => return Ok(Self::Jwt),
+            Some(Kind::AccessToken) if mark::is_whole_access_token(token) => {
+                return Ok(Self::Opaque);
+            }
+            Some(Kind::AccessToken) => return Err(Refused::Seal),
+            Some(Kind::RefreshToken) => Shown::RefreshToken,
+            Some(Kind::AuthorizationCode) => Shown::Other("an authorization code"),
+            Some(Kind::ClientSecret) => Shown::Other("a client secret"),
+            Some(Kind::ApiKey) => Shown::Other("an API key"),
+            Some(Kind::SessionCookie) => Shown::Other("a session cookie"),
+            Some(Kind::Administration) => Shown::Other("an administration token"),
+            Some(_) => Shown::Unknown,
+        };
+        Err(Refused::NotAnAccessToken(shown))
+    }
+}
+
+/// How many keys are tried on a token that names none.
+const MAX_CANDIDATES: usize = 4;
+const NOT_TAKEN: &str = "an opaque token where only JWTs are taken (no introspection is set up)";

@@ -1,0 +1,40 @@
+//! What a verifier was told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_protocol::{Issuer, ResourceIdentifier};
+use symbolon_token::jose::Algorithm;
+use symbolon_token::{Clock, Entropy};
+
+use crate::decision::Hook;
+use crate::fetch::Http;
+use crate::introspection::Credentials;
+use crate::revocations::Revocations;
+
+/// How far clocks may differ unless told otherwise, and at most.
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(10);
+pub(crate) const MAX_CLOCK_SKEW: Duration = Duration::from_secs(120);
+/// How old the issuer's keys may be while it is away, unless told otherwise,
+/// and within which limits.
+pub(crate) const STALE_IF_ERROR: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const MIN_STALE_IF_ERROR: Duration = Duration::from_secs(60);
+pub(crate) const MAX_STALE_IF_ERROR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) issuer: Issuer,
+    pub(crate) resource: ResourceIdentifier,
+    /// The resource and what else it is known as.
+    pub(crate) audiences: Vec<String>,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) credentials: Option<Arc<Credentials>>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) skew: Duration,
+    pub(crate) stale_if_error: Duration,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) http: Http,
+    pub(crate) revocations: Revocations,
+}

@@ -1,0 +1,163 @@
+//! Why a token is good or not, check by check, for people and scripts.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use symbolon_token::explain::{Check, Refused};
+use symbolon_token::jose::Unverified;
+
+use crate::check::Rendering;
+use crate::principal::Principal;
+use crate::refusal::{CannotKnow, Refusal, printable};
+use crate::requirement::Requirement;
+use crate::verifier::Verifier;
+
+/// The whole answer in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every check passed.
+    Valid,
+    /// One failed.
+    Refused,
+    /// One could not be made.
+    CannotKnow,
+}
+
+/// What became of one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It passed.
+    Passed,
+    /// It failed.
+    Failed,
+    /// Nobody can say, or the issuer does not.
+    Unknown,
+    /// One before it ended the matter.
+    NotReached,
+}
+
+/// One check and what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// The check's name.
+    pub check: &'static str,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Who vouches for the claims that are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vouched {
+    /// The issuer: every check passed.
+    Verified,
+    /// Nobody: they are what the text says, whoever wrote it.
+    Unverified,
+}
+
+/// Why a token is good or not. The first line to show is `cause`, the second
+/// `repair`, then the rest.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The whole answer in a word.
+    pub verdict: Verdict,
+    /// `jwt`, `opaque` or `other`.
+    pub rendering: &'static str,
+    /// A stable word.
+    pub code: &'static str,
+    /// The cause in one plain sentence.
+    pub cause: String,
+    /// What would repair it; empty for a good token.
+    pub repair: String,
+    /// The six checks in order.
+    pub checks: Vec<Step>,
+    /// Who vouches for `claims`.
+    pub vouched: Vouched,
+    /// What the token says, as far as it can be read. Values may hold anything.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub claims: Map<String, Value>,
+}
+
+impl Verifier {
+    /// Checks a token and says what each check found. What nobody vouches for
+    /// is labelled so.
+    pub async fn explain(&self, token: &str, requirement: &Requirement) -> Explanation {
+        let rendering = match Rendering::of(token) {
+            Ok(Rendering::Jwt) if Unverified::parse(token).is_ok() => "jwt",
+            Ok(Rendering::Opaque) | Err(Refused::Seal) => "opaque",
+            _ => "other",
+        };
+        match self.judge(token, requirement).await {
+            Ok(principal) => valid(rendering, &principal),
+            Err(refusal) => refused(rendering, token, &refusal),
+        }
+    }
+}
+
+fn valid(rendering: &'static str, principal: &Principal) -> Explanation {
+    let claims = principal.claims().clone();
+    Explanation {
+        verdict: Verdict::Valid,
+        rendering,
+        code: "valid",
+        cause: format!(
+            "valid: every check passed; the token of `{}` ends at {}",
+            printable(principal.subject()),
+            principal.expires()
+        ),
+        repair: String::new(),
+        checks: steps(|_| Outcome::Passed),
+        vouched: Vouched::Verified,
+        claims,
+    }
+}
+
+fn refused(rendering: &'static str, token: &str, refusal: &Refusal) -> Explanation {
+    let is_unknown = matches!(refusal, Refusal::CannotKnow(_));
+    let shown = Unverified::parse(token).and_then(|own| own.dangerous_claims_without_key());
+    Explanation {
+        verdict: if is_unknown {
+            Verdict::CannotKnow
+        } else {
+            Verdict::Refused
+        },
+        rendering,
+        code: refusal.code(),
+        cause: refusal.cause(),
+        repair: refusal.repair(),
+        checks: steps(|check| outcome(rendering, refusal, check)),
+        vouched: Vouched::Unverified,
+        claims: shown.unwrap_or_default(),
+    }
+}
+
+fn steps(of: impl Fn(Check) -> Outcome) -> Vec<Step> {
+    let step = |check: Check| Step {
+        check: check.name(),
+        outcome: of(check),
+    };
+    Check::ALL.into_iter().map(step).collect()
+}
+
+fn outcome(rendering: &str, refusal: &Refusal, check: Check) -> Outcome {
+    let by_word = rendering == "opaque";
+    match refusal {
+        // Between revocation and scope.
+        Refusal::Binding if check == Check::Scope => Outcome::NotReached,
+        Refusal::Binding => Outcome::Passed,
+        // Of an opaque token the issuer says yes or no, never why.
+        Refusal::Refused(Refused::Inactive) if by_word && check < Check::Revocation => {
+            Outcome::Unknown
+        }
+        Refusal::CannotKnow(CannotKnow::Introspection) if by_word => Outcome::Unknown,
+        _ => match refusal.check() {
+            None => Outcome::NotReached,
+            Some(failed) if check < failed => Outcome::Passed,
+            Some(failed) if check > failed => Outcome::NotReached,
+            Some(_) if matches!(refusal, Refusal::CannotKnow(_)) => Outcome::Unknown,
+            Some(_) => Outcome::Failed,
+        },
+    }
+}

@@ -1,0 +1,176 @@
+//! The one way out: small documents from the issuer, over https or from this
+//! machine, without proxies from the environment and without redirects.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use symbolon_protocol::uri::is_loopback;
+use url::Url;
+
+/// How large an answer may be, in bytes.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+/// How long a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one exchange may take in all.
+pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why something could not be fetched. No case shows what was sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FetchError {
+    #[error("`{0}` is neither https nor on this machine")]
+    Address(String),
+    #[error("the issuer could not be reached in time")]
+    Unreachable,
+    #[error("the issuer answered with status {0}")]
+    Status(u16),
+    #[error("the answer is larger than 256 KiB")]
+    TooLarge,
+    #[error("the answer is not {0}")]
+    Malformed(&'static str),
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) body: Vec<u8>,
+    /// For how long the issuer lets it be kept.
+    pub(crate) max_age: Option<Duration>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Http(reqwest::Client);
+
+impl Http {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one outbound fetcher of this library"
+    )]
+    pub(crate) fn new() -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TOTAL_TIMEOUT)
+            .pool_max_idle_per_host(16)
+            .user_agent(concat!("symbolon-verify/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self(client))
+    }
+
+    /// Reads a document.
+    pub(crate) async fn read(&self, address: &str) -> Result<Answer, FetchError> {
+        let request = self.0.get(checked(address)?);
+        receive(request.header(ACCEPT, "application/json")).await
+    }
+
+    /// Sends a form with credentials of ours.
+    pub(crate) async fn send(
+        &self,
+        address: &str,
+        authorization: &str,
+        form: String,
+    ) -> Result<Answer, FetchError> {
+        let request = self
+            .0
+            .post(checked(address)?)
+            .header(ACCEPT, "application/json")
+            .header(AUTHORIZATION, authorization)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form);
+        receive(request).await
+    }
+}
+
+/// Whether an address may be fetched at all.
+pub(crate) fn checked(address: &str) -> Result<Url, FetchError> {
+    let refused = || FetchError::Address(address.chars().take(200).collect());
+    let url = Url::parse(address).map_err(|_| refused())?;
+    let allowed = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    let bare = url.username().is_empty() && url.password().is_none();
+    if allowed && bare {
+        Ok(url)
+    } else {
+        Err(refused())
+    }
+}
+
+async fn receive(request: reqwest::RequestBuilder) -> Result<Answer, FetchError> {
+    let mut response = request.send().await.map_err(|_| FetchError::Unreachable)?;
+    if response.status() != http::StatusCode::OK {
+        return Err(FetchError::Status(response.status().as_u16()));
+    }
+    let max_age = max_age(response.headers());
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|_| FetchError::Unreachable)?
+    {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(FetchError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { body, max_age })
+}
+
+/// What `Cache-Control` allows; `no-store` and `no-cache` allow nothing.
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let mut found = None;
+    for value in headers.get_all(CACHE_CONTROL) {
+        for word in value.to_str().unwrap_or_default().split(',') {
+            let word = word.trim().to_ascii_lowercase();
+            if matches!(word.as_str(), "no-store" | "no-cache") {
+                return Some(Duration::ZERO);
+            }
+            if let Some(seconds) = word.strip_prefix("max-age=") {
+                found = seconds
+                    .trim_matches('"')
+                    .parse()
+                    .ok()
+                    .map(Duration::from_secs);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_and_this_machine_are_fetched() {
+        for good in [
+            "https://as.example/jwks",
+            "http://127.0.0.1:1/x",
+            "http://localhost/x",
+        ] {
+            assert!(checked(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://as.example/jwks",
+            "http://169.254.169.254/",
+            "file:///etc/passwd",
+            "https://user:password@as.example/",
+            "//as.example",
+            "",
+        ] {
+            assert!(checked(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn cache_control_is_read_and_forbidding_wins() {
+        let of = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CACHE_CONTROL, text.parse().unwrap());
+            max_age(&headers)
+        };
+        assert_eq!(of("public, Max-Age=300"), Some(Duration::from_secs(300)));
+        assert_eq!(of("max-age=300, no-cache"), Some(Duration::ZERO));
+        assert_eq!(of("max-age=abc"), None);
+        assert_eq!(max_age(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! The Tower layer: no request reaches the route behind it unchecked.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::bearer::{Presented, is_in_query};
+use crate::decision::Decision;
+use crate::principal::Principal;
+use crate::refusal::{Malformed, Refusal};
+use crate::requirement::Requirement;
+use crate::respond::request_id;
+use crate::verifier::Verifier;
+
+impl Verifier {
+    /// A layer that lets through only requests with a good token that meets
+    /// `requirement`, and puts the [`Principal`] into their extensions.
+    pub fn require(&self, requirement: impl Into<Requirement>) -> RequireToken {
+        RequireToken {
+            verifier: self.clone(),
+            requirement: Arc::new(requirement.into()),
+        }
+    }
+}
+
+/// Lets through only requests with a good token; see [`Verifier::require`].
+#[derive(Debug, Clone)]
+pub struct RequireToken {
+    verifier: Verifier,
+    requirement: Arc<Requirement>,
+}
+
+impl<S> Layer<S> for RequireToken {
+    type Service = Guarded<S>;
+
+    fn layer(&self, route: S) -> Guarded<S> {
+        Guarded {
+            route,
+            guard: self.clone(),
+        }
+    }
+}
+
+/// A route behind a [`RequireToken`].
+#[derive(Debug, Clone)]
+pub struct Guarded<S> {
+    route: S,
+    guard: RequireToken,
+}
+
+impl<S, B, R> Service<Request<B>> for Guarded<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    R: From<String>,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.route.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // The one that is ready serves this request; its clone may not be yet.
+        let fresh = self.route.clone();
+        let mut route = std::mem::replace(&mut self.route, fresh);
+        let guard = self.guard.clone();
+        Box::pin(async move {
+            // Whatever was in the extensions, only a check below puts one there.
+            request.extensions_mut().remove::<Principal>();
+            let (parts, body) = request.into_parts();
+            let outcome = guard.decide(&parts).await;
+            let mut request = Request::from_parts(parts, body);
+            match outcome {
+                Ok(principal) => {
+                    request.extensions_mut().insert(principal);
+                    route.call(request).await
+                }
+                Err(refused) => Ok(refused.map(R::from)),
+            }
+        })
+    }
+}
+
+impl RequireToken {
+    async fn decide(&self, parts: &http::request::Parts) -> Result<Principal, Response<String>> {
+        let config = &self.verifier.inner.config;
+        let outcome = match Presented::from(&parts.headers).token() {
+            Err(refusal) => Err(refusal),
+            Ok(_) if is_in_query(parts.uri.query()) => Err(Refusal::Malformed(Malformed::TwoWays)),
+            Ok(token) => self.verifier.judge(token, &self.requirement).await,
+        };
+        if outcome.is_ok() && config.hook.is_none() {
+            return outcome.map_err(|_| Response::default());
+        }
+        let request_id = request_id(&parts.headers, &*config.entropy);
+        if let Some(hook) = &config.hook {
+            hook(&Decision {
+                request_id: &request_id,
+                outcome: outcome.as_ref(),
+            });
+        }
+        outcome.map_err(|refusal| {
+            self.verifier
+                .answer(&refusal, &self.requirement, &request_id)
+        })
+    }
+}

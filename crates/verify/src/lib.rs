@@ -1,0 +1,63 @@
+//! Checks access tokens for an API: six named checks, in one call.
+//!
+//! Spec: RFC 6750 §2.1, §3
+//! Spec: RFC 9068 §4
+//! Spec: RFC 9728 §2, §3, §5.1
+//!
+//! From an issuer and an audience to a protected route:
+//!
+//! ```
+//! # fn main() -> Result<(), symbolon_verify::Misconfigured> {
+//! use symbolon_verify::{Algorithm, Principal, Verifier};
+//! let verifier = Verifier::new("https://as.example.com", "https://api.example.com", [Algorithm::Es256])?
+//!     .introspect_as("orders-api", "its secret")?;
+//! let invoices = axum::routing::get(async |caller: Principal| format!("invoices of {}", caller.subject()));
+//! let app: axum::Router = axum::Router::new().route("/invoices", invoices.layer(verifier.require(["read:invoices"])));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! JWTs are checked here, with keys that are fetched once and kept; opaque
+//! tokens are asked about. Whether a token was taken back is asked in any case,
+//! unless the route says [`Revocation::AtExpiry`]. Where nobody can know, the
+//! answer is neither yes nor no, and the request gets 503.
+
+mod ambient;
+mod bearer;
+mod check;
+mod config;
+mod decision;
+mod discovery;
+mod environment;
+mod explanation;
+#[cfg(feature = "axum")]
+mod extract;
+mod fetch;
+mod introspection;
+mod keys;
+mod layer;
+mod misconfigured;
+mod principal;
+mod refusal;
+mod remembered;
+mod requirement;
+mod respond;
+mod revocations;
+mod verifier;
+
+pub use symbolon_protocol::ResourceIdentifier;
+pub use symbolon_token::explain::{Check, Refused, Shown};
+pub use symbolon_token::jose::Algorithm;
+
+pub use bearer::Presented;
+pub use decision::Decision;
+pub use explanation::{Explanation, Outcome, Step, Verdict, Vouched};
+#[cfg(feature = "axum")]
+pub use extract::{Unguarded, protected_resource_routes};
+pub use layer::{Guarded, RequireToken};
+pub use misconfigured::Misconfigured;
+pub use principal::Principal;
+pub use refusal::{CannotKnow, Malformed, Refusal};
+pub use requirement::{Requirement, Revocation};
+pub use revocations::Revocations;
+pub use verifier::{NotReady, Verifier};

@@ -1,0 +1,49 @@
+//! What is wrong with how a verifier was set up.
+
+use symbolon_protocol::uri::InvalidUri;
+
+/// Why no verifier was made. `code` is stable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misconfigured {
+    /// The issuer is not an issuer's identifier.
+    #[error("issuer: {0}")]
+    Issuer(InvalidUri),
+    /// The audience is not a resource identifier.
+    #[error("audience: {0}")]
+    Audience(InvalidUri),
+    /// No algorithm is allowed, so no token could ever be good.
+    #[error("algorithms: at least one has to be allowed")]
+    NoAlgorithm,
+    /// An algorithm is not one that can be checked.
+    #[error("algorithms: `{0}` is not one of ES256, ES384, EdDSA, RS256, PS256")]
+    Algorithm(String),
+    /// The identifier or the secret for introspection cannot be one.
+    #[error("introspection credentials: {0}")]
+    Credentials(&'static str),
+    /// A span is outside its limits.
+    #[error("{0}")]
+    Span(&'static str),
+    /// Variables of the environment are missing, or cannot be read.
+    #[error("environment: missing or unreadable: {}", .0.join(", "))]
+    Environment(Vec<String>),
+    /// Outbound connections cannot be made on this machine.
+    #[error("outbound connections: {0}")]
+    Outbound(String),
+}
+
+impl Misconfigured {
+    /// A stable word for logs and scripts.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Issuer(_) => "invalid_issuer",
+            Self::Audience(_) => "invalid_audience",
+            Self::NoAlgorithm => "no_algorithm",
+            Self::Algorithm(_) => "unknown_algorithm",
+            Self::Credentials(_) => "invalid_credentials",
+            Self::Span(_) => "span_out_of_range",
+            Self::Environment(_) => "environment_incomplete",
+            Self::Outbound(_) => "no_outbound",
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Who is calling, once every check has passed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use symbolon_protocol::{Scopes, Timestamp};
+use symbolon_token::jwt::AccessToken;
+
+/// What a token says that signature or issuer vouched for. Whether it is good
+/// here and now is asked again each time.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) token: AccessToken,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) is_bound: bool,
+}
+
+impl Facts {
+    pub(crate) fn new(token: AccessToken) -> Self {
+        let audiences = match token.claims.get("aud") {
+            Some(Value::String(one)) => vec![one.clone()],
+            Some(Value::Array(all)) => all
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+            _ => Vec::new(),
+        };
+        let is_bound = token.claims.contains_key("cnf");
+        Self {
+            token,
+            audiences,
+            is_bound,
+        }
+    }
+}
+
+/// Whoever a good access token speaks for. Only a check makes one, so a
+/// handler that takes one cannot be reached without.
+#[derive(Clone)]
+pub struct Principal(Arc<Facts>);
+
+impl Principal {
+    pub(crate) fn new(facts: Arc<Facts>) -> Self {
+        Self(facts)
+    }
+
+    /// The subject: a person, or the client itself.
+    pub fn subject(&self) -> &str {
+        &self.0.token.subject
+    }
+
+    /// The client that sent the token.
+    pub fn client(&self) -> &str {
+        &self.0.token.client
+    }
+
+    /// Whether the client speaks for itself and no person is behind it.
+    pub fn is_client_alone(&self) -> bool {
+        self.subject() == self.client()
+    }
+
+    /// What the token permits.
+    pub fn scopes(&self) -> &Scopes {
+        &self.0.token.scopes
+    }
+
+    /// Whether the token carries a scope.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes().contains(scope)
+    }
+
+    /// The token's identifier (`jti`).
+    pub fn token_id(&self) -> &str {
+        &self.0.token.jti
+    }
+
+    /// When the token ends.
+    pub fn expires(&self) -> Timestamp {
+        self.0.token.expires
+    }
+
+    /// The organization for which the token was issued.
+    pub fn organization(&self) -> Option<&str> {
+        self.claim("organization").and_then(Value::as_str)
+    }
+
+    /// The roles in that organization.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        let roles = self.claim("roles").and_then(Value::as_array);
+        roles.into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// One claim.
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.claims().get(name)
+    }
+
+    /// Every claim.
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.0.token.claims
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Principal")
+            .field("subject", &self.subject())
+            .field("client", &self.client())
+            .field("token_id", &self.token_id())
+            .finish_non_exhaustive()
+    }
+}

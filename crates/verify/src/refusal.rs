@@ -1,0 +1,222 @@
+//! Why a request does not get through.
+//!
+//! Spec: RFC 6750 §3.1
+
+use std::fmt;
+
+use symbolon_protocol::ErrorCode;
+use symbolon_token::explain::{Check, Refused};
+
+/// How a request carries its token in a way that is not allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// Two `Authorization` headers.
+    Repeated,
+    /// A header that is not `Bearer`, one space, one token.
+    Form,
+    /// A token in the header and one in the query.
+    TwoWays,
+}
+
+/// Why nobody can know whether a token is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CannotKnow {
+    /// The issuer's keys are not at hand, or too old to be believed.
+    Keys,
+    /// The issuer does not answer what became of the token.
+    Introspection,
+    /// The route wants revocation known now, and nothing here can tell.
+    NoSource,
+}
+
+/// Why a request does not get through.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It carries no access token.
+    Missing,
+    /// It carries it in a way that is not allowed.
+    Malformed(Malformed),
+    /// A check failed.
+    Refused(Refused),
+    /// The token is bound to a key, and possession of that key cannot be
+    /// proved here.
+    Binding,
+    /// Nobody can know now: neither yes nor no.
+    CannotKnow(CannotKnow),
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl Refusal {
+    /// The check that failed or could not be made, where one was reached.
+    pub const fn check(&self) -> Option<Check> {
+        match self {
+            Self::Refused(refused) => Some(refused.check()),
+            Self::CannotKnow(CannotKnow::Keys) => Some(Check::Signature),
+            Self::CannotKnow(_) => Some(Check::Revocation),
+            Self::Missing | Self::Malformed(_) | Self::Binding => None,
+        }
+    }
+
+    /// A stable word for logs and scripts.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed(Malformed::Repeated) => "header_repeated",
+            Self::Malformed(Malformed::Form) => "header_malformed",
+            Self::Malformed(Malformed::TwoWays) => "two_transmissions",
+            Self::Refused(refused) => refused.code(),
+            Self::Binding => "key_binding",
+            Self::CannotKnow(CannotKnow::Keys) => "keys_unavailable",
+            Self::CannotKnow(CannotKnow::Introspection) => "introspection_unavailable",
+            Self::CannotKnow(CannotKnow::NoSource) => "revocation_unavailable",
+        }
+    }
+
+    /// The HTTP status that goes with it.
+    pub const fn status(&self) -> u16 {
+        self.error().status()
+    }
+
+    /// The error code that goes into the body, and but for a missing token
+    /// into the challenge.
+    pub const fn error(&self) -> ErrorCode {
+        match self {
+            Self::Missing | Self::Binding => ErrorCode::InvalidToken,
+            Self::Malformed(_) => ErrorCode::InvalidRequest,
+            Self::Refused(refused) => refused.error(),
+            Self::CannotKnow(_) => ErrorCode::TemporarilyUnavailable,
+        }
+    }
+
+    /// What the caller is told: a fixed text that shows nothing of the token.
+    pub const fn description(&self) -> &'static str {
+        match self {
+            Self::Missing => "the request carries no access token",
+            Self::Malformed(Malformed::Repeated) => "the Authorization header is repeated",
+            Self::Malformed(Malformed::Form) => {
+                "the Authorization header is not Bearer, one space and one token"
+            }
+            Self::Malformed(Malformed::TwoWays) => "the access token is sent in two ways",
+            Self::Binding => "the access token is bound to a key, which is not supported here",
+            Self::CannotKnow(_) => "the access token cannot be checked at the moment",
+            Self::Refused(refused) => match refused.check() {
+                Check::Signature => "the access token is malformed or not from the trusted issuer",
+                Check::Expiry => "the access token is expired or not valid yet",
+                Check::Issuer => "the access token is from another issuer",
+                Check::Audience => "the access token is meant for another API",
+                Check::Revocation => "the access token is no longer active",
+                Check::Scope => "the access token does not cover this request",
+            },
+        }
+    }
+
+    /// The cause in one plain sentence, for the operator. What the token says
+    /// is escaped and cut.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Refused(refused) => printable(&refused.cause()),
+            Self::CannotKnow(CannotKnow::Keys) => {
+                "signature: the issuer's keys are not at hand, or too old to be believed".into()
+            }
+            Self::CannotKnow(CannotKnow::Introspection) => {
+                "revocation: the issuer did not say whether the token is active".into()
+            }
+            Self::CannotKnow(CannotKnow::NoSource) => {
+                "revocation: the route wants it known now, and no introspection is set up".into()
+            }
+            other => other.description().into(),
+        }
+    }
+
+    /// What would repair it, in one plain sentence.
+    pub fn repair(&self) -> String {
+        match self {
+            Self::Missing => "send `Authorization: Bearer <access token>`".into(),
+            Self::Malformed(_) => {
+                "send the token once, in one header: `Authorization: Bearer <access token>`".into()
+            }
+            Self::Refused(refused) => printable(&refused.repair()),
+            Self::Binding => "ask for a token without key binding for this API".into(),
+            Self::CannotKnow(CannotKnow::Keys) => {
+                "check that this machine reaches the issuer's metadata and key set".into()
+            }
+            Self::CannotKnow(CannotKnow::Introspection) => {
+                "check that the issuer answers, and that client id and secret for introspection are right".into()
+            }
+            Self::CannotKnow(CannotKnow::NoSource) => {
+                "set up `introspect_as`, or let the route say `Revocation::AtExpiry`".into()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// How long a printed sentence may be, in characters.
+const MAX_PRINTED: usize = 600;
+
+/// One line whatever the token says: nothing in it can begin a log line of its
+/// own, move a cursor or turn the reading direction.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars().take(MAX_PRINTED) {
+        let is_turning = matches!(character,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if character.is_control() || is_turning {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_protocol::error::is_description;
+    use symbolon_token::explain::Shown;
+
+    use super::*;
+
+    #[test]
+    fn what_the_token_says_cannot_begin_a_line_of_its_own() {
+        let refusal = Refusal::from(Refused::Issuer {
+            expected: "https://as.example".into(),
+            found: "x`\n2026-01-01 INFO all is well\u{202e}\0".repeat(100),
+        });
+        let cause = refusal.cause();
+        assert!(!cause.chars().any(char::is_control) && cause.len() < 6_000);
+        assert!(!cause.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn every_description_can_stand_in_a_header() {
+        let kinds = [
+            Refusal::Missing,
+            Refusal::Malformed(Malformed::Repeated),
+            Refusal::Malformed(Malformed::Form),
+            Refusal::Malformed(Malformed::TwoWays),
+            Refusal::Binding,
+            Refusal::CannotKnow(CannotKnow::Keys),
+            Refused::NotAnAccessToken(Shown::IdToken).into(),
+            Refused::Inactive.into(),
+        ];
+        for kind in kinds {
+            assert!(is_description(kind.description()), "{kind:?}");
+        }
+    }
+}

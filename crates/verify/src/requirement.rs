@@ -1,0 +1,142 @@
+//! What a route demands of a token.
+
+use symbolon_protocol::{ResourceIdentifier, Scope, Scopes};
+
+/// How fresh the answer to "was it taken back?" must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Revocation {
+    /// Known within a second; where nobody can know, the request fails.
+    #[default]
+    Now,
+    /// A token may serve until it ends, unless its revocation happens to be
+    /// known already.
+    AtExpiry,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Needed {
+    All(Vec<String>),
+    Any(Vec<String>),
+}
+
+/// What a route demands: scopes, how fresh revocation must be, and the
+/// audience where it is not the verifier's own.
+///
+/// A name that no scope can have is never satisfied.
+///
+/// ```
+/// use symbolon_verify::{Requirement, Revocation};
+///
+/// let read = Requirement::all(["read:invoices"]);
+/// let browse = Requirement::any(["read:invoices", "read:all"]).revocation(Revocation::AtExpiry);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    needed: Needed,
+    revocation: Revocation,
+    audience: Option<String>,
+}
+
+impl Requirement {
+    /// Every one of these scopes; none at all where the list is empty.
+    pub fn all<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Self {
+        Self::new(Needed::All(scopes.into_iter().map(Into::into).collect()))
+    }
+
+    /// At least one of these scopes. An empty list is never satisfied.
+    pub fn any<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Self {
+        Self::new(Needed::Any(scopes.into_iter().map(Into::into).collect()))
+    }
+
+    /// A good token, whatever its scopes.
+    pub fn token() -> Self {
+        Self::new(Needed::All(Vec::new()))
+    }
+
+    fn new(needed: Needed) -> Self {
+        Self {
+            needed,
+            revocation: Revocation::default(),
+            audience: None,
+        }
+    }
+
+    /// How fresh the answer to "was it taken back?" must be.
+    #[must_use]
+    pub fn revocation(mut self, revocation: Revocation) -> Self {
+        self.revocation = revocation;
+        self
+    }
+
+    /// The audience of this route, instead of the verifier's own.
+    #[must_use]
+    pub fn audience(mut self, audience: &ResourceIdentifier) -> Self {
+        self.audience = Some(audience.as_str().to_owned());
+        self
+    }
+
+    pub(crate) fn freshness(&self) -> Revocation {
+        self.revocation
+    }
+
+    pub(crate) fn own_audience(&self) -> Option<&String> {
+        self.audience.as_ref()
+    }
+
+    /// The scopes to ask for; what could not stand in a header is left out.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
+        let (Needed::All(names) | Needed::Any(names)) = &self.needed;
+        names
+            .iter()
+            .map(String::as_str)
+            .filter(|name| name.parse::<Scope>().is_ok())
+    }
+
+    pub(crate) fn is_met_by(&self, scopes: &Scopes) -> bool {
+        match &self.needed {
+            Needed::All(names) => names.iter().all(|name| scopes.contains(name)),
+            Needed::Any(names) => names.iter().any(|name| scopes.contains(name)),
+        }
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for Requirement {
+    fn from(scopes: [&str; N]) -> Self {
+        Self::all(scopes)
+    }
+}
+
+impl From<&[&str]> for Requirement {
+    fn from(scopes: &[&str]) -> Self {
+        Self::all(scopes.iter().copied())
+    }
+}
+
+impl From<Vec<String>> for Requirement {
+    fn from(scopes: Vec<String>) -> Self {
+        Self::all(scopes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_means_all_any_means_any_and_an_empty_any_means_never() {
+        let has: Scopes = "a b".parse().unwrap();
+        assert!(Requirement::all(["a", "b"]).is_met_by(&has));
+        assert!(!Requirement::all(["a", "c"]).is_met_by(&has));
+        assert!(Requirement::any(["c", "b"]).is_met_by(&has));
+        assert!(!Requirement::any(["c"]).is_met_by(&has));
+        assert!(!Requirement::any::<String>([]).is_met_by(&has));
+        assert!(Requirement::token().is_met_by(&Scopes::empty()));
+    }
+
+    #[test]
+    fn a_name_that_no_scope_can_have_is_never_met_nor_shown() {
+        let odd = Requirement::all(["a\", error=\"x"]);
+        assert!(!odd.is_met_by(&"a".parse().unwrap()));
+        assert_eq!(odd.scopes().count(), 0);
+    }
+}

@@ -1,0 +1,86 @@
+//! How a refusal looks on the wire.
+//!
+//! Spec: RFC 6750 §3
+//! Spec: RFC 9728 §5.1
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use symbolon_token::explain::Check;
+use symbolon_token::{Entropy, random};
+
+use crate::refusal::Refusal;
+use crate::requirement::Requirement;
+use crate::verifier::Verifier;
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// After how many seconds it is worth asking again.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("2");
+const MAX_REQUEST_ID: usize = 64;
+
+impl Verifier {
+    /// The answer to a request that is refused, for routes without the layer.
+    pub fn answer(
+        &self,
+        refusal: &Refusal,
+        requirement: &Requirement,
+        request_id: &str,
+    ) -> Response<String> {
+        let body = serde_json::json!({
+            "error": refusal.error().as_str(),
+            "error_description": refusal.description(),
+            "request_id": request_id,
+        });
+        let mut response = Response::new(body.to_string());
+        *response.status_mut() =
+            StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::UNAUTHORIZED);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        if matches!(refusal, Refusal::CannotKnow(_)) {
+            headers.insert(RETRY_AFTER, RETRY_SECONDS);
+        } else if let Ok(value) = HeaderValue::from_str(&self.challenge(refusal, requirement)) {
+            headers.insert(WWW_AUTHENTICATE, value);
+        }
+        response
+    }
+
+    fn challenge(&self, refusal: &Refusal, requirement: &Requirement) -> String {
+        // Values hold neither quotes nor backslashes: fixed texts, checked
+        // scopes, and an address whose grammar has none.
+        let mut parts = Vec::new();
+        // A route of another audience has its own document, which is not ours to name.
+        if requirement.own_audience().is_none()
+            && let Some(address) = self.metadata_address()
+        {
+            parts.push(format!("resource_metadata=\"{address}\""));
+        }
+        // Nothing was presented, so there is nothing to say of it (RFC 6750 §3.1).
+        if *refusal != Refusal::Missing {
+            parts.push(format!("error=\"{}\"", refusal.error().as_str()));
+            parts.push(format!("error_description=\"{}\"", refusal.description()));
+        }
+        if refusal.check() == Some(Check::Scope) {
+            let scopes: Vec<_> = requirement.scopes().collect();
+            parts.push(format!("scope=\"{}\"", scopes.join(" ")));
+        }
+        format!("Bearer {}", parts.join(", ")).trim_end().to_owned()
+    }
+}
+
+/// The id that the caller sent, where it is one; otherwise a new one.
+pub(crate) fn request_id(headers: &HeaderMap, entropy: &dyn Entropy) -> String {
+    let sent = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let is_sane = |id: &&str| {
+        (1..=MAX_REQUEST_ID).contains(&id.len())
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    match sent.filter(is_sane) {
+        Some(id) => id.to_owned(),
+        None => format!("{:032x}", u128::from_be_bytes(random(entropy))),
+    }
+}

@@ -1,0 +1,98 @@
+//! The revocations that this process knows of: read at every check without a
+//! lock, written in batches.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use symbolon_protocol::Timestamp;
+use symbolon_token::revocation::{Hit, Revocation};
+use symbolon_token::{Marks, Position, RevocationSet};
+
+#[derive(Default)]
+struct Held {
+    set: RevocationSet,
+    /// Whether the epoch of the set is the issuer's own.
+    has_begun: bool,
+}
+
+/// A handle to the set of revocations that a verifier looks into. Clones are
+/// the same set.
+#[derive(Clone)]
+pub struct Revocations {
+    held: Arc<ArcSwap<Held>>,
+    writing: Arc<Mutex<()>>,
+}
+
+impl Default for Revocations {
+    fn default() -> Self {
+        Self {
+            held: Arc::new(ArcSwap::from_pointee(Held::default())),
+            writing: Arc::default(),
+        }
+    }
+}
+
+impl Revocations {
+    /// Forgets everything and begins at a position of the issuer's feed: from
+    /// now on tokens of another epoch are dead.
+    pub fn begin(&self, position: Position) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.held.store(Arc::new(Held {
+            set: RevocationSet::new(position),
+            has_begun: true,
+        }));
+    }
+
+    /// Takes records in, all at once. Readers go on with the set before until
+    /// the new one is whole.
+    pub fn apply(&self, records: impl IntoIterator<Item = Revocation>) {
+        self.change(|set| records.into_iter().for_each(|record| set.apply(record)));
+    }
+
+    /// Notes that everything up to `sequence` has been applied.
+    pub fn advance(&self, sequence: i64) {
+        self.change(|set| set.advance(sequence));
+    }
+
+    /// Drops what can hit nothing any more.
+    pub fn purge(&self, now: Timestamp) {
+        self.change(|set| set.purge(now));
+    }
+
+    /// How many records are held.
+    pub fn len(&self) -> usize {
+        self.held.load().set.len()
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn change(&self, change: impl FnOnce(&mut RevocationSet)) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held.load();
+        let mut set = held.set.clone();
+        change(&mut set);
+        self.held.store(Arc::new(Held {
+            set,
+            has_begun: held.has_begun,
+        }));
+    }
+
+    pub(crate) fn hit(&self, marks: &Marks, mut position: Position) -> Option<Hit> {
+        let held = self.held.load();
+        if !held.has_begun {
+            // Nobody has said yet which epoch it is.
+            position.epoch = held.set.position().epoch;
+        }
+        held.set.hit(marks, position)
+    }
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revocations({})", self.len())
+    }
+}

@@ -1,0 +1,260 @@
+//! The verifier: set up in one place, shared by every route.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use symbolon_protocol::{ClientId, Issuer, ResourceIdentifier};
+use symbolon_token::Secret;
+use symbolon_token::jose::Algorithm;
+
+use crate::ambient::{SystemClock, SystemEntropy};
+use crate::config::{self, Config};
+use crate::decision::Decision;
+use crate::discovery::Discovery;
+use crate::fetch::Http;
+use crate::introspection::{Credentials, Introspection};
+use crate::keys::{Keys, Sources};
+use crate::misconfigured::Misconfigured;
+use crate::remembered::Remembered;
+use crate::revocations::Revocations;
+
+/// Checks access tokens of one issuer for one API. Clones are cheap and share
+/// everything.
+///
+/// None is made without an issuer, an audience and the algorithms that are
+/// allowed:
+///
+/// ```
+/// use symbolon_verify::{Algorithm, Verifier};
+///
+/// let issuer = "https://as.example.com";
+/// let made = Verifier::new(issuer, "https://api.example.com", [Algorithm::Es256]);
+/// assert!(made.is_ok());
+/// assert!(Verifier::new(issuer, "https://api.example.com", []).is_err());
+/// ```
+///
+/// ```compile_fail
+/// let _ = symbolon_verify::Verifier::new("https://as.example.com", "https://api.example.com");
+/// ```
+///
+/// ```compile_fail
+/// use symbolon_verify::{Algorithm, Verifier};
+/// let _ = Verifier::new("https://as.example.com", [Algorithm::Es256]);
+/// ```
+///
+/// ```compile_fail
+/// let _ = symbolon_verify::Verifier::new("https://as.example.com");
+/// ```
+///
+/// ```compile_fail
+/// let _ = symbolon_verify::Verifier::default();
+/// ```
+///
+/// ```compile_fail
+/// let _ = symbolon_verify::Verifier { inner: todo!() };
+/// ```
+#[derive(Clone)]
+pub struct Verifier {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) introspection: Introspection,
+    pub(crate) remembered: Remembered,
+}
+
+/// Why a verifier is not ready.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no key of the issuer could be had: {0}")]
+pub struct NotReady(String);
+
+impl Verifier {
+    /// A verifier of tokens that `issuer` made for `audience` under one of
+    /// `algorithms`. It fetches nothing before the first token or
+    /// [`ready`](Self::ready).
+    pub fn new(
+        issuer: &str,
+        audience: &str,
+        algorithms: impl IntoIterator<Item = Algorithm>,
+    ) -> Result<Self, Misconfigured> {
+        let issuer: Issuer = issuer.parse().map_err(Misconfigured::Issuer)?;
+        let resource: ResourceIdentifier = audience.parse().map_err(Misconfigured::Audience)?;
+        let algorithms: Vec<Algorithm> = algorithms.into_iter().collect();
+        if algorithms.is_empty() {
+            return Err(Misconfigured::NoAlgorithm);
+        }
+        let http = Http::new().map_err(|why| Misconfigured::Outbound(why.to_string()))?;
+        Ok(Self::with(Config {
+            issuer,
+            audiences: vec![resource.as_str().to_owned()],
+            resource,
+            algorithms,
+            credentials: None,
+            scopes: Vec::new(),
+            skew: config::CLOCK_SKEW,
+            stale_if_error: config::STALE_IF_ERROR,
+            hook: None,
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(SystemEntropy),
+            http,
+            revocations: Revocations::default(),
+        }))
+    }
+
+    fn with(config: Config) -> Self {
+        let (http, clock) = (config.http.clone(), Arc::clone(&config.clock));
+        let discovery = Discovery::new(config.issuer.clone(), http.clone(), Arc::clone(&clock));
+        let discovery = Arc::new(discovery);
+        let keys = Keys::new(Sources {
+            discovery: Arc::clone(&discovery),
+            http: http.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&config.entropy),
+            stale_if_error: config.stale_if_error,
+        });
+        Self {
+            inner: Arc::new(Inner {
+                keys: Arc::new(keys),
+                introspection: Introspection::new(discovery, http, clock),
+                remembered: Remembered::new(),
+                config,
+            }),
+        }
+    }
+
+    /// The same with one thing changed. What was fetched is fetched anew.
+    fn but(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = self.inner.config.clone();
+        change(&mut config);
+        Self::with(config)
+    }
+
+    /// Asks the issuer, as this client, about opaque tokens and about what was
+    /// taken back.
+    pub fn introspect_as(self, id: &str, secret: impl Into<Secret>) -> Result<Self, Misconfigured> {
+        let secret = secret.into();
+        if id.parse::<ClientId>().is_err() {
+            return Err(Misconfigured::Credentials("the client id is not one"));
+        }
+        if secret.is_empty() {
+            return Err(Misconfigured::Credentials("the secret is empty"));
+        }
+        let id = id.to_owned();
+        let credentials = Arc::new(Credentials { id, secret });
+        Ok(self.but(|config| config.credentials = Some(credentials)))
+    }
+
+    /// Takes tokens for another identifier of the same API too.
+    pub fn also_known_as(self, audience: &str) -> Result<Self, Misconfigured> {
+        let audience: ResourceIdentifier = audience.parse().map_err(Misconfigured::Audience)?;
+        Ok(self.but(|config| config.audiences.push(audience.as_str().to_owned())))
+    }
+
+    /// How far the clocks of issuer and API may differ: 10 seconds unless told
+    /// otherwise, 120 at most. A token is refused from its end plus this span on.
+    pub fn clock_skew(self, skew: Duration) -> Result<Self, Misconfigured> {
+        if skew > config::MAX_CLOCK_SKEW {
+            return Err(Misconfigured::Span("clock skew: at most 120 seconds"));
+        }
+        Ok(self.but(|config| config.skew = skew))
+    }
+
+    /// How old the issuer's keys may become while it cannot be reached: a day
+    /// unless told otherwise, between a minute and a week.
+    pub fn stale_if_error(self, span: Duration) -> Result<Self, Misconfigured> {
+        if !(config::MIN_STALE_IF_ERROR..=config::MAX_STALE_IF_ERROR).contains(&span) {
+            return Err(Misconfigured::Span(
+                "stale_if_error: between a minute and a week",
+            ));
+        }
+        Ok(self.but(|config| config.stale_if_error = span))
+    }
+
+    /// The scopes that the metadata document of this API names.
+    #[must_use]
+    pub fn scopes<S: Into<String>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
+        let scopes = scopes.into_iter().map(Into::into).collect();
+        self.but(|config| config.scopes = scopes)
+    }
+
+    /// Calls `hook` with every decision of a layer: for logs and metrics.
+    #[must_use]
+    pub fn on_decision(self, hook: impl Fn(&Decision<'_>) + Send + Sync + 'static) -> Self {
+        self.but(|config| config.hook = Some(Arc::new(hook)))
+    }
+
+    /// Takes time from elsewhere.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn symbolon_token::Clock>) -> Self {
+        self.but(|config| config.clock = clock)
+    }
+
+    /// Takes randomness from elsewhere.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn with_entropy(self, entropy: Arc<dyn symbolon_token::Entropy>) -> Self {
+        self.but(|config| config.entropy = entropy)
+    }
+
+    /// Fetches the issuer's keys, so that the first token does not wait for
+    /// them. For a readiness check.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        let ready = self.inner.keys.ready().await;
+        ready.map_err(|why| NotReady(why.to_string()))
+    }
+
+    /// The set of revocations that this verifier looks into.
+    pub fn revocations(&self) -> Revocations {
+        self.inner.config.revocations.clone()
+    }
+
+    /// The metadata document of this API.
+    ///
+    /// Spec: RFC 9728 §2
+    pub fn metadata(&self) -> Value {
+        let config = &self.inner.config;
+        let mut document = json!({
+            "resource": config.resource,
+            "authorization_servers": [config.issuer],
+            "bearer_methods_supported": ["header"],
+        });
+        if !config.scopes.is_empty() {
+            document["scopes_supported"] = config.scopes.clone().into();
+        }
+        document
+    }
+
+    /// Where that document belongs: the well-known name before the path of the
+    /// API. Nothing where its identifier is no web address.
+    ///
+    /// Spec: RFC 9728 §3.1
+    pub fn metadata_address(&self) -> Option<String> {
+        let url = url::Url::parse(self.inner.config.resource.as_str()).ok()?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return None;
+        }
+        let path = if url.path() == "/" { "" } else { url.path() };
+        let origin = url.origin().ascii_serialization();
+        let query = url.query().map(|query| format!("?{query}"));
+        Some(format!(
+            "{origin}/.well-known/oauth-protected-resource{path}{}",
+            query.unwrap_or_default()
+        ))
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = &self.inner.config;
+        f.debug_struct("Verifier")
+            .field("issuer", &config.issuer)
+            .field("audiences", &config.audiences)
+            .field("algorithms", &config.algorithms)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,345 @@
+//! What a caller of a protected route is answered.
+//!
+//! Spec: RFC 6750 §3
+//! Spec: RFC 9728 §3, §5.1
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::routing::get;
+use serde_json::json;
+use support::{API, Issuer, app, at_expiry, call, opaque, with_token};
+use symbolon_testkit::START;
+use symbolon_verify::{Principal, Requirement, Revocation, protected_resource_routes};
+
+const METADATA: &str =
+    r#"resource_metadata="https://api.example/.well-known/oauth-protected-resource/v1""#;
+
+fn request() -> axum::http::request::Builder {
+    Request::get("/invoices")
+}
+
+#[tokio::test]
+async fn a_good_token_reaches_the_handler_with_its_principal() {
+    let issuer = Issuer::start().await;
+    let got = with_token(&app(&issuer.verifier(), at_expiry()), &issuer.good()).await;
+    assert_eq!((got.status.as_u16(), got.body.as_str()), (200, "usr_1"));
+}
+
+#[tokio::test]
+async fn no_token_gets_a_bare_challenge_that_says_where_the_metadata_is() {
+    let issuer = Issuer::start().await;
+    let app = app(&issuer.verifier(), at_expiry());
+
+    for bare in [
+        request(),
+        request().header("authorization", "Basic YTpi"),
+        Request::get(format!("/invoices?access_token={}", issuer.good())),
+    ] {
+        let got = call(&app, bare.body(Body::empty()).unwrap()).await;
+        assert_eq!(got.status, 401);
+        assert_eq!(got.challenge(), format!("Bearer {METADATA}"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_sent_in_two_ways_is_a_bad_request() {
+    let issuer = Issuer::start().await;
+    let app = app(&issuer.verifier(), at_expiry());
+    let bearer = format!("Bearer {}", issuer.good());
+
+    for twice in [
+        request()
+            .header("authorization", &bearer)
+            .header("authorization", &bearer),
+        Request::get("/invoices?access_token=x").header("authorization", &bearer),
+        request().header("authorization", format!("{bearer}, {bearer}")),
+        request().header("authorization", "Bearer"),
+        request().header("authorization", bearer.replace(' ', "  ")),
+    ] {
+        let got = call(&app, twice.body(Body::empty()).unwrap()).await;
+        assert_eq!(got.status, 400);
+        assert!(got.challenge().contains(r#"error="invalid_request""#));
+        assert_eq!(got.json()["error"], "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn each_failed_check_is_answered_with_401_and_told_in_fixed_words() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    let app = app(&verifier, at_expiry());
+    let stranger = support::key(symbolon_protocol::SigningAlgorithm::Es256);
+    let wrong =
+        |name: &'static str, value: serde_json::Value| issuer.token(|claims| claims[name] = value);
+    let mut forged = issuer.good();
+    forged.replace_range(
+        forged.len() - 6..forged.len() - 5,
+        if forged.as_bytes()[forged.len() - 6] == b'A' {
+            "B"
+        } else {
+            "A"
+        },
+    );
+    let bad = [
+        ("signature_mismatch", forged),
+        ("unknown_key", issuer.token_by(&stranger, |_| ())),
+        ("expired", wrong("exp", (START.seconds() - 60).into())),
+        ("not_yet_valid", wrong("nbf", (START.seconds() + 60).into())),
+        (
+            "wrong_issuer",
+            wrong("iss", format!("{}/", issuer.url).into()),
+        ),
+        (
+            "wrong_issuer",
+            wrong("iss", "https://evil\n.example".into()),
+        ),
+        (
+            "wrong_audience",
+            wrong("aud", "https://api.example/v1/".into()),
+        ),
+        (
+            "wrong_audience",
+            wrong("aud", json!(["https://other.example"])),
+        ),
+        ("claim_malformed", wrong("client_id", 7.into())),
+        ("claim_malformed", wrong("exp", "1700000000".into())),
+        ("malformed", ".".repeat(1_000)),
+        ("malformed", "A".repeat(20_000)),
+        ("key_binding", wrong("cnf", json!({"jkt": "x"}))),
+    ];
+
+    for (code, token) in bad {
+        let got = with_token(&app, &token).await;
+
+        assert_eq!(got.status, 401, "{code}");
+        assert!(
+            got.challenge()
+                .starts_with(&format!("Bearer {METADATA}, error=\"invalid_token\", "))
+        );
+        assert_eq!(got.headers["cache-control"], "no-store");
+        assert_eq!(
+            got.headers["x-request-id"],
+            got.json()["request_id"].as_str().unwrap()
+        );
+        assert!(!got.body.contains("evil") && !got.body.contains("usr_1"));
+        let explained = verifier.explain(&token, &at_expiry()).await;
+        assert_eq!(explained.code, code);
+    }
+}
+
+#[tokio::test]
+async fn too_little_scope_is_said_only_to_a_token_that_passed_everything_else() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    let needed = Requirement::all(["read:invoices", "delete:invoices"]);
+    let app = app(&verifier, needed.revocation(Revocation::AtExpiry));
+
+    let got = with_token(&app, &issuer.good()).await;
+    assert_eq!(got.status, 403);
+    assert!(got.challenge().contains(r#"error="insufficient_scope""#));
+    assert!(
+        got.challenge()
+            .ends_with(r#"scope="read:invoices delete:invoices""#)
+    );
+
+    let expired = issuer.token(|claims| claims["exp"] = (START.seconds() - 60).into());
+    assert_eq!(with_token(&app, &expired).await.status, 401);
+    let elsewhere = issuer.token(|claims| claims["aud"] = "https://other.example".into());
+    assert_eq!(with_token(&app, &elsewhere).await.status, 401);
+}
+
+#[tokio::test]
+async fn other_credentials_are_refused_and_named() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.asking();
+    let payload = issuer.claims().to_string();
+    let shown = [
+        (issuer.key.sign("JWT", payload.as_bytes()), "an ID token"),
+        (
+            issuer.key.sign("logout+jwt", payload.as_bytes()),
+            "a logout token",
+        ),
+        ("sym_rt_abc".to_owned(), "a refresh token"),
+        ("sym_ac_abc".to_owned(), "an authorization code"),
+        ("sym_key_abc".to_owned(), "an API key"),
+    ];
+
+    for (token, name) in shown {
+        let explained = verifier.explain(&token, &at_expiry()).await;
+        assert_eq!(explained.code, "not_an_access_token");
+        assert!(explained.cause.contains(name), "{}", explained.cause);
+        assert_eq!(
+            with_token(&app(&verifier, at_expiry()), &token)
+                .await
+                .status,
+            401
+        );
+    }
+    assert_eq!(issuer.questions(), 0);
+}
+
+#[tokio::test]
+async fn a_dpop_token_is_not_taken_as_a_bearer() {
+    let issuer = Issuer::start().await;
+    let app = app(&issuer.verifier(), at_expiry());
+    let dpop = request().header("authorization", format!("DPoP {}", issuer.good()));
+    assert_eq!(
+        call(&app, dpop.body(Body::empty()).unwrap()).await.status,
+        401
+    );
+}
+
+#[tokio::test]
+async fn without_a_source_of_revocations_a_route_that_wants_them_answers_503() {
+    let issuer = Issuer::start().await;
+    let app = app(&issuer.verifier(), Requirement::all(["read:invoices"]));
+
+    let got = with_token(&app, &issuer.good()).await;
+
+    assert_eq!(got.status, 503);
+    assert_eq!(got.headers["retry-after"], "2");
+    assert!(!got.headers.contains_key("www-authenticate"));
+    assert_eq!(got.json()["error"], "temporarily_unavailable");
+}
+
+#[tokio::test]
+async fn an_opaque_token_is_refused_where_none_is_taken() {
+    let issuer = Issuer::start().await;
+    let got = with_token(&app(&issuer.verifier(), at_expiry()), &opaque(1)).await;
+    assert_eq!(got.status, 401);
+}
+
+#[tokio::test]
+async fn a_handler_without_the_layer_lets_nobody_in() {
+    let issuer = Issuer::start().await;
+    let handler = async |caller: Principal| caller.subject().to_owned();
+    let got = with_token(
+        &Router::new().route("/invoices", get(handler)),
+        &issuer.good(),
+    )
+    .await;
+    assert_eq!(got.status, 500);
+    assert!(got.body.contains("RequireToken"));
+}
+
+#[tokio::test]
+async fn a_sane_request_id_is_kept_and_another_is_replaced() {
+    let issuer = Issuer::start().await;
+    let app = app(&issuer.verifier(), at_expiry());
+    let id = async |sent: &str| {
+        let request = request().header("x-request-id", sent).body(Body::empty());
+        let got = call(&app, request.unwrap()).await;
+        got.json()["request_id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(id("abc-123_x.y").await, "abc-123_x.y");
+    for odd in ["", "a b", "<script>", "\"", &"a".repeat(65)] {
+        let made = id(odd).await;
+        assert!(
+            made.len() == 32 && made.bytes().all(|b| b.is_ascii_hexdigit()),
+            "{odd}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_operator_learns_the_cause_under_the_same_request_id() {
+    let issuer = Issuer::start().await;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&heard);
+    let verifier = issuer.verifier().on_decision(move |decision| {
+        let line = (
+            decision.request_id().to_owned(),
+            decision.code(),
+            decision.cause(),
+        );
+        log.lock().unwrap().push(line);
+    });
+    let app = app(&verifier, at_expiry());
+
+    let elsewhere = issuer.token(|claims| claims["aud"] = "https://other.example".into());
+    let got = with_token(&app, &elsewhere).await;
+    with_token(&app, &issuer.good()).await;
+
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard[0].0, got.json()["request_id"].as_str().unwrap());
+    assert_eq!((heard[0].1, heard[1].1), ("wrong_audience", "allowed"));
+    assert!(
+        heard[0]
+            .2
+            .as_ref()
+            .unwrap()
+            .contains("https://other.example")
+    );
+}
+
+#[tokio::test]
+async fn the_metadata_document_is_served_where_the_challenge_points() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier().scopes(["read:invoices"]);
+    let app: Router = protected_resource_routes(&verifier);
+
+    let path = "/.well-known/oauth-protected-resource/v1";
+    let got = call(&app, Request::get(path).body(Body::empty()).unwrap()).await;
+
+    assert_eq!(got.status, 200);
+    assert_eq!(got.headers["access-control-allow-origin"], "*");
+    let expected = json!({
+        "resource": API, "authorization_servers": [issuer.url],
+        "bearer_methods_supported": ["header"], "scopes_supported": ["read:invoices"],
+    });
+    assert_eq!(got.json(), expected);
+}
+
+#[tokio::test]
+async fn an_explanation_says_which_checks_passed_and_labels_what_nobody_vouches_for() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    let elsewhere = issuer.token(|claims| claims["aud"] = "https://other.example".into());
+
+    let explained = verifier.explain(&elsewhere, &at_expiry()).await;
+    let json = serde_json::to_value(&explained).unwrap();
+
+    let outcomes: Vec<_> = json["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["outcome"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "passed",
+        "passed",
+        "passed",
+        "failed",
+        "not_reached",
+        "not_reached",
+    ];
+    assert_eq!(outcomes, expected);
+    assert_eq!(
+        (&json["verdict"], &json["vouched"]),
+        (&json!("refused"), &json!("unverified"))
+    );
+    assert!(explained.repair.contains(&format!("resource={API}")));
+
+    let good = verifier.explain(&issuer.good(), &at_expiry()).await;
+    assert_eq!(serde_json::to_value(&good).unwrap()["vouched"], "verified");
+}
+
+#[tokio::test]
+async fn a_route_of_another_audience_takes_its_own_tokens_alone() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    let other = "https://admin.example".parse().unwrap();
+    let admin = app(&verifier, at_expiry().audience(&other));
+    let usual = app(&verifier, at_expiry());
+    let token = issuer.token(|claims| claims["aud"] = "https://admin.example".into());
+
+    assert_eq!(with_token(&admin, &token).await.status, 200);
+    assert_eq!(with_token(&usual, &token).await.status, 401);
+    // Also once the first was remembered, and the other way round.
+    assert_eq!(with_token(&usual, &issuer.good()).await.status, 200);
+    assert_eq!(with_token(&admin, &issuer.good()).await.status, 401);
+}

@@ -1,0 +1,323 @@
+//! How the issuer's keys are fetched, kept and given up.
+#![expect(clippy::unwrap_used, reason = "tests stop where something is missing")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::json;
+use support::{Issuer, Reply, at_expiry, key, set};
+use symbolon_protocol::SigningAlgorithm;
+use symbolon_token::jose::Invalid;
+use symbolon_verify::{CannotKnow, Refusal, Refused};
+
+const KEYS: Refusal = Refusal::CannotKnow(CannotKnow::Keys);
+const UNKNOWN: Refusal = Refusal::Refused(Refused::Signature(Invalid::UnknownKey));
+
+/// A listener that counts who connects.
+async fn trap() -> (String, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let connects = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connects);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (url, connects)
+}
+
+/// Moves past the cooldown and waits until a refresh that was due is over.
+async fn refreshed(issuer: &Issuer, seconds: u64, verifier: &symbolon_verify::Verifier) {
+    let before = issuer.jwks_read();
+    issuer.advance(seconds);
+    let _ = verifier.check(&issuer.good(), &at_expiry()).await;
+    let asked = async {
+        while issuer.jwks_read() == before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), asked)
+        .await
+        .unwrap();
+    // The answer is read by the fetch's own task.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+#[tokio::test]
+async fn ready_fetches_once_and_the_first_token_fetches_nothing() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    verifier.ready().await.unwrap();
+    assert!(verifier.check(&issuer.good(), &at_expiry()).await.is_ok());
+    assert_eq!(issuer.jwks_read(), 1);
+}
+
+#[tokio::test]
+async fn addresses_in_a_token_are_never_connected_to() {
+    let issuer = Issuer::start().await;
+    let (trap, connects) = trap().await;
+    let verifier = issuer.verifier();
+    let header = |more: serde_json::Value| {
+        let mut header = json!({"alg": "ES256", "typ": "at+jwt", "kid": issuer.key.kid()});
+        header
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let part = |text: String| BASE64_URL_SAFE_NO_PAD.encode(text);
+        let payload = part(issuer.claims().to_string());
+        format!(
+            "{}.{payload}.{}",
+            part(header.to_string()),
+            part("x".repeat(64))
+        )
+    };
+    let tokens = [
+        header(json!({"jku": format!("{trap}/jwks")})),
+        header(json!({"x5u": format!("{trap}/x5u")})),
+        header(json!({"jku": trap, "kid": "other"})),
+        issuer.token(|claims| claims["iss"] = trap.clone().into()),
+    ];
+
+    for token in tokens {
+        assert!(verifier.check(&token, &at_expiry()).await.is_err());
+    }
+
+    assert!(verifier.check(&issuer.good(), &at_expiry()).await.is_ok());
+    assert_eq!(connects.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn metadata_that_points_elsewhere_or_redirects_is_not_followed() {
+    let (trap, connects) = trap().await;
+    let odd = |url: &str| {
+        [
+            Reply::Redirect(trap.clone()),
+            Reply::Json(
+                json!({"issuer": format!("{url}/"), "jwks_uri": trap, "authorization_endpoint": null, "token_endpoint": null}),
+            ),
+            Reply::Json(json!({"issuer": url, "jwks_uri": "http://192.0.2.1/jwks"})),
+            Reply::Json(json!({"issuer": url, "jwks_uri": "file:///etc/passwd"})),
+            Reply::Json(json!({"issuer": url})),
+        ]
+    };
+    for number in 0..5 {
+        let issuer = Issuer::start().await;
+        *issuer.behaviour.metadata.lock().unwrap() = Some(odd(&issuer.url)[number].clone());
+        let verifier = issuer.verifier();
+        assert!(verifier.ready().await.is_err());
+        assert_eq!(
+            verifier
+                .check(&issuer.good(), &at_expiry())
+                .await
+                .unwrap_err(),
+            KEYS
+        );
+    }
+    let issuer = Issuer::start().await;
+    issuer.serves_keys(Reply::Redirect(trap));
+    assert!(issuer.verifier().ready().await.is_err());
+    assert_eq!(connects.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_storm_of_unknown_keys_costs_one_fetch_a_cooldown() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    verifier.ready().await.unwrap();
+    let payload = BASE64_URL_SAFE_NO_PAD.encode(issuer.claims().to_string());
+    let signature = BASE64_URL_SAFE_NO_PAD.encode([1; 64]);
+
+    for round in 0..2_usize {
+        let before = issuer.jwks_read();
+        for number in 0..5_000 {
+            let header = format!(r#"{{"alg":"ES256","typ":"at+jwt","kid":"{round}-{number}"}}"#);
+            let header = BASE64_URL_SAFE_NO_PAD.encode(header);
+            let token = format!("{header}.{payload}.{signature}");
+            assert_eq!(
+                verifier.check(&token, &at_expiry()).await.unwrap_err(),
+                UNKNOWN
+            );
+        }
+        assert_eq!(issuer.jwks_read() - before, 1);
+        assert!(verifier.check(&issuer.good(), &at_expiry()).await.is_ok());
+        issuer.advance(11);
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_an_unknown_key_share_one_fetch_and_are_let_in_by_it() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    verifier.ready().await.unwrap();
+    let new = key(SigningAlgorithm::Es256);
+    issuer.serves_keys(Reply::Json(set(&[&issuer.key, &new])));
+
+    let tokens: Vec<_> = (0..50)
+        .map(|n| issuer.token_by(&new, |claims| claims["jti"] = n.to_string().into()))
+        .map(|token| {
+            let verifier = verifier.clone();
+            tokio::spawn(async move { verifier.check(&token, &at_expiry()).await })
+        })
+        .collect();
+
+    for token in tokens {
+        assert!(token.await.unwrap().is_ok());
+    }
+    assert_eq!(issuer.jwks_read(), 2);
+}
+
+#[tokio::test]
+async fn a_bad_signature_of_a_known_key_fetches_nothing() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    verifier.ready().await.unwrap();
+    let good = issuer.good();
+    let (signed, _) = good.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode([1; 64]));
+
+    for _ in 0..100 {
+        assert!(verifier.check(&forged, &at_expiry()).await.is_err());
+        issuer.advance(1);
+    }
+    assert_eq!(issuer.jwks_read(), 1);
+}
+
+#[tokio::test]
+async fn a_removed_key_takes_the_tokens_with_it_that_were_seen_before() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    assert!(verifier.check(&issuer.good(), &at_expiry()).await.is_ok());
+    let token = issuer.good();
+    assert!(verifier.check(&token, &at_expiry()).await.is_ok());
+
+    issuer.serves_keys(Reply::Json(set(&[&key(SigningAlgorithm::Es256)])));
+    refreshed(&issuer, 300, &verifier).await;
+
+    assert_eq!(
+        verifier.check(&token, &at_expiry()).await.unwrap_err(),
+        UNKNOWN
+    );
+}
+
+#[tokio::test]
+async fn hostile_key_sets_change_nothing_that_is_held() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    verifier.ready().await.unwrap();
+    let hostile = [
+        Reply::Raw(500, Vec::new()),
+        Reply::Raw(200, b"<html>maintenance</html>".to_vec()),
+        Reply::Raw(200, Vec::new()),
+        Reply::Raw(200, vec![b' '; 10 * 1024 * 1024]),
+        Reply::Raw(200, b"{\"keys\":[],\"keys\":[]}".to_vec()),
+    ];
+    for reply in hostile {
+        issuer.serves_keys(reply);
+        refreshed(&issuer, 300, &verifier).await;
+        refreshed(&issuer, 300, &verifier).await;
+        let long = issuer.token(|claims| claims["exp"] = 4_000_000_000_i64.into());
+        assert!(verifier.check(&long, &at_expiry()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_key_nobody_understands_spoils_only_itself() {
+    let issuer = Issuer::start().await;
+    let mut document = set(&[&issuer.key]);
+    let odd = json!({"kty": "AKP", "alg": "ML-DSA-44", "kid": "pq", "pub": "AAAA"});
+    document["keys"].as_array_mut().unwrap().insert(0, odd);
+    issuer.serves_keys(Reply::Json(document));
+    assert!(
+        issuer
+            .verifier()
+            .check(&issuer.good(), &at_expiry())
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn an_empty_set_must_come_twice_to_be_believed() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    verifier.ready().await.unwrap();
+    let long = issuer.token(|claims| claims["exp"] = 4_000_000_000_i64.into());
+    issuer.serves_keys(Reply::Json(json!({"keys": []})));
+
+    refreshed(&issuer, 300, &verifier).await;
+    assert!(verifier.check(&long, &at_expiry()).await.is_ok());
+
+    refreshed(&issuer, 11, &verifier).await;
+    assert_eq!(
+        verifier.check(&long, &at_expiry()).await.unwrap_err(),
+        UNKNOWN
+    );
+}
+
+#[tokio::test]
+async fn keys_grow_too_old_while_the_issuer_is_away() {
+    let issuer = Issuer::start().await;
+    let span = Duration::from_secs(600);
+    let verifier = issuer.verifier().stale_if_error(span).unwrap();
+    let long = issuer.token(|claims| claims["exp"] = 4_000_000_000_i64.into());
+    assert!(verifier.check(&long, &at_expiry()).await.is_ok());
+    issuer.serves_keys(Reply::Raw(503, Vec::new()));
+
+    issuer.advance(599);
+    assert!(verifier.check(&long, &at_expiry()).await.is_ok());
+    issuer.advance(1);
+    assert_eq!(verifier.check(&long, &at_expiry()).await.unwrap_err(), KEYS);
+
+    issuer.serves_keys(Reply::Json(set(&[&issuer.key])));
+    issuer.advance(120);
+    assert!(verifier.check(&long, &at_expiry()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_slow_issuer_holds_up_nobody_whose_key_is_known() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    verifier.ready().await.unwrap();
+    issuer.serves_keys(Reply::Never);
+    let stranger = issuer.token_by(&key(SigningAlgorithm::Es256), |_| ());
+    let asking = verifier.clone();
+    let waits = tokio::spawn(async move { asking.check(&stranger, &at_expiry()).await });
+    while issuer.jwks_read() < 2 {
+        tokio::task::yield_now().await;
+    }
+
+    // Nothing but the fetch under way can delay this one, and it does not.
+    let (token, requirement) = (issuer.good(), at_expiry());
+    let known = verifier.check(&token, &requirement);
+    assert!(
+        tokio::time::timeout(Duration::from_secs(2), known)
+            .await
+            .unwrap()
+            .is_ok()
+    );
+    assert!(!waits.is_finished());
+
+    assert_eq!(waits.await.unwrap().unwrap_err(), KEYS);
+}
+
+#[tokio::test]
+async fn cache_control_moves_the_next_refresh() {
+    let issuer = Issuer::start().await;
+    issuer.serves_keys(Reply::Cached(set(&[&issuer.key]), "max-age=3600"));
+    let verifier = issuer.verifier();
+    verifier.ready().await.unwrap();
+
+    issuer.advance(2_500);
+    let _ = verifier.check(&issuer.good(), &at_expiry()).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(issuer.jwks_read(), 1);
+
+    refreshed(&issuer, 400, &verifier).await;
+    assert_eq!(issuer.jwks_read(), 2);
+}

@@ -1,0 +1,262 @@
+//! An issuer on a free port, whose every answer a test can choose.
+#![expect(clippy::unwrap_used, reason = "tests stop where something is missing")]
+#![allow(dead_code, reason = "no test file uses all of it")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::routing::{get, post};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use symbolon_protocol::SigningAlgorithm;
+use symbolon_testkit::{FixedClock, START, SeededEntropy};
+use symbolon_token::jose::SigningKey;
+use symbolon_verify::{Algorithm, Principal, Requirement, Revocation, Verifier};
+
+pub(crate) const API: &str = "https://api.example/v1";
+pub(crate) const SECRET: &str = "a secret: with + and %";
+
+/// What an endpoint answers.
+#[derive(Clone)]
+pub(crate) enum Reply {
+    Json(Value),
+    Raw(u16, Vec<u8>),
+    Cached(Value, &'static str),
+    Redirect(String),
+    Never,
+}
+
+pub(crate) struct Behaviour {
+    pub(crate) jwks: Mutex<Reply>,
+    pub(crate) metadata: Mutex<Option<Reply>>,
+    pub(crate) introspection: Mutex<Reply>,
+    pub(crate) jwks_read: AtomicUsize,
+    pub(crate) questions: AtomicUsize,
+    pub(crate) last_question: Mutex<Option<(String, String)>>,
+    url: String,
+}
+
+pub(crate) struct Issuer {
+    pub(crate) url: String,
+    pub(crate) behaviour: Arc<Behaviour>,
+    pub(crate) key: SigningKey,
+    pub(crate) clock: Arc<FixedClock>,
+}
+
+pub(crate) fn key(algorithm: SigningAlgorithm) -> SigningKey {
+    let document = SigningKey::generate(algorithm).unwrap();
+    SigningKey::from_pkcs8(algorithm, &document).unwrap()
+}
+
+pub(crate) fn set(keys: &[&SigningKey]) -> Value {
+    let keys: Vec<_> = keys.iter().map(|key| key.public_jwk()).collect();
+    json!({ "keys": keys })
+}
+
+impl Issuer {
+    pub(crate) async fn start() -> Self {
+        let key = key(SigningAlgorithm::Es256);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let behaviour = Arc::new(Behaviour {
+            jwks: Mutex::new(Reply::Json(set(&[&key]))),
+            metadata: Mutex::new(None),
+            introspection: Mutex::new(Reply::Json(json!({ "active": true }))),
+            jwks_read: AtomicUsize::new(0),
+            questions: AtomicUsize::new(0),
+            last_question: Mutex::new(None),
+            url: url.clone(),
+        });
+        let app = Router::new()
+            .route("/.well-known/oauth-authorization-server", get(metadata))
+            .route("/jwks", get(jwks))
+            .route("/introspect", post(introspect))
+            .with_state(Arc::clone(&behaviour));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self {
+            url,
+            behaviour,
+            key,
+            clock: Arc::new(FixedClock::new()),
+        }
+    }
+
+    /// A verifier of JWTs alone, on the test's clock.
+    pub(crate) fn verifier(&self) -> Verifier {
+        Verifier::new(&self.url, API, [Algorithm::Es256])
+            .unwrap()
+            .with_clock(self.clock.clone())
+            .with_entropy(Arc::new(SeededEntropy::new(1)))
+    }
+
+    /// A verifier that asks.
+    pub(crate) fn asking(&self) -> Verifier {
+        self.verifier().introspect_as("orders api", SECRET).unwrap()
+    }
+
+    /// The claims of a good access token.
+    pub(crate) fn claims(&self) -> Value {
+        json!({
+            "iss": self.url, "sub": "usr_1", "aud": API, "client_id": "web",
+            "exp": START.seconds() + 600, "iat": START.seconds(), "jti": "t1",
+            "scope": "read:invoices",
+        })
+    }
+
+    /// A good access token with some claims changed.
+    pub(crate) fn token(&self, change: impl FnOnce(&mut Value)) -> String {
+        self.token_by(&self.key, change)
+    }
+
+    pub(crate) fn token_by(&self, key: &SigningKey, change: impl FnOnce(&mut Value)) -> String {
+        let mut claims = self.claims();
+        change(&mut claims);
+        key.sign("at+jwt", claims.to_string().as_bytes())
+    }
+
+    pub(crate) fn good(&self) -> String {
+        self.token(|_| ())
+    }
+
+    pub(crate) fn serves_keys(&self, reply: Reply) {
+        *self.behaviour.jwks.lock().unwrap() = reply;
+    }
+
+    pub(crate) fn says(&self, reply: Value) {
+        *self.behaviour.introspection.lock().unwrap() = Reply::Json(reply);
+    }
+
+    /// The answer for a good opaque token with some members changed.
+    pub(crate) fn says_active(&self, change: impl FnOnce(&mut Value)) {
+        let mut claims = self.claims();
+        claims["active"] = true.into();
+        claims["token_type"] = "Bearer".into();
+        change(&mut claims);
+        self.says(claims);
+    }
+
+    pub(crate) fn jwks_read(&self) -> usize {
+        self.behaviour.jwks_read.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn questions(&self) -> usize {
+        self.behaviour.questions.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+async fn answer(reply: Reply) -> Response<Body> {
+    let response = Response::builder();
+    match reply {
+        Reply::Json(value) => response.body(value.to_string().into()),
+        Reply::Cached(value, control) => response
+            .header("cache-control", control)
+            .body(value.to_string().into()),
+        Reply::Raw(status, body) => response.status(status).body(body.into()),
+        Reply::Redirect(to) => response
+            .status(302)
+            .header("location", to)
+            .body(Body::empty()),
+        Reply::Never => std::future::pending().await,
+    }
+    .unwrap()
+}
+
+async fn metadata(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
+    let url = &behaviour.url;
+    let chosen = behaviour.metadata.lock().unwrap().clone();
+    let usual = json!({
+        "issuer": url, "jwks_uri": format!("{url}/jwks"),
+        "introspection_endpoint": format!("{url}/introspect"),
+        "authorization_endpoint": format!("{url}/authorize"), "token_endpoint": format!("{url}/token"),
+    });
+    answer(chosen.unwrap_or(Reply::Json(usual))).await
+}
+
+async fn jwks(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
+    behaviour.jwks_read.fetch_add(1, Ordering::SeqCst);
+    let reply = behaviour.jwks.lock().unwrap().clone();
+    answer(reply).await
+}
+
+async fn introspect(
+    State(behaviour): State<Arc<Behaviour>>,
+    headers: HeaderMap,
+    body: String,
+) -> Response<Body> {
+    behaviour.questions.fetch_add(1, Ordering::SeqCst);
+    let authorization = headers["authorization"].to_str().unwrap().to_owned();
+    *behaviour.last_question.lock().unwrap() = Some((authorization, body));
+    let reply = behaviour.introspection.lock().unwrap().clone();
+    answer(reply).await
+}
+
+/// A text that is an opaque access token by form and checksum.
+pub(crate) fn opaque(seed: u8) -> String {
+    let body = vec![seed; 120];
+    let mut crc = !0_u32;
+    for byte in b"symat".iter().chain(&body) {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+        }
+    }
+    let sealed = [&body[..], &(!crc).to_be_bytes()].concat();
+    format!("sym_at_{}", BASE64_URL_SAFE_NO_PAD.encode(sealed))
+}
+
+/// A requirement that asks nobody about revocation.
+pub(crate) fn at_expiry() -> Requirement {
+    Requirement::all(["read:invoices"]).revocation(Revocation::AtExpiry)
+}
+
+/// An API with one protected route.
+pub(crate) fn app(verifier: &Verifier, requirement: Requirement) -> Router {
+    let handler = async |caller: Principal| caller.subject().to_owned();
+    Router::new().route(
+        "/invoices",
+        get(handler).layer(verifier.require(requirement)),
+    )
+}
+
+pub(crate) struct Got {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Got {
+    pub(crate) fn challenge(&self) -> &str {
+        self.headers["www-authenticate"].to_str().unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+pub(crate) async fn call(app: &Router, request: Request) -> Got {
+    use tower::ServiceExt;
+    let response = app.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    Got {
+        status: parts.status,
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    }
+}
+
+pub(crate) async fn with_token(app: &Router, token: &str) -> Got {
+    let request = Request::get("/invoices").header("authorization", format!("Bearer {token}"));
+    call(app, request.body(Body::empty()).unwrap()).await
+}
