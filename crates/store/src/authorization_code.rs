@@ -1,0 +1,116 @@
+//! An authorization code: the code itself is sealed; only its use is stored.
+//!
+//! Spec: RFC 6749 §4.1.2
+//! Spec: RFC 6749 §10.5
+
+use symbolon_protocol::Timestamp;
+use symbolon_token::{Family, Grant, Id, Session};
+
+use crate::act::{Act, Tx};
+use crate::audit::{self, AuditEvent};
+use crate::bind::binds;
+use crate::fault::Fault;
+use crate::feed::Position;
+use crate::refresh_family::{self, NewFamily};
+use crate::revocation::{self, Target};
+use crate::spent::{AUTHORIZATION_CODE, SPEND, day};
+use crate::statement::statements;
+
+/// Redeems a code that was shown with all its bindings.
+#[derive(Clone, Debug)]
+pub struct RedeemCode {
+    /// The code's own number.
+    pub code: [u8; 16],
+    /// When it expires.
+    pub expires: Timestamp,
+    /// The grant it was issued on: it must live.
+    pub grant: Id<Grant>,
+    /// The sign-in it came from: it must not have been ended.
+    pub session: Option<Id<Session>>,
+    /// The family of everything that comes of it.
+    pub family: Id<Family>,
+    /// The refresh family, where a refresh token is issued.
+    pub new_family: Option<NewFamily>,
+    /// When the last token that comes of it has expired.
+    pub horizon: Timestamp,
+    /// What to write down where the code is shown again.
+    pub audit: AuditEvent,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What redeeming found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redeemed {
+    /// First use. The family, if any, is opened.
+    First {
+        /// The place in the feed when grant and session were seen to live.
+        position: Position,
+    },
+    /// Two parties hold the code, so both lose: its family has ended.
+    Again,
+    /// Grant, session or person is no more. The code stays spent.
+    Withdrawn,
+}
+
+statements! {
+    CHECK = "SELECT h.epoch, h.sequence
+        FROM grants g JOIN person p ON p.id = g.person JOIN feed_head h ON h.one = 1
+        WHERE g.slot = ?1 AND g.id = ?2 AND g.withdrawn IS NULL AND p.enabled = 1
+        {for_share_gp}";
+    // The locks make whoever withdraws wait until the family can be seen.
+    CHECK_SESSION = "SELECT h.epoch, h.sequence
+        FROM grants g JOIN person p ON p.id = g.person
+            JOIN session s ON s.slot = g.slot AND s.id = ?3 JOIN feed_head h ON h.one = 1
+        WHERE g.slot = ?1 AND g.id = ?2 AND g.withdrawn IS NULL AND p.enabled = 1
+            AND s.ended IS NULL
+        {for_share_gps}";
+    // Of many that come again, one ends the family.
+    AGAIN = "UPDATE spent SET again = 1
+        WHERE day = ?1 AND slot = ?2 AND kind = ?3 AND key = ?4 AND again = 0";
+}
+
+impl Act for RedeemCode {
+    type Out = Redeemed;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Redeemed, Fault> {
+        let (day, slot) = (day(self.expires), self.grant.slot());
+        let key = binds![day, slot, AUTHORIZATION_CODE, &self.code];
+        if tx.run(&SPEND, key).await? == 0 {
+            if tx.run(&AGAIN, key).await? > 0 {
+                self.revoke(tx).await?;
+            }
+            return Ok(Redeemed::Again);
+        }
+
+        let lives = match &self.session {
+            None => tx.one(&CHECK, binds![slot, &self.grant]).await?,
+            Some(session) => {
+                let binds = binds![slot, &self.grant, session];
+                tx.one(&CHECK_SESSION, binds).await?
+            }
+        };
+        let Some(lives) = lives else {
+            return Ok(Redeemed::Withdrawn);
+        };
+        if let Some(family) = &self.new_family {
+            refresh_family::open(tx, family, self.now).await?;
+        }
+        let position = lives.position(0)?;
+        Ok(Redeemed::First { position })
+    }
+}
+
+impl RedeemCode {
+    /// Access tokens carry the family's id even where no refresh token was
+    /// issued, so the record is written with or without a row.
+    async fn revoke(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        refresh_family::end(tx, &self.family, self.now).await?;
+        audit::write(tx, &self.audit, self.now).await?;
+        let target = Target::Family(self.family);
+        if !revocation::is_recorded(tx, &target, self.now).await? {
+            revocation::record(tx, &[(target, self.horizon)], self.now).await?;
+        }
+        Ok(())
+    }
+}

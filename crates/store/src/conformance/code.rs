@@ -1,0 +1,158 @@
+//! How codes and consents must behave.
+//!
+//! Spec: RFC 6749 §4.1.2
+
+use super::world::{RACERS, World};
+use super::{Broken, Checked, check, same};
+use crate::authorization_code::{RedeemCode, Redeemed};
+use crate::grant::{Consent, Consented, FindGrant};
+use crate::revocation::Target;
+use crate::session::EndSession;
+use crate::{SetPersonEnabled, WithdrawGrant};
+
+/// One code makes one family, and many who hold it lose it.
+pub(crate) async fn of_parallel_redemptions_one_succeeds(world: &World) -> Checked {
+    let scene = world.scene().await?;
+    let family = world.new_family(&scene);
+    let redeem = world.redeem(&scene, Some(family.clone()));
+
+    let outs = world.race(vec![redeem; RACERS]).await?;
+
+    let is_first = |out: &&Redeemed| matches!(out, Redeemed::First { .. });
+    same(&outs.iter().filter(is_first).count(), &1)?;
+    let again = outs.iter().filter(|out| **out == Redeemed::Again).count();
+    same(&again, &(RACERS - 1))?;
+    check(
+        !world.is_family_live(family.id).await?,
+        "the winner's family lives",
+    )?;
+    let records = world.records(&Target::Family(family.id)).await?;
+    same(&records.len(), &1)
+}
+
+/// Access tokens name the family even where no refresh token was issued.
+pub(crate) async fn a_second_use_is_recorded_even_without_a_refresh_family(
+    world: &World,
+) -> Checked {
+    let scene = world.scene().await?;
+    let redeem = world.redeem(&scene, None);
+    let commits = world.store.commits();
+    world.store.act(redeem.clone()).await?;
+
+    for _ in 0..3 {
+        same(&world.store.act(redeem.clone()).await?, &Redeemed::Again)?;
+    }
+
+    let records = world.records(&Target::Family(redeem.family)).await?;
+    same(&records.len(), &1)?;
+    same(&world.store.commits(), &(commits + 2))
+}
+
+/// A refusal commits: the code was shown, so it is spent.
+pub(crate) async fn a_code_of_a_withdrawn_grant_stays_spent(world: &World) -> Checked {
+    let scene = world.scene().await?;
+    let redeem = world.redeem(&scene, Some(world.new_family(&scene)));
+    let withdraw = WithdrawGrant {
+        id: scene.grant.id,
+        now: world.now,
+        horizon: world.horizon(),
+        audit: world.audit("grant.withdraw"),
+    };
+    world.store.act(withdraw).await?;
+
+    same(
+        &world.store.act(redeem.clone()).await?,
+        &Redeemed::Withdrawn,
+    )?;
+
+    same(&world.store.act(redeem).await?, &Redeemed::Again)
+}
+
+/// A code does not outlive the sign-in that it came from.
+pub(crate) async fn a_code_of_an_ended_session_is_worth_nothing(world: &World) -> Checked {
+    let scene = world.scene().await?;
+    let redeem = world.redeem(&scene, Some(world.new_family(&scene)));
+    let end = EndSession {
+        id: scene.session,
+        now: world.now,
+        horizon: world.horizon(),
+        audit: world.audit("session.end"),
+    };
+    world.store.act(end).await?;
+    let without = RedeemCode {
+        code: world.bytes(),
+        session: None,
+        ..redeem.clone()
+    };
+
+    same(&world.store.act(redeem).await?, &Redeemed::Withdrawn)?;
+    check(
+        matches!(world.store.act(without).await?, Redeemed::First { .. }),
+        "a code without a session was refused",
+    )
+}
+
+/// Nor its person.
+pub(crate) async fn a_code_of_a_disabled_person_is_worth_nothing(world: &World) -> Checked {
+    let scene = world.scene().await?;
+    let redeem = RedeemCode {
+        session: None,
+        ..world.redeem(&scene, None)
+    };
+    let disable = SetPersonEnabled {
+        id: scene.person,
+        enabled: false,
+        audit: world.audit("user.disable"),
+        now: world.now,
+        horizon: world.horizon(),
+    };
+    world.store.act(disable).await?;
+
+    same(&world.store.act(redeem).await?, &Redeemed::Withdrawn)
+}
+
+/// A merge of what somebody else has changed meanwhile is not written.
+pub(crate) async fn consent_widens_the_live_grant_only_as_it_was_read(world: &World) -> Checked {
+    let scene = world.scene().await?;
+    let stale = world.consent(scene.person, &scene.client, "openid");
+    same(&world.store.act(stale).await?, &Consented::Changed)?;
+    let wider = Consent {
+        expected: Some(scene.grant.updated),
+        ..world.consent(
+            scene.person,
+            &scene.client,
+            "openid read:orders write:orders",
+        )
+    };
+
+    let Consented::Granted(grant) = world.store.act(wider.clone()).await? else {
+        return Err(Broken::from("a merge as read was refused"));
+    };
+
+    same(&grant.id, &scene.grant.id)?;
+    check(
+        grant.updated > scene.grant.updated,
+        "the version stood still",
+    )?;
+    same(&world.store.act(wider).await?, &Consented::Changed)?;
+    let find = FindGrant {
+        person: scene.person,
+        client: scene.client.clone(),
+        organization: None,
+    };
+    same(&world.store.read(find).await?, &Some(grant))
+}
+
+/// At most one grant lives between a person and a client.
+pub(crate) async fn of_parallel_consents_one_makes_the_grant(world: &World) -> Checked {
+    let scene = world.scene().await?;
+    let create = world.client()?;
+    let client = create.client.id.clone();
+    world.store.act(create).await?;
+    let consents = (0..RACERS).map(|_| world.consent(scene.person, &client, "openid"));
+
+    let outs = world.race(consents.collect::<Vec<_>>()).await?;
+
+    let changed = outs.iter().filter(|out| **out == Consented::Changed);
+    same(&changed.count(), &(RACERS - 1))
+}

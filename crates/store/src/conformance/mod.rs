@@ -1,0 +1,145 @@
+//! What every store must do, as behaviour tests that run against any of them:
+//! this crate's own tests call them, and so does whoever doubts an engine.
+
+mod administration;
+mod code;
+mod feed;
+mod once;
+mod refresh;
+#[cfg(feature = "postgres")]
+mod schema;
+mod world;
+
+use std::fmt;
+use std::sync::Arc;
+
+use symbolon_protocol::Timestamp;
+use symbolon_token::Entropy;
+
+use crate::fault::Fault;
+use crate::store::Store;
+
+#[cfg(feature = "postgres")]
+pub use schema::{POSTGRES, postgres_schema};
+pub(crate) use world::World;
+
+/// How one behaviour turned out.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The behaviour, as a sentence.
+    pub name: &'static str,
+    /// What was otherwise, where anything was.
+    pub result: Result<(), Broken>,
+}
+
+/// How a store misbehaved.
+#[derive(Debug)]
+pub struct Broken(String);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Broken {}
+
+impl From<Fault> for Broken {
+    fn from(fault: Fault) -> Self {
+        Self(fault.to_string())
+    }
+}
+
+impl From<&str> for Broken {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+type Checked = Result<(), Broken>;
+
+/// Refuses unless `holds`.
+pub(crate) fn check(holds: bool, otherwise: &str) -> Checked {
+    if holds {
+        return Ok(());
+    }
+    Err(Broken(otherwise.to_owned()))
+}
+
+/// Refuses unless both are the same.
+pub(crate) fn same<T: PartialEq + fmt::Debug>(got: &T, wanted: &T) -> Checked {
+    if got == wanted {
+        return Ok(());
+    }
+    Err(Broken(format!("got {got:?}, wanted {wanted:?}")))
+}
+
+macro_rules! behaviours {
+    ($world:expr, $outcomes:expr; $($module:ident :: $name:ident,)+) => {$(
+        $outcomes.push(Outcome {
+            name: stringify!($name),
+            result: $module::$name($world).await,
+        });
+    )+};
+}
+
+/// Runs every behaviour, one after the other, in a migrated store that nobody
+/// else uses. It leaves rows of its own behind.
+pub async fn run(store: &Store, entropy: Arc<dyn Entropy>, now: Timestamp) -> Vec<Outcome> {
+    let world = &World::new(store.clone(), entropy, now);
+    let mut outcomes = Vec::new();
+    Box::pin(run_grants(world, &mut outcomes)).await;
+    Box::pin(run_rest(world, &mut outcomes)).await;
+    outcomes
+}
+
+async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
+    behaviours! { world, outcomes;
+        refresh::parallel_refreshes_of_one_token_get_one_successor,
+        refresh::a_retry_within_grace_gets_the_same_successor,
+        refresh::a_replay_after_grace_is_theft,
+        refresh::a_predecessor_of_a_used_successor_is_theft,
+        refresh::another_client_changes_nothing,
+        refresh::a_family_ends_at_its_idle_and_absolute_end,
+        refresh::a_family_is_ended_once,
+        refresh::renewing_writes_at_most_once_a_minute,
+        refresh::a_withdrawn_grant_ends_its_families,
+        refresh::a_session_ends_only_families_that_hang_on_it,
+        code::of_parallel_redemptions_one_succeeds,
+        code::a_second_use_is_recorded_even_without_a_refresh_family,
+        code::a_code_of_a_withdrawn_grant_stays_spent,
+        code::a_code_of_an_ended_session_is_worth_nothing,
+        code::a_code_of_a_disabled_person_is_worth_nothing,
+        code::consent_widens_the_live_grant_only_as_it_was_read,
+        code::of_parallel_consents_one_makes_the_grant,
+        once::of_parallel_spendings_one_is_the_first,
+        once::of_parallel_keys_one_is_made,
+        once::of_parallel_claims_one_holds,
+        once::of_parallel_proofs_one_gets_the_new_secret,
+        once::attempts_are_limited_until_the_window_ends,
+    }
+}
+
+async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
+    behaviours! { world, outcomes;
+        feed::numbers_have_no_gaps_under_concurrency,
+        feed::whoever_resumes_misses_nothing,
+        feed::another_epoch_or_a_number_above_the_head_means_a_snapshot,
+        feed::an_expired_token_writes_no_record,
+        feed::the_hundred_and_first_token_record_stands_for_all,
+        feed::purging_keeps_whatever_lives,
+        feed::each_flow_costs_the_writes_it_may,
+        administration::clients_are_created_changed_and_deleted,
+        administration::secrets_of_a_client_overlap_as_told,
+        administration::a_disabled_client_loses_its_families,
+        administration::names_of_resources_are_unique,
+        administration::login_names_are_unique_in_a_race,
+        administration::a_name_that_no_engine_can_hold_is_unknown,
+        administration::a_new_password_ends_what_was_signed_in,
+        administration::deleting_a_person_leaves_nothing_to_sign_in_to,
+        administration::a_role_taken_away_is_recorded,
+        administration::a_deleted_organization_ends_what_acts_for_it,
+        administration::every_change_raises_the_configuration_version,
+        administration::audit_rows_are_read_in_order,
+    }
+}

@@ -1,0 +1,295 @@
+//! A grant: this person let this client do this, at these resources. At most
+//! one lives for a person, a client and an organization.
+//!
+//! Spec: RFC 6749 §1.3
+
+use symbolon_protocol::{ClientId, OrganizationId, ResourceIdentifier, Scopes, Timestamp};
+use symbolon_token::{Id, Person};
+
+use crate::act::{Act, Tx};
+use crate::audit::{self, AuditEvent};
+use crate::bind::binds;
+use crate::ending;
+use crate::fault::Fault;
+use crate::feed::Position;
+use crate::revocation::{self, Target};
+use crate::row::{Row, document};
+use crate::session::Ended;
+use crate::statement::statements;
+
+type GrantId = Id<symbolon_token::Grant>;
+
+/// A grant as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    /// Its id.
+    pub id: GrantId,
+    /// Who granted.
+    pub person: Id<Person>,
+    /// To which client.
+    pub client: ClientId,
+    /// For which organization, if for one.
+    pub organization: Option<OrganizationId>,
+    /// Which scopes.
+    pub scopes: Scopes,
+    /// At which resources.
+    pub resources: Vec<ResourceIdentifier>,
+    /// Which claims by name.
+    pub claims: Vec<String>,
+    /// When first.
+    pub created: Timestamp,
+    /// When last; it grows with every change.
+    pub updated: Timestamp,
+    /// When it was withdrawn, if it was.
+    pub withdrawn: Option<Timestamp>,
+    /// Its place in the feed.
+    pub position: Position,
+}
+
+/// Writes a person's consent down: a new grant, or the live one replaced by
+/// what the caller merged it with.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// The id of a new grant; a live one keeps its own.
+    pub id: GrantId,
+    /// Who grants.
+    pub person: Id<Person>,
+    /// To which client.
+    pub client: ClientId,
+    /// For which organization, if for one.
+    pub organization: Option<OrganizationId>,
+    /// Which scopes, those of the live grant among them.
+    pub scopes: Scopes,
+    /// At which resources, likewise.
+    pub resources: Vec<ResourceIdentifier>,
+    /// Which claims by name, likewise.
+    pub claims: Vec<String>,
+    /// The `updated` of the live grant that the caller read; `None` where it
+    /// found none.
+    pub expected: Option<Timestamp>,
+    /// What to write down.
+    pub audit: AuditEvent,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What became of a consent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Consented {
+    /// It was written down.
+    Granted(Grant),
+    /// The live grant is not the one that was read: read and merge again.
+    Changed,
+}
+
+/// Withdraws a grant and ends its families.
+#[derive(Clone, Debug)]
+pub struct WithdrawGrant {
+    /// The grant.
+    pub id: GrantId,
+    /// The time.
+    pub now: Timestamp,
+    /// When the last token of it has expired.
+    pub horizon: Timestamp,
+    /// What to write down.
+    pub audit: AuditEvent,
+}
+
+/// Finds the live grant of a person to a client.
+#[derive(Clone, Debug)]
+pub struct FindGrant {
+    /// The person.
+    pub person: Id<Person>,
+    /// The client.
+    pub client: ClientId,
+    /// The organization, if for one.
+    pub organization: Option<OrganizationId>,
+}
+
+/// Finds a grant, withdrawn or not.
+#[derive(Clone, Debug)]
+pub struct FindGrantById {
+    /// The grant.
+    pub id: GrantId,
+}
+
+/// Lists the live grants of a person.
+#[derive(Clone, Debug)]
+pub struct GrantsOf {
+    /// The person.
+    pub person: Id<Person>,
+}
+
+/// Lists the live grants to a client.
+#[derive(Clone, Debug)]
+pub struct GrantsOfClient {
+    /// The client.
+    pub client: ClientId,
+    /// The last grant that was read.
+    pub after: Option<GrantId>,
+    /// At most how many.
+    pub limit: u32,
+}
+
+macro_rules! columns {
+    () => {
+        "id, person, client, organization, scopes, resources, claims, created, updated, epoch, sequence, withdrawn"
+    };
+}
+
+statements! {
+    INSERT = concat!("INSERT INTO grants (slot, id, person, client, organization, scopes, resources,
+            claims, created, updated, epoch, sequence)
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, epoch, sequence
+        FROM feed_head WHERE one = 1
+        ON CONFLICT (slot, person, client, organization) WHERE withdrawn IS NULL DO NOTHING
+        RETURNING ", columns!());
+    // It moves to the present place in the feed, because the person is here
+    // and said so again.
+    REPLACE = concat!("UPDATE grants SET scopes = ?5, resources = ?6, claims = ?7,
+            updated = {greatest}(?8, updated + 1),
+            epoch = (SELECT epoch FROM feed_head WHERE one = 1),
+            sequence = (SELECT sequence FROM feed_head WHERE one = 1)
+        WHERE slot = ?1 AND person = ?2 AND client = ?3 AND organization = ?4
+            AND withdrawn IS NULL AND updated = ?9
+        RETURNING ", columns!());
+    WITHDRAW = "UPDATE grants SET withdrawn = ?3
+        WHERE slot = ?1 AND id = ?2 AND withdrawn IS NULL";
+    FIND_LIVE = concat!("SELECT ", columns!(), " FROM grants WHERE slot = ?1 AND person = ?2
+        AND client = ?3 AND organization = ?4 AND withdrawn IS NULL");
+    FIND = concat!("SELECT ", columns!(), " FROM grants WHERE slot = ?1 AND id = ?2");
+    OF_PERSON = concat!("SELECT ", columns!(), " FROM grants
+        WHERE slot = ?1 AND person = ?2 AND withdrawn IS NULL ORDER BY client, organization");
+    OF_CLIENT = concat!("SELECT ", columns!(), " FROM grants WHERE client = ?1
+        AND withdrawn IS NULL AND id > ?2 ORDER BY id LIMIT ?3");
+}
+
+fn read(row: &Row) -> Result<Grant, Fault> {
+    Ok(Grant {
+        id: row.id(0)?,
+        person: row.id(1)?,
+        client: row.parsed(2)?,
+        organization: row.parsed_or_none(3)?,
+        scopes: row.json(4)?,
+        resources: row.json(5)?,
+        claims: row.json(6)?,
+        created: row.time(7)?,
+        updated: row.time(8)?,
+        position: row.position(9)?,
+        withdrawn: row.time_or_none(11)?,
+    })
+}
+
+fn name(organization: Option<&OrganizationId>) -> &str {
+    organization.map_or("", OrganizationId::as_str)
+}
+
+impl Act for Consent {
+    type Out = Consented;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Consented, Fault> {
+        let (slot, client) = (self.person.slot(), self.client.as_str());
+        let organization = name(self.organization.as_ref());
+        let scopes = document(&self.scopes)?;
+        let resources = document(&self.resources)?;
+        let claims = document(&self.claims)?;
+        let row = match self.expected {
+            None => {
+                let binds = binds![
+                    slot,
+                    &self.id,
+                    &self.person,
+                    client,
+                    organization,
+                    &scopes,
+                    &resources,
+                    &claims,
+                    self.now,
+                ];
+                tx.one(&INSERT, binds).await?
+            }
+            Some(expected) => {
+                let binds = binds![
+                    slot,
+                    &self.person,
+                    client,
+                    organization,
+                    &scopes,
+                    &resources,
+                    &claims,
+                    self.now,
+                    expected,
+                ];
+                tx.one(&REPLACE, binds).await?
+            }
+        };
+        let Some(row) = row else {
+            return Ok(Consented::Changed);
+        };
+        audit::write(tx, &self.audit, self.now).await?;
+        Ok(Consented::Granted(read(&row)?))
+    }
+}
+
+impl Act for WithdrawGrant {
+    type Out = Ended;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Ended, Fault> {
+        let binds = binds![self.id.slot(), &self.id, self.now];
+        if tx.run(&WITHDRAW, binds).await? == 0 {
+            return Ok(Ended::Missing);
+        }
+        ending::families_of_grant(tx, &self.id, self.now).await?;
+        audit::write(tx, &self.audit, self.now).await?;
+        let record = (Target::Grant(self.id), self.horizon);
+        revocation::record(tx, &[record], self.now).await?;
+        Ok(Ended::Ended)
+    }
+}
+
+impl Act for FindGrant {
+    type Out = Option<Grant>;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Grant>, Fault> {
+        let organization = name(self.organization.as_ref());
+        let (person, client) = (&self.person, self.client.as_str());
+        let binds = binds![person.slot(), person, client, organization];
+        tx.one(&FIND_LIVE, binds)
+            .await?
+            .as_ref()
+            .map(read)
+            .transpose()
+    }
+}
+
+impl Act for FindGrantById {
+    type Out = Option<Grant>;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Grant>, Fault> {
+        let row = tx.one(&FIND, binds![self.id.slot(), &self.id]).await?;
+        row.as_ref().map(read).transpose()
+    }
+}
+
+impl Act for GrantsOf {
+    type Out = Vec<Grant>;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Grant>, Fault> {
+        tx.all(&OF_PERSON, binds![self.person.slot(), &self.person], read)
+            .await
+    }
+}
+
+impl Act for GrantsOfClient {
+    type Out = Vec<Grant>;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Grant>, Fault> {
+        let after = self.after.as_ref().map_or(&[][..], |id| id.as_bytes());
+        let binds = binds![self.client.as_str(), after, self.limit];
+        tx.all(&OF_CLIENT, binds, read).await
+    }
+}

@@ -1,0 +1,84 @@
+//! What the server remembers: acts on nouns, written once, on two engines.
+//!
+//! Each noun is a file with its type, its states, its SQL and its acts. An act
+//! is a struct of its arguments; [`Store::act`] carries it out as one durable
+//! transaction, [`Store::read`] beside the writer. A refusal is an outcome and
+//! commits; a [`Fault`] rolls back.
+
+mod act;
+mod attempt;
+mod audit;
+mod authorization_code;
+mod bind;
+mod client;
+pub mod conformance;
+mod count;
+mod dialect;
+mod ending;
+mod fault;
+mod feed;
+mod grant;
+mod key;
+mod meta;
+mod migration;
+mod organization;
+mod person;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod purge;
+mod refresh_family;
+mod resource;
+mod revocation;
+mod row;
+mod session;
+mod spent;
+mod sqlite;
+mod statement;
+mod store;
+
+pub use act::{Act, Tx};
+pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
+pub use audit::{AuditEntry, AuditEvent, AuditPlace, ListAudit};
+pub use authorization_code::{RedeemCode, Redeemed};
+pub use client::{
+    AddClientSecret, ClientSecret, CreateClient, Created, DeleteClient, FindClient, ListClients,
+    NewSecret, SetClientEnabled, StoredClient, UpdateClient, Updated,
+};
+pub use count::{CountRows, Counted};
+pub use dialect::Engine;
+pub use fault::Fault;
+pub use feed::{Feed, LoadFeed, Position};
+pub use grant::{
+    Consent, Consented, FindGrant, FindGrantById, Grant, GrantsOf, GrantsOfClient, WithdrawGrant,
+};
+pub use key::{AllKeys, CreateKeyIfAbsent, KeyState, SetKeyState, WorkingKey};
+pub use meta::{ClaimMeta, FindMeta};
+pub use migration::{Migrated, Migration};
+pub use organization::{
+    CreateOrganization, DeleteOrganization, FindOrganization, ListOrganizations, Member, Members,
+    Membership, MembershipsOf, Organization, RemoveMember, SetMember, SetOrganizationEnabled,
+    UpdateOrganization,
+};
+pub use person::{
+    Claims, CreatePerson, DeletePerson, FindPerson, FindPersonByName, ListPeople, Person,
+    PersonWritten, RehashPassword, RevokePerson, SetPassword, SetPersonEnabled, UpdatePerson,
+};
+pub use purge::{PurgeExpired, Purged};
+pub use refresh_family::{
+    Digest16, EndFamily, FIRST_GENERATION, FamilyAuthority, FindFamily, Live, NewFamily,
+    RefreshFamily, Renew, Rotate, Rotated,
+};
+pub use resource::{
+    AllResources, CreateResource, DeleteResource, FindResource, ListResources, ResourceWritten,
+    StoredResource, UpdateResource,
+};
+pub use revocation::{MAX_TOKEN_RECORDS, Revocation, RevokeToken, Target};
+pub use session::{
+    EndSession, Ended, FindSession, OpenSession, ReauthenticateSession, Session, SessionsOf,
+    TouchSession,
+};
+pub use spent::{CLIENT_ASSERTION, SpendOnce};
+pub use store::{Options, Store};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! Numbered migrations, embedded in the binary.
+
+use crate::statement::statements;
+
+/// One step of the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// Its number: they run in this order.
+    pub number: i64,
+    /// What it does, in a few words.
+    pub name: &'static str,
+    pub(crate) text: &'static str,
+}
+
+/// What a call of `migrate` did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The migrations that were run; none where the schema was up to date.
+    pub run: Vec<Migration>,
+}
+
+/// Every migration, in order. One that was released is never changed.
+pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "first tables",
+    text: include_str!("migrations/0001_first_tables.sql"),
+}];
+
+/// The table that remembers which ran.
+pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (
+    number {integer} PRIMARY KEY,
+    name TEXT NOT NULL
+) {strict}";
+
+statements! {
+    APPLIED = "SELECT number FROM migration ORDER BY number";
+    ENTER = "INSERT INTO migration (number, name) VALUES (?1, ?2)";
+}
+
+/// Those that did not run yet. A number that this binary does not know means
+/// that a newer one has been here; it is not this function's to refuse.
+pub(crate) fn pending(applied: &[i64]) -> Vec<Migration> {
+    let is_new = |migration: &&Migration| !applied.contains(&migration.number);
+    MIGRATIONS.iter().filter(is_new).copied().collect()
+}

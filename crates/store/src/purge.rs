@@ -1,0 +1,97 @@
+//! Forgets what can hit nothing and help nobody any more, in bounded batches.
+
+use symbolon_protocol::Timestamp;
+
+use crate::act::{Act, Tx};
+use crate::bind::binds;
+use crate::fault::Fault;
+use crate::spent::{DAY, day};
+use crate::statement::statements;
+
+/// Forgets up to `limit` rows of each kind.
+#[derive(Clone, Copy, Debug)]
+pub struct PurgeExpired {
+    /// The time.
+    pub now: Timestamp,
+    /// At most how many of each.
+    pub limit: u32,
+}
+
+/// How many rows were forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Revocations whose last token has expired.
+    pub revocations: u64,
+    /// Uses of what has expired on an earlier day.
+    pub spent: u64,
+    /// Families that ended, or were past their absolute end, a day ago.
+    pub families: u64,
+    /// Sessions, likewise.
+    pub sessions: u64,
+    /// Grants that were withdrawn a day ago.
+    pub grants: u64,
+    /// Guess counters whose window is over.
+    pub attempts: u64,
+}
+
+impl Purged {
+    /// All of them together. Where it is a multiple of the limit, there may be more.
+    pub const fn total(&self) -> u64 {
+        self.revocations + self.spent + self.families + self.sessions + self.grants + self.attempts
+    }
+}
+
+statements! {
+    REVOCATIONS = "DELETE FROM revocation WHERE (kind, target) IN
+        (SELECT kind, target FROM revocation WHERE expires <= ?1 ORDER BY expires LIMIT ?2)";
+    SPENT = "DELETE FROM spent WHERE (day, slot, kind, key) IN
+        (SELECT day, slot, kind, key FROM spent WHERE day < ?1 ORDER BY day LIMIT ?2)";
+    AUTHORITIES = "DELETE FROM family_authority WHERE (slot, id) IN
+        (SELECT slot, id FROM family WHERE ended <= ?1 ORDER BY ended, slot, id LIMIT ?2)";
+    FAMILIES = "DELETE FROM family WHERE (slot, id) IN
+        (SELECT slot, id FROM family WHERE ended <= ?1 ORDER BY ended, slot, id LIMIT ?2)";
+    // What ran out is ended first; the day that follows lets late comers be
+    // told so.
+    END_FAMILIES = "UPDATE family SET ended = absolute_ends WHERE (slot, id) IN
+        (SELECT slot, id FROM family WHERE absolute_ends <= ?1 AND ended IS NULL
+            ORDER BY absolute_ends, slot, id LIMIT ?2)";
+    SESSIONS = "DELETE FROM session WHERE (slot, id) IN
+        (SELECT slot, id FROM session WHERE ended <= ?1 ORDER BY ended, slot, id LIMIT ?2)";
+    LONG_OVER = "DELETE FROM session WHERE (slot, id) IN
+        (SELECT slot, id FROM session WHERE absolute_ends <= ?1 ORDER BY absolute_ends, slot, id LIMIT ?2)";
+    GRANTS = "DELETE FROM grants WHERE (slot, id) IN
+        (SELECT slot, id FROM grants WHERE withdrawn <= ?1 ORDER BY withdrawn LIMIT ?2)";
+    ATTEMPTS = "DELETE FROM attempt WHERE name IN
+        (SELECT name FROM attempt WHERE ends <= ?1 ORDER BY ends LIMIT ?2)";
+}
+
+impl Act for PurgeExpired {
+    type Out = Purged;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Purged, Fault> {
+        let limit = self.limit;
+        let yesterday = Timestamp::from_millis(self.now.millis().saturating_sub(DAY));
+        let before = binds![yesterday, limit];
+        let revocations = tx.run(&REVOCATIONS, binds![self.now, limit]).await?;
+        let spent = tx.run(&SPENT, binds![day(self.now), limit]).await?;
+
+        // The same rows by the same order, the authority before the row that
+        // names it.
+        tx.run(&END_FAMILIES, before).await?;
+        tx.run(&AUTHORITIES, before).await?;
+        let families = tx.run(&FAMILIES, before).await?;
+
+        let ended = tx.run(&SESSIONS, before).await?;
+        let over = tx.run(&LONG_OVER, before).await?;
+        let grants = tx.run(&GRANTS, before).await?;
+        let attempts = tx.run(&ATTEMPTS, binds![self.now, limit]).await?;
+        Ok(Purged {
+            revocations,
+            spent,
+            families,
+            sessions: ended + over,
+            grants,
+            attempts,
+        })
+    }
+}

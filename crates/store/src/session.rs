@@ -1,0 +1,310 @@
+//! A session: a person in a browser, how and when they proved it.
+//!
+//! Spec: OpenID Connect Core 1.0 §3.1.2.1
+
+use symbolon_protocol::Timestamp;
+use symbolon_token::{Digest, Id, Person};
+
+use crate::act::{Act, Tx};
+use crate::audit::{self, AuditEvent};
+use crate::bind::binds;
+use crate::ending;
+use crate::fault::Fault;
+use crate::feed::Position;
+use crate::revocation::{self, Target};
+use crate::row::{Row, document};
+use crate::statement::statements;
+
+type SessionId = Id<symbolon_token::Session>;
+
+/// A session as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Who it is.
+    pub person: Id<Person>,
+    /// The digest of what the browser holds.
+    pub secret: Digest,
+    /// When the person last proved who they are.
+    pub authenticated: Timestamp,
+    /// When it began.
+    pub created: Timestamp,
+    /// When it was last used, to the minute.
+    pub seen: Timestamp,
+    /// When it ends where it is not used.
+    pub idle_ends: Timestamp,
+    /// When it ends in any case.
+    pub absolute_ends: Timestamp,
+    /// How strongly the person proved it.
+    pub acr: String,
+    /// By which means.
+    pub amr: Vec<String>,
+    /// The browser, in words for the person.
+    pub device: String,
+    /// Its place in the feed.
+    pub position: Position,
+    /// When it was ended, if it was.
+    pub ended: Option<Timestamp>,
+}
+
+impl Session {
+    /// Whether it has neither been ended nor run out.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.ended.is_none() && now < self.idle_ends && now < self.absolute_ends
+    }
+}
+
+/// Opens a session.
+#[derive(Clone, Debug)]
+pub struct OpenSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Who it is.
+    pub person: Id<Person>,
+    /// The digest of what the browser will hold.
+    pub secret: Digest,
+    /// When the person proved who they are.
+    pub authenticated: Timestamp,
+    /// When it ends where it is not used.
+    pub idle_ends: Timestamp,
+    /// When it ends in any case.
+    pub absolute_ends: Timestamp,
+    /// How strongly the person proved it.
+    pub acr: String,
+    /// By which means.
+    pub amr: Vec<String>,
+    /// The browser, in words for the person.
+    pub device: String,
+    /// Another person's session in the same browser: it ends.
+    pub replaces: Option<SessionId>,
+    /// When the last token of the replaced one has expired.
+    pub horizon: Timestamp,
+    /// What to write down.
+    pub audit: AuditEvent,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Writes down that the person of a session proved themselves again. The
+/// browser gets a new secret; whoever comes second with the old one gets none.
+#[derive(Clone, Debug)]
+pub struct ReauthenticateSession {
+    /// The session.
+    pub id: SessionId,
+    /// The digest of what the browser holds.
+    pub old_secret: Digest,
+    /// The digest of what it will hold.
+    pub new_secret: Digest,
+    /// When the person proved who they are.
+    pub authenticated: Timestamp,
+    /// How strongly.
+    pub acr: String,
+    /// By which means.
+    pub amr: Vec<String>,
+    /// What to write down.
+    pub audit: AuditEvent,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Writes down that a session was used, at most once a minute.
+#[derive(Clone, Debug)]
+pub struct TouchSession {
+    /// The session.
+    pub id: SessionId,
+    /// The time.
+    pub now: Timestamp,
+    /// When it now ends where it is not used.
+    pub idle_ends: Timestamp,
+}
+
+/// Ends a session and the families that end with it.
+#[derive(Clone, Debug)]
+pub struct EndSession {
+    /// The session.
+    pub id: SessionId,
+    /// The time.
+    pub now: Timestamp,
+    /// When the last token of it has expired.
+    pub horizon: Timestamp,
+    /// What to write down.
+    pub audit: AuditEvent,
+}
+
+/// What ending found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It lived, and has ended.
+    Ended,
+    /// There was none, or it had ended before. Nothing was written.
+    Missing,
+}
+
+/// Finds a session, ended or not.
+#[derive(Clone, Debug)]
+pub struct FindSession {
+    /// The session.
+    pub id: SessionId,
+}
+
+/// Lists the sessions of a person that have not been ended.
+#[derive(Clone, Debug)]
+pub struct SessionsOf {
+    /// The person.
+    pub person: Id<Person>,
+}
+
+statements! {
+    OPEN = "INSERT INTO session (slot, id, person, secret, authenticated, created, seen,
+            idle_ends, absolute_ends, acr, amr, device, epoch, sequence)
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, epoch, sequence
+        FROM feed_head WHERE one = 1 RETURNING epoch, sequence";
+    REAUTHENTICATE = "UPDATE session SET secret = ?4, authenticated = ?5, acr = ?6, amr = ?7,
+            seen = ?8
+        WHERE slot = ?1 AND id = ?2 AND secret = ?3 AND ended IS NULL AND idle_ends > ?8
+            AND absolute_ends > ?8";
+    TOUCH = "UPDATE session SET seen = ?3, idle_ends = {least}(?4, absolute_ends)
+        WHERE slot = ?1 AND id = ?2 AND ended IS NULL AND idle_ends > ?3 AND absolute_ends > ?3
+            AND seen <= ?5";
+    END = "UPDATE session SET ended = ?3 WHERE slot = ?1 AND id = ?2 AND ended IS NULL";
+    FIND = "SELECT id, person, secret, authenticated, created, seen, idle_ends, absolute_ends,
+            acr, amr, device, epoch, sequence, ended
+        FROM session WHERE slot = ?1 AND id = ?2";
+    OF_PERSON = "SELECT id, person, secret, authenticated, created, seen, idle_ends,
+            absolute_ends, acr, amr, device, epoch, sequence, ended
+        FROM session WHERE slot = ?1 AND person = ?2 AND ended IS NULL ORDER BY created, id";
+}
+
+/// How long a use of a session need not be written down again.
+const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+
+fn read(row: &Row) -> Result<Session, Fault> {
+    Ok(Session {
+        id: row.id(0)?,
+        person: row.id(1)?,
+        secret: row.digest(2)?,
+        authenticated: row.time(3)?,
+        created: row.time(4)?,
+        seen: row.time(5)?,
+        idle_ends: row.time(6)?,
+        absolute_ends: row.time(7)?,
+        acr: row.string(8)?,
+        amr: row.json(9)?,
+        device: row.string(10)?,
+        position: row.position(11)?,
+        ended: row.time_or_none(13)?,
+    })
+}
+
+impl Act for OpenSession {
+    /// Where in the feed it was opened.
+    type Out = Position;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Position, Fault> {
+        let amr = document(&self.amr)?;
+        let binds = binds![
+            self.id.slot(),
+            &self.id,
+            &self.person,
+            &self.secret,
+            self.authenticated,
+            self.now,
+            self.idle_ends,
+            self.absolute_ends,
+            &self.acr,
+            &amr,
+            &self.device,
+        ];
+        let row = tx.one(&OPEN, binds).await?;
+        let position = row
+            .ok_or_else(|| Fault::broken("the feed has no head"))?
+            .position(0)?;
+        audit::write(tx, &self.audit, self.now).await?;
+        if let Some(old) = &self.replaces
+            && end(tx, old, self.now).await?
+        {
+            let record = (Target::Session(*old), self.horizon);
+            revocation::record(tx, &[record], self.now).await?;
+        }
+        Ok(position)
+    }
+}
+
+async fn end(tx: &mut Tx<'_>, id: &SessionId, now: Timestamp) -> Result<bool, Fault> {
+    let lived = tx.run(&END, binds![id.slot(), id, now]).await? > 0;
+    if lived {
+        ending::families_of_session(tx, id, now).await?;
+    }
+    Ok(lived)
+}
+
+impl Act for ReauthenticateSession {
+    /// Nothing where the session has ended or the old secret is not current.
+    type Out = Option<()>;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<()>, Fault> {
+        let amr = document(&self.amr)?;
+        let binds = binds![
+            self.id.slot(),
+            &self.id,
+            &self.old_secret,
+            &self.new_secret,
+            self.authenticated,
+            &self.acr,
+            &amr,
+            self.now,
+        ];
+        if tx.run(&REAUTHENTICATE, binds).await? == 0 {
+            return Ok(None);
+        }
+        audit::write(tx, &self.audit, self.now).await?;
+        Ok(Some(()))
+    }
+}
+
+impl Act for TouchSession {
+    /// Whether it was written down.
+    type Out = bool;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        let (id, due) = (&self.id, self.now - MINUTE);
+        let binds = binds![id.slot(), id, self.now, self.idle_ends, due];
+        Ok(tx.run(&TOUCH, binds).await? > 0)
+    }
+}
+
+impl Act for EndSession {
+    type Out = Ended;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Ended, Fault> {
+        if !end(tx, &self.id, self.now).await? {
+            return Ok(Ended::Missing);
+        }
+        audit::write(tx, &self.audit, self.now).await?;
+        let record = (Target::Session(self.id), self.horizon);
+        revocation::record(tx, &[record], self.now).await?;
+        Ok(Ended::Ended)
+    }
+}
+
+impl Act for FindSession {
+    type Out = Option<Session>;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Session>, Fault> {
+        let row = tx.one(&FIND, binds![self.id.slot(), &self.id]).await?;
+        row.as_ref().map(read).transpose()
+    }
+}
+
+impl Act for SessionsOf {
+    type Out = Vec<Session>;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Session>, Fault> {
+        tx.all(&OF_PERSON, binds![self.person.slot(), &self.person], read)
+            .await
+    }
+}

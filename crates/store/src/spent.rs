@@ -1,0 +1,52 @@
+//! What may be used once: decided by the statement that writes it down.
+
+use symbolon_protocol::Timestamp;
+use symbolon_token::Slot;
+
+use crate::act::{Act, Tx};
+use crate::bind::binds;
+use crate::fault::Fault;
+use crate::statement::statements;
+
+/// The kind of an authorization code; callers' own kinds are larger.
+pub(crate) const AUTHORIZATION_CODE: u8 = 1;
+
+/// The kind of a client assertion's `jti`.
+pub const CLIENT_ASSERTION: u8 = 2;
+
+/// Uses something up that may be used once, as a client assertion's `jti`.
+#[derive(Clone, Debug)]
+pub struct SpendOnce {
+    /// What sort of thing it is.
+    pub kind: u8,
+    /// The slot of whom it belongs to.
+    pub slot: Slot,
+    /// A digest of it.
+    pub key: [u8; 32],
+    /// When it could not be used any more anyway.
+    pub expires: Timestamp,
+}
+
+statements! {
+    SPEND = "INSERT INTO spent (day, slot, kind, key, again) VALUES (?1, ?2, ?3, ?4, 0)
+        ON CONFLICT DO NOTHING";
+}
+
+/// The day of an item's own expiry: part of its key, so that a whole day can
+/// be thrown away at once.
+pub(crate) fn day(expires: Timestamp) -> i64 {
+    expires.millis().div_euclid(DAY)
+}
+
+pub(crate) const DAY: i64 = 24 * 60 * 60 * 1000;
+
+impl Act for SpendOnce {
+    /// Whether this was the first use.
+    type Out = bool;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        let binds = binds![day(self.expires), self.slot, self.kind, &self.key];
+        Ok(tx.run(&SPEND, binds).await? > 0)
+    }
+}

@@ -1,0 +1,94 @@
+//! One act on its way through a thread: run, then answered.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::act::{Act, Link, Shared, Tx, ready};
+use crate::fault::Fault;
+use crate::revocation::Revocation;
+use crate::store::DEADLINE;
+
+/// An act whose type is forgotten; the one allocation a call costs here.
+pub(crate) trait Job: Send {
+    /// Whether the caller has gone: its act need not be started.
+    fn is_abandoned(&self) -> bool;
+
+    /// Runs the act.
+    fn run(&mut self, connection: &mut Connection, shared: &Shared) -> Ran;
+
+    /// Hands the caller what the act said, or the fault that undid it.
+    fn answer(self: Box<Self>, undone: Option<Fault>);
+
+    /// Whether a transaction is needed to read.
+    fn is_single(&self) -> bool;
+}
+
+/// How an act ended.
+pub(crate) enum Ran {
+    /// With an outcome: it commits.
+    Kept {
+        wrote: bool,
+        recorded: Vec<Revocation>,
+    },
+    /// With a fault: it alone is rolled back.
+    Faulted,
+}
+
+struct Pending<A: Act> {
+    act: A,
+    out: Option<Result<A::Out, Fault>>,
+    caller: oneshot::Sender<Result<A::Out, Fault>>,
+}
+
+/// Sends an act to a thread and waits for its answer.
+pub(crate) async fn submit<A: Act>(
+    act: A,
+    send: impl FnOnce(Box<dyn Job>) -> Result<(), Fault>,
+) -> Result<A::Out, Fault> {
+    let (caller, answer) = oneshot::channel();
+    let out = None;
+    send(Box::new(Pending { act, out, caller }))?;
+    match tokio::time::timeout(DEADLINE, answer).await {
+        Ok(Ok(out)) => out,
+        Ok(Err(_)) => Err(Fault::unavailable("sqlite: the thread has ended")),
+        Err(_) => Err(Fault::unavailable("sqlite: no answer in time")),
+    }
+}
+
+impl<A: Act> Job for Pending<A> {
+    fn is_abandoned(&self) -> bool {
+        self.caller.is_closed()
+    }
+
+    fn run(&mut self, connection: &mut Connection, shared: &Shared) -> Ran {
+        let mut tx = Tx::new(Link::Sqlite(connection), shared);
+        let act = AssertUnwindSafe(|| ready(self.act.run(&mut tx)));
+        // A panic must not take the writer along: its act is rolled back.
+        let out = catch_unwind(act).unwrap_or_else(|_| Err(Fault::broken("an act panicked")));
+        let ran = match &out {
+            Ok(_) => Ran::Kept {
+                wrote: tx.wrote,
+                recorded: std::mem::take(&mut tx.recorded),
+            },
+            Err(_) => Ran::Faulted,
+        };
+        self.out = Some(out);
+        ran
+    }
+
+    fn answer(self: Box<Self>, undone: Option<Fault>) {
+        let unknown = || Err(Fault::unavailable("sqlite: the act was not run"));
+        let out = match undone {
+            Some(fault) => Err(fault),
+            None => self.out.unwrap_or_else(unknown),
+        };
+        // The caller may have gone; what was done is done.
+        let _ = self.caller.send(out);
+    }
+
+    fn is_single(&self) -> bool {
+        A::SINGLE
+    }
+}

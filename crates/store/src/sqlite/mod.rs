@@ -1,0 +1,146 @@
+//! SQLite inside the binary: one writer thread that groups the acts that wait,
+//! two reader threads, checkpoints off the writer's path.
+
+mod checkpoint;
+pub(crate) mod file;
+mod job;
+mod reader;
+mod thread;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::params_from_iter;
+use rusqlite::types::{Value, ValueRef};
+
+use crate::act::{Act, Shared, Tx};
+use crate::bind::Bind;
+use crate::dialect::Engine;
+use crate::fault::Fault;
+use crate::migration::{self, Migrated, Migration};
+use crate::row::Row;
+use crate::statement::Sql;
+
+use checkpoint::Checkpointer;
+use file::Lock;
+use reader::Readers;
+use writer::Writer;
+
+/// An open SQLite database.
+pub(crate) struct Sqlite {
+    path: PathBuf,
+    writer: Writer,
+    readers: Readers,
+    checkpointer: Checkpointer,
+    /// Keeps a second process out for as long as the store is open.
+    lock: Lock,
+}
+
+impl Sqlite {
+    pub(crate) fn open(path: &str, shared: Arc<Shared>) -> Result<Self, Fault> {
+        let path = PathBuf::from(path);
+        file::create(&path)?;
+        let lock = Lock::take(&path)?;
+        let writer = file::open_writer(&path)?;
+        let log = Arc::default();
+        Ok(Self {
+            checkpointer: Checkpointer::start(&path, Arc::clone(&log))?,
+            readers: Readers::start(&path, Arc::clone(&shared))?,
+            writer: Writer::start(writer, &path, shared, log)?,
+            path,
+            lock,
+        })
+    }
+
+    pub(crate) async fn act<A: Act>(&self, act: A) -> Result<A::Out, Fault> {
+        job::submit(act, |job| self.writer.send(job)).await
+    }
+
+    pub(crate) async fn read<A: Act>(&self, act: A) -> Result<A::Out, Fault> {
+        job::submit(act, |job| self.readers.send(job)).await
+    }
+
+    pub(crate) async fn migrate(&self) -> Result<Migrated, Fault> {
+        self.act(Migrate).await
+    }
+
+    pub(crate) async fn pending_migrations(&self) -> Result<Vec<Migration>, Fault> {
+        // Through the writer, which alone may make the table.
+        self.act(Pending).await
+    }
+
+    /// Waits for the threads, copies the log back and lets the file go.
+    pub(crate) async fn close(&self) {
+        let (writer, readers) = (self.writer.stop(), self.readers.stop());
+        let checkpointer = self.checkpointer.stop();
+        let path = self.path.clone();
+        let ended = tokio::task::spawn_blocking(move || {
+            writer.join();
+            readers.into_iter().for_each(thread::Handle::join);
+            checkpointer.join();
+            file::fold_log(&path);
+        });
+        // The folding is a courtesy to the next start, which does it too.
+        let _ = ended.await;
+        self.lock.release();
+    }
+}
+
+/// Runs a statement on a connection, row by row.
+pub(crate) fn each(
+    connection: &rusqlite::Connection,
+    sql: &Sql,
+    binds: &[Bind<'_>],
+    mut take: impl FnMut(Row) -> Result<(), Fault>,
+) -> Result<u64, Fault> {
+    let mut statement = connection.prepare_cached(sql.text(Engine::Sqlite))?;
+    if statement.column_count() == 0 {
+        let changed = statement.execute(params_from_iter(binds))?;
+        return Ok(u64::try_from(changed).unwrap_or(0));
+    }
+    let columns = statement.column_count();
+    let mut rows = statement.query(params_from_iter(binds))?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let mut values = Vec::with_capacity(columns);
+        for column in 0..columns {
+            values.push(owned(row.get_ref(column)?)?);
+        }
+        take(Row::Sqlite(values))?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn owned(value: ValueRef<'_>) -> Result<Value, Fault> {
+    Value::try_from(value).map_err(|_| Fault::broken("sqlite: a text is not UTF-8"))
+}
+
+struct Migrate;
+impl Act for Migrate {
+    type Out = Migrated;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Migrated, Fault> {
+        let run = Pending.run(tx).await?;
+        for step in &run {
+            tx.batch(&Engine::Sqlite.render(step.text))?;
+            let binds = crate::bind::binds![step.number, step.name];
+            tx.run(&migration::ENTER, binds).await?;
+        }
+        Ok(Migrated { run })
+    }
+}
+
+struct Pending;
+impl Act for Pending {
+    type Out = Vec<Migration>;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Migration>, Fault> {
+        tx.batch(&Engine::Sqlite.render(migration::TABLE))?;
+        let applied = tx
+            .all(&migration::APPLIED, &[], |row| row.number(0))
+            .await?;
+        Ok(migration::pending(&applied))
+    }
+}

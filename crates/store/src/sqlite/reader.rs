@@ -1,0 +1,79 @@
+//! Two threads that read, each with a connection of its own.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use rusqlite::Connection;
+
+use super::file;
+use super::job::Job;
+use super::thread::{Handle, Thread};
+use crate::act::Shared;
+use crate::fault::Fault;
+
+const READERS: usize = 2;
+/// How many reads may wait.
+const WAITING: usize = 1024;
+
+pub(crate) struct Readers {
+    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    threads: Vec<Thread>,
+}
+
+impl Readers {
+    pub(crate) fn start(path: &Path, shared: Arc<Shared>) -> Result<Self, Fault> {
+        let (queue, jobs) = sync_channel(WAITING);
+        let jobs = Arc::new(Mutex::new(jobs));
+        let mut threads = Vec::with_capacity(READERS);
+        for _ in 0..READERS {
+            let connection = file::open_reader(path)?;
+            let (jobs, shared) = (Arc::clone(&jobs), Arc::clone(&shared));
+            let run = move || serve(connection, &jobs, &shared);
+            threads.push(Thread::start("store-reader", run)?);
+        }
+        let queue = Mutex::new(Some(queue));
+        Ok(Self { queue, threads })
+    }
+
+    pub(crate) fn send(&self, job: Box<dyn Job>) -> Result<(), Fault> {
+        let queue = self.queue.lock().ok();
+        let sent = queue
+            .as_ref()
+            .and_then(|queue| queue.as_ref()?.try_send(job).ok());
+        sent.ok_or_else(|| Fault::unavailable("sqlite: too many reads wait, or it was closed"))
+    }
+
+    pub(crate) fn stop(&self) -> Vec<Handle> {
+        if let Ok(mut queue) = self.queue.lock() {
+            queue.take();
+        }
+        self.threads.iter().map(Thread::handle).collect()
+    }
+}
+
+fn serve(mut connection: Connection, jobs: &Mutex<Receiver<Box<dyn Job>>>, shared: &Shared) {
+    loop {
+        let next = jobs.lock().ok().and_then(|jobs| jobs.recv().ok());
+        let Some(mut job) = next else { return };
+        if job.is_abandoned() {
+            continue;
+        }
+        let undone = read(&mut connection, job.as_mut(), shared).err();
+        job.answer(undone);
+    }
+}
+
+/// Several statements see one snapshot; one needs no transaction for that.
+fn read(connection: &mut Connection, job: &mut dyn Job, shared: &Shared) -> Result<(), Fault> {
+    if job.is_single() {
+        job.run(connection, shared);
+        return Ok(());
+    }
+    connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
+    job.run(connection, shared);
+    if !connection.is_autocommit() {
+        connection.prepare_cached("COMMIT")?.execute([])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! The one thread that writes: drains what waits into a group, gives each act
+//! a savepoint, commits once, then answers all.
+//!
+//! 1. `BEGIN IMMEDIATE`.
+//! 2. For each act `SAVEPOINT`, the act, `RELEASE`, or `ROLLBACK TO` on a fault.
+//! 3. `COMMIT`, which syncs the log; then every caller is answered.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::checkpoint::Log;
+use super::file;
+use super::job::{Job, Ran};
+use super::thread::{Handle, Thread};
+use crate::act::Shared;
+use crate::fault::Fault;
+use crate::revocation::Revocation;
+
+/// How many acts may wait. One more is answered that the store is unavailable.
+const WAITING: usize = 1024;
+/// How many acts share one commit at most.
+const GROUP: usize = 256;
+/// How long to wait for one more act where the last group had more.
+const PATIENCE: Duration = Duration::from_micros(100);
+
+pub(crate) struct Writer {
+    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    thread: Thread,
+}
+
+impl Writer {
+    pub(crate) fn start(
+        connection: Connection,
+        path: &Path,
+        shared: Arc<Shared>,
+        log: Arc<Log>,
+    ) -> Result<Self, Fault> {
+        let (queue, jobs) = sync_channel(WAITING);
+        let mut writing = Writing {
+            connection,
+            path: path.to_owned(),
+            shared,
+            log,
+        };
+        Ok(Self {
+            queue: Mutex::new(Some(queue)),
+            thread: Thread::start("store-writer", move || writing.serve(&jobs))?,
+        })
+    }
+
+    pub(crate) fn send(&self, job: Box<dyn Job>) -> Result<(), Fault> {
+        let queue = self.queue.lock().ok();
+        let sent = queue
+            .as_ref()
+            .and_then(|queue| queue.as_ref()?.try_send(job).ok());
+        sent.ok_or_else(|| Fault::unavailable("sqlite: too many writes wait, or it was closed"))
+    }
+
+    /// Takes no more acts. Those that wait are still carried out.
+    pub(crate) fn stop(&self) -> Handle {
+        if let Ok(mut queue) = self.queue.lock() {
+            queue.take();
+        }
+        self.thread.handle()
+    }
+}
+
+struct Writing {
+    connection: Connection,
+    path: PathBuf,
+    shared: Arc<Shared>,
+    log: Arc<Log>,
+}
+
+impl Writing {
+    fn serve(&mut self, jobs: &Receiver<Box<dyn Job>>) {
+        let mut group = Vec::with_capacity(GROUP);
+        let mut before = 0;
+        while let Ok(first) = jobs.recv() {
+            group.push(first);
+            gather(&mut group, jobs, before);
+            before = group.len();
+            group.retain(|job| !job.is_abandoned());
+            if !group.is_empty() {
+                self.commit(&mut group);
+            }
+            self.log.restart_when_long(&self.connection);
+        }
+    }
+
+    /// Runs a group and answers it.
+    fn commit(&mut self, group: &mut Vec<Box<dyn Job>>) {
+        let mut kept = Kept::default();
+        let outcome = self.transact(group, &mut kept);
+        if let Err(fault) = outcome {
+            // None of them is known to be stored: not one may answer that it is.
+            self.recover();
+            let what = fault.to_string();
+            for job in group.drain(..) {
+                job.answer(Some(Fault::unavailable(what.clone())));
+            }
+            return;
+        }
+        self.shared
+            .commits
+            .fetch_add(kept.writes, Ordering::Relaxed);
+        if kept.writes > 0 {
+            self.log.grew();
+        }
+        if let Some(observer) = self
+            .shared
+            .observer
+            .get()
+            .filter(|_| !kept.recorded.is_empty())
+        {
+            observer(&kept.recorded);
+        }
+        for job in group.drain(..) {
+            job.answer(None);
+        }
+    }
+
+    fn transact(&mut self, group: &mut [Box<dyn Job>], kept: &mut Kept) -> Result<(), Fault> {
+        self.execute("BEGIN IMMEDIATE")?;
+        for job in group {
+            self.execute("SAVEPOINT act")?;
+            let ran = job.run(&mut self.connection, &self.shared);
+            // A full disk and its like may have ended the whole transaction.
+            if self.connection.is_autocommit() {
+                return Err(Fault::unavailable("sqlite rolled a transaction back"));
+            }
+            match ran {
+                Ran::Kept { wrote, recorded } => {
+                    kept.writes += u64::from(wrote);
+                    kept.recorded.extend(recorded);
+                }
+                Ran::Faulted => self.execute("ROLLBACK TO act")?,
+            }
+            self.execute("RELEASE act")?;
+        }
+        self.execute("COMMIT")
+    }
+
+    fn execute(&self, text: &str) -> Result<(), Fault> {
+        self.connection.prepare_cached(text)?.execute([])?;
+        Ok(())
+    }
+
+    /// After a group that failed the connection's state is not to be trusted.
+    fn recover(&mut self) {
+        if !self.connection.is_autocommit() {
+            let _ = self.execute("ROLLBACK");
+        }
+        // Where it cannot be opened again, the old one is tried once more.
+        if let Ok(connection) = file::open_writer(&self.path) {
+            self.connection = connection;
+        }
+    }
+}
+
+/// Adds what waits. The callers of the last group have just been answered and
+/// are about to come again: a moment's patience saves them from sharing their
+/// commit with nobody, which would make every second sync a wasted one.
+fn gather(group: &mut Vec<Box<dyn Job>>, jobs: &Receiver<Box<dyn Job>>, before: usize) {
+    group.extend(jobs.try_iter().take(GROUP - 1));
+    while group.len() < before {
+        let Ok(next) = jobs.recv_timeout(PATIENCE) else {
+            return;
+        };
+        group.push(next);
+        let room = GROUP - group.len().min(GROUP);
+        group.extend(jobs.try_iter().take(room));
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    writes: u64,
+    recorded: Vec<Revocation>,
+}

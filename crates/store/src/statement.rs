@@ -1,0 +1,97 @@
+//! Statements: static, registered, written once and rendered for each engine.
+
+use std::sync::OnceLock;
+
+use crate::dialect::Engine;
+
+/// One statement. Made by [`statements!`] alone, which registers it, so that a
+/// test can prepare every one on both engines.
+#[derive(Debug)]
+pub(crate) struct Sql {
+    text: &'static str,
+    only: Option<Engine>,
+    sqlite: OnceLock<String>,
+    postgres: OnceLock<String>,
+}
+
+impl Sql {
+    pub(crate) const fn new(text: &'static str, only: Option<Engine>) -> Self {
+        Self {
+            text,
+            only,
+            sqlite: OnceLock::new(),
+            postgres: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn text(&self, engine: Engine) -> &str {
+        let rendered = match engine {
+            Engine::Sqlite => &self.sqlite,
+            Engine::Postgres => &self.postgres,
+        };
+        rendered.get_or_init(|| engine.render(self.text))
+    }
+
+    /// Whether rows that come back, or are counted, were written.
+    pub(crate) fn writes(&self) -> bool {
+        !self.text.starts_with("SELECT")
+    }
+
+    /// Whether this engine runs the statement at all.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "asked by the test that prepares all")
+    )]
+    pub(crate) fn is_for(&self, engine: Engine) -> bool {
+        self.only.is_none_or(|only| only == engine)
+    }
+}
+
+/// Declares the statements of a file and the list of them.
+macro_rules! statements {
+    ($($(@$only:ident)? $name:ident = $text:expr;)+) => {
+        $(pub(crate) static $name: $crate::statement::Sql =
+            $crate::statement::Sql::new($text, $crate::statement::only!($($only)?));)+
+        #[cfg_attr(not(test), expect(dead_code, reason = "read by the test that prepares all"))]
+        pub(crate) static STATEMENTS: &[&$crate::statement::Sql] = &[$(&$name),+];
+    };
+}
+
+macro_rules! only {
+    () => {
+        None
+    };
+    ($engine:ident) => {
+        Some($crate::dialect::Engine::$engine)
+    };
+}
+
+pub(crate) use {only, statements};
+
+/// Every statement there is.
+#[cfg(test)]
+pub(crate) fn registered() -> Vec<&'static Sql> {
+    [
+        crate::attempt::STATEMENTS,
+        crate::audit::STATEMENTS,
+        crate::authorization_code::STATEMENTS,
+        crate::client::STATEMENTS,
+        crate::count::STATEMENTS,
+        crate::ending::STATEMENTS,
+        crate::feed::STATEMENTS,
+        crate::grant::STATEMENTS,
+        crate::key::STATEMENTS,
+        crate::meta::STATEMENTS,
+        crate::migration::STATEMENTS,
+        crate::organization::STATEMENTS,
+        crate::person::STATEMENTS,
+        crate::purge::STATEMENTS,
+        crate::refresh_family::STATEMENTS,
+        crate::refresh_family::rotation::STATEMENTS,
+        crate::resource::STATEMENTS,
+        crate::revocation::STATEMENTS,
+        crate::session::STATEMENTS,
+        crate::spent::STATEMENTS,
+    ]
+    .concat()
+}

@@ -1,0 +1,174 @@
+//! The store: opens a database, carries out acts, counts what was committed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::act::{Act, Shared};
+use crate::dialect::Engine;
+use crate::fault::Fault;
+use crate::migration::{Migrated, Migration};
+#[cfg(feature = "postgres")]
+use crate::postgres::Postgres;
+use crate::revocation::Revocation;
+use crate::sqlite::Sqlite;
+
+/// How long one call may take, waiting included.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(3);
+
+/// What the server remembers. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    backend: Backend,
+}
+
+enum Backend {
+    Sqlite(Sqlite),
+    #[cfg(feature = "postgres")]
+    Postgres(Postgres),
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `sqlite://path` or `postgres://…`.
+    pub url: String,
+    /// False behind a pooler that shares connections between transactions.
+    pub named_statements: bool,
+    /// How many connections to PostgreSQL at most.
+    pub pool_size: usize,
+    /// A random number that names this process in audit rows.
+    pub node: i64,
+}
+
+impl Options {
+    /// The defaults for a URL. `node` is random for each process.
+    pub fn new(url: impl Into<String>, node: i64) -> Self {
+        Self {
+            url: url.into(),
+            named_statements: true,
+            pool_size: 16,
+            node,
+        }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("engine", &self.engine())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database. It changes no schema: [`Store::migrate`] does.
+    pub async fn open(options: &Options) -> Result<Self, Fault> {
+        let shared = Arc::new(Shared {
+            node: options.node,
+            ..Shared::default()
+        });
+        let backend = if let Some(path) = sqlite_path(&options.url) {
+            let path = path.to_owned();
+            let shared = Arc::clone(&shared);
+            let opened = tokio::task::spawn_blocking(move || Sqlite::open(&path, shared)).await;
+            let opened = opened.map_err(|_| Fault::broken("opening was interrupted"))?;
+            Backend::Sqlite(opened?)
+        } else {
+            Self::open_postgres(options).await?
+        };
+        let inner = Arc::new(Inner { shared, backend });
+        Ok(Self { inner })
+    }
+
+    #[cfg(feature = "postgres")]
+    async fn open_postgres(options: &Options) -> Result<Backend, Fault> {
+        Postgres::open(options).await.map(Backend::Postgres)
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    async fn open_postgres(_: &Options) -> Result<Backend, Fault> {
+        Err(Fault::broken(
+            "this URL is not of SQLite, and the feature `postgres` is not built in",
+        ))
+    }
+
+    /// Which engine this store runs on.
+    pub fn engine(&self) -> Engine {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => Engine::Sqlite,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Carries out an act that may write. When it answers `Ok`, what was
+    /// written is durable.
+    pub async fn act<A: Act>(&self, act: A) -> Result<A::Out, Fault> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.act(act).await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(postgres) => postgres.act(&self.inner.shared, &act).await,
+        }
+    }
+
+    /// Carries out an act that only reads, beside the writer.
+    pub async fn read<A: Act>(&self, act: A) -> Result<A::Out, Fault> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.read(act).await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(postgres) => postgres.read(&self.inner.shared, &act).await,
+        }
+    }
+
+    /// Has `observer` told of every revocation that an act of this process
+    /// committed, before the act's caller is answered. Only the first call
+    /// counts. The observer must be quick: it may run on the writer's thread.
+    pub fn observe(&self, observer: impl Fn(&[Revocation]) + Send + Sync + 'static) {
+        // A second observer is ignored, as the documentation says.
+        let _ = self.inner.shared.observer.set(Box::new(observer));
+    }
+
+    /// How many acts that wrote were committed: what write budgets count.
+    pub fn commits(&self) -> u64 {
+        self.inner.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Brings the schema up to date. Safe when several nodes start at once.
+    pub async fn migrate(&self) -> Result<Migrated, Fault> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.migrate().await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(postgres) => postgres.migrate().await,
+        }
+    }
+
+    /// The migrations that [`Store::migrate`] would run.
+    pub async fn pending_migrations(&self) -> Result<Vec<Migration>, Fault> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.pending_migrations().await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(postgres) => postgres.pending_migrations().await,
+        }
+    }
+
+    /// Finishes what was accepted, and closes the database. Later calls are
+    /// answered that the store is unavailable.
+    pub async fn close(&self) {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.close().await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(postgres) => postgres.close(),
+        }
+    }
+}
+
+fn sqlite_path(url: &str) -> Option<&str> {
+    url.strip_prefix("sqlite://")
+        .or_else(|| url.strip_prefix("sqlite:"))
+}

@@ -1,0 +1,138 @@
+//! Each engine against every behaviour and every statement.
+
+use super::{Folder, conform};
+use crate::dialect::Engine;
+use crate::statement::registered;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_conforms() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+
+    assert!(store.pending_migrations().await.unwrap().is_empty());
+    assert!(store.migrate().await.unwrap().run.is_empty());
+    conform(&store).await;
+}
+
+#[tokio::test]
+async fn every_statement_is_prepared_by_sqlite() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    store.close().await;
+    let path = folder.path().join("symbolon.db");
+    let connection = crate::sqlite::file::open_writer(&path).unwrap();
+
+    for sql in registered() {
+        if sql.is_for(Engine::Sqlite) {
+            let text = sql.text(Engine::Sqlite);
+            assert!(!text.contains(['{', '$']), "{text}");
+            connection
+                .prepare(text)
+                .map_err(|error| format!("{error}: {text}"))
+                .unwrap();
+        }
+    }
+}
+
+/// No file declares statements that the two tests above and beside leave out.
+#[test]
+fn every_file_of_statements_is_registered() {
+    let mut declared = 0;
+    let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            let is_statement = |line: &&str| {
+                line.contains(" = \"") || line.contains(" = concat!(") || line.contains(" = find!(")
+            };
+            let mut lines = text.lines().skip_while(|line| *line != "statements! {");
+            if lines.next().is_some() {
+                declared += lines
+                    .take_while(|line| *line != "}")
+                    .filter(is_statement)
+                    .count();
+            }
+        }
+    }
+
+    assert_eq!(registered().len(), declared);
+}
+
+/// Hot and frequent look-ups go through a key or an index, never a scan.
+#[tokio::test]
+async fn no_statement_scans_a_table_that_grows() {
+    let folder = Folder::new();
+    folder.store().await.close().await;
+    let path = folder.path().join("symbolon.db");
+    let connection = crate::sqlite::file::open_writer(&path).unwrap();
+    let growing = [
+        "family",
+        "family_authority",
+        "grants",
+        "session",
+        "spent",
+        "revocation",
+        "person",
+        "login_name",
+        "audit",
+    ];
+
+    for sql in registered()
+        .into_iter()
+        .filter(|sql| sql.is_for(Engine::Sqlite))
+    {
+        let text = sql.text(Engine::Sqlite);
+        let mut plan = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {text}"))
+            .unwrap();
+        let numbers = (0..plan.parameter_count()).map(|_| rusqlite::types::Null);
+        let steps: Vec<String> = plan
+            .query_map(rusqlite::params_from_iter(numbers), |row| row.get(3))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        for step in steps {
+            let scanned = step
+                .strip_prefix("SCAN ")
+                .and_then(|rest| rest.split(' ').next());
+            // A person asks how many there are, seldom, and a reader answers.
+            let is_count = text.contains("COUNT(*)");
+            let is_ordered_page =
+                is_count || step.contains("USING INDEX") || text.contains("LIMIT");
+            assert!(
+                !scanned.is_some_and(|table| growing.contains(&table)) || is_ordered_page,
+                "{step}: {text}"
+            );
+        }
+    }
+}
+
+/// A plan made anew for each value would cost ten times what the act does.
+#[tokio::test]
+async fn a_statement_is_planned_once_whatever_is_bound() {
+    let folder = Folder::new();
+    folder.store().await.close().await;
+    let path = folder.path().join("symbolon.db");
+    let connection = crate::sqlite::file::open_writer(&path).unwrap();
+
+    for sql in registered()
+        .into_iter()
+        .filter(|sql| sql.is_for(Engine::Sqlite))
+    {
+        let mut statement = connection.prepare(sql.text(Engine::Sqlite)).unwrap();
+        for number in 1..4_i64 {
+            let numbers = (0..statement.parameter_count()).map(|_| number);
+            // What the values do is not asked here: most violate something.
+            if let Ok(mut rows) = statement.query(rusqlite::params_from_iter(numbers)) {
+                let _ = rows.next();
+            }
+        }
+        let again = statement.get_status(rusqlite::StatementStatus::RePrepare);
+        assert_eq!(again, 0, "{}", sql.text(Engine::Sqlite));
+    }
+}

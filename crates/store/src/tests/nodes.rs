@@ -1,0 +1,209 @@
+//! PostgreSQL: every behaviour, every statement, two nodes at once.
+
+use symbolon_testkit::{START, SeededEntropy};
+use tokio_postgres::Client;
+
+use super::{Count, End, Write, conform};
+use crate::dialect::Engine;
+use crate::statement::registered;
+use crate::store::{Options, Store};
+
+/// A schema of one test's own, gone when it says so.
+pub(super) struct Schema {
+    url: String,
+    name: String,
+}
+
+const URL: &str = "SYMBOLON_TEST_POSTGRES";
+const WITHOUT: &str = "SYMBOLON_TEST_WITHOUT_POSTGRES";
+
+impl Schema {
+    pub(super) async fn new(name: &str) -> Option<Self> {
+        let Ok(url) = std::env::var(URL) else {
+            assert!(
+                std::env::var_os(WITHOUT).is_some(),
+                "set {URL} to the URL of a PostgreSQL database, or {WITHOUT} to do without"
+            );
+            return None;
+        };
+        let name = format!("symbolon_{name}_{}", std::process::id());
+        let schema = Self { url, name };
+        schema.recreate().await;
+        Some(schema)
+    }
+
+    async fn client(&self, url: &str) -> Client {
+        let address = crate::postgres::address::parse(url).unwrap();
+        let (client, connection) = address.config.connect(address.tls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    async fn recreate(&self) {
+        let (client, name) = (self.client(&self.url).await, &self.name);
+        let text = format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}");
+        client.batch_execute(&text).await.unwrap();
+    }
+
+    pub(super) async fn drop(&self) {
+        let text = format!("DROP SCHEMA {} CASCADE", self.name);
+        self.client(&self.url)
+            .await
+            .batch_execute(&text)
+            .await
+            .unwrap();
+    }
+
+    pub(super) fn url(&self) -> String {
+        let sign = if self.url.contains('?') { '&' } else { '?' };
+        format!("{}{sign}options=-c%20search_path%3D{}", self.url, self.name)
+    }
+
+    async fn open(&self, node: i64) -> Store {
+        Store::open(&Options::new(self.url(), node)).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_conforms() {
+    let Some(schema) = Schema::new("conforms").await else {
+        return;
+    };
+    let store = schema.open(1).await;
+    assert_eq!(
+        store.pending_migrations().await.unwrap().len(),
+        crate::migration::MIGRATIONS.len()
+    );
+    store.migrate().await.unwrap();
+
+    conform(&store).await;
+
+    store.close().await;
+    schema.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_conforms_without_named_statements() {
+    let Some(schema) = Schema::new("unnamed").await else {
+        return;
+    };
+    let options = Options {
+        named_statements: false,
+        pool_size: 4,
+        ..Options::new(schema.url(), 1)
+    };
+    let store = Store::open(&options).await.unwrap();
+    store.migrate().await.unwrap();
+
+    conform(&store).await;
+
+    store.close().await;
+    schema.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_is_prepared_by_postgresql() {
+    let Some(schema) = Schema::new("prepared").await else {
+        return;
+    };
+    schema.open(1).await.migrate().await.unwrap();
+    let client = schema.client(&schema.url()).await;
+
+    for sql in registered() {
+        if sql.is_for(Engine::Postgres) {
+            let text = sql.text(Engine::Postgres);
+            assert!(!text.contains(['{', '?']), "{text}");
+            client
+                .prepare(text)
+                .await
+                .map_err(|error| format!("{error:?}: {text}"))
+                .unwrap();
+        }
+    }
+    schema.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_start_at_once_migrate_once() {
+    let Some(schema) = Schema::new("migrate").await else {
+        return;
+    };
+    let mut nodes = Vec::new();
+    for node in 0..8 {
+        let store = schema.open(node).await;
+        nodes.push(tokio::spawn(async move { store.migrate().await.unwrap() }));
+    }
+
+    let mut runs = 0;
+    for node in nodes {
+        runs += node.await.unwrap().run.len();
+    }
+
+    assert_eq!(runs, crate::migration::MIGRATIONS.len());
+    schema.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_rolls_back_and_counts_nothing() {
+    let Some(schema) = Schema::new("fault").await else {
+        return;
+    };
+    let store = schema.open(1).await;
+    store.migrate().await.unwrap();
+    let name = || "row".to_owned();
+
+    assert!(store.act(Write(name(), End::Fault)).await.is_err());
+
+    assert_eq!(store.read(Count(name())).await.unwrap(), 0);
+    assert_eq!(store.commits(), 0);
+    let late = store.act(Write(name(), End::Wait)).await.unwrap_err();
+    assert!(late.is_unavailable(), "{late}");
+    store.act(Write(name(), End::Out)).await.unwrap();
+    assert_eq!(store.commits(), 1);
+    let twice = store.act(Write(name(), End::Out)).await.unwrap_err();
+    assert!(!twice.to_string().contains("row"), "{twice}");
+    schema.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parallel_refreshes_on_two_nodes_get_one_successor() {
+    use crate::conformance::World;
+    use crate::refresh_family::Rotated;
+    let Some(schema) = Schema::new("nodes").await else {
+        return;
+    };
+    let (one, two) = (schema.open(1).await, schema.open(2).await);
+    one.migrate().await.unwrap();
+    let entropy = std::sync::Arc::new(SeededEntropy::new(3));
+    let world = World::new(one.clone(), entropy, START);
+    let scene = world.scene().await.unwrap();
+
+    for _ in 0..20 {
+        let family = world.family(&scene).await.unwrap();
+        let rotate = world.rotate(&family);
+        let tasks: Vec<_> = (0..64)
+            .map(|number| {
+                let store = if number % 2 == 0 {
+                    one.clone()
+                } else {
+                    two.clone()
+                };
+                let rotate = rotate.clone();
+                tokio::spawn(async move { store.act(rotate).await.unwrap() })
+            })
+            .collect();
+        let mut rotations = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Rotated::To(live) => {
+                    rotations += 1;
+                    assert_eq!(live.generation, 2);
+                }
+                Rotated::Same(live) => assert_eq!(live.generation, 2),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(rotations, 1);
+    }
+    schema.drop().await;
+}
