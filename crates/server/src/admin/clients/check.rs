@@ -1,0 +1,147 @@
+//! What a client must not be, besides what its own fields say: the rules that
+//! the configuration file has, too.
+
+use symbolon_protocol::{Client, RefreshRotation};
+use symbolon_store::{FindOrganization, FindResource};
+
+use crate::cx::Cx;
+
+use super::super::failed::{Failed, Refused};
+
+/// Refuses a client that cannot be.
+pub(super) async fn client(cx: &Cx, client: &Client) -> Result<(), Failed> {
+    if let Some(problem) = client.problems().into_iter().next() {
+        return Err(Refused::member(&problem.field, problem.message).into());
+    }
+    alone(client, cx.settings.issuer.is_plain_http())?;
+    if let Some(id) = &client.organization {
+        let found = cx.store.read(FindOrganization { id: id.clone() }).await?;
+        if found.is_none() {
+            return Err(Refused::member(
+                "organization",
+                format!("there is no organization `{id}`"),
+            )
+            .into());
+        }
+    }
+    for identifier in &client.resources {
+        let named = FindResource {
+            name: identifier.as_str().to_owned(),
+        };
+        let owner = cx
+            .store
+            .read(named)
+            .await?
+            .and_then(|stored| stored.resource.organization);
+        if owner.is_some() && owner != client.organization {
+            let why = format!(
+                "`{identifier}` belongs to an organization that the client does not belong to"
+            );
+            return Err(Refused::member("resources", why).into());
+        }
+    }
+    Ok(())
+}
+
+/// What can be seen from the client alone. Plain http is for this machine.
+fn alone(client: &Client, is_local: bool) -> Result<(), Refused> {
+    for origin in &client.origins {
+        let parsed = url::Url::parse(origin).ok();
+        if parsed.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
+            return Err(Refused::member(
+                "origins",
+                format!("`{origin}` is no origin; write it as in `https://shop.example.com`"),
+            ));
+        }
+    }
+    if client.refresh_rotation == RefreshRotation::Never && !client.is_confidential() {
+        return Err(Refused::member(
+            "refresh_rotation",
+            "`never` is for confidential clients only",
+        ));
+    }
+    if let (Some(idle), Some(absolute)) = (client.refresh_token_idle, client.refresh_token_absolute)
+        && idle > absolute
+    {
+        return Err(Refused::member(
+            "refresh_token_idle",
+            "is after `refresh_token_absolute`",
+        ));
+    }
+    for (name, uri) in [
+        ("jwks_uri", &client.jwks_uri),
+        ("sector_identifier_uri", &client.sector_identifier_uri),
+    ] {
+        let Some(uri) = uri else { continue };
+        let scheme = url::Url::parse(uri)
+            .map(|url| url.scheme().to_owned())
+            .unwrap_or_default();
+        if scheme != "https" && !(is_local && scheme == "http") {
+            return Err(Refused::member(name, "is an https URL"));
+        }
+    }
+    check_keys(client)
+}
+
+fn check_keys(client: &Client) -> Result<(), Refused> {
+    let Some(jwks) = &client.jwks else {
+        return Ok(());
+    };
+    let Some(keys) = jwks.get("keys").and_then(|keys| keys.as_array()) else {
+        return Err(Refused::member(
+            "jwks",
+            "is a key set, as in `{\"keys\": [...]}`",
+        ));
+    };
+    let is_private = |key: &serde_json::Value| {
+        ["d", "k", "p", "q"]
+            .iter()
+            .any(|name| key.get(name).is_some())
+    };
+    if keys.iter().any(is_private) {
+        return Err(Refused::member(
+            "jwks",
+            "holds a private or a symmetric key, which only the client may have",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(patch: serde_json::Value) -> String {
+        let mut whole =
+            json!({"id": "app", "kind": "native", "redirect_uris": ["http://127.0.0.1/cb"]});
+        for (name, value) in patch.as_object().unwrap() {
+            whole[name] = value.clone();
+        }
+        let client: Client = serde_json::from_value(whole).unwrap();
+        alone(&client, false)
+            .err()
+            .map(|refused| refused.description().to_owned())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn what_the_configuration_refuses_is_refused_here() {
+        assert_eq!(refused(json!({})), "");
+        for (name, value) in [
+            ("origins", json!(["https://a.example/"])),
+            ("refresh_rotation", json!("never")),
+            ("jwks_uri", json!("http://a.example/jwks")),
+            ("jwks", json!({"keys": [{"kty": "EC", "d": "x"}]})),
+            ("jwks", json!({})),
+        ] {
+            assert!(
+                refused(json!({ name: value })).starts_with(&format!("`{name}`")),
+                "{name}"
+            );
+        }
+        let ends = json!({"refresh_token_idle": "2d", "refresh_token_absolute": "1d"});
+        assert!(refused(ends).starts_with("`refresh_token_idle`"));
+    }
+}

@@ -1,0 +1,315 @@
+//! Clients.
+
+mod check;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use symbolon_protocol::{Client, ClientId, Lifetime};
+use symbolon_store::{
+    AddClientSecret, CreateClient, Created, DeleteClient, FindClient, ListClients,
+    SetClientEnabled, StoredClient, UpdateClient, Updated,
+};
+use symbolon_token::Secret;
+
+use crate::cx::Cx;
+use crate::failure::Broken;
+use crate::respond;
+
+use super::body;
+use super::call::Call;
+use super::failed::{Failed, Outcome, Refused};
+use super::secrets::{make_secret, needs_secret, to_be_stored};
+use super::{event, follow};
+
+/// How long an old secret holds beside the new one where nobody says.
+const OVERLAP: Lifetime = Lifetime::seconds(60 * 60);
+/// How long it may.
+const MAX_OVERLAP: Lifetime = Lifetime::seconds(30 * 24 * 60 * 60);
+
+/// Names of registration, and ours for the same.
+const ALIASES: [(&str, &str); 5] = [
+    ("client_id", "id"),
+    ("client_name", "name"),
+    ("token_endpoint_auth_method", "authentication"),
+    ("grant_types", "grants"),
+    ("scope", "scopes"),
+];
+
+/// Members that a patch cannot change.
+const FIXED: [(&str, &str); 5] = [
+    ("id", "cannot be changed: create another client"),
+    ("enabled", "is changed by `enable` and `disable`"),
+    ("secret", "is changed by `secret`"),
+    ("created", "cannot be changed"),
+    ("updated", "cannot be changed"),
+];
+
+pub(super) async fn list(cx: Cx, call: Call) -> Outcome {
+    let page = call.page::<ClientId>()?;
+    let read = ListClients {
+        after: page.after.clone(),
+        limit: page.limit,
+    };
+    let found = cx.store.read(read).await?;
+    page.answer(&found, |stored| stored.client.id.to_string(), shown)
+}
+
+pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
+    let mut object = call.object()?;
+    normalize(&mut object)?;
+    let enabled = body::take_bool(&mut object, "enabled")?.unwrap_or(true);
+    let mut client: Client = body::read(&object)?;
+    if client.name.is_empty() {
+        client.name = client.id.to_string();
+    }
+    check::client(&cx, &client).await?;
+    let secret = needs_secret(&client).then(|| make_secret(cx.entropy()));
+    let stored = secret
+        .as_ref()
+        .map(|secret| to_be_stored(&client, secret, &cx.keys, cx.entropy()));
+    let id = client.id.clone();
+    let mut audit = event(&cx, "client.create");
+    audit.client = Some(id.to_string());
+    let act = CreateClient {
+        client,
+        secret: stored,
+        enabled,
+        audit,
+        now: cx.now,
+    };
+    if cx.store.act(act).await? == Created::Exists {
+        return Err(Refused::conflict(format!("there is a client `{id}` already")).into());
+    }
+    follow(&cx).await;
+    answer(&cx, id, StatusCode::CREATED, secret).await
+}
+
+pub(super) async fn get(cx: Cx, call: Call) -> Outcome {
+    let found = find(&cx, call.part("id", "client")?).await?;
+    Ok(respond::json(StatusCode::OK, &shown(&found)))
+}
+
+pub(super) async fn update(cx: Cx, call: Call) -> Outcome {
+    let stored = find(&cx, call.part("id", "client")?).await?;
+    let mut patch = call.object()?;
+    normalize(&mut patch)?;
+    body::check_fixed(&patch, &FIXED)?;
+    let changed: Vec<String> = patch.keys().cloned().collect();
+    let mut document = body::object_of(&stored.client);
+    body::merge(&mut document, patch);
+    let client: Client = body::read(&document)?;
+    check::client(&cx, &client).await?;
+    let id = client.id.clone();
+    if client != stored.client {
+        let mut audit = event(&cx, "client.update");
+        audit.client = Some(id.to_string());
+        audit.detail = json!({ "changed": changed });
+        written(
+            cx.store
+                .act(UpdateClient {
+                    client,
+                    audit,
+                    now: cx.now,
+                })
+                .await?,
+            &id,
+        )?;
+        follow(&cx).await;
+    }
+    answer(&cx, id, StatusCode::OK, None).await
+}
+
+pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
+    let id: ClientId = call.part("id", "client")?;
+    let mut audit = event(&cx, "client.delete");
+    audit.client = Some(id.to_string());
+    let act = DeleteClient {
+        id: id.clone(),
+        audit,
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+    };
+    written(cx.store.act(act).await?, &id)?;
+    follow(&cx).await;
+    Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+/// `{"overlap": "1h"}`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    overlap: Option<Lifetime>,
+}
+
+pub(super) async fn rotate_secret(cx: Cx, call: Call) -> Outcome {
+    let stored = find(&cx, call.part("id", "client")?).await?;
+    let rotation: Rotation = call.optional_document()?;
+    let overlap = rotation.overlap.unwrap_or(OVERLAP);
+    if overlap > MAX_OVERLAP {
+        return Err(Refused::member("overlap", format!("is at most `{MAX_OVERLAP}`")).into());
+    }
+    if !needs_secret(&stored.client) {
+        let method = stored.client.authentication();
+        return Err(Refused::conflict(format!(
+            "the client proves itself by `{method}`, not by a secret"
+        ))
+        .into());
+    }
+    let id = stored.client.id.clone();
+    let secret = make_secret(cx.entropy());
+    let mut audit = event(&cx, "client.rotate_secret");
+    audit.client = Some(id.to_string());
+    audit.detail = json!({ "overlap": overlap });
+    let act = AddClientSecret {
+        id: id.clone(),
+        secret: to_be_stored(&stored.client, &secret, &cx.keys, cx.entropy()),
+        old_expires: Some(cx.now + overlap.duration()),
+        audit,
+        now: cx.now,
+    };
+    written(cx.store.act(act).await?, &id)?;
+    follow(&cx).await;
+    answer(&cx, id, StatusCode::CREATED, Some(secret)).await
+}
+
+pub(super) async fn enable(cx: Cx, call: Call) -> Outcome {
+    set_enabled(&cx, call.part("id", "client")?, true).await
+}
+
+pub(super) async fn disable(cx: Cx, call: Call) -> Outcome {
+    set_enabled(&cx, call.part("id", "client")?, false).await
+}
+
+async fn set_enabled(cx: &Cx, id: ClientId, enabled: bool) -> Outcome {
+    if find(cx, id.clone()).await?.enabled != enabled {
+        let mut audit = event(
+            cx,
+            if enabled {
+                "client.enable"
+            } else {
+                "client.disable"
+            },
+        );
+        audit.client = Some(id.to_string());
+        let act = SetClientEnabled {
+            id: id.clone(),
+            enabled,
+            audit,
+            now: cx.now,
+            horizon: cx.horizon(cx.now),
+        };
+        written(cx.store.act(act).await?, &id)?;
+        follow(cx).await;
+    }
+    answer(cx, id, StatusCode::OK, None).await
+}
+
+pub(super) async fn find(cx: &Cx, id: ClientId) -> Result<StoredClient, Failed> {
+    let found = cx.store.read(FindClient { id: id.clone() }).await?;
+    found.ok_or_else(|| missing(&id).into())
+}
+
+fn missing(id: &ClientId) -> Refused {
+    Refused::not_found(format!("there is no client `{id}`"))
+}
+
+fn written(outcome: Updated, id: &ClientId) -> Result<(), Refused> {
+    match outcome {
+        Updated::Updated => Ok(()),
+        Updated::Missing => Err(missing(id)),
+    }
+}
+
+async fn answer(cx: &Cx, id: ClientId, status: StatusCode, secret: Option<Secret>) -> Outcome {
+    let stored = cx.store.read(FindClient { id }).await?;
+    let stored = stored.ok_or(Broken::Impossible("a client is gone that was just written"))?;
+    let mut body = shown(&stored);
+    if let Some(secret) = &secret {
+        body["secret"] = secret.expose_str().into();
+    }
+    Ok(respond::json(status, &body))
+}
+
+fn shown(stored: &StoredClient) -> Value {
+    let mut body = body::object_of(&stored.client);
+    let secrets = stored.secrets.iter().map(|secret| {
+        let expires = secret.expires.map(|expires| expires.to_string());
+        json!({ "id": secret.id, "created": secret.created.to_string(), "expires": expires })
+    });
+    body.insert(
+        "authentication".into(),
+        stored.client.authentication().as_str().into(),
+    );
+    body.insert("enabled".into(), stored.enabled.into());
+    body.insert("secrets".into(), secrets.collect());
+    body.insert("created".into(), stored.created.to_string().into());
+    body.insert("updated".into(), stored.updated.to_string().into());
+    Value::Object(body)
+}
+
+/// Brings a document to our names.
+fn normalize(object: &mut Map<String, Value>) -> Result<(), Refused> {
+    for (alias, name) in ALIASES {
+        let Some(mut value) = object.remove(alias) else {
+            continue;
+        };
+        if let (Value::String(text), "scope") = (&value, alias) {
+            value = text.split_ascii_whitespace().collect();
+        }
+        if object.insert(name.to_owned(), value).is_some() {
+            return Err(Refused::member(
+                alias,
+                format!("means the same as `{name}`; give one of them"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_registration_are_taken_and_never_beside_ours() {
+        let mut object = body::object_of(&json!({
+            "client_id": "web", "scope": "openid read:a", "grant_types": ["client_credentials"],
+        }));
+        normalize(&mut object).unwrap();
+        let client: Client = body::read(&object).unwrap();
+        assert_eq!(client.id.as_str(), "web");
+        assert!(client.scopes.contains("read:a"));
+
+        let mut twice = body::object_of(&json!({ "client_id": "a", "id": "b" }));
+        assert!(normalize(&mut twice).is_err());
+    }
+
+    #[test]
+    fn no_digest_and_no_sealed_secret_is_shown() {
+        let client = Client::new("web".parse().unwrap(), symbolon_protocol::ClientKind::Web);
+        let secret = symbolon_store::ClientSecret {
+            id: 1,
+            digest: symbolon_token::Digest::of(b"x"),
+            sealed: Some(vec![1, 2, 3]),
+            created: symbolon_testkit::START,
+            expires: None,
+        };
+        let now = symbolon_testkit::START;
+        let stored = StoredClient {
+            client,
+            enabled: true,
+            secrets: vec![secret],
+            created: now,
+            updated: now,
+        };
+
+        let shown = shown(&stored);
+
+        assert_eq!(
+            shown["secrets"],
+            json!([{ "id": 1, "created": "2026-01-01T00:00:00Z", "expires": null }])
+        );
+        assert!(shown.get("secret").is_none());
+    }
+}

@@ -1,0 +1,414 @@
+//! The schemas of the OpenAPI document.
+
+use serde_json::{Map, Value, json};
+use symbolon_protocol::{
+    AssertionAudience, ClientAuthentication, ClientKind, ConsentPolicy, GrantType, RefreshRotation,
+    SigningAlgorithm, SubjectType, TokenFormat,
+};
+
+/// All of them by name.
+pub(super) fn all() -> Map<String, Value> {
+    let mut all = Map::new();
+    let mut add = |name: &str, schema: Value| {
+        all.insert(name.to_owned(), schema);
+    };
+    add(
+        "Refusal",
+        object(
+            &["error", "error_description", "request_id"],
+            &[
+                ("error", text()),
+                ("error_description", text()),
+                ("request_id", text()),
+            ],
+        ),
+    );
+    for (name, plural) in [
+        ("Client", "ClientList"),
+        ("Resource", "ResourceList"),
+        ("User", "UserList"),
+        ("Organization", "OrganizationList"),
+        ("Member", "MemberList"),
+        ("Grant", "GrantList"),
+        ("Session", "SessionList"),
+        ("Key", "KeyList"),
+        ("AuditEntry", "AuditList"),
+    ] {
+        add(plural, list(name));
+    }
+    add_clients(&mut add);
+    add_resources(&mut add);
+    add_people(&mut add);
+    add_others(&mut add);
+    all
+}
+
+fn add_clients(add: &mut impl FnMut(&str, Value)) {
+    let fields = client_fields();
+    let mut shown = fields.clone();
+    shown.extend([
+        ("enabled", boolean()), ("created", time()), ("updated", time()),
+        ("secrets", json!({ "type": "array", "items": object(&["id", "created"], &[
+            ("id", json!({ "type": "integer" })), ("created", time()), ("expires", json!({ "type": ["string", "null"] })),
+        ]) })),
+        ("secret", json!({ "type": "string", "description": "Shown once, when it was made." })),
+    ]);
+    let mut new = fields.clone();
+    new.push(("enabled", boolean()));
+    let patch: Vec<_> = fields
+        .into_iter()
+        .filter(|(name, _)| *name != "id")
+        .collect();
+    add("Client", object(&["id"], &shown));
+    add("NewClient", object(&["id"], &new));
+    add("ClientPatch", object(&[], &patch));
+    add("Rotation", object(&[], &[("overlap", span())]));
+}
+
+/// What a client can be given.
+pub(super) fn client_fields() -> Vec<(&'static str, Value)> {
+    vec![
+        ("id", text()),
+        ("name", text()),
+        ("kind", words(ClientKind::ALL)),
+        ("authentication", words(ClientAuthentication::ALL)),
+        ("redirect_uris", texts()),
+        ("post_logout_redirect_uris", texts()),
+        ("origins", texts()),
+        (
+            "grants",
+            json!({ "type": "array", "items": words(GrantType::ALL) }),
+        ),
+        ("scopes", texts()),
+        ("resources", texts()),
+        ("default_resource", text()),
+        ("optional_scopes", texts()),
+        ("require_pkce", boolean()),
+        ("assertion_audience", words(AssertionAudience::ALL)),
+        ("refresh_rotation", words(RefreshRotation::ALL)),
+        ("organization", text()),
+        ("profile", text()),
+        ("consent", words(ConsentPolicy::ALL)),
+        ("jwks", json!({ "type": "object" })),
+        ("jwks_uri", text()),
+        ("id_token_signed_response_alg", words(SigningAlgorithm::ALL)),
+        ("userinfo_signed_response_alg", words(SigningAlgorithm::ALL)),
+        (
+            "introspection_signed_response_alg",
+            words(SigningAlgorithm::ALL),
+        ),
+        ("token_endpoint_auth_signing_alg", text()),
+        ("subject_type", words(SubjectType::ALL)),
+        ("sector_identifier_uri", text()),
+        (
+            "default_max_age",
+            json!({ "type": "integer", "minimum": 0 }),
+        ),
+        ("require_auth_time", boolean()),
+        ("default_acr_values", texts()),
+        ("access_token_lifetime", span()),
+        ("refresh_token_idle", span()),
+        ("refresh_token_absolute", span()),
+        ("refresh_grace", span()),
+        ("application_type", text()),
+        ("client_uri", text()),
+        ("logo_uri", text()),
+        ("policy_uri", text()),
+        ("tos_uri", text()),
+        ("contacts", texts()),
+        ("software_id", text()),
+        ("software_version", text()),
+        ("response_types", texts()),
+    ]
+}
+
+fn add_resources(add: &mut impl FnMut(&str, Value)) {
+    let fields = resource_fields();
+    let mut shown = fields.clone();
+    shown.extend([("created", time()), ("updated", time())]);
+    let patch: Vec<_> = fields
+        .iter()
+        .filter(|(name, _)| *name != "identifier")
+        .cloned()
+        .collect();
+    add("Resource", object(&["identifier"], &shown));
+    add("NewResource", object(&["identifier"], &fields));
+    add("ResourcePatch", object(&[], &patch));
+    let questions = ["must_die_at_once", "many_services_check", "holder_may_read"];
+    add(
+        "Questions",
+        object(&questions, &questions.map(|name| (name, boolean()))),
+    );
+    add(
+        "Advice",
+        object(
+            &["token_format", "why"],
+            &[("token_format", words(TokenFormat::ALL)), ("why", text())],
+        ),
+    );
+}
+
+/// What a resource can be given.
+pub(super) fn resource_fields() -> Vec<(&'static str, Value)> {
+    vec![
+        ("identifier", text()),
+        ("name", text()),
+        ("aliases", texts()),
+        ("scopes", texts()),
+        ("sensitive_scopes", texts()),
+        (
+            "scope_descriptions",
+            json!({ "type": "object", "additionalProperties": text() }),
+        ),
+        ("token_format", words(TokenFormat::ALL)),
+        ("access_token_lifetime", span()),
+        ("access_token_lifetime_reason", text()),
+        ("require_key_binding", boolean()),
+        ("signing_alg", words(SigningAlgorithm::ALL)),
+        ("macaroon_keys", text()),
+        ("introspection_client", text()),
+        ("introspection_clients", texts()),
+        ("organization", text()),
+    ]
+}
+
+fn add_people(add: &mut impl FnMut(&str, Value)) {
+    let claims = ["profile", "email", "address", "phone"]
+        .into_iter()
+        .flat_map(symbolon_protocol::claims::claims_of_scope)
+        .map(|claim| {
+            (
+                *claim,
+                match *claim {
+                    "email_verified" | "phone_number_verified" => boolean(),
+                    "updated_at" => json!({ "type": "integer" }),
+                    "address" => json!({ "type": "object" }),
+                    _ => text(),
+                },
+            )
+        });
+    let mut patch = vec![("username", text())];
+    patch.extend(claims);
+    let mut shown = patch.clone();
+    shown.extend([
+        ("id", text()),
+        ("enabled", boolean()),
+        ("has_password", boolean()),
+        ("created", time()),
+        ("updated", time()),
+    ]);
+    let mut new = patch.clone();
+    new.extend([
+        ("password", text()),
+        ("password_hash", text()),
+        ("enabled", boolean()),
+    ]);
+    add("User", open(object(&["id", "username"], &shown)));
+    add("NewUser", open(object(&["username"], &new)));
+    add("UserPatch", open(object(&[], &patch)));
+    add(
+        "NewPassword",
+        object(&[], &[("password", text()), ("password_hash", text())]),
+    );
+}
+
+fn add_others(add: &mut impl FnMut(&str, Value)) {
+    let organization = [("id", text()), ("name", text()), ("enabled", boolean())];
+    add(
+        "Organization",
+        object(&["id", "name", "enabled"], &organization),
+    );
+    add("NewOrganization", object(&["id"], &organization[..2]));
+    add("OrganizationPatch", object(&["name"], &organization[1..2]));
+    add("Roles", object(&["roles"], &[("roles", texts())]));
+    add(
+        "Member",
+        object(&["user", "roles"], &[("user", text()), ("roles", texts())]),
+    );
+    add(
+        "Grant",
+        object(
+            &["id", "user", "client"],
+            &[
+                ("id", text()),
+                ("user", text()),
+                ("client", text()),
+                ("organization", maybe_text()),
+                ("scopes", texts()),
+                ("resources", texts()),
+                ("claims", texts()),
+                ("created", time()),
+                ("updated", time()),
+                ("withdrawn", maybe_text()),
+            ],
+        ),
+    );
+    add(
+        "Session",
+        object(
+            &["id", "user"],
+            &[
+                ("id", text()),
+                ("user", text()),
+                ("device", text()),
+                ("acr", text()),
+                ("amr", texts()),
+                ("authenticated", time()),
+                ("created", time()),
+                ("seen", time()),
+                ("idle_ends", time()),
+                ("absolute_ends", time()),
+                ("ended", maybe_text()),
+            ],
+        ),
+    );
+    add(
+        "Key",
+        object(
+            &["kid", "algorithm", "state", "created"],
+            &[
+                ("kid", text()),
+                ("algorithm", words(SigningAlgorithm::ALL)),
+                ("state", text()),
+                ("created", time()),
+            ],
+        ),
+    );
+    add(
+        "AuditEntry",
+        object(
+            &["place", "at", "action", "actor"],
+            &[
+                ("place", text()),
+                ("at", time()),
+                ("action", text()),
+                ("actor", text()),
+                ("subject", maybe_text()),
+                ("client", maybe_text()),
+                ("detail", json!({})),
+                ("request", text()),
+            ],
+        ),
+    );
+    let mut one_of: Vec<_> = [
+        "token",
+        "family",
+        "grant",
+        "session",
+        "subject",
+        "client",
+        "organization",
+    ]
+    .map(|name| (name, text()))
+    .into();
+    one_of.push((
+        "membership",
+        object(
+            &["organization", "user"],
+            &[("organization", text()), ("user", text())],
+        ),
+    ));
+    let mut revocation = object(&[], &one_of);
+    revocation["minProperties"] = json!(1);
+    revocation["maxProperties"] = json!(1);
+    add("Revocation", revocation);
+    add(
+        "Status",
+        open(object(
+            &["version", "issuer"],
+            &[("version", text()), ("issuer", text())],
+        )),
+    );
+    add("StatusLink", object(&["url"], &[("url", text())]));
+}
+
+fn object(required: &[&str], fields: &[(&str, Value)]) -> Value {
+    let properties: Map<String, Value> = fields
+        .iter()
+        .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
+        .collect();
+    json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })
+}
+
+/// The same with members that the schema does not name, such as claims in a language.
+fn open(mut schema: Value) -> Value {
+    schema["additionalProperties"] = true.into();
+    schema
+}
+
+fn list(name: &str) -> Value {
+    let reference = format!("#/components/schemas/{name}");
+    object(
+        &["items"],
+        &[
+            (
+                "items",
+                json!({ "type": "array", "items": { "$ref": reference } }),
+            ),
+            (
+                "next",
+                json!({ "type": "string", "description": "Give it as `after` for the next page." }),
+            ),
+        ],
+    )
+}
+
+fn words<W: std::fmt::Display>(all: &[W]) -> Value {
+    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+    json!({ "type": "string", "enum": all })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+fn maybe_text() -> Value {
+    json!({ "type": ["string", "null"] })
+}
+fn texts() -> Value {
+    json!({ "type": "array", "items": { "type": "string" } })
+}
+fn boolean() -> Value {
+    json!({ "type": "boolean" })
+}
+fn time() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+fn span() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9]+[smhd]$", "examples": ["10m"] })
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_protocol::{Client, Resource};
+
+    use super::super::super::body::object_of;
+    use super::*;
+
+    #[test]
+    fn what_is_stored_of_a_client_and_a_resource_is_described() {
+        let client = Client::new("web".parse().unwrap(), ClientKind::Web);
+        for name in object_of(&client).keys() {
+            assert!(client_fields().iter().any(|(own, _)| own == name), "{name}");
+        }
+        let resource = Resource::new("https://api.example".parse().unwrap());
+        for name in object_of(&resource).keys() {
+            assert!(
+                resource_fields().iter().any(|(own, _)| own == name),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_described_of_a_client_is_none_of_the_unknown() {
+        for (name, _) in client_fields()
+            .into_iter()
+            .filter(|(name, _)| *name != "id")
+        {
+            let text = format!("{{\"id\":\"web\",\"{name}\":null}}");
+            if let Ok(client) = serde_json::from_str::<Client>(&text) {
+                assert!(client.described.other.is_empty(), "{name}");
+            }
+        }
+    }
+}

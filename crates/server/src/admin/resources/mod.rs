@@ -1,0 +1,220 @@
+//! Resources.
+
+mod advise;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use symbolon_protocol::{Lifetime, Resource, ResourceIdentifier};
+use symbolon_store::{
+    CreateResource, DeleteResource, FindOrganization, FindResource, ListResources, ResourceWritten,
+    StoredResource, UpdateResource, Updated,
+};
+
+use crate::cx::Cx;
+use crate::failure::Broken;
+use crate::respond;
+
+use super::body;
+use super::call::Call;
+use super::failed::{Failed, Outcome, Refused};
+use super::{event, follow};
+
+pub(super) use self::advise::advise;
+
+/// Scopes that belong to OpenID Connect.
+const RESERVED_SCOPES: [&str; 6] = [
+    "openid",
+    "profile",
+    "email",
+    "address",
+    "phone",
+    "offline_access",
+];
+
+/// Members that a patch cannot change.
+const FIXED: [(&str, &str); 3] = [
+    ("identifier", "cannot be changed: tokens carry it"),
+    ("created", "cannot be changed"),
+    ("updated", "cannot be changed"),
+];
+
+pub(super) async fn list(cx: Cx, call: Call) -> Outcome {
+    let page = call.page::<ResourceIdentifier>()?;
+    let read = ListResources {
+        after: page.after.clone(),
+        limit: page.limit,
+    };
+    let found = cx.store.read(read).await?;
+    page.answer(
+        &found,
+        |stored| stored.resource.identifier.to_string(),
+        shown,
+    )
+}
+
+pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
+    let resource: Resource = call.document()?;
+    check(&cx, &resource).await?;
+    let identifier = resource.identifier.clone();
+    let mut audit = event(&cx, "resource.create");
+    audit.detail = json!({ "resource": identifier });
+    let act = CreateResource {
+        resource,
+        audit,
+        now: cx.now,
+    };
+    written(cx.store.act(act).await?, identifier.as_str())?;
+    follow(&cx).await;
+    answer(&cx, identifier.as_str(), StatusCode::CREATED).await
+}
+
+pub(super) async fn get(cx: Cx, call: Call) -> Outcome {
+    let found = find(&cx, call.text_part("identifier")).await?;
+    Ok(respond::json(StatusCode::OK, &shown(&found)))
+}
+
+pub(super) async fn update(cx: Cx, call: Call) -> Outcome {
+    let stored = find(&cx, call.text_part("identifier")).await?;
+    let patch = call.object()?;
+    body::check_fixed(&patch, &FIXED)?;
+    let changed: Vec<String> = patch.keys().cloned().collect();
+    let mut document = body::object_of(&stored.resource);
+    body::merge(&mut document, patch);
+    let resource: Resource = body::read(&document)?;
+    check(&cx, &resource).await?;
+    let identifier = resource.identifier.clone();
+    if resource != stored.resource {
+        let mut audit = event(&cx, "resource.update");
+        audit.detail = json!({ "resource": identifier, "changed": changed });
+        let act = UpdateResource {
+            resource,
+            audit,
+            now: cx.now,
+        };
+        written(cx.store.act(act).await?, identifier.as_str())?;
+        follow(&cx).await;
+    }
+    answer(&cx, identifier.as_str(), StatusCode::OK).await
+}
+
+pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
+    let identifier = find(&cx, call.text_part("identifier"))
+        .await?
+        .resource
+        .identifier;
+    let mut audit = event(&cx, "resource.delete");
+    audit.detail = json!({ "resource": identifier });
+    let act = DeleteResource {
+        identifier: identifier.clone(),
+        audit,
+        now: cx.now,
+    };
+    if cx.store.act(act).await? == Updated::Missing {
+        return Err(missing(identifier.as_str()).into());
+    }
+    follow(&cx).await;
+    Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+/// By identifier or alias.
+async fn find(cx: &Cx, name: &str) -> Result<StoredResource, Failed> {
+    let found = cx
+        .store
+        .read(FindResource {
+            name: name.to_owned(),
+        })
+        .await?;
+    found.ok_or_else(|| missing(name).into())
+}
+
+fn missing(name: &str) -> Refused {
+    Refused::not_found(format!("there is no resource `{name}`"))
+}
+
+fn written(outcome: ResourceWritten, name: &str) -> Result<(), Refused> {
+    match outcome {
+        ResourceWritten::Written => Ok(()),
+        ResourceWritten::Missing => Err(missing(name)),
+        ResourceWritten::Exists => Err(Refused::conflict(format!(
+            "there is a resource `{name}` already"
+        ))),
+        ResourceWritten::NameTaken => Err(Refused::conflict(
+            "another resource has this identifier or one of these aliases",
+        )),
+    }
+}
+
+async fn check(cx: &Cx, resource: &Resource) -> Result<(), Failed> {
+    alone(resource)?;
+    if let Some(id) = &resource.organization {
+        let found = cx.store.read(FindOrganization { id: id.clone() }).await?;
+        if found.is_none() {
+            return Err(Refused::member(
+                "organization",
+                format!("there is no organization `{id}`"),
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+fn alone(resource: &Resource) -> Result<(), Refused> {
+    if let Some(problem) = resource.problems().into_iter().next() {
+        return Err(Refused::member(&problem.field, problem.message));
+    }
+    if let Some(scope) = RESERVED_SCOPES
+        .iter()
+        .find(|scope| resource.scopes.contains(scope))
+    {
+        return Err(Refused::member(
+            "scopes",
+            format!("`{scope}` belongs to OpenID Connect"),
+        ));
+    }
+    if resource.access_token_lifetime == Some(Lifetime::seconds(0)) {
+        return Err(Refused::member(
+            "access_token_lifetime",
+            "would be over before it was used",
+        ));
+    }
+    Ok(())
+}
+
+async fn answer(cx: &Cx, name: &str, status: StatusCode) -> Outcome {
+    let stored = cx
+        .store
+        .read(FindResource {
+            name: name.to_owned(),
+        })
+        .await?;
+    let stored = stored.ok_or(Broken::Impossible(
+        "a resource is gone that was just written",
+    ))?;
+    Ok(respond::json(status, &shown(&stored)))
+}
+
+fn shown(stored: &StoredResource) -> Value {
+    let mut body = body::object_of(&stored.resource);
+    body.insert("created".into(), stored.created.to_string().into());
+    body.insert("updated".into(), stored.updated.to_string().into());
+    Value::Object(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_of_openid_connect_belong_to_no_resource() {
+        let mut resource = Resource::new("https://api.example".parse().unwrap());
+        assert!(alone(&resource).is_ok());
+        resource.scopes = "read:a email".parse().unwrap();
+        assert!(
+            alone(&resource)
+                .unwrap_err()
+                .description()
+                .starts_with("`scopes`")
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! `POST /admin/v1/revoke`: takes one thing back, and what hangs on it.
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use symbolon_protocol::{ClientId, OrganizationId};
+use symbolon_store::{
+    EndFamily, FindFamily, RevokePerson, SetClientEnabled, SetOrganizationEnabled, Updated,
+};
+use symbolon_token::{Family, Grant, Id, Session};
+
+use crate::cx::Cx;
+use crate::endpoint::revoke::by_administrator;
+use crate::respond;
+
+use super::call::Call;
+use super::failed::{Failed, Outcome, Refused};
+use super::{clients, event, follow, grants, organizations, sessions, users};
+
+/// What is taken back: exactly one of these.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revocation {
+    token: Option<String>,
+    family: Option<Id<Family>>,
+    grant: Option<Id<Grant>>,
+    session: Option<Id<Session>>,
+    subject: Option<String>,
+    client: Option<ClientId>,
+    organization: Option<OrganizationId>,
+    membership: Option<Membership>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Membership {
+    organization: OrganizationId,
+    user: String,
+}
+
+pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
+    let object = call.object()?;
+    if object.len() != 1 {
+        return Err(Refused::invalid(
+            "name exactly one of `token`, `family`, `grant`, `session`, `subject`, `client`, `organization`, `membership`",
+        )
+        .into());
+    }
+    match super::body::read(&object)? {
+        Revocation {
+            token: Some(token), ..
+        } => by_administrator(&cx, &token).await?,
+        Revocation {
+            family: Some(id), ..
+        } => end_family(&cx, id).await?,
+        Revocation {
+            grant: Some(id), ..
+        } => grants::end(&cx, id).await?,
+        Revocation {
+            session: Some(id), ..
+        } => sessions::end_one(&cx, id).await?,
+        Revocation {
+            subject: Some(named),
+            ..
+        } => revoke_person(&cx, &named).await?,
+        Revocation {
+            client: Some(id), ..
+        } => revoke_client(&cx, id).await?,
+        Revocation {
+            organization: Some(id),
+            ..
+        } => revoke_organization(&cx, id).await?,
+        Revocation {
+            membership: Some(membership),
+            ..
+        } => {
+            let person = users::find(&cx, &membership.user).await?.id;
+            let action = "organization.remove_member";
+            organizations::end_membership(&cx, membership.organization, person, action).await?;
+        }
+        // The one member is `null`.
+        _ => return Err(Refused::invalid("there is nothing to take back").into()),
+    }
+    Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+async fn end_family(cx: &Cx, id: Id<Family>) -> Result<(), Failed> {
+    let missing = || Refused::not_found(format!("there is no family `{id}`"));
+    let found = cx
+        .store
+        .read(FindFamily { id })
+        .await?
+        .ok_or_else(missing)?;
+    let mut audit = event(cx, "family.end");
+    audit.subject = Some(found.authority.person.to_string());
+    audit.client = Some(found.authority.client.to_string());
+    audit.detail = json!({ "family": id });
+    let act = EndFamily {
+        id,
+        client: None,
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+        audit,
+    };
+    cx.store.act(act).await?;
+    follow(cx).await;
+    Ok(())
+}
+
+async fn revoke_person(cx: &Cx, named: &str) -> Result<(), Failed> {
+    let id = users::find(cx, named).await?.id;
+    let mut audit = event(cx, "user.revoke");
+    audit.subject = Some(id.to_string());
+    let act = RevokePerson {
+        id,
+        audit,
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+    };
+    if cx.store.act(act).await? == Updated::Missing {
+        return Err(Refused::not_found(format!("there is no user `{id}`")).into());
+    }
+    follow(cx).await;
+    Ok(())
+}
+
+/// Disabling takes back all that was given; what was enabled is so again at
+/// once, and gets new tokens.
+async fn revoke_client(cx: &Cx, id: ClientId) -> Result<(), Failed> {
+    let was_enabled = clients::find(cx, id.clone()).await?.enabled;
+    for enabled in [false, true].into_iter().take(1 + usize::from(was_enabled)) {
+        let mut audit = event(cx, "client.revoke");
+        audit.client = Some(id.to_string());
+        audit.detail = json!({ "enabled": enabled });
+        let horizon = cx.horizon(cx.now);
+        let act = SetClientEnabled {
+            id: id.clone(),
+            enabled,
+            audit,
+            now: cx.now,
+            horizon,
+        };
+        cx.store.act(act).await?;
+    }
+    follow(cx).await;
+    Ok(())
+}
+
+/// As with clients.
+async fn revoke_organization(cx: &Cx, id: OrganizationId) -> Result<(), Failed> {
+    let was_enabled = organizations::find(cx, id.clone()).await?.enabled;
+    for enabled in [false, true].into_iter().take(1 + usize::from(was_enabled)) {
+        let mut audit = event(cx, "organization.revoke");
+        audit.detail = json!({ "organization": id, "enabled": enabled });
+        let horizon = cx.horizon(cx.now);
+        let act = SetOrganizationEnabled {
+            id: id.clone(),
+            enabled,
+            audit,
+            now: cx.now,
+            horizon,
+        };
+        cx.store.act(act).await?;
+    }
+    follow(cx).await;
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! Every route of the administration listener, in one table that can be read
+//! aloud. The OpenAPI document is made from it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use http::Method;
+
+use crate::cx::Cx;
+
+use super::call::Call;
+use super::failed::Outcome;
+use super::{
+    audit, clients, grants, health, keys, metrics, openapi, organizations, resources, revocations,
+    sessions, status, users,
+};
+
+/// Who may call a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Anyone who reaches the listener.
+    Anyone,
+    /// Whoever shows the administration token.
+    Token,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// One route.
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// What it is called in the OpenAPI document.
+    pub operation: &'static str,
+    /// What it does.
+    pub says: &'static str,
+    /// The names that its query may hold.
+    pub queries: &'static [&'static str],
+    /// The schema of its body.
+    pub takes: &'static str,
+    /// The status of its answer.
+    pub status: u16,
+    /// The schema of its answer.
+    pub answers: &'static str,
+    pub(super) handler: fn(Cx, Call) -> Answer,
+}
+
+macro_rules! table {
+    ($($method:ident $path:literal $access:ident [$($query:ident)*] $takes:ident => $status:literal $answers:ident $module:ident::$endpoint:ident $says:literal;)*) => {
+        vec![$(Route {
+            method: Method::$method,
+            path: $path,
+            access: Access::$access,
+            operation: concat!(stringify!($module), ".", stringify!($endpoint)),
+            says: $says,
+            queries: &[$(stringify!($query)),*],
+            takes: stringify!($takes),
+            status: $status,
+            answers: stringify!($answers),
+            handler: |cx, call| Box::pin($module::$endpoint(cx, call)),
+        },)*]
+    };
+}
+
+/// The table.
+#[rustfmt::skip]
+pub fn table() -> Vec<Route> {
+    // method path                                          who may call  query                     takes => answers               operation               what it does
+    table! {
+        GET    "/metrics"                                    Anyone [] Nothing                       => 200 Text                   metrics::get            "What is counted, as Prometheus reads it.";
+        GET    "/healthz"                                    Anyone [] Nothing                       => 200 Object                 health::live            "Whether the process lives.";
+        GET    "/readyz"                                     Anyone [] Nothing                       => 200 Object                 health::ready           "Whether the process can answer.";
+        GET    "/openapi.json"                               Anyone [] Nothing                       => 200 Object                 openapi::get            "This document.";
+        GET    "/status"                                     Anyone [link] Nothing                   => 200 Text                   status::page            "The read-only status page, for whoever opens a one-time link.";
+        GET    "/assets/{name}"                              Anyone [] Nothing                       => 200 Text                   status::asset           "What the status page is made of.";
+        GET    "/admin/v1/status"                            Token  [] Nothing                       => 200 Status                 status::get             "The state of this process.";
+        POST   "/admin/v1/status-links"                      Token  [] Nothing                       => 201 StatusLink             status::create_link     "Makes a link that opens the status page once.";
+
+        GET    "/admin/v1/clients"                           Token  [after limit] Nothing            => 200 ClientList             clients::list           "Lists clients.";
+        POST   "/admin/v1/clients"                           Token  [] NewClient                     => 201 Client                 clients::create         "Creates a client; the answer shows its secret, once.";
+        GET    "/admin/v1/clients/{id}"                      Token  [] Nothing                       => 200 Client                 clients::get            "Shows a client.";
+        PATCH  "/admin/v1/clients/{id}"                      Token  [] ClientPatch                   => 200 Client                 clients::update         "Changes a client.";
+        DELETE "/admin/v1/clients/{id}"                      Token  [] Nothing                       => 204 Nothing                clients::delete         "Deletes a client and takes back all it was given.";
+        POST   "/admin/v1/clients/{id}/secret"               Token  [] Rotation                      => 201 Client                 clients::rotate_secret  "Gives a client another secret; the old one holds for the overlap.";
+        POST   "/admin/v1/clients/{id}/enable"               Token  [] Nothing                       => 200 Client                 clients::enable         "Lets a client work again.";
+        POST   "/admin/v1/clients/{id}/disable"              Token  [] Nothing                       => 200 Client                 clients::disable        "Stops a client and takes back all it was given.";
+
+        GET    "/admin/v1/resources"                         Token  [after limit] Nothing            => 200 ResourceList           resources::list         "Lists resources.";
+        POST   "/admin/v1/resources"                         Token  [] NewResource                   => 201 Resource               resources::create       "Creates a resource.";
+        POST   "/admin/v1/resources:advise"                  Token  [] Questions                     => 200 Advice                 resources::advise       "Says which token format fits, and why.";
+        GET    "/admin/v1/resources/{identifier}"            Token  [] Nothing                       => 200 Resource               resources::get          "Shows a resource.";
+        PATCH  "/admin/v1/resources/{identifier}"            Token  [] ResourcePatch                 => 200 Resource               resources::update       "Changes a resource.";
+        DELETE "/admin/v1/resources/{identifier}"            Token  [] Nothing                       => 204 Nothing                resources::delete       "Deletes a resource.";
+
+        GET    "/admin/v1/users"                             Token  [after limit] Nothing            => 200 UserList               users::list             "Lists people.";
+        POST   "/admin/v1/users"                             Token  [] NewUser                       => 201 User                   users::create           "Creates a person.";
+        GET    "/admin/v1/users/{user}"                      Token  [] Nothing                       => 200 User                   users::get              "Shows a person, by id or user name.";
+        PATCH  "/admin/v1/users/{user}"                      Token  [] UserPatch                     => 200 User                   users::update           "Changes a person's user name or claims.";
+        DELETE "/admin/v1/users/{user}"                      Token  [] Nothing                       => 204 Nothing                users::delete           "Deletes a person and takes back all they granted.";
+        POST   "/admin/v1/users/{user}/password"             Token  [] NewPassword                   => 200 User                   users::set_password     "Sets a password and signs the person out everywhere.";
+        POST   "/admin/v1/users/{user}/enable"               Token  [] Nothing                       => 200 User                   users::enable           "Lets a person sign in again.";
+        POST   "/admin/v1/users/{user}/disable"              Token  [] Nothing                       => 200 User                   users::disable          "Keeps a person out and signs them out everywhere.";
+
+        GET    "/admin/v1/organizations"                     Token  [after limit] Nothing            => 200 OrganizationList       organizations::list     "Lists organizations.";
+        POST   "/admin/v1/organizations"                     Token  [] NewOrganization               => 201 Organization           organizations::create   "Creates an organization.";
+        GET    "/admin/v1/organizations/{id}"                Token  [] Nothing                       => 200 Organization           organizations::get      "Shows an organization.";
+        PATCH  "/admin/v1/organizations/{id}"                Token  [] OrganizationPatch             => 200 Organization           organizations::update   "Renames an organization.";
+        DELETE "/admin/v1/organizations/{id}"                Token  [] Nothing                       => 204 Nothing                organizations::delete   "Deletes an organization and takes back all that was done for it.";
+        POST   "/admin/v1/organizations/{id}/enable"         Token  [] Nothing                       => 200 Organization           organizations::enable   "Lets people act for an organization again.";
+        POST   "/admin/v1/organizations/{id}/disable"        Token  [] Nothing                       => 200 Organization           organizations::disable  "Stops all that is done for an organization.";
+        GET    "/admin/v1/organizations/{id}/members"        Token  [after limit] Nothing            => 200 MemberList             organizations::members  "Lists the members of an organization.";
+        PUT    "/admin/v1/organizations/{id}/members/{user}" Token  [] Roles                         => 200 Member                 organizations::put_member    "Makes a person a member, or gives a member other roles.";
+        DELETE "/admin/v1/organizations/{id}/members/{user}" Token  [] Nothing                       => 204 Nothing                organizations::remove_member "Ends a membership.";
+
+        GET    "/admin/v1/grants"                            Token  [user client after limit] Nothing => 200 GrantList             grants::list            "Lists the live grants of a person or to a client.";
+        GET    "/admin/v1/grants/{id}"                       Token  [] Nothing                       => 200 Grant                  grants::get             "Shows a grant.";
+        DELETE "/admin/v1/grants/{id}"                       Token  [] Nothing                       => 204 Nothing                grants::withdraw        "Withdraws a grant.";
+        GET    "/admin/v1/sessions"                          Token  [user after limit] Nothing       => 200 SessionList            sessions::list          "Lists the sessions of a person.";
+        GET    "/admin/v1/sessions/{id}"                     Token  [] Nothing                       => 200 Session                sessions::get           "Shows a session.";
+        DELETE "/admin/v1/sessions/{id}"                     Token  [] Nothing                       => 204 Nothing                sessions::end           "Ends a session.";
+        GET    "/admin/v1/keys"                              Token  [] Nothing                       => 200 KeyList                keys::list              "Lists the signing keys.";
+        POST   "/admin/v1/revoke"                            Token  [] Revocation                    => 204 Nothing                revocations::create     "Takes back one thing: what hangs on it dies.";
+        GET    "/admin/v1/audit"                             Token  [after limit action] Nothing     => 200 AuditList              audit::list             "Lists what was done, oldest first.";
+    }
+}

@@ -1,0 +1,45 @@
+//! Secrets of clients and passwords of people: made, hashed, shown once.
+
+use symbolon_protocol::{Client, ClientAuthentication};
+use symbolon_store::NewSecret;
+use symbolon_token::mark::{Kind, write_fixed};
+use symbolon_token::{Entropy, Keyring, Secret, random};
+
+use crate::app::App;
+use crate::failure::Failure;
+
+/// Whether a client proves itself by a secret.
+pub(super) fn needs_secret(client: &Client) -> bool {
+    matches!(
+        client.authentication(),
+        ClientAuthentication::ClientSecretBasic
+            | ClientAuthentication::ClientSecretPost
+            | ClientAuthentication::ClientSecretJwt
+    )
+}
+
+/// A new secret of a client.
+pub(super) fn make_secret(entropy: &dyn Entropy) -> Secret {
+    Secret::from(write_fixed(Kind::ClientSecret, &random::<32>(entropy)))
+}
+
+/// What is stored instead of a secret; where the client signs with it, it is
+/// needed again and sealed.
+pub(crate) fn to_be_stored(
+    client: &Client,
+    secret: &Secret,
+    keys: &Keyring,
+    entropy: &dyn Entropy,
+) -> NewSecret {
+    let is_signed_with = client.authentication() == ClientAuthentication::ClientSecretJwt;
+    let seal = || keys.seal_secret(client.id.as_str(), secret.expose(), entropy);
+    NewSecret {
+        digest: keys.digest_secret(secret.expose()),
+        sealed: is_signed_with.then(seal),
+    }
+}
+
+/// Hashes a password, behind the bounded queue of sign-ins.
+pub(crate) async fn hash_password(app: &App, password: Secret) -> Result<String, Failure> {
+    app.passwords.hash(password).await
+}

@@ -1,0 +1,169 @@
+//! One-time links to the status page, and the visits that they open.
+//!
+//! Both live in memory alone, as digests: they die with the process, and a
+//! link that was used is gone.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use symbolon_protocol::Timestamp;
+use symbolon_token::mark::{Kind, write_fixed};
+use symbolon_token::{Digest, Entropy, Secret, random};
+
+use crate::app::App;
+
+/// How long a link can be opened.
+pub(super) const LINK_LIFETIME: Duration = Duration::from_secs(10 * 60);
+/// How long a visit lasts.
+pub(super) const VISIT_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// How many of each are remembered; the oldest goes first.
+const MAX_REMEMBERED: usize = 64;
+
+/// Links that were given out, and visits that were opened.
+pub(crate) struct StatusLinks {
+    base: String,
+    remembered: Mutex<Remembered>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    links: Vec<(Digest, Timestamp)>,
+    visits: Vec<(Digest, Timestamp)>,
+}
+
+impl App {
+    /// A link that opens the status page once, within ten minutes.
+    pub fn status_link(&self) -> String {
+        let word = self
+            .status_links
+            .open(self.edge.clock.now(), self.entropy());
+        format!(
+            "{}/status?link={}",
+            self.status_links.base,
+            word.expose_str()
+        )
+    }
+}
+
+impl StatusLinks {
+    /// Links to the listener at an address.
+    pub(crate) fn new(mut listen: SocketAddr) -> Self {
+        if listen.ip().is_unspecified() {
+            listen.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        Self {
+            base: format!("http://{listen}"),
+            remembered: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        // A panic in between leaves a list that is at worst one entry short.
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a link.
+    fn open(&self, now: Timestamp, entropy: &dyn Entropy) -> Secret {
+        remember(&mut self.lock().links, now + LINK_LIFETIME, entropy)
+    }
+
+    /// Uses a link up; answers what the browser holds during its visit.
+    pub(super) fn spend(
+        &self,
+        link: &str,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Option<Secret> {
+        let digest = Digest::of(link.as_bytes());
+        let mut remembered = self.lock();
+        let at = remembered
+            .links
+            .iter()
+            .position(|(own, _)| own.matches(&digest))?;
+        let (_, ends) = remembered.links.swap_remove(at);
+        if ends <= now {
+            return None;
+        }
+        Some(remember(
+            &mut remembered.visits,
+            now + VISIT_LIFETIME,
+            entropy,
+        ))
+    }
+
+    /// Whether a browser is on a visit.
+    pub(super) fn is_visiting(&self, cookie: &str, now: Timestamp) -> bool {
+        let digest = Digest::of(cookie.as_bytes());
+        let remembered = self.lock();
+        let found = remembered
+            .visits
+            .iter()
+            .find(|(own, _)| own.matches(&digest));
+        found.is_some_and(|(_, ends)| *ends > now)
+    }
+}
+
+fn remember(list: &mut Vec<(Digest, Timestamp)>, ends: Timestamp, entropy: &dyn Entropy) -> Secret {
+    let word = Secret::from(write_fixed(Kind::Administration, &random::<32>(entropy)));
+    if list.len() >= MAX_REMEMBERED {
+        let oldest = list.iter().enumerate().min_by_key(|(_, (_, ends))| *ends);
+        if let Some((at, _)) = oldest {
+            list.swap_remove(at);
+        }
+    }
+    list.push((Digest::of(word.expose()), ends));
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_testkit::{START, SeededEntropy};
+
+    use super::*;
+
+    fn links() -> StatusLinks {
+        StatusLinks::new(SocketAddr::from(([0, 0, 0, 0], 8090)))
+    }
+
+    #[test]
+    fn a_link_opens_one_visit_and_no_second() {
+        let (links, entropy) = (links(), SeededEntropy::new(1));
+        let link = links.open(START, &entropy);
+
+        let visit = links.spend(link.expose_str(), START, &entropy).unwrap();
+
+        assert!(links.is_visiting(visit.expose_str(), START));
+        assert!(links.spend(link.expose_str(), START, &entropy).is_none());
+        assert!(!links.is_visiting(link.expose_str(), START));
+    }
+
+    #[test]
+    fn links_and_visits_end() {
+        let (links, entropy) = (links(), SeededEntropy::new(2));
+        let link = links.open(START, &entropy);
+        let late = links.open(START, &entropy);
+
+        let visit = links.spend(link.expose_str(), START, &entropy).unwrap();
+
+        assert!(
+            links
+                .spend(late.expose_str(), START + LINK_LIFETIME, &entropy)
+                .is_none()
+        );
+        assert!(!links.is_visiting(visit.expose_str(), START + VISIT_LIFETIME));
+    }
+
+    #[test]
+    fn a_great_many_links_take_no_more_room() {
+        let (links, entropy) = (links(), SeededEntropy::new(3));
+        let first = links.open(START, &entropy);
+        for second in 1..=200 {
+            links.open(START + Duration::from_secs(second), &entropy);
+        }
+        assert_eq!(links.lock().links.len(), MAX_REMEMBERED);
+        assert!(links.spend(first.expose_str(), START, &entropy).is_none());
+    }
+}

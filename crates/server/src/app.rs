@@ -1,0 +1,222 @@
+//! The application as a value: everything that requests share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use symbolon_protocol::Timestamp;
+use symbolon_store::Store;
+use symbolon_token::{Clock, Entropy, MasterKey, random};
+
+use crate::admin::StatusLinks;
+use crate::authn::password::Passwords;
+use crate::config::Config;
+use crate::cx::{Cx, RequestId};
+use crate::directory::Directory;
+use crate::failure::Broken;
+use crate::feed::{Feed, POLL};
+use crate::fetch::Fetcher;
+use crate::keys::{self, KeysError, LoadedKeys};
+use crate::limit::GuessLimit;
+use crate::metadata::Published;
+use crate::settings::{Rest, Settings};
+
+/// Where time and randomness come from.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// The running authorization server.
+pub struct App {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) edge: Edge,
+    pub(crate) keys: ArcSwap<LoadedKeys>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) directory: Directory,
+    pub(crate) guesses: GuessLimit,
+    pub(crate) passwords: Passwords,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) published: ArcSwap<Published>,
+    pub(crate) started: Timestamp,
+    pub(crate) status_links: StatusLinks,
+    draining: AtomicBool,
+    request_base: u64,
+    request_count: AtomicU64,
+}
+
+/// Why the application cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The store.
+    #[error("could not open the store: {0}")]
+    Store(#[from] symbolon_store::Fault),
+    /// What was taken back could not be read.
+    #[error("could not read what was taken back: {0}")]
+    Feed(String),
+    /// Outbound calls cannot be set up.
+    #[error("outbound calls: {0}")]
+    Fetcher(String),
+}
+
+impl App {
+    /// Makes the application ready: schema, keys, revocations, directory.
+    pub async fn start(
+        config: &Config,
+        master: MasterKey,
+        store: Store,
+        edge: Edge,
+    ) -> Result<Arc<Self>, StartError> {
+        let now = edge.clock.now();
+        store.migrate().await?;
+        let loaded = keys::load(&store, &master, now, &*edge.entropy).await?;
+        let rest = Rest {
+            trusted_proxies: config.trusted_proxies.clone(),
+            clock_skew: config.clock_skew,
+            lifetimes: config.lifetimes.clone(),
+        };
+        let settings = Settings::new(config.issuer.clone(), rest);
+        let feed = Arc::new(Feed::new(loaded.ring.blinding().clone()));
+        let observer = Arc::clone(&feed);
+        store.observe(move |records| observer.apply_own(records));
+        let fetcher = Fetcher::new(config).map_err(StartError::Fetcher)?;
+        let published = Published::new(&settings, &loaded);
+        let app = Self {
+            directory: Directory::new(store.clone()),
+            passwords: Passwords::new(&*edge.entropy),
+            guesses: GuessLimit::new(),
+            keys: ArcSwap::from_pointee(loaded),
+            published: ArcSwap::from_pointee(published),
+            request_base: u64::from_be_bytes(random(&*edge.entropy)),
+            request_count: AtomicU64::new(0),
+            status_links: StatusLinks::new(config.admin.listen),
+            draining: AtomicBool::new(false),
+            started: now,
+            settings,
+            store,
+            edge,
+            feed,
+            fetcher,
+        };
+        app.catch_up().await?;
+        Ok(Arc::new(app))
+    }
+
+    /// Reads what other nodes have taken back or changed, now.
+    pub async fn catch_up(&self) -> Result<(), StartError> {
+        self.follow()
+            .await
+            .map_err(|broken| StartError::Feed(broken.to_string()))
+    }
+
+    /// Reads what other nodes have taken back or changed.
+    pub(crate) async fn follow(&self) -> Result<(), Broken> {
+        let began = self.edge.clock.monotonic();
+        let configuration = self.feed.follow(&self.store, began).await?;
+        self.directory.follow(configuration).await?;
+        let age = self.feed.age(self.edge.clock.monotonic());
+        crate::metric::feed(self.feed.position().sequence, self.feed.len(), age);
+        Ok(())
+    }
+
+    /// Follows the feed until the process ends, and purges once a minute.
+    pub async fn follow_for_ever(self: Arc<Self>) {
+        let mut turns = 0_u32;
+        loop {
+            tokio::time::sleep(POLL).await;
+            if let Err(broken) = self.follow().await {
+                tracing::warn!(cause = %broken, "could not read what was taken back");
+            }
+            turns = turns.wrapping_add(1);
+            if turns.is_multiple_of(300) {
+                self.feed
+                    .purge(self.edge.clock.now() - self.settings.clock_skew);
+                self.purge_store().await;
+            }
+        }
+    }
+
+    async fn purge_store(&self) {
+        let purge = symbolon_store::PurgeExpired {
+            now: self.edge.clock.now(),
+            limit: 1000,
+        };
+        if let Err(fault) = self.store.act(purge).await {
+            tracing::warn!(cause = %fault, "could not remove what has expired");
+        }
+    }
+
+    /// The context of one request from an address.
+    pub(crate) fn cx(self: &Arc<Self>, address: std::net::IpAddr) -> Cx {
+        let count = self.request_count.fetch_add(1, Ordering::Relaxed);
+        Cx {
+            keys: Arc::clone(&self.keys.load().ring),
+            now: self.edge.clock.now(),
+            // A bijection of the counter: ids differ, and tell nobody how many.
+            request: RequestId::new(
+                self.request_base
+                    .wrapping_add(count)
+                    .wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            ),
+            app: Arc::clone(self),
+            address,
+        }
+    }
+
+    /// Refuses to decide on old knowledge of what was taken back.
+    pub(crate) fn check_fresh(&self) -> Result<(), Broken> {
+        self.feed.check_fresh(self.edge.clock.monotonic())
+    }
+
+    /// Tells load balancers to send no more: the end is near.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the end is near.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// How many acts that wrote were committed so far: what write budgets count.
+    pub fn commits(&self) -> u64 {
+        self.store.commits()
+    }
+
+    /// How long ago the server started.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.edge.clock.now().since(self.started)
+    }
+
+    /// The longest that anything lives whose revocation must be remembered.
+    pub(crate) fn horizon(&self, now: Timestamp) -> Timestamp {
+        let lifetimes = &self.settings.lifetimes;
+        let longest = lifetimes
+            .refresh_token_absolute
+            .max(lifetimes.session_absolute)
+            .max(lifetimes.access_token);
+        now + longest.duration() + Duration::from_secs(24 * 60 * 60)
+    }
+
+    /// The randomness.
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        &*self.edge.entropy
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

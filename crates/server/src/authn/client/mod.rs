@@ -1,0 +1,223 @@
+//! Who calls: a client that proved itself the way it is registered to, or a
+//! public one that only said its name.
+//!
+//! Spec: RFC 6749 §2.3, §3.2.1, §5.2
+//! Spec: RFC 7521 §4.2
+//! Spec: RFC 7523 §2.2, §3
+//! Spec: RFC 7591 §2
+//! Spec: OpenID Connect Core 1.0 §9
+//!
+//! 1. `presented` reads what the request shows; it is one method or none.
+//! 2. The client is looked up; an unknown one costs the same work.
+//! 3. `secret` or `assertion` checks the proof. An assertion is spent last.
+
+mod assertion;
+mod presented;
+mod secret;
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use symbolon_protocol::{Client, ClientAuthentication, ErrorCode, Parameters};
+use symbolon_store::StoredClient;
+use symbolon_token::Secret;
+
+use self::presented::{Presented, Proof};
+use crate::cx::Cx;
+use crate::failure::{Failure, Refusal};
+use crate::limit::WINDOW;
+use crate::received::Received;
+
+/// A client that is what it says, as far as it is registered to prove that.
+/// Only [`authenticate`] makes one.
+#[derive(Clone)]
+pub(crate) struct AuthenticatedClient {
+    stored: Arc<StoredClient>,
+}
+
+impl AuthenticatedClient {
+    /// The client.
+    pub(crate) fn client(&self) -> &Client {
+        &self.stored.client
+    }
+
+    /// Whether it proved itself at all, and did not only say its name.
+    pub(crate) fn is_confidential(&self) -> bool {
+        self.client().is_confidential()
+    }
+}
+
+/// Only the name: what is stored holds digests.
+impl std::fmt::Debug for AuthenticatedClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("AuthenticatedClient")
+            .field(&self.client().id)
+            .finish()
+    }
+}
+
+/// Finds out which client a request comes from.
+pub(crate) async fn authenticate(
+    cx: &Cx,
+    received: &Received,
+    form: &Parameters,
+) -> Result<AuthenticatedClient, Failure> {
+    let outcome = match presented::read(received, form) {
+        Ok(presented) => prove(cx, presented).await,
+        Err(refusal) => Err(refusal.into()),
+    };
+    outcome.map_err(|failure| match failure {
+        Failure::Refused(refusal) if received.headers.contains_key(AUTHORIZATION) => {
+            challenge(refusal, cx.settings.issuer.as_str()).into()
+        }
+        other => other,
+    })
+}
+
+async fn prove(cx: &Cx, presented: Presented<'_>) -> Result<AuthenticatedClient, Failure> {
+    let found = cx.directory.find_client(&presented.client).await?;
+    let registered = |method| registered(found.as_ref(), method);
+    let stored = match presented.proof {
+        Proof::Nothing => registered(ClientAuthentication::None).ok_or_else(failed)?,
+        Proof::Secret { method, secret } => {
+            let shown = Shown {
+                client: presented.client.as_str(),
+                secret: &secret,
+            };
+            if !check_secret(cx, found.as_deref(), shown)? {
+                return Err(wrong_guess(cx, presented.client.as_str()).into());
+            }
+            registered(method).ok_or_else(|| otherwise(found.as_deref()))?
+        }
+        Proof::Assertion(unverified) => {
+            let by_key = registered(ClientAuthentication::PrivateKeyJwt);
+            let by_secret = || registered(ClientAuthentication::ClientSecretJwt);
+            let stored = by_key.or_else(by_secret).ok_or_else(failed)?;
+            assertion::prove(cx, &stored, &unverified).await?;
+            stored
+        }
+    };
+    Ok(AuthenticatedClient { stored })
+}
+
+/// The client that was found, if it is enabled and registered for this method
+/// and no other: one that can keep a secret is never believed without it.
+fn registered(
+    found: Option<&Arc<StoredClient>>,
+    method: ClientAuthentication,
+) -> Option<Arc<StoredClient>> {
+    let stored = found?;
+    let usable = stored.enabled && stored.client.authentication() == method;
+    usable.then(|| Arc::clone(stored))
+}
+
+struct Shown<'a> {
+    client: &'a str,
+    secret: &'a Secret,
+}
+
+/// Whether the secret is right. A source that has guessed too often is not
+/// told; the right secret from elsewhere passes all the while.
+fn check_secret(cx: &Cx, stored: Option<&StoredClient>, shown: Shown<'_>) -> Result<bool, Refusal> {
+    check_guesses(cx, shown.client)?;
+    let secrets = stored.map_or(&[][..], |stored| &stored.secrets);
+    Ok(secret::is_right(&cx.keys, secrets, shown.secret, cx.now))
+}
+
+fn check_guesses(cx: &Cx, client: &str) -> Result<(), Refusal> {
+    if cx.guesses.is_quiet() || !cx.guesses.is_exhausted(cx.address, client) {
+        return Ok(());
+    }
+    let seconds = u32::try_from(WINDOW.as_secs()).unwrap_or(u32::MAX);
+    Err(
+        Refusal::invalid_client("too many wrong guesses from this network")
+            .with_status(429)
+            .with_retry_after(seconds),
+    )
+}
+
+/// Counts a wrong guess and refuses it.
+fn wrong_guess(cx: &Cx, client: &str) -> Refusal {
+    cx.guesses.count(cx.address, client);
+    failed()
+}
+
+/// One text for unknown, disabled, registered otherwise and wrong: the answer
+/// does not tell which clients there are.
+fn failed() -> Refusal {
+    Refusal::invalid_client("client authentication failed")
+}
+
+/// Whoever knows the secret may know why it was not enough.
+fn otherwise(found: Option<&StoredClient>) -> Refusal {
+    if found.is_some_and(|stored| stored.enabled) {
+        return Refusal::invalid_client(
+            "the client is registered for another authentication method",
+        );
+    }
+    failed()
+}
+
+/// Adds the challenge that belongs to an attempt by `Authorization`.
+fn challenge(refusal: Refusal, issuer: &str) -> Refusal {
+    if refusal.code != ErrorCode::InvalidClient || refusal.status.is_some() {
+        return refusal;
+    }
+    match HeaderValue::from_str(&format!("Basic realm=\"{issuer}\"")) {
+        Ok(value) => refusal.with_challenge(value),
+        Err(_) => refusal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_protocol::{ClientKind, Timestamp};
+
+    use super::*;
+
+    fn stored(method: ClientAuthentication) -> StoredClient {
+        let mut client = Client::new("partner".parse().unwrap(), ClientKind::Web);
+        client.authentication = Some(method);
+        StoredClient {
+            client,
+            enabled: true,
+            secrets: Vec::new(),
+            created: Timestamp::EPOCH,
+            updated: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_client_is_taken_by_the_method_it_is_registered_for_and_no_other() {
+        for own in ClientAuthentication::ALL {
+            let stored = Arc::new(stored(*own));
+            for method in ClientAuthentication::ALL {
+                assert_eq!(registered(Some(&stored), *method).is_some(), own == method);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_or_disabled_client_is_taken_by_no_method() {
+        for method in ClientAuthentication::ALL {
+            let mut disabled = stored(*method);
+            disabled.enabled = false;
+            assert!(registered(Some(&Arc::new(disabled)), *method).is_none());
+            assert!(registered(None, *method).is_none());
+        }
+    }
+
+    #[test]
+    fn only_a_401_is_challenged() {
+        let challenged =
+            |refusal: Refusal| challenge(refusal, "https://auth.example.com").challenge;
+
+        assert_eq!(
+            challenged(failed()).unwrap(),
+            "Basic realm=\"https://auth.example.com\""
+        );
+        assert_eq!(challenged(failed().with_status(429)), None);
+        assert_eq!(challenged(Refusal::invalid_request("x")), None);
+    }
+}

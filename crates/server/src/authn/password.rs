@@ -1,0 +1,165 @@
+//! Passwords: Argon2id behind a bounded queue, the same work for names that
+//! exist and names that do not.
+//!
+//! Spec: RFC 9106 §4
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use symbolon_protocol::ErrorCode;
+use symbolon_token::{Entropy, Secret, random};
+use tokio::sync::Semaphore;
+
+use crate::failure::{Broken, Failure, Refusal};
+
+/// How long a password may be, in bytes.
+pub(crate) const MAX_PASSWORD_BYTES: usize = 1024;
+/// Memory of one hash, in KiB.
+const MEMORY_KIB: u32 = 19 * 1024;
+/// Passes over it.
+const PASSES: u32 = 2;
+/// How long one may wait for a slot.
+const PATIENCE: Duration = Duration::from_millis(900);
+
+/// The queue in front of the hash.
+pub(crate) struct Passwords {
+    slots: Arc<Semaphore>,
+    most: usize,
+    inside: Arc<AtomicUsize>,
+    salts: Mutex<Salts>,
+    /// What a name that does not exist is compared with.
+    nobody: String,
+}
+
+/// Salts come from one random seed and a counter: unique is all they must be.
+struct Salts {
+    seed: [u8; 32],
+    count: u64,
+}
+
+impl Passwords {
+    /// One slot for each core; twice as many may wait.
+    pub(crate) fn new(entropy: &dyn Entropy) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            slots: Arc::new(Semaphore::new(cores)),
+            most: cores * 3,
+            inside: Arc::default(),
+            salts: Mutex::new(Salts { seed: random(entropy), count: 0 }),
+            nobody: hash(b"nobody at all", &random::<16>(entropy)).unwrap_or_default(),
+        }
+    }
+
+    /// Hashes a new password into a PHC string.
+    pub(crate) async fn hash(&self, password: Secret) -> Result<String, Failure> {
+        check_length(&password)?;
+        let salt = self.salt();
+        let hashed = self.queued(move || hash(password.expose(), &salt)).await?;
+        hashed.ok_or(Broken::Impossible("a password could not be hashed").into())
+    }
+
+    /// Whether a password is the one of a PHC string.
+    pub(crate) async fn verify(&self, password: Secret, phc: String) -> Result<bool, Failure> {
+        if check_length(&password).is_err() {
+            return Ok(false);
+        }
+        self.queued(move || verify(password.expose(), &phc)).await
+    }
+
+    /// The same work for somebody who has no password.
+    pub(crate) async fn verify_nobody(&self, password: Secret) -> Result<bool, Failure> {
+        self.verify(password, self.nobody.clone()).await.map(|_| false)
+    }
+
+    fn salt(&self) -> [u8; 16] {
+        let mut salts = self.salts.lock().unwrap_or_else(PoisonError::into_inner);
+        salts.count += 1;
+        let digest = symbolon_token::Digest::of(&[&salts.seed[..], &salts.count.to_be_bytes()].concat());
+        let mut salt = [0; 16];
+        salt.copy_from_slice(&digest.as_bytes()[..16]);
+        salt
+    }
+
+    /// Does the work in a slot, or turns the caller away at once.
+    async fn queued<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+        let place = Place::take(&self.inside, self.most).ok_or_else(busy)?;
+        let slots = Arc::clone(&self.slots);
+        let slot = tokio::time::timeout(PATIENCE, slots.acquire_owned()).await;
+        let Ok(Ok(slot)) = slot else { return Err(busy().into()) };
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop((slot, place));
+            done
+        });
+        done.await.map_err(|_| Broken::Impossible("a hash did not end").into())
+    }
+}
+
+/// One of those inside, until it is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(inside: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let place = Self(Arc::clone(inside));
+        (inside.fetch_add(1, Ordering::AcqRel) < most).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn busy() -> Refusal {
+    Refusal::new(ErrorCode::TemporarilyUnavailable, "too many people are signing in; try again in a moment").with_retry_after(1)
+}
+
+fn check_length(password: &Secret) -> Result<(), Refusal> {
+    if password.is_empty() || password.expose().len() > MAX_PASSWORD_BYTES {
+        return Err(Refusal::invalid_request("a password has 1 to 1024 bytes"));
+    }
+    Ok(())
+}
+
+fn argon() -> Option<Argon2<'static>> {
+    let params = Params::new(MEMORY_KIB, PASSES, 1, None).ok()?;
+    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn hash(password: &[u8], salt: &[u8]) -> Option<String> {
+    let hash: PasswordHash = argon()?.hash_password_with_salt(password, salt).ok()?;
+    Some(hash.to_string())
+}
+
+fn verify(password: &[u8], phc: &str) -> bool {
+    argon().is_some_and(|argon| argon.verify_password(password, phc).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_testkit::SeededEntropy;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_is_verified_against_its_hash_alone() {
+        let passwords = Passwords::new(&SeededEntropy::new(1));
+        let phc = passwords.hash("right".into()).await.unwrap();
+        assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(passwords.verify("right".into(), phc.clone()).await.unwrap());
+        assert!(!passwords.verify("wrong".into(), phc).await.unwrap());
+        assert!(!passwords.verify_nobody("nobody at all".into()).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn two_hashes_of_one_password_differ() {
+        let passwords = Passwords::new(&SeededEntropy::new(1));
+        let one = passwords.hash("same".into()).await.unwrap();
+        assert_ne!(one, passwords.hash("same".into()).await.unwrap());
+    }
+}

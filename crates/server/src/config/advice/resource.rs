@@ -1,0 +1,182 @@
+//! What is unwise about a resource.
+
+use symbolon_protocol::{Resource, TokenFormat};
+
+use super::super::finding::Finding;
+use super::super::read::Read;
+use super::{Advice, HOUR, OPENID_SCOPES};
+
+/// Words in a scope that speak of harm.
+const SENSITIVE: [&str; 9] = [
+    "admin",
+    "root",
+    "superuser",
+    "delete",
+    "destroy",
+    "impersonate",
+    "manage",
+    "payments",
+    "transfer",
+];
+
+impl Advice<'_, '_> {
+    pub(super) fn on_resource(&mut self, read: &Read<'_, Resource>) {
+        let (resource, table) = (&read.value, read.table);
+        self.on_scopes_of(read);
+        self.on_introspection(read);
+        let identifier = &resource.identifier;
+        if identifier.as_str().starts_with("http:") && self.is_off_loopback() {
+            self.add(
+                Finding::warning(
+                    "resource.identifier.http",
+                    table.place("identifier"),
+                    format!("`{identifier}` is not https"),
+                )
+                .because("clients send tokens to where the identifier points")
+                .repair("serve the API by https and name it so"),
+            );
+        }
+        if let Some(lifetime) = resource.access_token_lifetime {
+            let at = table.place("access_token_lifetime");
+            if lifetime.as_seconds() > HOUR {
+                self.add(
+                    Finding::warning("resource.access_token_lifetime.long", at, format!("access tokens for `{identifier}` live {lifetime}"))
+                        .because("whoever takes a token has it for that long wherever revocation is not asked")
+                        .repair("write `access_token_lifetime = \"10m\"` and let clients refresh"),
+                );
+            }
+            if lifetime.as_seconds() == 0 {
+                self.add(
+                    Finding::error(
+                        "resource.access_token_lifetime.zero",
+                        at,
+                        "`access_token_lifetime` is nothing at all",
+                    )
+                    .because("it would be over before it was used")
+                    .repair("write `access_token_lifetime = \"10m\"`"),
+                );
+            }
+        }
+        if let Some(organization) = &resource.organization
+            && !self.has_organization(organization.as_str())
+        {
+            self.add(unknown_organization(
+                "resource.organization.unknown",
+                table.place("organization"),
+                organization.as_str(),
+            ));
+        }
+    }
+
+    fn on_scopes_of(&mut self, read: &Read<'_, Resource>) {
+        let (resource, table) = (&read.value, read.table);
+        for scope in resource.scopes.iter().map(|scope| scope.as_str()) {
+            let at = table.place_of("scopes", scope);
+            if OPENID_SCOPES.contains(&scope) {
+                self.add(
+                    Finding::error(
+                        "resource.scopes.reserved",
+                        at,
+                        format!("`{scope}` belongs to OpenID Connect"),
+                    )
+                    .because("one word would mean a claim about a person and a right at an API")
+                    .repair("name the scope otherwise, as in `read:profile`"),
+                );
+            }
+            if looks_sensitive(scope) && !resource.sensitive_scopes.contains(scope) {
+                self.add(
+                    Finding::warning("resource.scopes.sensitive", at, format!("`{scope}` sounds like harm and is not among `sensitive_scopes`"))
+                        .because("sensitive scopes are named apart on the consent page and are never granted by default")
+                        .repair(format!("write `sensitive_scopes = [\"{scope}\"]`")),
+                );
+            }
+        }
+        for scope in resource.scope_descriptions.keys() {
+            if !resource.scopes.contains(scope) {
+                self.add(
+                    Finding::warning(
+                        "resource.scope_descriptions.unknown",
+                        table.place("scope_descriptions"),
+                        format!("`{scope}` is described and is not among `scopes`"),
+                    )
+                    .because("people will never be shown the words")
+                    .repair("add the scope, or correct its spelling"),
+                );
+            }
+        }
+    }
+
+    fn on_introspection(&mut self, read: &Read<'_, Resource>) {
+        let (resource, table) = (&read.value, read.table);
+        let named: Vec<_> = resource
+            .introspection_client
+            .iter()
+            .chain(&resource.introspection_clients)
+            .collect();
+        if resource.token_format == TokenFormat::Opaque && named.is_empty() {
+            self.add(
+                Finding::warning(
+                    "resource.introspection.nobody",
+                    table.place("token_format"),
+                    format!(
+                        "nobody can check the opaque tokens of `{}`",
+                        resource.identifier
+                    ),
+                )
+                .because("an opaque token says nothing to whoever may not ask about it")
+                .repair("add `introspection_client = \"…\"`, the client that the API is"),
+            );
+        }
+        for id in named {
+            let at = if resource.introspection_client.as_ref() == Some(id) {
+                table.place("introspection_client")
+            } else {
+                table.place_of("introspection_clients", id.as_str())
+            };
+            let known = self.clients().find(|client| client.id == *id);
+            let is_public = known.is_some_and(|client| !client.is_confidential());
+            if is_public {
+                self.add(
+                    Finding::error("resource.introspection.public", at, format!("`{id}` is a public client"))
+                        .because("introspection says what a token opens, and is said only to who proved who they are")
+                        .repair("name a client of kind `service`"),
+                );
+            } else if known.is_none() {
+                self.add(
+                    Finding::warning(
+                        "resource.introspection.unknown",
+                        at,
+                        format!("no block of this file is client `{id}`"),
+                    )
+                    .because("unless it was created otherwise, nobody can check tokens")
+                    .repair("add the `[[client]]`, or correct the spelling"),
+                );
+            }
+        }
+    }
+
+    pub(super) fn has_organization(&self, id: &str) -> bool {
+        let mut organizations = self.draft.organizations.iter();
+        organizations.any(|read| read.value.id.as_str() == id)
+    }
+}
+
+pub(super) fn unknown_organization(
+    code: &'static str,
+    at: &super::super::Location,
+    id: &str,
+) -> Finding {
+    Finding::warning(
+        code,
+        at,
+        format!("no block of this file is organization `{id}`"),
+    )
+    .because("unless it was created otherwise, start fails")
+    .repair("add the `[[organization]]`, or correct the spelling")
+}
+
+pub(super) fn looks_sensitive(scope: &str) -> bool {
+    let lower = scope.to_ascii_lowercase();
+    let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
+    words.any(|word| SENSITIVE.contains(&word))
+}

@@ -1,0 +1,358 @@
+//! The configuration file: read once, checked whole, with file and line for
+//! whatever is wrong or unwise.
+//!
+//! 1. `document` reads TOML into a tree that knows its places.
+//! 2. `environment` lays variables over it.
+//! 3. `read` turns the tree into typed values, `secret` fetches what is secret.
+//! 4. `advice` compares what was read with each other.
+
+mod advice;
+mod document;
+mod environment;
+mod finding;
+mod read;
+mod schema;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+use symbolon_protocol::{Client, Issuer, Lifetime, OrganizationId, Resource};
+use symbolon_token::Secret;
+
+pub use finding::{Finding, Location, Severity};
+pub use secret::SecretSource;
+
+/// How large the file may be, in bytes.
+pub const MAX_CONFIG_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Everything that the file says; relative paths are already absolute.
+#[derive(Debug)]
+pub struct Config {
+    /// The name that every token carries.
+    pub issuer: Issuer,
+    /// Where the server listens.
+    pub listen: SocketAddr,
+    /// Networks whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How far the clocks of others may be off.
+    pub clock_skew: Lifetime,
+    /// PEM files that are trusted for outbound calls besides the usual ones.
+    pub trust_extra_ca: Vec<PathBuf>,
+    /// Hosts and networks that outbound calls may reach besides public ones.
+    pub outbound_allow: Vec<String>,
+    /// The server's own certificate, where nothing before it ends TLS.
+    pub tls: Option<Tls>,
+    /// Where everything is remembered.
+    pub store: StoreConfig,
+    /// Administration.
+    pub admin: Admin,
+    /// How long things live by default.
+    pub lifetimes: Lifetimes,
+    /// The APIs.
+    pub resources: Vec<Resource>,
+    /// The applications.
+    pub clients: Vec<ConfiguredClient>,
+    /// The organizations.
+    pub organizations: Vec<ConfiguredOrganization>,
+    /// The people.
+    pub people: Vec<ConfiguredPerson>,
+}
+
+/// The server's certificate and its key, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The chain, own certificate first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Where everything is remembered.
+#[derive(Debug)]
+pub struct StoreConfig {
+    /// The database.
+    pub url: StoreUrl,
+    /// Whether statements are prepared by name.
+    pub statements: Statements,
+    /// The key that wraps every other key.
+    pub master_key: SecretSource,
+}
+
+/// The database.
+#[derive(Debug)]
+pub enum StoreUrl {
+    /// A file of this machine.
+    Sqlite(PathBuf),
+    /// A server; the URL may carry its password.
+    Postgres(Secret),
+}
+
+/// How statements are sent to PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Statements {
+    /// Prepared once for each connection.
+    Named,
+    /// For poolers that hand out another connection for each transaction.
+    Unnamed,
+}
+
+/// Administration.
+#[derive(Debug)]
+pub struct Admin {
+    /// Where the admin API and the metrics are.
+    pub listen: SocketAddr,
+    /// The bearer token of the admin API.
+    pub token: SecretSource,
+}
+
+/// How long things live where neither resource nor client says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// From consent to the token endpoint.
+    pub authorization_code: Lifetime,
+    /// An access token.
+    pub access_token: Lifetime,
+    /// An ID token.
+    pub id_token: Lifetime,
+    /// A refresh family that is not used.
+    pub refresh_token_idle: Lifetime,
+    /// A refresh family at most.
+    pub refresh_token_absolute: Lifetime,
+    /// How long a direct predecessor gets the same successor.
+    pub refresh_grace: Lifetime,
+    /// A pushed request.
+    pub pushed_request: Lifetime,
+    /// A device code.
+    pub device_code: Lifetime,
+    /// A session that is not used.
+    pub session_idle: Lifetime,
+    /// A session at most.
+    pub session_absolute: Lifetime,
+}
+
+/// `[[client]]`.
+#[derive(Debug)]
+pub struct ConfiguredClient {
+    /// Everything but its secret.
+    pub client: Client,
+    /// Its secret, where it proves itself by one.
+    pub secret: Option<Secret>,
+    /// Whether it may do anything; `None` leaves that as it is.
+    pub enabled: Option<bool>,
+    /// Whether secret and `enabled` hold after the block has created it.
+    pub enforce: bool,
+    /// Where the block stands.
+    pub at: Location,
+}
+
+/// `[[organization]]`.
+#[derive(Clone, Debug)]
+pub struct ConfiguredOrganization {
+    /// Its identifier.
+    pub id: OrganizationId,
+    /// The name that people are shown.
+    pub name: String,
+    /// Who belongs to it.
+    pub members: Vec<ConfiguredMember>,
+    /// Where the block stands.
+    pub at: Location,
+}
+
+/// One who belongs to an organization.
+#[derive(Clone, Debug)]
+pub struct ConfiguredMember {
+    /// The user name.
+    pub user: String,
+    /// What they are there.
+    pub roles: Vec<String>,
+    /// Where the entry stands.
+    pub at: Location,
+}
+
+/// `[[user]]`.
+#[derive(Debug)]
+pub struct ConfiguredPerson {
+    /// What they sign in with.
+    pub username: String,
+    /// Their password, where it is not given as a hash.
+    pub password: Option<Secret>,
+    /// Their password as an Argon2 PHC string.
+    pub password_hash: Option<Secret>,
+    /// The standard claims: `email`, `name`, `address` and so on.
+    pub claims: Map<String, Json>,
+    /// Whether they may sign in; `None` leaves that as it is.
+    pub enabled: Option<bool>,
+    /// Whether password and `enabled` hold after the block has created them.
+    pub enforce: bool,
+    /// Where the block stands.
+    pub at: Location,
+}
+
+/// A configuration, and what is unwise in it.
+pub type Loaded = Result<(Config, Vec<Finding>), Vec<Finding>>;
+
+impl Config {
+    /// Reads a file, laid over by variables. All that is wrong is said at
+    /// once; what is only unwise comes beside the configuration.
+    pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Loaded {
+        let file = path.display().to_string();
+        let text = read_text(path).map_err(|message| vec![unreadable(&file, &message)])?;
+        let written = Written {
+            text: &text,
+            file: &file,
+            path,
+        };
+        written.read(environment.into_iter().collect(), secret::COMMAND_TIMEOUT)
+    }
+}
+
+/// A small file to begin with: what `--help` and the documentation show.
+pub fn example() -> &'static str {
+    include_str!("example.toml")
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        const MINUTE: u32 = 60;
+        const HOUR: u32 = 60 * MINUTE;
+        const DAY: u32 = 24 * HOUR;
+        Self {
+            authorization_code: Lifetime::seconds(60),
+            access_token: Lifetime::seconds(10 * MINUTE),
+            id_token: Lifetime::seconds(10 * MINUTE),
+            refresh_token_idle: Lifetime::seconds(14 * DAY),
+            refresh_token_absolute: Lifetime::seconds(90 * DAY),
+            refresh_grace: Lifetime::seconds(90),
+            pushed_request: Lifetime::seconds(90),
+            device_code: Lifetime::seconds(10 * MINUTE),
+            session_idle: Lifetime::seconds(8 * HOUR),
+            session_absolute: Lifetime::seconds(7 * DAY),
+        }
+    }
+}
+
+impl Lifetimes {
+    /// Every lifetime beside its key.
+    fn named_mut(&mut self) -> [(&'static str, &mut Lifetime); 10] {
+        [
+            ("authorization_code", &mut self.authorization_code),
+            ("access_token", &mut self.access_token),
+            ("id_token", &mut self.id_token),
+            ("refresh_token_idle", &mut self.refresh_token_idle),
+            ("refresh_token_absolute", &mut self.refresh_token_absolute),
+            ("refresh_grace", &mut self.refresh_grace),
+            ("pushed_request", &mut self.pushed_request),
+            ("device_code", &mut self.device_code),
+            ("session_idle", &mut self.session_idle),
+            ("session_absolute", &mut self.session_absolute),
+        ]
+    }
+}
+
+/// A text that was read, and where from.
+struct Written<'f> {
+    text: &'f str,
+    file: &'f str,
+    path: &'f Path,
+}
+
+impl Written<'_> {
+    fn read(
+        &self,
+        variables: BTreeMap<String, String>,
+        command_timeout: std::time::Duration,
+    ) -> Loaded {
+        let mut root = document::parse(self.text, self.file)?;
+        let mut findings = environment::overlay(&mut root, &variables);
+        findings.extend(read::normalize_clients(&mut root));
+        let mut loading = read::Loading {
+            findings,
+            folder: folder_of(self.path),
+            variables: &variables,
+            command_timeout,
+            has_inline_secret: false,
+            is_on_loopback: None,
+        };
+        let draft = loading.read(&root);
+        if loading.has_inline_secret {
+            loading.check_readers(self.path, &root.at);
+        }
+        let mut findings = loading.findings;
+        findings.extend(advice::on(&draft, &root, loading.is_on_loopback));
+        let place = |finding: &Finding| {
+            let location = finding.location.as_ref();
+            location.map_or((0, 0), |location| (location.line, location.column))
+        };
+        findings.sort_by_key(place);
+        finish(draft, findings)
+    }
+}
+
+fn finish(draft: read::Draft<'_>, findings: Vec<Finding>) -> Loaded {
+    let is_wrong = findings.iter().any(Finding::is_error);
+    let Some(issuer) = draft.issuer.filter(|_| !is_wrong) else {
+        return Err(findings);
+    };
+    let server = draft.server;
+    let config = Config {
+        issuer,
+        listen: server.listen,
+        trusted_proxies: server.trusted_proxies,
+        clock_skew: server.clock_skew,
+        trust_extra_ca: server.trust_extra_ca,
+        outbound_allow: server.outbound_allow,
+        tls: server.tls,
+        store: server.store,
+        admin: server.admin,
+        lifetimes: server.lifetimes,
+        resources: draft.resources.into_iter().map(|read| read.value).collect(),
+        clients: draft.clients.into_iter().map(|read| read.value).collect(),
+        organizations: draft
+            .organizations
+            .into_iter()
+            .map(|read| read.value)
+            .collect(),
+        people: draft.people.into_iter().map(|read| read.value).collect(),
+    };
+    Ok((config, findings))
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    file.take(MAX_CONFIG_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| error.to_string())?;
+    if text.len() as u64 > MAX_CONFIG_BYTES {
+        return Err(format!("it has more than {MAX_CONFIG_BYTES} bytes"));
+    }
+    Ok(text)
+}
+
+fn unreadable(file: &str, message: &str) -> Finding {
+    Finding::error(
+        "file.unreadable",
+        &Location::whole(file),
+        format!("could not read the configuration: {message}"),
+    )
+    .because("nothing starts without its configuration")
+    .repair("name a file that exists and may be read, with `--config FILE`")
+}
+
+/// The folder that relative paths begin at.
+fn folder_of(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.parent()
+        .map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! What stands at the top of the file, and in `[tls]`, `[store]`, `[admin]`,
+//! `[lifetimes]` and `[registration]`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use symbolon_protocol::{AssertionAudience, Lifetime};
+use symbolon_token::Secret;
+
+use super::super::document::{Node, Table, Value};
+use super::super::finding::{Finding, Location};
+use super::super::schema::{ADMIN, Kind, LIFETIMES, REGISTRATION, STORE, TLS, TOP};
+use super::super::secret::{Form, SecretSource};
+use super::super::{Admin, Lifetimes, Statements, StoreConfig, StoreUrl, Tls};
+use super::{Loading, asks_for, invalid, not_built};
+
+/// Everything but the issuer and the blocks.
+pub(in super::super) struct Server {
+    pub(in super::super) listen: SocketAddr,
+    pub(in super::super) trusted_proxies: Vec<IpNet>,
+    pub(in super::super) clock_skew: Lifetime,
+    pub(in super::super) trust_extra_ca: Vec<PathBuf>,
+    pub(in super::super) outbound_allow: Vec<String>,
+    pub(in super::super) tls: Option<Tls>,
+    pub(in super::super) store: StoreConfig,
+    pub(in super::super) admin: Admin,
+    pub(in super::super) lifetimes: Lifetimes,
+}
+
+impl Loading<'_> {
+    pub(super) fn server(&mut self, root: &Table) -> Server {
+        self.check_not_built(root);
+        self.check_registration(root);
+        let folder = self.folder.clone();
+        let authorities: Vec<String> = self.values(root, &TOP, "trust_extra_ca");
+        let authorities: Vec<PathBuf> = authorities.iter().map(|path| folder.join(path)).collect();
+        for authority in authorities.iter().filter(|path| !path.is_file()) {
+            self.add(missing_file("trust_extra_ca", root, authority));
+        }
+        Server {
+            listen: self
+                .value(root, &TOP, "listen")
+                .unwrap_or_else(|| on_this_machine(8080)),
+            trusted_proxies: self.values(root, &TOP, "trusted_proxies"),
+            clock_skew: self
+                .value(root, &TOP, "clock_skew")
+                .unwrap_or(Lifetime::seconds(10)),
+            trust_extra_ca: authorities,
+            outbound_allow: self.values(root, &TOP, "outbound_allow"),
+            tls: self.tls(root),
+            store: self.store(root),
+            admin: self.admin(root),
+            lifetimes: self.lifetimes(root),
+        }
+    }
+
+    fn check_not_built(&mut self, root: &Table) {
+        for key in TOP.keys {
+            if let Kind::NotBuilt(feature) = key.kind
+                && root.has(key.name)
+            {
+                let at = first_place(root, key.name);
+                self.add(not_built("key.not_built", at, asks_for(key.name, feature)));
+            }
+        }
+        let address: Option<String> = self.value(root, &TOP, "mtls_listen");
+        if address.is_some_and(|address| !address.is_empty()) {
+            let at = root.place("mtls_listen");
+            self.add(not_built(
+                "key.not_built",
+                at,
+                asks_for("mtls_listen", "mtls"),
+            ));
+        }
+    }
+
+    fn check_registration(&mut self, root: &Table) {
+        let Some(table) = self.section(root, "registration", &REGISTRATION) else {
+            return;
+        };
+        // Read for their mistakes alone; what they say has no reader yet.
+        self.value::<bool>(table, &REGISTRATION, "require_pkce_confidential");
+        self.value::<AssertionAudience>(table, &REGISTRATION, "assertion_audience");
+        self.value::<Lifetime>(table, &REGISTRATION, "unused_lifetime");
+        let enabled: Option<bool> = self.value(table, &REGISTRATION, "enabled");
+        if enabled == Some(true) {
+            let at = table.place("enabled");
+            self.add(not_built(
+                "key.not_built",
+                at,
+                asks_for("registration", "registration"),
+            ));
+        }
+    }
+
+    fn tls(&mut self, root: &Table) -> Option<Tls> {
+        let table = self.section(root, "tls", &TLS)?;
+        let authority: Option<String> = self.value(table, &TLS, "client_ca");
+        if authority.is_some_and(|authority| !authority.is_empty()) {
+            let at = table.place("client_ca");
+            self.add(not_built(
+                "key.not_built",
+                at,
+                asks_for("client_ca", "mtls"),
+            ));
+        }
+        for name in ["certificate", "key"] {
+            if !table.has(name) {
+                self.add(invalid(&TLS, name, &table.at, "it is missing"));
+            }
+        }
+        let certificate = self.path(table, &TLS, "certificate");
+        let key = self.path(table, &TLS, "key");
+        for (name, path) in [("certificate", &certificate), ("key", &key)] {
+            if let Some(path) = path.as_ref().filter(|path| !path.is_file()) {
+                self.add(missing_file(name, table, path));
+            }
+        }
+        let (certificate, key) = (certificate?, key?);
+        self.check_readers(&key, table.place("key"));
+        Some(Tls { certificate, key })
+    }
+
+    fn store(&mut self, root: &Table) -> StoreConfig {
+        let empty = Table::new(&root.at);
+        let table = self.section(root, "store", &STORE).unwrap_or(&empty);
+        // A URL is secret only where it carries a password.
+        let had_inline_secret = self.has_inline_secret;
+        let given = self.secret(table, "url");
+        if !given
+            .as_ref()
+            .is_some_and(|given| has_password(&given.secret))
+        {
+            self.has_inline_secret = had_inline_secret;
+        }
+        let url = given.and_then(|given| match self.store_url(&given.secret) {
+            Ok(url) => Some(url),
+            Err((code, why)) => {
+                self.add(bad_store_url(code, why, &given.at));
+                None
+            }
+        });
+        let (master_key, form) = self.kept_secret(table, "master_key", "data/master.key");
+        if form == Some(Form::Inline) {
+            self.add(
+                Finding::error(
+                    "store.master_key.inline",
+                    table.place("master_key"),
+                    "the master key stands in the file",
+                )
+                .because("it opens everything that is sealed, and configuration is copied about")
+                .repair("use `master_key_file`, `master_key_env` or `master_key_command`"),
+            );
+        }
+        let statements = self.value(table, &STORE, "statements");
+        StoreConfig {
+            url: url.unwrap_or_else(|| StoreUrl::Sqlite(self.folder.join("data/symbolon.db"))),
+            statements: statements.unwrap_or(Statements::Named),
+            master_key,
+        }
+    }
+
+    fn store_url(&self, url: &Secret) -> Result<StoreUrl, (&'static str, &'static str)> {
+        let text = url.expose_str();
+        let is_postgres = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        if let Some(path) = text.strip_prefix("sqlite://") {
+            if path.is_empty() || path.contains(['?', '#']) {
+                return Err((
+                    "store.url.invalid",
+                    "`sqlite://` is followed by a path alone",
+                ));
+            }
+            return Ok(StoreUrl::Sqlite(self.folder.join(path)));
+        }
+        if !is_postgres {
+            return Err((
+                "store.url.invalid",
+                "the store's URL begins with `sqlite://` or `postgres://`",
+            ));
+        }
+        if !cfg!(feature = "postgres") {
+            return Err((
+                "store.url.not_built",
+                "asks for PostgreSQL, which is not built into this binary: it needs the feature `postgres`",
+            ));
+        }
+        // What follows may name several hosts or a socket: the driver reads it.
+        match text.split_once("://") {
+            Some((_, rest)) if !rest.trim_matches('/').is_empty() => {
+                Ok(StoreUrl::Postgres(Secret::from(text)))
+            }
+            _ => Err(("store.url.invalid", "the store's URL names no database")),
+        }
+    }
+
+    fn admin(&mut self, root: &Table) -> Admin {
+        let empty = Table::new(&root.at);
+        let table = self.section(root, "admin", &ADMIN).unwrap_or(&empty);
+        let (token, form) = self.kept_secret(table, "token", "data/admin.token");
+        if let SecretSource::Given(token) = &token {
+            self.check_length(token, "admin.token.short", table.place("token"));
+        }
+        if form == Some(Form::Inline) && self.is_off_loopback() {
+            self.add(
+                Finding::warning(
+                    "admin.token.inline",
+                    table.place("token"),
+                    "the administrator's token stands in the file",
+                )
+                .because("configuration is copied, backed up and checked in, and the token with it")
+                .repair("use `token_file`, `token_env` or `token_command`"),
+            );
+        }
+        Admin {
+            listen: self
+                .value(table, &ADMIN, "listen")
+                .unwrap_or_else(|| on_this_machine(8090)),
+            token,
+        }
+    }
+
+    fn lifetimes(&mut self, root: &Table) -> Lifetimes {
+        let mut lifetimes = Lifetimes::default();
+        let Some(table) = self.section(root, "lifetimes", &LIFETIMES) else {
+            return lifetimes;
+        };
+        for (name, lifetime) in lifetimes.named_mut() {
+            if let Some(value) = self.value(table, &LIFETIMES, name) {
+                *lifetime = value;
+            }
+        }
+        lifetimes
+    }
+
+    /// Notes a secret that is short enough to be tried out.
+    pub(super) fn check_length(&mut self, secret: &Secret, code: &'static str, at: &Location) {
+        if secret.expose_str().chars().count() < MIN_SECRET_CHARACTERS {
+            let finding = Finding::warning(
+                code,
+                at,
+                format!("the secret has fewer than {MIN_SECRET_CHARACTERS} characters"),
+            )
+            .because("a short secret can be found by trying; off loopback it is refused")
+            .repair("make one with `openssl rand -base64 32`");
+            self.add(Finding::error_if(self.is_off_loopback(), finding));
+        }
+    }
+}
+
+/// How many characters a secret has at least, off loopback.
+const MIN_SECRET_CHARACTERS: usize = 32;
+
+const fn on_this_machine(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+fn has_password(url: &Secret) -> bool {
+    url::Url::parse(url.expose_str()).is_ok_and(|url| url.password().is_some())
+}
+
+fn bad_store_url(code: &'static str, why: &'static str, at: &Location) -> Finding {
+    Finding::error(code, at, why)
+        .because("without its store the server can remember nothing")
+        .repair("write `url = \"sqlite://data/symbolon.db\"` or `url = \"postgres://user@host/database\"`")
+}
+
+/// Where a table, or the first of several blocks, begins.
+fn first_place<'t>(root: &'t Table, name: &str) -> &'t Location {
+    match root.find(name).map(|node| &node.value) {
+        Some(Value::Array(nodes)) => nodes.first().map_or(&root.at, |node| &node.at),
+        _ => root.place(name),
+    }
+}
+
+fn missing_file(name: &str, table: &Table, path: &std::path::Path) -> Finding {
+    let text = path.display();
+    let ends_with = |node: &&Node| node.text().is_some_and(|text| path.ends_with(text));
+    let at = match table.find(name).map(|node| &node.value) {
+        Some(Value::Array(nodes)) => nodes.iter().find(ends_with).map(|node| &node.at),
+        _ => None,
+    };
+    Finding::error(
+        "file.missing",
+        at.unwrap_or_else(|| table.place(name)),
+        format!("`{name}`: there is no file `{text}`"),
+    )
+    .because("it is read at start, and relative paths begin at the folder of this file")
+    .repair("put the file there, or change the path")
+}

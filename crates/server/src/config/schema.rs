@@ -1,0 +1,282 @@
+//! Every key of the configuration file, with an example of its value.
+
+/// What a key takes.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// A text.
+    Text,
+    /// A list of texts.
+    Texts,
+    /// A number, a truth value, a table without keys of its own.
+    Other,
+    /// A text that must not be seen, given in one of four forms.
+    Secret,
+    /// `[section]`.
+    Table(&'static Section),
+    /// `[[block]]`.
+    Blocks(&'static Section),
+    /// A part that is not built in; what it is called.
+    NotBuilt(&'static str),
+}
+
+/// One key.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// The code of a finding that says that the value cannot be.
+    pub(super) invalid: &'static str,
+    /// What may stand after the equals sign.
+    pub(super) example: &'static str,
+}
+
+/// The keys that stand together.
+pub(super) struct Section {
+    /// `""` for the top, `[store]`, `[[client]]`.
+    pub(super) title: &'static str,
+    pub(super) keys: &'static [Key],
+}
+
+/// How else a secret can be given.
+pub(super) const FORMS: [&str; 3] = ["_file", "_env", "_command"];
+
+impl Section {
+    /// The key of a name; the forms of a secret belong to its key.
+    pub(super) fn find(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.takes(name))
+    }
+
+    /// Every name that may stand here.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().flat_map(|key| {
+            let forms: &[&str] = if key.is_secret() { &FORMS } else { &[] };
+            let forms = forms.iter().map(|form| format!("{}{form}", key.name));
+            std::iter::once(key.name.to_owned()).chain(forms)
+        })
+    }
+
+    /// The known name that is most like `name`.
+    pub(super) fn nearest(&self, name: &str) -> String {
+        self.names()
+            .min_by_key(|known| distance(known, name))
+            .unwrap_or_default()
+    }
+
+    /// Where the keys stand, in words.
+    pub(super) fn place(&self) -> String {
+        if self.title.is_empty() {
+            "at the top of the file".to_owned()
+        } else {
+            format!("in `{}`", self.title)
+        }
+    }
+}
+
+impl Key {
+    fn takes(&self, name: &str) -> bool {
+        let form = |rest: &str| self.is_secret() && FORMS.contains(&rest);
+        name == self.name || name.strip_prefix(self.name).is_some_and(form)
+    }
+
+    /// Whether its value must not be seen.
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self.kind, Kind::Secret)
+    }
+}
+
+/// How many characters must be changed, added or left out.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut corner = i;
+        let mut left = i + 1;
+        for (to, cell) in b.iter().zip(row.iter_mut().skip(1)) {
+            let change = corner + usize::from(from != *to);
+            corner = *cell;
+            left = change.min(*cell + 1).min(left + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+macro_rules! section {
+    ($name:ident, $title:literal, $prefix:literal, { $($key:literal: $kind:expr, $example:literal;)* }) => {
+        pub(super) static $name: Section = Section {
+            title: $title,
+            keys: &[$(Key {
+                name: $key,
+                kind: $kind,
+                invalid: concat!($prefix, $key, ".invalid"),
+                example: $example,
+            },)*],
+        };
+    };
+}
+
+use Kind::{Blocks, NotBuilt, Other, Secret, Table, Text, Texts};
+
+section!(TOP, "", "", {
+    "issuer": Text, r#""https://login.example.com""#;
+    "listen": Text, r#""127.0.0.1:8080""#;
+    "mtls_listen": Text, r#""""#;
+    "trusted_proxies": Texts, r#"["10.0.0.0/8"]"#;
+    "clock_skew": Text, r#""10s""#;
+    "trust_extra_ca": Texts, r#"["ca.pem"]"#;
+    "outbound_allow": Texts, r#"["keys.internal", "10.1.0.0/16"]"#;
+    "tls": Table(&TLS), "";
+    "registration": Table(&REGISTRATION), "";
+    "store": Table(&STORE), "";
+    "admin": Table(&ADMIN), "";
+    "lifetimes": Table(&LIFETIMES), "";
+    "resource": Blocks(&RESOURCE), "";
+    "client": Blocks(&CLIENT), "";
+    "organization": Blocks(&ORGANIZATION), "";
+    "user": Blocks(&USER), "";
+    "trusted_issuer": NotBuilt("trusted-issuers"), "";
+    "gateway": NotBuilt("gateway"), "";
+});
+
+section!(TLS, "[tls]", "tls.", {
+    "certificate": Text, r#""server.pem""#;
+    "key": Text, r#""server.key""#;
+    "client_ca": Text, r#""""#;
+});
+
+section!(REGISTRATION, "[registration]", "registration.", {
+    "enabled": Other, "false";
+    "require_pkce_confidential": Other, "true";
+    "assertion_audience": Text, r#""issuer_or_token_endpoint""#;
+    "unused_lifetime": Text, r#""7d""#;
+});
+
+section!(STORE, "[store]", "store.", {
+    "url": Secret, r#""sqlite://data/symbolon.db""#;
+    "statements": Text, r#""named""#;
+    "master_key": Secret, "";
+});
+
+section!(ADMIN, "[admin]", "admin.", {
+    "listen": Text, r#""127.0.0.1:8090""#;
+    "token": Secret, "";
+});
+
+section!(LIFETIMES, "[lifetimes]", "lifetimes.", {
+    "authorization_code": Text, r#""60s""#;
+    "access_token": Text, r#""10m""#;
+    "id_token": Text, r#""10m""#;
+    "refresh_token_idle": Text, r#""14d""#;
+    "refresh_token_absolute": Text, r#""90d""#;
+    "refresh_grace": Text, r#""90s""#;
+    "pushed_request": Text, r#""90s""#;
+    "device_code": Text, r#""10m""#;
+    "session_idle": Text, r#""8h""#;
+    "session_absolute": Text, r#""7d""#;
+});
+
+section!(RESOURCE, "[[resource]]", "resource.", {
+    "identifier": Text, r#""https://api.example.com""#;
+    "name": Text, r#""Orders""#;
+    "aliases": Texts, r#"["https://api.example.com/"]"#;
+    "scopes": Texts, r#"["read:orders"]"#;
+    "sensitive_scopes": Texts, r#"["delete:orders"]"#;
+    "scope_descriptions": Other, r#"{ "read:orders" = "See your orders" }"#;
+    "token_format": Text, r#""jwt""#;
+    "access_token_lifetime": Text, r#""10m""#;
+    "access_token_lifetime_reason": Text, r#""a nightly job runs that long""#;
+    "require_key_binding": Other, "false";
+    "signing_alg": Text, r#""ES256""#;
+    "macaroon_keys": Text, r#""server""#;
+    "introspection_client": Text, r#""orders-api""#;
+    "introspection_clients": Texts, r#"["orders-api"]"#;
+    "organization": Text, r#""acme""#;
+});
+
+section!(CLIENT, "[[client]]", "client.", {
+    "id": Text, r#""web""#;
+    "name": Text, r#""Example Shop""#;
+    "kind": Text, r#""web""#;
+    "secret": Secret, "";
+    "authentication": Text, r#""client_secret_basic""#;
+    "redirect_uris": Texts, r#"["https://shop.example.com/callback"]"#;
+    "post_logout_redirect_uris": Texts, r#"["https://shop.example.com/"]"#;
+    "origins": Texts, r#"["https://shop.example.com"]"#;
+    "grants": Texts, r#"["authorization_code", "refresh_token"]"#;
+    "scopes": Texts, r#"["openid", "profile"]"#;
+    "resources": Texts, r#"["https://api.example.com"]"#;
+    "default_resource": Text, r#""https://api.example.com""#;
+    "optional_scopes": Texts, r#"["email"]"#;
+    "require_pkce": Other, "true";
+    "assertion_audience": Text, r#""issuer""#;
+    "refresh_rotation": Text, r#""auto""#;
+    "organization": Text, r#""acme""#;
+    "profile": Text, r#""""#;
+    "consent": Text, r#""ask""#;
+    "enabled": Other, "true";
+    "enforce": Other, "false";
+    "jwks": Other, r#"{ keys = [{ kty = "EC", … }] }"#;
+    "jwks_uri": Text, r#""https://shop.example.com/jwks.json""#;
+    "id_token_signed_response_alg": Text, r#""RS256""#;
+    "userinfo_signed_response_alg": Text, r#""RS256""#;
+    "introspection_signed_response_alg": Text, r#""RS256""#;
+    "token_endpoint_auth_signing_alg": Text, r#""ES256""#;
+    "subject_type": Text, r#""public""#;
+    "sector_identifier_uri": Text, r#""https://shop.example.com/sector.json""#;
+    "default_max_age": Other, "3600";
+    "require_auth_time": Other, "false";
+    "default_acr_values": Texts, r#"["1"]"#;
+    "access_token_lifetime": Text, r#""10m""#;
+    "refresh_token_idle": Text, r#""14d""#;
+    "refresh_token_absolute": Text, r#""90d""#;
+    "refresh_grace": Text, r#""90s""#;
+    "application_type": Text, r#""web""#;
+    "client_uri": Text, r#""https://shop.example.com""#;
+    "logo_uri": Text, r#""https://shop.example.com/logo.png""#;
+    "policy_uri": Text, r#""https://shop.example.com/privacy""#;
+    "tos_uri": Text, r#""https://shop.example.com/terms""#;
+    "contacts": Texts, r#"["security@example.com"]"#;
+    "software_id": Text, r#""shop""#;
+    "software_version": Text, r#""1.0""#;
+    "response_types": Texts, r#"["code"]"#;
+});
+
+section!(ORGANIZATION, "[[organization]]", "organization.", {
+    "id": Text, r#""acme""#;
+    "name": Text, r#""Acme""#;
+    "members": Other, r#"[{ user = "alice", roles = ["buyer"] }]"#;
+});
+
+section!(MEMBER, "members", "organization.members.", {
+    "user": Text, r#""alice""#;
+    "roles": Texts, r#"["buyer"]"#;
+});
+
+section!(USER, "[[user]]", "user.", {
+    "username": Text, r#""alice""#;
+    "password": Secret, "";
+    "password_hash": Secret, "";
+    "enabled": Other, "true";
+    "enforce": Other, "false";
+    "name": Text, r#""Alice Example""#;
+    "family_name": Text, r#""Example""#;
+    "given_name": Text, r#""Alice""#;
+    "middle_name": Text, r#""B.""#;
+    "nickname": Text, r#""Al""#;
+    "preferred_username": Text, r#""alice""#;
+    "profile": Text, r#""https://example.com/alice""#;
+    "picture": Text, r#""https://example.com/alice.png""#;
+    "website": Text, r#""https://example.com""#;
+    "email": Text, r#""alice@example.com""#;
+    "email_verified": Other, "true";
+    "gender": Text, r#""female""#;
+    "birthdate": Text, r#""1990-01-31""#;
+    "zoneinfo": Text, r#""Europe/Athens""#;
+    "locale": Text, r#""en-GB""#;
+    "phone_number": Text, r#""+30 21 0123 4567""#;
+    "phone_number_verified": Other, "true";
+    "address": Other, r#"{ locality = "Athens", country = "GR" }"#;
+    "updated_at": Other, "1767225600";
+});

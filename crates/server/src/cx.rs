@@ -1,0 +1,60 @@
+//! What every flow is handed: the application, the time, and who is calling.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use symbolon_protocol::Timestamp;
+use symbolon_token::Keyring;
+use symbolon_token::seal::Bound;
+
+use crate::app::App;
+
+/// Names one request in answers, logs and the audit trail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RequestId(u64);
+
+impl RequestId {
+    pub(crate) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "req_{:016x}", self.0)
+    }
+}
+
+/// The context of one request.
+///
+/// The time is read once, so that all checks of a request agree; the keys are
+/// taken once, so that a rotation in between changes nothing.
+#[derive(Clone)]
+pub(crate) struct Cx {
+    pub(crate) app: Arc<App>,
+    pub(crate) keys: Arc<Keyring>,
+    pub(crate) now: Timestamp,
+    pub(crate) request: RequestId,
+    /// The address that the request came from, a trusted proxy's word included.
+    pub(crate) address: IpAddr,
+}
+
+impl Cx {
+    /// What seals of this installation are tied to.
+    pub(crate) fn bound(&self) -> Bound<'_> {
+        Bound {
+            issuer: self.app.settings.issuer.as_str(),
+            epoch: self.app.feed.position().epoch,
+        }
+    }
+}
+
+impl Deref for Cx {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}

@@ -1,0 +1,151 @@
+//! Clients and resources, from memory. What is stored may change on any node;
+//! the version that rides in the head of the revocation feed says when.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use moka::sync::Cache;
+use symbolon_protocol::{ClientId, ClientKind, RedirectUri, Resource};
+use symbolon_store::{AllResources, Fault, FindClient, ListClients, Store, StoredClient};
+
+/// How many clients are kept.
+const MAX_CLIENTS: u64 = 10_000;
+/// How long the absence of a client is remembered.
+const ABSENT_FOR: Duration = Duration::from_secs(1);
+
+/// How many clients are read at once.
+const PAGE: u32 = 500;
+/// How many origins are kept.
+const MAX_ORIGINS: usize = 100_000;
+
+/// The origins of browser clients.
+pub(crate) struct Origins(Arc<(i64, HashSet<String>)>);
+
+impl Origins {
+    /// Whether an origin is registered.
+    pub(crate) fn contains(&self, origin: &str) -> bool {
+        self.0.1.contains(origin)
+    }
+}
+
+/// What is kept of clients and resources.
+pub(crate) struct Directory {
+    store: Store,
+    version: AtomicI64,
+    clients: Cache<ClientId, Arc<StoredClient>>,
+    absent: Cache<ClientId, ()>,
+    resources: ArcSwap<Vec<Arc<Resource>>>,
+    /// The origins of browser clients and the version they were read at.
+    origins: ArcSwap<(i64, HashSet<String>)>,
+}
+
+impl Directory {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            version: AtomicI64::new(-1),
+            clients: Cache::new(MAX_CLIENTS),
+            absent: Cache::builder()
+                .max_capacity(MAX_CLIENTS)
+                .time_to_live(ABSENT_FOR)
+                .build(),
+            resources: ArcSwap::default(),
+            origins: ArcSwap::from_pointee((i64::MIN, HashSet::new())),
+        }
+    }
+
+    /// The client with an identifier, enabled or not.
+    pub(crate) async fn find_client(
+        &self,
+        id: &ClientId,
+    ) -> Result<Option<Arc<StoredClient>>, Fault> {
+        if let Some(client) = self.clients.get(id) {
+            return Ok(Some(client));
+        }
+        if self.absent.contains_key(id) {
+            return Ok(None);
+        }
+        let version = self.version.load(Ordering::Acquire);
+        let Some(client) = self.store.read(FindClient { id: id.clone() }).await? else {
+            self.absent.insert(id.clone(), ());
+            return Ok(None);
+        };
+        let client = Arc::new(client);
+        self.clients.insert(id.clone(), Arc::clone(&client));
+        // What was read may be older than a change that arrived meanwhile.
+        if self.version.load(Ordering::Acquire) != version {
+            self.clients.invalidate(id);
+        }
+        Ok(Some(client))
+    }
+
+    /// The resource that a request names, by identifier or alias.
+    pub(crate) fn find_resource(&self, named: &str) -> Option<Arc<Resource>> {
+        self.resources
+            .load()
+            .iter()
+            .find(|resource| resource.is_named(named))
+            .cloned()
+    }
+
+    /// All resources.
+    pub(crate) fn resources(&self) -> Arc<Vec<Arc<Resource>>> {
+        self.resources.load_full()
+    }
+
+    /// The origins from which browsers may call for a client. They are read
+    /// when a browser of another origin first comes after a change.
+    pub(crate) async fn origins(&self) -> Result<Origins, Fault> {
+        let version = self.version.load(Ordering::Acquire);
+        let known = self.origins.load_full();
+        if known.0 == version {
+            return Ok(Origins(known));
+        }
+        let mut origins = HashSet::new();
+        let mut after = None;
+        loop {
+            let page = self.store.read(ListClients { after, limit: PAGE }).await?;
+            after = page.last().map(|stored| stored.client.id.clone());
+            for client in page
+                .iter()
+                .filter(|stored| stored.enabled)
+                .map(|stored| &stored.client)
+            {
+                if !client.origins.is_empty() {
+                    origins.extend(client.origins.iter().cloned());
+                } else if client.kind == ClientKind::Browser {
+                    origins.extend(client.redirect_uris.iter().map(RedirectUri::origin));
+                }
+            }
+            if page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX)
+                || origins.len() >= MAX_ORIGINS
+            {
+                break;
+            }
+        }
+        let read = Arc::new((version, origins));
+        self.origins.store(Arc::clone(&read));
+        Ok(Origins(read))
+    }
+
+    /// Notes which version is stored; a new one empties what is kept here.
+    pub(crate) async fn follow(&self, version: i64) -> Result<(), Fault> {
+        if self.version.load(Ordering::Acquire) == version {
+            return Ok(());
+        }
+        let resources = self.store.read(AllResources).await?;
+        self.resources.store(Arc::new(
+            resources
+                .into_iter()
+                .map(|stored| Arc::new(stored.resource))
+                .collect(),
+        ));
+        self.version.store(version, Ordering::Release);
+        self.clients.invalidate_all();
+        self.absent.invalidate_all();
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! Introspection: answers from memory, and never more than whoever asks may know.
+//!
+//! Spec: RFC 7662 §2
+//! Spec: RFC 9701 §4, §5
+
+use axum::response::Response;
+use http::StatusCode;
+use http::header::ACCEPT;
+use serde::Serialize;
+use serde_json::json;
+use symbolon_protocol::{Client, SigningAlgorithm};
+use symbolon_store::FindFamily;
+use symbolon_token::mark::Kind;
+use symbolon_token::refresh::RefreshToken;
+
+use super::presented::{self, Live};
+use crate::authn::client::authenticate;
+use crate::cx::Cx;
+use crate::failure::{Broken, Failure, Refusal};
+use crate::grant::family::FamilyDocument;
+use crate::grant::subject;
+use crate::received::Received;
+use crate::respond;
+
+/// The `typ` of a signed answer.
+const SIGNED_TYPE: &str = "token-introspection+jwt";
+/// How long a presented token may be, in characters.
+const MAX_TOKEN_CHARACTERS: usize = 16 * 1024;
+
+#[derive(Serialize, Default)]
+struct Answer<'a> {
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    roles: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
+}
+
+/// Answers `POST /introspect`.
+pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let form = received.form()?;
+    let caller = authenticate(&cx, &received, &form).await?;
+    if !caller.is_confidential() {
+        return Err(
+            Refusal::invalid_client("introspection is for clients that prove themselves").into(),
+        );
+    }
+    let token = form
+        .one("token")
+        .ok_or(Refusal::invalid_request("token is missing"))?;
+    let signed = wants_signed(&received, caller.client());
+    // Unknown, expired, revoked, foreign and malformed are one answer.
+    if token.len() > MAX_TOKEN_CHARACTERS {
+        return respond_with(&cx, caller.client(), signed, &Answer::default());
+    }
+    if Kind::claimed_by(token) == Some(Kind::RefreshToken) {
+        return refresh(&cx, caller.client(), token, signed).await;
+    }
+    match presented::open(&cx, token).await? {
+        Ok(live) if may_know(&cx, caller.client(), &live) => {
+            let answer = answer(&cx, &live);
+            respond_with(&cx, caller.client(), signed, &answer)
+        }
+        Ok(_) => {
+            tracing::debug!(request = %cx.request, "introspected by a client that it is not meant for");
+            respond_with(&cx, caller.client(), signed, &Answer::default())
+        }
+        Err(refused) => {
+            tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "inactive");
+            respond_with(&cx, caller.client(), signed, &Answer::default())
+        }
+    }
+}
+
+/// A resource server may know of tokens for its resources, a client of its own.
+fn may_know(cx: &Cx, caller: &Client, live: &Live) -> bool {
+    live.client.client.id == caller.id
+        || cx
+            .directory
+            .find_resource(&live.audience)
+            .is_some_and(|resource| resource.may_introspect(&caller.id))
+}
+
+fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {
+    Answer {
+        active: true,
+        iss: Some(cx.settings.issuer.as_str()),
+        sub: Some(&live.subject),
+        aud: Some(&live.audience),
+        client_id: Some(live.client.client.id.as_str()),
+        scope: Some(live.scopes.to_string()),
+        token_type: Some("Bearer"),
+        exp: Some(live.expires.seconds()),
+        iat: Some(live.issued.seconds()),
+        jti: Some(&live.jti),
+        organization: live.organization.as_deref(),
+        roles: &live.roles,
+        auth_time: live.auth_time,
+        acr: live.acr.as_deref(),
+    }
+}
+
+/// A refresh token is asked about by its own client alone, and costs a read.
+async fn refresh(cx: &Cx, caller: &Client, token: &str, signed: bool) -> Result<Response, Failure> {
+    let inactive = || respond_with(cx, caller, signed, &Answer::default());
+    cx.check_fresh()?;
+    let Ok(token) = RefreshToken::open(&cx.keys, token) else {
+        return inactive();
+    };
+    let Some(family) = cx.store.read(FindFamily { id: token.family }).await? else {
+        return inactive();
+    };
+    let current = family.generation == token.generation && family.current == token.digest();
+    let ends = family.idle_ends.min(family.absolute_ends);
+    if family.authority.client != caller.id || !current || family.ended.is_some() || ends <= cx.now
+    {
+        return inactive();
+    }
+    let Some(document) = FamilyDocument::decode(&family.authority.document) else {
+        return Err(Broken::Impossible("a family's document does not decode").into());
+    };
+    if crate::grant::issue::check_live(cx, &document.authority).is_err() {
+        return inactive();
+    }
+    let sub = subject::of(&cx.keys, caller, document.authority.subject());
+    let answer = Answer {
+        active: true,
+        iss: Some(cx.settings.issuer.as_str()),
+        sub: Some(&sub),
+        client_id: Some(caller.id.as_str()),
+        scope: Some(document.authority.scopes().to_string()),
+        exp: Some(ends.seconds()),
+        ..Answer::default()
+    };
+    respond_with(cx, caller, signed, &answer)
+}
+
+fn wants_signed(received: &Received, caller: &Client) -> bool {
+    let accepts = received.header(&ACCEPT).unwrap_or_default();
+    let asked = accepts.split(',').any(|kind| {
+        kind.split(';').next().unwrap_or_default().trim() == "application/token-introspection+jwt"
+    });
+    asked || caller.introspection_signed_response_alg.is_some() && accepts.is_empty()
+}
+
+fn respond_with(
+    cx: &Cx,
+    caller: &Client,
+    signed: bool,
+    answer: &Answer<'_>,
+) -> Result<Response, Failure> {
+    if !signed {
+        return Ok(respond::json(StatusCode::OK, answer));
+    }
+    let algorithm = caller
+        .introspection_signed_response_alg
+        .unwrap_or(SigningAlgorithm::Rs256);
+    let key = cx
+        .keys
+        .signer(algorithm)
+        .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
+    let claims = json!({
+        "iss": cx.settings.issuer.as_str(),
+        "aud": caller.id.as_str(),
+        "iat": cx.now.seconds(),
+        "token_introspection": answer,
+    });
+    Ok(respond::typed(
+        "application/token-introspection+jwt",
+        key.sign(SIGNED_TYPE, claims.to_string().as_bytes()),
+    ))
+}

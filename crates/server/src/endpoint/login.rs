@@ -1,0 +1,211 @@
+//! Sign-in by user name or e-mail address and password.
+//!
+//! 1. The form must be one that this browser was shown.
+//! 2. The guess is counted before the password is looked at.
+//! 3. The hash: the same work whether the name exists or not.
+//! 4. A new session, and on to what the sign-in was for.
+//!
+//! Spec: OpenID Connect Core 1.0 §3.1.2.3
+//! Spec: RFC 9700 §4.12
+
+use std::time::Duration;
+
+use axum::response::Response;
+use http::header::SET_COOKIE;
+use symbolon_protocol::Parameters;
+use symbolon_store::{Attempt, CountAttempt, FindPersonByName, ForgiveAttempt, Person};
+use symbolon_token::mark::{Kind, read_fixed, write_fixed};
+use symbolon_token::{Digest, Secret};
+
+use super::authorize::answer::Destination;
+use crate::authn::session;
+use crate::authn::transaction::{Browser, Transaction};
+use crate::cx::Cx;
+use crate::failure::{Failure, Refusal};
+use crate::limit::network;
+use crate::pages::{Client, FormAction, LoginFailure, LoginPage, Page};
+use crate::received::Received;
+
+/// What the CSRF token of this form is about.
+const PURPOSE: &str = "csrf-login";
+/// How long a name may be, in bytes.
+const MAX_NAME_BYTES: usize = 256;
+/// How long guesses count, in seconds.
+const WINDOW_SECONDS: u32 = 60 * 60;
+/// Guesses for one account, and for one account from a device that knows it.
+const GUESSES_PER_ACCOUNT: u32 = 10;
+/// Guesses from one network.
+const GUESSES_PER_NETWORK: u32 = 100;
+
+/// Answers `GET /login`.
+pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let query = received.query()?;
+    let browser = Browser::of(&cx, &received);
+    let sealed = query.one("transaction");
+    let transaction = Transaction::open(&cx, &browser, sealed)?;
+    let shown = Shown { sealed: sealed.unwrap_or_default(), transaction: &transaction, browser: &browser };
+    let username = transaction.login_hint.clone().unwrap_or_default();
+    shown.page(&cx, username, None).await
+}
+
+/// Answers `POST /login`.
+pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let form = received.form()?;
+    let browser = Browser::of(&cx, &received);
+    let sealed = form.one("transaction");
+    let transaction = Transaction::open(&cx, &browser, sealed)?;
+    let sealed = sealed.unwrap_or_default();
+    browser.check_csrf(&cx, PURPOSE, sealed, form.one("csrf"))?;
+    let shown = Shown { sealed, transaction: &transaction, browser: &browser };
+    let typed = form.one("username").unwrap_or_default().to_owned();
+    match prove(&cx, &received, &form).await? {
+        Proved::Person(person) => go_on(&cx, &received, &shown, *person).await,
+        Proved::Not(failure) => shown.page(&cx, typed, Some(failure)).await,
+    }
+}
+
+struct Shown<'a> {
+    sealed: &'a str,
+    transaction: &'a Transaction,
+    browser: &'a Browser,
+}
+
+impl Shown<'_> {
+    async fn page(&self, cx: &Cx, username: String, failure: Option<LoginFailure>) -> Result<Response, Failure> {
+        let destination = Destination::of(cx, self.transaction).await?;
+        let url = destination.url()?;
+        let page = LoginPage {
+            site: cx.settings.site.clone(),
+            ties: Transaction::ties(self.sealed, cx, self.browser, PURPOSE),
+            form_action: FormAction::own().reaching(&url),
+            client: Some(Client::new(&destination.client.client.name, &url)),
+            username,
+            failure,
+        };
+        Ok(page.response())
+    }
+}
+
+/// What came of a name and a password.
+enum Proved {
+    Person(Box<Person>),
+    Not(LoginFailure),
+}
+
+/// The name as accounts are found by it: one spelling for all.
+pub(crate) fn canonical_name(typed: &str) -> Option<String> {
+    let name = typed.trim();
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
+        return None;
+    }
+    Some(name.to_lowercase())
+}
+
+async fn prove(cx: &Cx, received: &Received, form: &Parameters) -> Result<Proved, Failure> {
+    let (Some(name), Some(password)) = (form.one("username").and_then(canonical_name), form.one("password")) else {
+        return Ok(Proved::Not(LoginFailure::Mismatch));
+    };
+    let password = Secret::from(password);
+    let found = cx.store.read(FindPersonByName { name: name.clone() }).await?;
+    let account = found.as_ref().map_or_else(|| name.clone(), |person| person.id.to_string());
+    let counted = counters(cx, received, &account);
+    if let Some(wait) = count(cx, &counted).await? {
+        return Ok(Proved::Not(LoginFailure::Throttled { wait }));
+    }
+    let good = match found.as_ref().and_then(|person| person.password.clone()) {
+        Some(phc) => cx.passwords.verify(password, phc).await?,
+        None => cx.passwords.verify_nobody(password).await?,
+    };
+    match found.filter(|person| good && person.enabled) {
+        Some(person) => {
+            for (name, _) in counted {
+                cx.store.act(ForgiveAttempt { name }).await?;
+            }
+            Ok(Proved::Person(Box::new(person)))
+        }
+        None => {
+            tracing::info!(request = %cx.request, network = %network(cx.address), "sign-in failed");
+            Ok(Proved::Not(LoginFailure::Mismatch))
+        }
+    }
+}
+
+/// The counters of one guess. A device that has signed this person in before
+/// has one of its own, so strangers cannot lock anybody out.
+fn counters(cx: &Cx, received: &Received, account: &str) -> Vec<([u8; 32], u32)> {
+    let digest = |parts: [&str; 3]| *Digest::of(parts.join("\n").as_bytes()).as_bytes();
+    let known = received.cookie(&device_cookie(cx)).filter(|text| is_device_of(cx, text, account));
+    let mut counters = vec![match known {
+        Some(device) => (digest(["device", account, device]), GUESSES_PER_ACCOUNT),
+        None => (digest(["account", account, ""]), GUESSES_PER_ACCOUNT),
+    }];
+    if known.is_none() {
+        let network = network(cx.address).to_string();
+        counters.push((digest(["network", &network, ""]), GUESSES_PER_NETWORK));
+    }
+    counters
+}
+
+/// Counts a guess; the answer is how long to wait, where there are none left.
+async fn count(cx: &Cx, counters: &[([u8; 32], u32)]) -> Result<Option<Duration>, Failure> {
+    for (name, limit) in counters {
+        let act = CountAttempt { name: *name, window_seconds: WINDOW_SECONDS, limit: *limit, now: cx.now };
+        if let Attempt::Limited { until } = cx.store.act(act).await? {
+            return Ok(Some(until.since(cx.now)));
+        }
+    }
+    Ok(None)
+}
+
+fn device_cookie(cx: &Cx) -> String {
+    format!("{}device", cx.settings.cookie_prefix)
+}
+
+/// The device's mark: half of it random, half a MAC over that and the account.
+fn is_device_of(cx: &Cx, text: &str, account: &str) -> bool {
+    let Some(bytes) = read_fixed::<36>(Kind::Transaction, text) else { return false };
+    let expected = Secret::new(cx.keys.form_mac("device", &[&bytes[..16], account.as_bytes()])[..16].to_vec());
+    expected.matches(&bytes[16..32])
+}
+
+fn device_mark(cx: &Cx, account: &str) -> String {
+    let salt: [u8; 16] = symbolon_token::random(cx.entropy());
+    let mac = cx.keys.form_mac("device", &[&salt, account.as_bytes()]);
+    write_fixed(Kind::Transaction, &[&salt[..], &mac[..16]].concat())
+}
+
+/// A session, and the step that the sign-in was for.
+async fn go_on(cx: &Cx, received: &Received, shown: &Shown<'_>, person: Person) -> Result<Response, Failure> {
+    let session::SignedIn { session, cookie } = session::sign_in(cx, received, person).await?;
+    let device = device_mark(cx, &session.person.id.to_string());
+    let destination = Destination::of(cx, shown.transaction).await?;
+    let next = if shown.transaction.person.is_some_and(|wanted| wanted != session.person.id) {
+        Err(Refusal::new(symbolon_protocol::ErrorCode::LoginRequired, "another person signed in than was asked for").into())
+    } else {
+        super::authorize::next::proceed(cx, shown.browser, shown.transaction, Some(session), false).await
+    };
+    let mut response = match next {
+        Ok(response) => response,
+        Err(Failure::Refused(refusal)) => destination.refuse(cx, &refusal)?,
+        Err(broken) => return Err(broken),
+    };
+    response.headers_mut().append(SET_COOKIE, cookie);
+    let device = session::lasting_cookie(cx, &device_cookie(cx), &device)?;
+    response.headers_mut().append(SET_COOKIE, device);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_name_is_one_name() {
+        for typed in ["alice", "ALICE", " Alice ", "aLiCe\u{20}"] {
+            assert_eq!(canonical_name(typed).as_deref(), Some("alice"));
+        }
+        for bad in ["", "  ", "a\nb", "a\u{1b}[0m", &"a".repeat(257)] {
+            assert_eq!(canonical_name(bad), None);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! One file per endpoint.
+
+pub(crate) mod assets;
+pub(crate) mod authorize;
+pub(crate) mod consent;
+pub(crate) mod health;
+pub(crate) mod introspect;
+pub(crate) mod jwks;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod metadata;
+pub(crate) mod preflight;
+pub(crate) mod presented;
+pub(crate) mod revoke;
+pub(crate) mod token;
+pub(crate) mod userinfo;

@@ -1,0 +1,60 @@
+//! Browsers of other origins: who may read an answer.
+//!
+//! Token, revocation and userinfo answer the origins of registered browser
+//! clients, without credentials; the authorization endpoint answers none.
+//!
+//! Spec: RFC 9700 §2.6
+
+use axum::response::Response;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
+};
+use http::{HeaderValue, StatusCode};
+
+use crate::cx::Cx;
+use crate::failure::Failure;
+use crate::received::Received;
+use crate::respond;
+
+/// Answers the question that a browser asks first.
+pub(crate) async fn options(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let mut response = respond::empty(StatusCode::NO_CONTENT);
+    let Some(origin) = received.header(&ORIGIN) else {
+        return Ok(response);
+    };
+    if cx.directory.origins().await?.contains(origin) {
+        let headers = response.headers_mut();
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST"),
+        );
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("authorization, content-type, dpop"),
+        );
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    }
+    Ok(response)
+}
+
+/// Lets a registered origin read an answer of the three endpoints.
+///
+/// Where the origins cannot be read now, none is registered.
+pub(crate) async fn expose(cx: &Cx, origin: &str, mut response: Response) -> Response {
+    let known = cx
+        .directory
+        .origins()
+        .await
+        .is_ok_and(|origins| origins.contains(origin));
+    if known && let Ok(value) = HeaderValue::from_str(origin) {
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("DPoP-Nonce, WWW-Authenticate, X-Request-Id"),
+        );
+        headers.insert(VARY, HeaderValue::from_static("Origin"));
+    }
+    response
+}

@@ -1,0 +1,236 @@
+//! A token that came back: what it is, and whether it is still good.
+//!
+//! Spec: RFC 7662 §2.2
+//! Spec: RFC 9068 §4
+
+use std::sync::Arc;
+
+use symbolon_protocol::{ClientId, Scopes, Timestamp};
+use symbolon_store::StoredClient;
+use symbolon_token::explain::{Refused, Shown};
+use symbolon_token::jose::{Invalid, Unverified};
+use symbolon_token::jwt::{self, AccessToken};
+use symbolon_token::mark::Kind;
+use symbolon_token::opaque::{self, OpaqueToken};
+use symbolon_token::{Authority, Id, Marks, Person, Position, Subject};
+
+use crate::cx::Cx;
+use crate::failure::Failure;
+use crate::grant::subject;
+
+/// An access token of this server that is good right now, audience and scope
+/// aside. Only [`open`] makes one.
+pub(crate) struct Live {
+    pub(crate) jti: String,
+    pub(crate) client: Arc<StoredClient>,
+    pub(crate) subject: String,
+    pub(crate) person: Option<Id<Person>>,
+    pub(crate) audience: String,
+    pub(crate) scopes: Scopes,
+    pub(crate) issued: Timestamp,
+    pub(crate) expires: Timestamp,
+    pub(crate) organization: Option<String>,
+    pub(crate) roles: Vec<String>,
+    pub(crate) auth_time: Option<i64>,
+    pub(crate) acr: Option<String>,
+}
+
+/// Opens an access token and asks everything that does not depend on who asks.
+pub(crate) async fn open(cx: &Cx, text: &str) -> Result<Result<Live, Refused>, Failure> {
+    cx.check_fresh()?;
+    let read = match read(cx, text) {
+        Ok(read) => read,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    if let Some(hit) = cx.feed.hit(&read.marks, read.position) {
+        return Ok(Err(Refused::Revoked(Some(hit))));
+    }
+    let Ok(id) = read.client.parse::<ClientId>() else {
+        return Ok(Err(Refused::Claim("client_id")));
+    };
+    match cx.directory.find_client(&id).await? {
+        Some(client) if client.enabled => Ok(Ok(read.live(cx, client))),
+        _ => Ok(Err(Refused::Revoked(None))),
+    }
+}
+
+/// A token whose seal or signature and end are good.
+pub(crate) struct Read {
+    pub(crate) marks: Marks,
+    pub(crate) position: Position,
+    pub(crate) client: String,
+    pub(crate) expires: Timestamp,
+    pub(crate) jti: String,
+    body: Body,
+}
+
+enum Body {
+    Opaque(Box<OpaqueToken>),
+    Jwt(Box<AccessToken>),
+}
+
+/// Reads a token of this server. It may have been taken back.
+pub(crate) fn read(cx: &Cx, text: &str) -> Result<Read, Refused> {
+    match Kind::claimed_by(text) {
+        Some(Kind::AccessToken) => read_opaque(cx, text),
+        Some(Kind::RefreshToken) => Err(Refused::NotAnAccessToken(Shown::RefreshToken)),
+        Some(other) => Err(Refused::NotAnAccessToken(Shown::Other(other.name()))),
+        None => read_jwt(cx, text),
+    }
+}
+
+fn read_opaque(cx: &Cx, text: &str) -> Result<Read, Refused> {
+    let token = opaque::open(&cx.keys, cx.bound(), text).map_err(|_| Refused::Seal)?;
+    let expires = token.authority.expires();
+    // No skew: the clock that wrote the end is this server's own.
+    if expires <= cx.now {
+        return Err(Refused::Expired {
+            expires,
+            now: cx.now,
+        });
+    }
+    Ok(Read {
+        marks: jwt::marks(&token.authority, Some(token.token), cx.keys.blinding()),
+        position: token.authority.position(),
+        client: token.authority.client().to_string(),
+        jti: token.token.to_string(),
+        expires,
+        body: Body::Opaque(Box::new(token)),
+    })
+}
+
+fn read_jwt(cx: &Cx, text: &str) -> Result<Read, Refused> {
+    let token = Unverified::parse(text).map_err(Refused::Signature)?;
+    jwt::check_type(&token)?;
+    let own = Arc::clone(&cx.app.keys.load().own);
+    let algorithm = token
+        .algorithm()
+        .ok_or(Refused::Signature(Invalid::Algorithm))?;
+    let key = token
+        .claimed_kid()
+        .and_then(|kid| own.candidates(Some(kid), algorithm).next());
+    let claims = token
+        .verify(key.ok_or(Refused::Signature(Invalid::UnknownKey))?)
+        .map_err(Refused::Signature)?;
+    // Whoever asks is judged by the caller: here any audience is one of ours.
+    let audience = claims
+        .get("aud")
+        .and_then(|aud| aud.as_str())
+        .unwrap_or_default()
+        .to_owned();
+    let expected = jwt::Expected {
+        issuer: cx.settings.issuer.as_str(),
+        audiences: &[audience],
+        skew: std::time::Duration::ZERO,
+        now: cx.now,
+    };
+    let token = jwt::check_claims(claims, token.claimed_kid(), expected)?;
+    let (marks, position) = token.rev.ok_or(Refused::Claim("rev"))?;
+    Ok(Read {
+        marks,
+        position,
+        client: token.client.clone(),
+        expires: token.expires,
+        jti: token.jti.clone(),
+        body: Body::Jwt(Box::new(token)),
+    })
+}
+
+impl Read {
+    /// The subject as the token names it, for a client that is known.
+    pub(crate) fn subject(&self) -> Option<String> {
+        match &self.body {
+            Body::Opaque(token) => Some(match token.authority.subject() {
+                Subject::Person(person) => person.to_string(),
+                Subject::Client(client) => client.to_string(),
+            }),
+            Body::Jwt(_) => None,
+        }
+    }
+
+    /// The subject that a JWT names, which may be a sector's own.
+    pub(crate) fn claimed_subject(&self) -> Option<&str> {
+        match &self.body {
+            Body::Opaque(_) => None,
+            Body::Jwt(token) => Some(&token.subject),
+        }
+    }
+
+    fn live(self, cx: &Cx, client: Arc<StoredClient>) -> Live {
+        match self.body {
+            Body::Opaque(token) => opaque_live(
+                cx,
+                client,
+                &token.authority,
+                token.token.to_string(),
+                token.issued,
+            ),
+            Body::Jwt(token) => jwt_live(cx, client, *token),
+        }
+    }
+}
+
+fn opaque_live(
+    cx: &Cx,
+    client: Arc<StoredClient>,
+    authority: &Authority,
+    jti: String,
+    issued: Timestamp,
+) -> Live {
+    Live {
+        jti,
+        subject: subject::of(&cx.keys, &client.client, authority.subject()),
+        person: authority.person(),
+        audience: authority
+            .audiences()
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        scopes: authority.scopes().clone(),
+        issued,
+        expires: authority.expires(),
+        organization: authority.organization().map(ToString::to_string),
+        roles: authority.roles().to_vec(),
+        auth_time: authority.authentication().map(|own| own.time.seconds()),
+        acr: authority.authentication().map(|own| own.acr.to_string()),
+        client,
+    }
+}
+
+fn jwt_live(cx: &Cx, client: Arc<StoredClient>, token: AccessToken) -> Live {
+    let text = |name: &str| {
+        token
+            .claims
+            .get(name)
+            .and_then(|value| value.as_str())
+            .map(str::to_owned)
+    };
+    let roles = token.claims.get("roles").and_then(|roles| roles.as_array());
+    let roles = roles
+        .into_iter()
+        .flatten()
+        .filter_map(|role| role.as_str().map(str::to_owned))
+        .collect();
+    let own = token.subject == client.client.id.as_str();
+    Live {
+        person: if own {
+            None
+        } else {
+            subject::person(&cx.keys, &client.client, &token.subject)
+        },
+        audience: text("aud").unwrap_or_default(),
+        organization: text("organization"),
+        acr: text("acr"),
+        auth_time: token
+            .claims
+            .get("auth_time")
+            .and_then(serde_json::Value::as_i64),
+        roles,
+        jti: token.jti,
+        subject: token.subject,
+        scopes: token.scopes,
+        issued: token.issued,
+        expires: token.expires,
+        client,
+    }
+}

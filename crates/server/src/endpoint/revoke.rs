@@ -1,0 +1,127 @@
+//! Revocation by the client that a token was issued to, and by administrators.
+//!
+//! Spec: RFC 7009 §2
+
+use axum::response::Response;
+use http::StatusCode;
+use symbolon_protocol::{Client, ClientId};
+use symbolon_store::{AuditEvent, EndFamily, FindFamily, RevokeToken};
+use symbolon_token::mark::Kind;
+use symbolon_token::refresh::RefreshToken;
+use symbolon_token::{Id, Token};
+
+use super::presented::{self, Read};
+use crate::authn::client::authenticate;
+use crate::cx::Cx;
+use crate::failure::{Failure, Refusal};
+use crate::grant::subject;
+use crate::received::Received;
+use crate::respond;
+
+/// Answers `POST /revoke`.
+///
+/// A token that is unknown, expired or not one of ours is already as dead as
+/// can be, so the answer is 200 (RFC 7009 §2.2). One of another client is
+/// refused, and stays as it was.
+pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let form = received.form()?;
+    let caller = authenticate(&cx, &received, &form).await?;
+    let token = form
+        .one("token")
+        .ok_or(Refusal::invalid_request("token is missing"))?;
+    revoke(
+        &cx,
+        token,
+        Some(caller.client()),
+        caller.client().id.as_str(),
+    )
+    .await?;
+    Ok(respond::empty(StatusCode::OK))
+}
+
+/// Takes back any token of this server.
+pub(crate) async fn by_administrator(cx: &Cx, token: &str) -> Result<(), Failure> {
+    revoke(cx, token, None, "administrator").await
+}
+
+async fn revoke(cx: &Cx, token: &str, caller: Option<&Client>, actor: &str) -> Result<(), Failure> {
+    if Kind::claimed_by(token) == Some(Kind::RefreshToken) {
+        return end_family(cx, token, caller, actor).await;
+    }
+    let Ok(read) = presented::read(cx, token) else {
+        return Ok(());
+    };
+    if caller.is_some_and(|caller| caller.id.as_str() != read.client) {
+        return Err(Refusal::invalid_grant("token belongs to another client").into());
+    }
+    let Some(act) = revoke_token(cx, &read).await? else {
+        return Ok(());
+    };
+    cx.store.act(act).await?;
+    Ok(())
+}
+
+async fn revoke_token(cx: &Cx, read: &Read) -> Result<Option<RevokeToken>, Failure> {
+    let (Ok(token), Ok(client)) = (
+        read.jti.parse::<Id<Token>>(),
+        read.client.parse::<ClientId>(),
+    ) else {
+        return Ok(None);
+    };
+    let Some(subject) = subject_of(cx, read, &client).await? else {
+        return Ok(None);
+    };
+    Ok(Some(RevokeToken {
+        token,
+        client,
+        subject,
+        expires: read.expires,
+        now: cx.now,
+    }))
+}
+
+/// The subject by which tokens are counted: the person's own id, never the
+/// sector's.
+async fn subject_of(cx: &Cx, read: &Read, client: &ClientId) -> Result<Option<String>, Failure> {
+    if let Some(subject) = read.subject() {
+        return Ok(Some(subject));
+    }
+    let Some(found) = cx.directory.find_client(client).await? else {
+        return Ok(None);
+    };
+    let Some(claimed) = read.claimed_subject() else {
+        return Ok(None);
+    };
+    let person = subject::person(&cx.keys, &found.client, claimed).map(|person| person.to_string());
+    Ok(Some(person.unwrap_or_else(|| client.to_string())))
+}
+
+async fn end_family(
+    cx: &Cx,
+    token: &str,
+    caller: Option<&Client>,
+    actor: &str,
+) -> Result<(), Failure> {
+    let Ok(token) = RefreshToken::open(&cx.keys, token) else {
+        return Ok(());
+    };
+    let found = cx.store.read(FindFamily { id: token.family }).await?;
+    let own =
+        found.is_some_and(|found| caller.is_none_or(|caller| caller.id == found.authority.client));
+    if !own {
+        return Err(Refusal::invalid_grant("token belongs to another client").into());
+    }
+    let mut audit = AuditEvent::new("family.revoke", actor);
+    audit.client = caller.map(|caller| caller.id.to_string());
+    audit.detail = serde_json::json!({ "family": token.family });
+    audit.request = cx.request.to_string();
+    let act = EndFamily {
+        id: token.family,
+        client: caller.map(|caller| caller.id.clone()),
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+        audit,
+    };
+    cx.store.act(act).await?;
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! The token endpoint: who asks, by which grant, and what comes of it.
+//!
+//! Spec: RFC 6749 §3.2, §5
+//! Spec: OAuth 2.1 §3.2
+
+use axum::response::Response;
+use http::StatusCode;
+use symbolon_protocol::GrantType;
+
+use crate::authn::client::{AuthenticatedClient, authenticate};
+use crate::cx::Cx;
+use crate::failure::{Failure, Refusal};
+use crate::grant::{authorization_code, client_credentials, refresh_token};
+use crate::received::Received;
+use crate::respond;
+
+/// Answers `POST /token`.
+pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let form = received.form()?;
+    let client = authenticate(&cx, &received, &form).await?;
+    let grant = form
+        .one("grant_type")
+        .ok_or(Refusal::invalid_request("grant_type is missing"))?;
+    let grant: GrantType = grant
+        .parse()
+        .map_err(|_| Refusal::unsupported_grant_type("there is no such grant"))?;
+    check_may_use(&client, grant)?;
+    let issued = match grant {
+        GrantType::AuthorizationCode => {
+            let request = authorization_code::CodeRequest::parse(&cx, &form)?;
+            authorization_code::exchange(&cx, &client, request).await?
+        }
+        GrantType::ClientCredentials => client_credentials::issue(&cx, &client, &form)?,
+        GrantType::RefreshToken => {
+            let request = refresh_token::RefreshRequest::parse(&cx, &form)?;
+            refresh_token::renew(&cx, &client, request).await?
+        }
+    };
+    crate::metric::issued(grant.as_str());
+    Ok(respond::json(StatusCode::OK, &issued))
+}
+
+fn check_may_use(client: &AuthenticatedClient, grant: GrantType) -> Result<(), Refusal> {
+    if client.client().may_use(grant) {
+        Ok(())
+    } else {
+        Err(Refusal::unauthorized_client(
+            "this client may not use this grant",
+        ))
+    }
+}

@@ -1,0 +1,130 @@
+//! Userinfo: what the person agreed to tell, to whoever holds a token with
+//! `openid`.
+//!
+//! The audience check here is "one of ours": any access token of this issuer
+//! that carries `openid` is good, whatever API it is meant for.
+//!
+//! Spec: OpenID Connect Core 1.0 §5.3
+//! Spec: RFC 6750 §2.1, §2.2, §3
+
+use axum::response::Response;
+use http::{HeaderValue, StatusCode};
+use symbolon_protocol::ErrorCode;
+use symbolon_store::{FindGrant, FindPerson};
+
+use super::presented::{self, Live};
+use crate::cx::Cx;
+use crate::failure::{Broken, Failure, Refusal};
+use crate::grant::id_token;
+use crate::received::{Authorization, Received};
+use crate::respond;
+
+/// Answers `GET /userinfo`.
+pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let token = match received.authorization("Bearer") {
+        Authorization::Given(token) => token.to_owned(),
+        Authorization::Absent => return Err(no_token().into()),
+        Authorization::Other => return Err(bad_token("this needs a Bearer token").into()),
+    };
+    answer(&cx, &token).await
+}
+
+/// Answers `POST /userinfo`, with the token in the header or in the form.
+pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let in_body = if received.is_form() {
+        received.form()?.one("access_token").map(str::to_owned)
+    } else {
+        None
+    };
+    let token = match (received.authorization("Bearer"), in_body) {
+        (Authorization::Given(token), None) => token.to_owned(),
+        (Authorization::Absent, Some(token)) => token,
+        (Authorization::Absent, None) => return Err(no_token().into()),
+        (_, Some(_)) => {
+            let refusal = Refusal::invalid_request("the token was sent in two ways");
+            return Err(refusal
+                .with_challenge(challenge(ErrorCode::InvalidRequest))
+                .into());
+        }
+        (Authorization::Other, None) => return Err(bad_token("this needs a Bearer token").into()),
+    };
+    answer(&cx, &token).await
+}
+
+async fn answer(cx: &Cx, token: &str) -> Result<Response, Failure> {
+    let live = match presented::open(cx, token).await? {
+        Ok(live) => live,
+        Err(refused) => {
+            tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "refused");
+            return Err(bad_token("the access token is not good").into());
+        }
+    };
+    let Some(person) = live.person.filter(|_| live.scopes.contains("openid")) else {
+        let refusal = Refusal::new(ErrorCode::InsufficientScope, "this needs the scope openid");
+        let challenge =
+            HeaderValue::from_static(r#"Bearer error="insufficient_scope", scope="openid""#);
+        return Err(refusal.with_challenge(challenge).into());
+    };
+    let Some(found) = cx
+        .store
+        .read(FindPerson { id: person })
+        .await?
+        .filter(|found| found.enabled)
+    else {
+        return Err(bad_token("the access token is not good").into());
+    };
+    let client = &live.client.client;
+    let organization = live.organization.as_deref().and_then(|id| id.parse().ok());
+    let grant = cx
+        .store
+        .read(FindGrant {
+            person,
+            client: client.id.clone(),
+            organization,
+        })
+        .await?;
+    let agreed = grant.map(|grant| grant.claims).unwrap_or_default();
+    let mut claims = id_token::for_userinfo(&found, &live.scopes, client, &agreed);
+    claims.insert("sub".to_owned(), live.subject.as_str().into());
+    respond_with(cx, &live, claims)
+}
+
+fn respond_with(
+    cx: &Cx,
+    live: &Live,
+    mut claims: serde_json::Map<String, serde_json::Value>,
+) -> Result<Response, Failure> {
+    let client = &live.client.client;
+    let Some(algorithm) = client.userinfo_signed_response_alg else {
+        return Ok(respond::json(StatusCode::OK, &claims));
+    };
+    let key = cx
+        .keys
+        .signer(algorithm)
+        .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
+    claims.insert("iss".to_owned(), cx.settings.issuer.as_str().into());
+    claims.insert("aud".to_owned(), client.id.as_str().into());
+    // A map of strings and numbers always serialises.
+    let payload = serde_json::to_vec(&claims).unwrap_or_default();
+    Ok(respond::typed(
+        "application/jwt",
+        key.sign("userinfo+jwt", &payload),
+    ))
+}
+
+/// No token at all is told no error code (RFC 6750 §3.1).
+fn no_token() -> Refusal {
+    Refusal::new(ErrorCode::InvalidToken, "an access token is needed")
+        .with_challenge(HeaderValue::from_static("Bearer"))
+}
+
+fn bad_token(reason: &'static str) -> Refusal {
+    Refusal::new(ErrorCode::InvalidToken, reason).with_challenge(challenge(ErrorCode::InvalidToken))
+}
+
+fn challenge(code: ErrorCode) -> HeaderValue {
+    match code {
+        ErrorCode::InvalidRequest => HeaderValue::from_static(r#"Bearer error="invalid_request""#),
+        _ => HeaderValue::from_static(r#"Bearer error="invalid_token""#),
+    }
+}

@@ -1,0 +1,91 @@
+//! The refresh family: who gets one, and what is written beside its row.
+//!
+//! Spec: RFC 9700 §4.14
+//! Spec: OpenID Connect Core 1.0 §11
+
+use serde::{Deserialize, Serialize};
+use symbolon_protocol::claims::ClaimsRequest;
+use symbolon_protocol::{Client, ClientKind, GrantType, RefreshRotation, Scopes, Timestamp};
+use symbolon_token::{Authority, Id, Session};
+
+use crate::cx::Cx;
+
+/// What a family keeps beside its row, written once.
+#[derive(Clone, Debug)]
+pub(crate) struct FamilyDocument {
+    pub(crate) authority: Authority,
+    /// The session of the sign-in, for the `sid` of ID tokens.
+    pub(crate) session: Id<Session>,
+    pub(crate) claims: ClaimsRequest,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Rest {
+    s: Id<Session>,
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    q: ClaimsRequest,
+}
+
+impl FamilyDocument {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let authority = self.authority.encode();
+        let mut out = u32::try_from(authority.len())
+            .unwrap_or(u32::MAX)
+            .to_be_bytes()
+            .to_vec();
+        out.extend_from_slice(&authority);
+        // Strings always serialise.
+        let rest = Rest {
+            s: self.session,
+            q: self.claims.clone(),
+        };
+        out.extend_from_slice(&serde_json::to_vec(&rest).unwrap_or_default());
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (length, rest) = bytes.split_at_checked(4)?;
+        let length = u32::from_be_bytes(length.try_into().ok()?);
+        let (authority, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        let rest: Rest = serde_json::from_slice(rest).ok()?;
+        Some(Self {
+            authority: Authority::decode(authority)?,
+            session: rest.s,
+            claims: rest.q,
+        })
+    }
+}
+
+/// Whether a person's grant comes with a refresh token: to a client that has
+/// the grant, and then if `offline_access` was granted, the request had no
+/// `openid`, or the client is native or an agent.
+pub(crate) fn is_due(client: &Client, scopes: &Scopes) -> bool {
+    client.may_use(GrantType::RefreshToken)
+        && (scopes.contains("offline_access")
+            || !scopes.contains("openid")
+            || matches!(client.kind, ClientKind::Native | ClientKind::Agent))
+}
+
+/// Whether a client's refresh tokens rotate. No family is bound to a key yet,
+/// so `auto` rotates.
+pub(crate) fn rotates(client: &Client) -> bool {
+    client.refresh_rotation != RefreshRotation::Never
+}
+
+/// When a family that is used now would end for want of use.
+pub(crate) fn idle_end(cx: &Cx, client: &Client) -> Timestamp {
+    let own = cx.settings.lifetimes.refresh_token_idle;
+    cx.now + client.refresh_token_idle.unwrap_or(own).duration()
+}
+
+/// When a family that begins now ends at the latest.
+pub(crate) fn absolute_end(cx: &Cx, client: &Client) -> Timestamp {
+    let own = cx.settings.lifetimes.refresh_token_absolute;
+    cx.now + client.refresh_token_absolute.unwrap_or(own).duration()
+}
+
+/// How long a direct predecessor gets the same successor, in milliseconds.
+pub(crate) fn grace_millis(cx: &Cx, client: &Client) -> i64 {
+    let own = cx.settings.lifetimes.refresh_grace;
+    i64::from(client.refresh_grace.unwrap_or(own).as_seconds()) * 1000
+}

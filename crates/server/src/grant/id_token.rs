@@ -1,0 +1,148 @@
+//! The ID token: tells the application who signed in, and nobody else anything.
+//!
+//! Spec: OpenID Connect Core 1.0 §2, §3.1.3.6, §5.4, §12.2
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use symbolon_protocol::claims::{ClaimRequest, ClaimsRequest, claims_of_scope, scope_of_claim};
+use symbolon_protocol::{Client, Scopes};
+use symbolon_store::FindPerson;
+use symbolon_token::{Authority, Digest, Id, Person, Session};
+
+use super::subject;
+use crate::cx::Cx;
+use crate::failure::{Broken, Failure, Refusal};
+
+/// The `typ` of an ID token.
+pub(crate) const ID_TOKEN_TYPE: &str = "JWT";
+
+/// What an ID token is made from.
+pub(crate) struct IdToken<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) authority: &'a Authority,
+    pub(crate) session: Id<Session>,
+    pub(crate) nonce: Option<&'a str>,
+    pub(crate) claims: &'a ClaimsRequest,
+    pub(crate) access_token: &'a str,
+}
+
+/// Makes an ID token where `openid` was granted.
+pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<String>, Failure> {
+    let Some(person) = wish
+        .authority
+        .person()
+        .filter(|_| wish.authority.scopes().contains("openid"))
+    else {
+        return Ok(None);
+    };
+    let mut claims = Map::new();
+    if !wish.claims.id_token.is_empty() {
+        add_asked(cx, &wish, person, &mut claims).await?;
+    }
+    let sub = subject::of_person(&cx.keys, wish.client, person);
+    if !accepts(wish.claims.id_token.get("sub"), &sub) {
+        return Err(Refusal::access_denied("another person signed in than was asked for").into());
+    }
+    let expires = cx.now + cx.settings.lifetimes.id_token.duration();
+    let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+    set("iss", cx.settings.issuer.as_str().into());
+    set("sub", sub.into());
+    set("aud", wish.client.id.as_str().into());
+    set("iat", cx.now.seconds().into());
+    set("exp", expires.seconds().into());
+    set("sid", wish.session.to_string().into());
+    set("at_hash", half_hash(wish.access_token).into());
+    if let Some(nonce) = wish.nonce {
+        set("nonce", nonce.into());
+    }
+    if let Some(authentication) = wish.authority.authentication() {
+        set("auth_time", authentication.time.seconds().into());
+        set("acr", (*authentication.acr).into());
+        set(
+            "amr",
+            authentication
+                .amr
+                .iter()
+                .map(|method| Value::from(&**method))
+                .collect(),
+        );
+    }
+    let algorithm = wish.client.id_token_signed_response_alg;
+    let key = cx
+        .keys
+        .signer(algorithm)
+        .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
+    // A map of strings and numbers always serialises.
+    let payload = serde_json::to_vec(&claims).unwrap_or_default();
+    Ok(Some(key.sign(ID_TOKEN_TYPE, &payload)))
+}
+
+fn accepts(asked: Option<&Option<ClaimRequest>>, value: &str) -> bool {
+    asked
+        .and_then(Option::as_ref)
+        .is_none_or(|asked| asked.accepts(value))
+}
+
+/// The left half of a digest (OpenID Connect Core §3.1.3.6). Every algorithm
+/// that signs ID tokens here hashes with SHA-256; for EdDSA, whose own hash is
+/// SHA-512, the same half is what deployed clients compare.
+fn half_hash(token: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(&Digest::of(token.as_bytes()).as_bytes()[..16])
+}
+
+/// Claims that the request asked to have in the ID token, as far as the
+/// client's scopes cover them.
+async fn add_asked(
+    cx: &Cx,
+    wish: &IdToken<'_>,
+    person: Id<Person>,
+    claims: &mut Map<String, Value>,
+) -> Result<(), Failure> {
+    let Some(found) = cx.store.read(FindPerson { id: person }).await? else {
+        return Err(Refusal::invalid_grant("the person is gone").into());
+    };
+    let all = of_person(&found);
+    for name in wish.claims.id_token.keys() {
+        let covered = scope_of_claim(name).is_some_and(|scope| wish.client.scopes.contains(scope));
+        if let Some(value) = all.get(name).filter(|_| covered) {
+            claims.insert(name.clone(), value.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Everything that may be told about a person.
+pub(crate) fn of_person(person: &symbolon_store::Person) -> Map<String, Value> {
+    let mut claims = person.document.clone();
+    claims
+        .entry("preferred_username")
+        .or_insert_with(|| person.username.clone().into());
+    claims
+        .entry("updated_at")
+        .or_insert_with(|| person.updated.seconds().into());
+    claims
+}
+
+/// The claims that userinfo may tell: those of the token's scopes, and those
+/// that were asked for by name and agreed to, as far as the client's scopes
+/// cover them.
+pub(crate) fn for_userinfo(
+    person: &symbolon_store::Person,
+    scopes: &Scopes,
+    client: &Client,
+    agreed: &[String],
+) -> Map<String, Value> {
+    let all = of_person(person);
+    let by_scope = scopes
+        .iter()
+        .flat_map(|scope| claims_of_scope(scope.as_str()))
+        .copied();
+    let covered =
+        |name: &&str| scope_of_claim(name).is_some_and(|scope| client.scopes.contains(scope));
+    let by_name = agreed.iter().map(String::as_str).filter(covered);
+    let told = by_scope
+        .chain(by_name)
+        .filter_map(|name| Some((name.to_owned(), all.get(name)?.clone())));
+    told.collect()
+}

@@ -1,0 +1,196 @@
+//! The choke point and the mint: every grant asks the one and then the other.
+//!
+//! Spec: RFC 6749 §5.1
+//! Spec: RFC 9068 §2
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use symbolon_protocol::{
+    Client, Resource, ResourceIdentifier, Scopes, SigningAlgorithm, Timestamp, TokenFormat,
+};
+use symbolon_token::jwt::{self, Written};
+use symbolon_token::{Authority, Id, Narrowing, Position, Slot, opaque};
+
+use super::{subject, target};
+use crate::cx::Cx;
+use crate::failure::{Broken, Failure, Refusal};
+
+/// What the token endpoint answers with.
+#[derive(Serialize)]
+pub(crate) struct Issued {
+    pub(crate) access_token: String,
+    pub(crate) token_type: &'static str,
+    pub(crate) expires_in: u64,
+    pub(crate) scope: ScopeText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id_token: Option<String>,
+}
+
+/// Scopes as a token answer writes them: one string.
+pub(crate) struct ScopeText(pub(crate) Scopes);
+
+impl Serialize for ScopeText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// What a grant wants to issue.
+pub(crate) struct Wish<'a> {
+    /// Who asks.
+    pub(crate) client: &'a Client,
+    /// What was granted, as a whole.
+    pub(crate) whole: &'a Authority,
+    /// The one audience of the token.
+    pub(crate) audience: ResourceIdentifier,
+    /// The scopes that were asked for, where fewer than granted.
+    pub(crate) scopes: Option<Scopes>,
+}
+
+/// An authority that may be issued now. Only [`may_issue`] makes one.
+pub(crate) struct Issuable {
+    authority: Authority,
+    resource: Option<Arc<Resource>>,
+    lifetime: Duration,
+}
+
+/// Asks whether a wish may be granted: at redemption, on every path.
+///
+/// `position` is where the feed stood before anything of this request was
+/// checked; what is taken back later kills what is minted here.
+pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>, position: Position) -> Result<Issuable, Failure> {
+    cx.check_fresh()?;
+    check_live(cx, wish.whole)?;
+    let resource = target::resource(cx, &wish.audience);
+    let of_issuer = wish.audience.as_str() == cx.settings.issuer.as_str();
+    if resource.is_none() && !of_issuer {
+        return Err(Refusal::invalid_target("resource is gone").into());
+    }
+    if resource
+        .as_ref()
+        .is_some_and(|resource| !target::shares_organization(wish.client, resource))
+    {
+        return Err(Refusal::invalid_target("resource belongs to another organization").into());
+    }
+    // A scope that was since taken from the client is not issued again.
+    let asked = wish.scopes.unwrap_or_else(|| wish.whole.scopes().clone());
+    let scopes = target::scopes_at(
+        resource.as_deref(),
+        &asked.intersection(&wish.client.scopes),
+    );
+    if scopes.is_empty() && !asked.is_empty() {
+        return Err(
+            Refusal::invalid_scope("none of the scopes means anything at this resource").into(),
+        );
+    }
+    let lifetime = lifetime(cx, wish.client, resource.as_deref());
+    let expires = (cx.now + lifetime).min(wish.whole.expires());
+    let narrowed = wish.whole.narrow(Narrowing {
+        scopes: Some(scopes),
+        audience: Some(wish.audience),
+        expires: Some(expires),
+        position: Some(position),
+    });
+    let authority =
+        narrowed.map_err(|_| Refusal::invalid_scope("that is more than was granted"))?;
+    Ok(Issuable {
+        lifetime: expires.since(cx.now),
+        authority,
+        resource,
+    })
+}
+
+/// Refuses what a record has hit since it was granted.
+pub(crate) fn check_live(cx: &Cx, authority: &Authority) -> Result<(), Refusal> {
+    let marks = jwt::marks(authority, None, cx.keys.blinding());
+    match cx.feed.hit(&marks, authority.position()) {
+        Some(_) => Err(Refusal::invalid_grant("what this came from was taken back")),
+        None => Ok(()),
+    }
+}
+
+/// The shorter of what resource and client say; the server's own otherwise.
+fn lifetime(cx: &Cx, client: &Client, resource: Option<&Resource>) -> Duration {
+    let of_resource = resource.and_then(|resource| resource.access_token_lifetime);
+    let own = of_resource.unwrap_or(cx.settings.lifetimes.access_token);
+    client
+        .access_token_lifetime
+        .map_or(own, |of_client| of_client.min(own))
+        .duration()
+}
+
+/// An access token that was just made.
+pub(crate) struct Minted {
+    pub(crate) text: String,
+    pub(crate) expires_in: u64,
+    pub(crate) scopes: Scopes,
+}
+
+impl Issuable {
+    /// Writes the authority down in the resource's format.
+    pub(crate) fn mint(self, cx: &Cx, client: &Client) -> Result<Minted, Failure> {
+        let format = self
+            .resource
+            .as_ref()
+            .map_or(TokenFormat::Jwt, |resource| resource.token_format);
+        let text = match format {
+            TokenFormat::Opaque => {
+                let minted =
+                    opaque::mint(&cx.keys, cx.bound(), &self.authority, cx.now, cx.entropy());
+                minted
+                    .map_err(|_| {
+                        Refusal::invalid_scope("so many scopes do not fit into one token")
+                    })?
+                    .text
+            }
+            TokenFormat::Jwt => self.mint_jwt(cx, client)?,
+        };
+        Ok(Minted {
+            text,
+            expires_in: self.lifetime.as_secs(),
+            scopes: self.authority.scopes().clone(),
+        })
+    }
+
+    fn mint_jwt(&self, cx: &Cx, client: &Client) -> Result<String, Failure> {
+        let algorithm = self
+            .resource
+            .as_ref()
+            .map_or(SigningAlgorithm::Es256, |resource| resource.signing_alg);
+        let key = cx
+            .keys
+            .signer(algorithm)
+            .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
+        let written = Written {
+            issuer: &cx.settings.issuer,
+            subject: &subject::of(&cx.keys, client, self.authority.subject()),
+            token: Id::new(Slot::of_client(&client.id), cx.entropy()),
+            issued: cx.now,
+            blinding: cx.keys.blinding(),
+        };
+        Ok(jwt::mint(key, &written, &self.authority))
+    }
+}
+
+impl Minted {
+    /// The answer with an access token alone.
+    pub(crate) fn into_issued(self) -> Issued {
+        Issued {
+            access_token: self.text,
+            token_type: "Bearer",
+            expires_in: self.expires_in,
+            scope: ScopeText(self.scopes),
+            refresh_token: None,
+            id_token: None,
+        }
+    }
+}
+
+/// The end of a credential that lives for a while from now.
+pub(crate) fn after(now: Timestamp, lifetime: symbolon_protocol::Lifetime) -> Timestamp {
+    now + lifetime.duration()
+}

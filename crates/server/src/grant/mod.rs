@@ -1,0 +1,14 @@
+//! The grants, one file each, and the three steps that all of them share:
+//! choosing the target, asking whether anything may be issued, minting.
+
+pub(crate) mod authorization_code;
+pub(crate) mod client_credentials;
+pub(crate) mod code;
+pub(crate) mod family;
+pub(crate) mod id_token;
+pub(crate) mod issue;
+pub(crate) mod refresh_token;
+pub(crate) mod subject;
+pub(crate) mod target;
+
+pub(crate) use issue::{Issued, may_issue};

@@ -1,0 +1,217 @@
+//! Renewal: one conditional update decides.
+//!
+//! 1. Open the token; forgeries never reach the database.
+//! 2. Derive the successor and mint nothing yet.
+//! 3. Rotate: the direct predecessor within the grace time gets the same
+//!    successor, anything else that is not current is theft.
+//! 4. Ask whether it may be issued, and mint.
+//!
+//! Spec: RFC 6749 §6
+//! Spec: OAuth 2.1 §4.3
+//! Spec: RFC 9700 §4.14.2
+
+use symbolon_protocol::{Client, Parameters, Scopes};
+use symbolon_store::{AuditEvent, FindFamily, Renew, Rotate, Rotated};
+use symbolon_token::refresh::RefreshToken;
+
+use super::family::{self, FamilyDocument};
+use super::id_token::{self, IdToken};
+use super::issue::{Issued, Wish};
+use super::{may_issue, target};
+use crate::authn::client::AuthenticatedClient;
+use crate::cx::Cx;
+use crate::failure::{Broken, Failure, Refusal};
+
+/// What a client sends with the grant.
+pub(crate) struct RefreshRequest {
+    token: Option<RefreshToken>,
+    resources: Vec<String>,
+    scopes: Option<Scopes>,
+}
+
+impl RefreshRequest {
+    /// Reads the parameters. A token that does not open is no token.
+    pub(crate) fn parse(cx: &Cx, form: &Parameters) -> Result<Self, Refusal> {
+        let token = form
+            .one("refresh_token")
+            .ok_or(Refusal::invalid_request("refresh_token is missing"))?;
+        let scopes = form.one("scope").map(str::parse).transpose();
+        Ok(Self {
+            token: RefreshToken::open(&cx.keys, token).ok(),
+            resources: form.all("resource").map(str::to_owned).collect(),
+            scopes: scopes.map_err(|_| Refusal::invalid_scope("scope is malformed or too long"))?,
+        })
+    }
+}
+
+/// Renews an access token.
+pub(crate) async fn renew(
+    cx: &Cx,
+    client: &AuthenticatedClient,
+    request: RefreshRequest,
+) -> Result<Issued, Failure> {
+    let position = cx.feed.position();
+    let client = client.client();
+    let Some(presented) = &request.token else {
+        return Err(Refusal::invalid_grant("refresh_token is not one of this server").into());
+    };
+    // Before a refusal nothing is rotated: what the request asks for besides
+    // the token is judged first. Most requests ask for nothing more.
+    if request.scopes.is_some() || !request.resources.is_empty() {
+        check_asked(cx, client, presented, &request).await?;
+    }
+    let outcome = if family::rotates(client) {
+        cx.store.act(rotate(cx, client, presented)).await?
+    } else {
+        cx.store.act(keep(cx, client, presented)).await?
+    };
+    let live = match outcome {
+        Rotated::To(live) | Rotated::Same(live) => live,
+        Rotated::Theft { .. } => {
+            crate::metric::theft();
+            return Err(Refusal::invalid_grant(
+                "refresh_token was used before; everything that came of it has ended",
+            )
+            .into());
+        }
+        Rotated::Ended => {
+            return Err(Refusal::invalid_grant("refresh_token has ended or was taken back").into());
+        }
+        Rotated::OtherClient => {
+            return Err(Refusal::invalid_grant("refresh_token belongs to another client").into());
+        }
+    };
+    let document = FamilyDocument::decode(&live.authority.document).ok_or(UNREADABLE)?;
+    let mut issued = mint(cx, client, &document, &request, position)?;
+    let current = if live.generation == presented.generation {
+        presented.write(&cx.keys)
+    } else {
+        presented
+            .successor_under(&cx.keys, live.key)
+            .and_then(|next| next.write(&cx.keys))
+    };
+    issued.refresh_token =
+        Some(current.map_err(|_| Broken::Impossible("no key for refresh tokens"))?);
+    issued.id_token = id_token::mint_if_due(
+        cx,
+        IdToken {
+            client,
+            authority: &document.authority,
+            session: document.session,
+            nonce: None,
+            claims: &document.claims,
+            access_token: &issued.access_token,
+        },
+    )
+    .await?;
+    Ok(issued)
+}
+
+const UNREADABLE: Broken = Broken::Impossible("a family's document does not decode");
+
+/// Refuses scopes and resources beyond the family's before anything rotates.
+async fn check_asked(
+    cx: &Cx,
+    client: &Client,
+    presented: &RefreshToken,
+    request: &RefreshRequest,
+) -> Result<(), Failure> {
+    let Some(found) = cx
+        .store
+        .read(FindFamily {
+            id: presented.family,
+        })
+        .await?
+    else {
+        return Err(Refusal::invalid_grant("refresh_token has ended or was taken back").into());
+    };
+    if found.authority.client != client.id {
+        return Err(Refusal::invalid_grant("refresh_token belongs to another client").into());
+    }
+    // A stale or ended token is told so by the act, not by what it asks for.
+    if found.generation != presented.generation || found.ended.is_some() {
+        return Ok(());
+    }
+    let document = FamilyDocument::decode(&found.authority.document).ok_or(UNREADABLE)?;
+    if request
+        .scopes
+        .as_ref()
+        .is_some_and(|asked| !asked.is_within(document.authority.scopes()))
+    {
+        return Err(Refusal::invalid_scope("that is more than was granted").into());
+    }
+    mint(cx, client, &document, request, cx.feed.position()).map(drop)
+}
+
+fn mint(
+    cx: &Cx,
+    client: &Client,
+    document: &FamilyDocument,
+    request: &RefreshRequest,
+    position: symbolon_token::Position,
+) -> Result<Issued, Failure> {
+    let whole = &document.authority;
+    if whole.scopes().contains("offline_access") && !client.scopes.contains("offline_access") {
+        return Err(Refusal::invalid_grant("offline access was taken from this client").into());
+    }
+    let named = target::named(cx, client, &request.resources)?;
+    let scopes = request.scopes.as_ref().unwrap_or(whole.scopes());
+    let granted = target::Granted {
+        scopes,
+        resources: Some(whole.audiences()),
+    };
+    let audience = target::choose(cx, client, &named, &granted)?;
+    let wish = Wish {
+        client,
+        whole,
+        audience,
+        scopes: request.scopes.clone(),
+    };
+    Ok(may_issue(cx, wish, position)?
+        .mint(cx, client)?
+        .into_issued())
+}
+
+fn rotate(cx: &Cx, client: &Client, presented: &RefreshToken) -> Rotate {
+    let next = presented.successor(&cx.keys);
+    Rotate {
+        family: presented.family,
+        generation: presented.generation,
+        presented: presented.digest(),
+        next: next.digest(),
+        key: next.key,
+        client: client.id.clone(),
+        idle_ends: family::idle_end(cx, client),
+        grace_ms: family::grace_millis(cx, client),
+        horizon: cx.horizon(cx.now),
+        audit: theft(cx, client, presented),
+        now: cx.now,
+    }
+}
+
+fn keep(cx: &Cx, client: &Client, presented: &RefreshToken) -> Renew {
+    Renew {
+        family: presented.family,
+        generation: presented.generation,
+        presented: presented.digest(),
+        client: client.id.clone(),
+        idle_ends: family::idle_end(cx, client),
+        grace_ms: family::grace_millis(cx, client),
+        horizon: cx.horizon(cx.now),
+        audit: theft(cx, client, presented),
+        now: cx.now,
+    }
+}
+
+/// What is written down should the token turn out to be stolen.
+fn theft(cx: &Cx, client: &Client, presented: &RefreshToken) -> AuditEvent {
+    let mut audit = AuditEvent::new("refresh.reuse", client.id.to_string());
+    audit.client = Some(client.id.to_string());
+    audit.detail = serde_json::json!({
+        "family": presented.family,
+        "generation": presented.generation,
+        "network": crate::limit::network(cx.address).to_string(),
+    });
+    audit.request = cx.request.to_string();
+    audit
+}

@@ -1,0 +1,180 @@
+//! Where a token is for: which resource a request means, and which scopes
+//! belong there.
+//!
+//! Spec: RFC 8707 §2
+//! Spec: RFC 6749 §3.3
+
+use std::sync::Arc;
+
+use symbolon_protocol::{Client, Parameters, Resource, ResourceIdentifier, Scopes};
+
+use crate::cx::Cx;
+use crate::failure::Refusal;
+
+/// Scopes that no resource owns: they are about the person or the session.
+const OF_THE_ISSUER: [&str; 6] = [
+    "openid",
+    "profile",
+    "email",
+    "address",
+    "phone",
+    "offline_access",
+];
+
+/// How many resources one request may name.
+const MAX_RESOURCES: usize = 16;
+
+/// Whether a scope belongs to the issuer itself.
+pub(crate) fn is_of_the_issuer(scope: &str) -> bool {
+    OF_THE_ISSUER.contains(&scope)
+}
+
+/// The resources that a request names, each of which the client may ask for.
+pub(crate) fn requested(
+    cx: &Cx,
+    client: &Client,
+    parameters: &Parameters,
+) -> Result<Vec<ResourceIdentifier>, Refusal> {
+    let names: Vec<&str> = parameters.all("resource").collect();
+    named(cx, client, &names)
+}
+
+/// The resources behind names.
+pub(crate) fn named<S: AsRef<str>>(
+    cx: &Cx,
+    client: &Client,
+    names: &[S],
+) -> Result<Vec<ResourceIdentifier>, Refusal> {
+    if names.len() > MAX_RESOURCES {
+        return Err(Refusal::invalid_target("too many resources"));
+    }
+    let mut found: Vec<ResourceIdentifier> = Vec::new();
+    for name in names {
+        let identifier = one(cx, client, name.as_ref())?;
+        if !found.contains(&identifier) {
+            found.push(identifier);
+        }
+    }
+    Ok(found)
+}
+
+/// One resource by any of its names. What the client may not ask for is
+/// answered like what does not exist.
+fn one(cx: &Cx, client: &Client, named: &str) -> Result<ResourceIdentifier, Refusal> {
+    let unknown = Refusal::invalid_target("resource is unknown, or this client may not ask for it");
+    if named == cx.settings.issuer.as_str() {
+        return Ok(ResourceIdentifier::from(&cx.settings.issuer));
+    }
+    let resource = cx.directory.find_resource(named).ok_or(unknown.clone())?;
+    let allowed =
+        client.resources.contains(&resource.identifier) && shares_organization(client, &resource);
+    if allowed {
+        Ok(resource.identifier.clone())
+    } else {
+        Err(unknown)
+    }
+}
+
+/// A resource of an organization is for clients of that organization, and for
+/// clients that belong to none.
+pub(crate) fn shares_organization(client: &Client, resource: &Resource) -> bool {
+    match (&client.organization, &resource.organization) {
+        (Some(own), Some(other)) => own == other,
+        _ => true,
+    }
+}
+
+/// The scopes that a request asks for, all of which the client may have.
+/// Without any, those that are given by default: none that is sensitive, and
+/// none of the issuer's own.
+pub(crate) fn scopes(cx: &Cx, client: &Client, parameters: &Parameters) -> Result<Scopes, Refusal> {
+    let Some(text) = parameters.one("scope") else {
+        let resources = cx.directory.resources();
+        let sensitive = |scope: &str| {
+            resources
+                .iter()
+                .any(|resource| resource.sensitive_scopes.contains(scope))
+        };
+        return Ok(client
+            .scopes
+            .filtered(|scope| !is_of_the_issuer(scope) && !sensitive(scope)));
+    };
+    let asked: Scopes = text
+        .parse()
+        .map_err(|_| Refusal::invalid_scope("scope is malformed or too long"))?;
+    if asked.is_within(&client.scopes) {
+        Ok(asked)
+    } else {
+        Err(Refusal::invalid_scope(
+            "a scope is unknown, or this client may not have it",
+        ))
+    }
+}
+
+/// The resource of a token whose request named at most one, among those that
+/// were granted: the named one, else the client's default, else the only one
+/// whose scopes were granted, else the issuer itself.
+pub(crate) fn choose(
+    cx: &Cx,
+    client: &Client,
+    named: &[ResourceIdentifier],
+    granted: &Granted<'_>,
+) -> Result<ResourceIdentifier, Refusal> {
+    match named {
+        [one] if granted.allows(one) => return Ok(one.clone()),
+        [_] => return Err(Refusal::invalid_target("resource was not granted")),
+        [_, ..] => {
+            return Err(Refusal::invalid_target(
+                "a token has one audience: name one resource",
+            ));
+        }
+        [] => {}
+    }
+    if let Some(default) = client
+        .default_resource
+        .as_ref()
+        .filter(|default| granted.allows(default))
+    {
+        return Ok(default.clone());
+    }
+    let resources = cx.directory.resources();
+    let mut fitting = client.resources.iter().filter(|identifier| {
+        let resource = resources
+            .iter()
+            .find(|resource| resource.identifier == **identifier);
+        granted.allows(identifier)
+            && resource
+                .is_some_and(|resource| !resource.scopes.intersection(granted.scopes).is_empty())
+    });
+    match (fitting.next(), fitting.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        _ => Ok(ResourceIdentifier::from(&cx.settings.issuer)),
+    }
+}
+
+/// What was granted, as far as choosing a resource needs it.
+pub(crate) struct Granted<'a> {
+    /// The scopes.
+    pub(crate) scopes: &'a Scopes,
+    /// The resources; `None` where the client's own list is the bound.
+    pub(crate) resources: Option<&'a [ResourceIdentifier]>,
+}
+
+impl Granted<'_> {
+    fn allows(&self, resource: &ResourceIdentifier) -> bool {
+        self.resources.is_none_or(|all| all.contains(resource))
+    }
+}
+
+/// What is known of an audience: a resource, or nothing for the issuer itself.
+pub(crate) fn resource(cx: &Cx, audience: &ResourceIdentifier) -> Option<Arc<Resource>> {
+    cx.directory.find_resource(audience.as_str())
+}
+
+/// The scopes that mean something at an audience: the resource's own and the
+/// issuer's.
+pub(crate) fn scopes_at(resource: Option<&Resource>, granted: &Scopes) -> Scopes {
+    granted.filtered(|scope| {
+        is_of_the_issuer(scope) || resource.is_none_or(|resource| resource.scopes.contains(scope))
+    })
+}

@@ -1,0 +1,175 @@
+//! From a configuration to a running server, and to a clean end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use symbolon_store::{Fault, Options, Store};
+use symbolon_token::mark::{Kind, write_fixed};
+use symbolon_token::{Entropy, MasterKey, Secret, random};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::app::{App, Edge, StartError};
+use crate::apply::{self, ApplyError};
+use crate::config::{Config, SecretSource, Statements, StoreUrl};
+use crate::keys::{KeysError, master_key_from_file, write_private};
+use crate::serve::{self, ServeError};
+use crate::{admin, routes};
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// The master key.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The store.
+    #[error("could not open the store: {0}")]
+    Store(#[from] Fault),
+    /// The application.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The blocks of the configuration.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// A listener.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The administrator's token.
+    #[error("could not read or make the administration token `{path}`: {cause}")]
+    AdminToken {
+        /// Where it should be.
+        path: String,
+        /// What the operating system said.
+        cause: std::io::Error,
+    },
+}
+
+/// The two listeners of a server, bound before anything else so that a taken
+/// port is told first.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For everybody.
+    pub public: TcpListener,
+    /// For administrators and metrics.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both.
+    pub async fn bind(public: SocketAddr, admin: SocketAddr) -> Result<Self, ServeError> {
+        Ok(Self {
+            public: serve::bind(public).await?,
+            admin: serve::bind(admin).await?,
+        })
+    }
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The application.
+    pub app: Arc<App>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    follower: JoinHandle<()>,
+}
+
+/// Opens the store that a configuration names.
+pub async fn open_store(config: &Config, entropy: &dyn Entropy) -> Result<Store, Fault> {
+    let url = match &config.store.url {
+        StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
+        StoreUrl::Postgres(url) => url.expose_str().to_owned(),
+    };
+    let node = i64::from_be_bytes(random(entropy));
+    let mut options = Options::new(url, node);
+    options.named_statements = config.store.statements == Statements::Named;
+    Store::open(&options).await
+}
+
+/// The key that wraps every other.
+pub fn master_key(config: &Config, entropy: &dyn Entropy) -> Result<MasterKey, KeysError> {
+    match &config.store.master_key {
+        SecretSource::File(path) => master_key_from_file(path, entropy),
+        SecretSource::Given(secret) => {
+            MasterKey::parse(secret.expose_str()).ok_or(KeysError::Malformed)
+        }
+    }
+}
+
+/// The bearer of the admin API, made at first start.
+pub fn admin_token(config: &Config, entropy: &dyn Entropy) -> Result<Secret, LaunchError> {
+    let path = match &config.admin.token {
+        SecretSource::Given(secret) => return Ok(Secret::from(secret.expose_str())),
+        SecretSource::File(path) => path,
+    };
+    read_or_make(path, entropy).map_err(|cause| LaunchError::AdminToken {
+        path: path.display().to_string(),
+        cause,
+    })
+}
+
+fn read_or_make(path: &Path, entropy: &dyn Entropy) -> std::io::Result<Secret> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Secret::from(text.trim())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let token = write_fixed(Kind::Administration, &random::<32>(entropy));
+            write_private(path, token.as_bytes())?;
+            Ok(Secret::from(token))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Starts a server on listeners that are already bound.
+pub async fn launch(
+    config: &Config,
+    listeners: Listeners,
+    edge: Edge,
+) -> Result<Running, LaunchError> {
+    let master = master_key(config, &*edge.entropy)?;
+    let token = admin_token(config, &*edge.entropy)?;
+    let tls = config
+        .tls
+        .as_ref()
+        .map(|tls| serve::tls(&tls.certificate, &tls.key))
+        .transpose()?;
+    let store = open_store(config, &*edge.entropy).await?;
+    let app = App::start(config, master, store, edge).await?;
+    apply::apply(&app, config).await?;
+    app.catch_up().await?;
+    let (stop, stopped) = watch::channel(false);
+    let public = serve::serve(listeners.public, tls, routes::router(&app), stopped.clone());
+    let private = serve::serve(listeners.admin, None, admin::router(&app, token), stopped);
+    let follower = tokio::spawn(Arc::clone(&app).follow_for_ever());
+    Ok(Running {
+        app,
+        stop,
+        tasks: vec![tokio::spawn(public), tokio::spawn(private)],
+        follower,
+    })
+}
+
+impl Running {
+    /// Takes a changed configuration in: its blocks, not its addresses.
+    pub async fn reload(&self, config: &Config) -> Result<(), LaunchError> {
+        apply::apply(&self.app, config).await?;
+        self.app.catch_up().await?;
+        Ok(())
+    }
+
+    /// Ends: no new connections, what has begun is finished, what was
+    /// acknowledged is on disk.
+    pub async fn stop(self) {
+        self.app.drain();
+        // Nobody listens any more where both listeners have ended by themselves.
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        self.follower.abort();
+        self.app.store.close().await;
+    }
+}

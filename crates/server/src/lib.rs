@@ -1,0 +1,28 @@
+//! The authorization server: endpoints, grants, sign-in, pages, administration.
+
+pub mod admin;
+pub mod app;
+pub mod apply;
+mod authn;
+pub mod clock;
+pub mod config;
+mod cx;
+mod directory;
+mod endpoint;
+mod failure;
+mod fetch;
+mod feed;
+mod grant;
+pub mod keys;
+pub mod launch;
+mod limit;
+mod metadata;
+mod metric;
+mod pages;
+mod received;
+mod respond;
+pub mod routes;
+pub mod serve;
+mod settings;
+
+pub use app::App;

@@ -1,0 +1,78 @@
+//! Guess limits that live in memory: bounded, and per source, so that nobody
+//! can lock another out.
+//!
+//! Spec: RFC 6749 §10.10
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use moka::sync::Cache;
+use symbolon_token::Digest;
+
+/// How many sources are counted at once.
+const MAX_SOURCES: u64 = 100_000;
+/// How long a wrong guess counts.
+pub(crate) const WINDOW: Duration = Duration::from_secs(60);
+/// How many wrong guesses one source has per client and window.
+const MAX_GUESSES: u32 = 20;
+
+/// Counts wrong guesses of client secrets by source network and client.
+///
+/// A client's identifier may be long and is a stranger's choice, so a digest
+/// stands for it: an entry has one size.
+pub(crate) struct GuessLimit(Cache<Source, Arc<AtomicU32>>);
+
+/// A source network and a client.
+type Source = (IpAddr, Digest);
+
+fn key(source: IpAddr, client: &str) -> Source {
+    (network(source), Digest::of(client.as_bytes()))
+}
+
+impl GuessLimit {
+    pub(crate) fn new() -> Self {
+        Self(
+            Cache::builder()
+                .max_capacity(MAX_SOURCES)
+                .time_to_live(WINDOW)
+                .build(),
+        )
+    }
+
+    /// Whether this source has guesses left. A right secret from elsewhere is
+    /// never affected.
+    pub(crate) fn is_exhausted(&self, source: IpAddr, client: &str) -> bool {
+        let count = self.0.get(&key(source, client));
+        count.is_some_and(|count| count.load(Ordering::Relaxed) >= MAX_GUESSES)
+    }
+
+    /// Whether anything is counted at all: nothing is, on a quiet day.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.0.entry_count() == 0
+    }
+
+    /// Counts a wrong guess.
+    pub(crate) fn count(&self, source: IpAddr, client: &str) {
+        self.0
+            .get_with(key(source, client), Arc::default)
+            .fetch_add(1, Ordering::Relaxed);
+        self.0.run_pending_tasks();
+    }
+}
+
+/// The network of one customer: a /24 of version 4, a /64 of version 6.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            IpAddr::from([a, b, c, 0])
+        }
+        IpAddr::V6(v6) => {
+            let mut octets = v6.octets();
+            octets[8..].fill(0);
+            IpAddr::from(octets)
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The documents that everybody reads first, made once.
+//!
+//! Spec: RFC 8414 §2
+//! Spec: OpenID Connect Discovery 1.0 §3
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use serde_json::{Value, json};
+use symbolon_protocol::{GrantType, Prompt, ResponseMode, SigningAlgorithm};
+
+use crate::authn::session::ACR_PASSWORD;
+use crate::keys::LoadedKeys;
+use crate::settings::Settings;
+
+/// How long the key set may be kept, in seconds. A key is announced for at
+/// least this long before it signs.
+pub(crate) const KEY_SET_SECONDS: u32 = 3600;
+
+/// The documents as they are sent.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) metadata: Bytes,
+    pub(crate) keys: Bytes,
+}
+
+impl Published {
+    pub(crate) fn new(settings: &Settings, keys: &LoadedKeys) -> Self {
+        Self {
+            metadata: Bytes::from(document(settings).to_string()),
+            keys: Bytes::from(String::from(&*Arc::clone(&keys.document))),
+        }
+    }
+}
+
+fn words<T: Copy, S: Into<Value>>(all: &[T], word: impl Fn(T) -> S) -> Value {
+    all.iter().map(|one| word(*one).into()).collect()
+}
+
+fn document(settings: &Settings) -> Value {
+    let issuer = &settings.issuer;
+    let signing = words(SigningAlgorithm::ALL, SigningAlgorithm::as_str);
+    let methods = json!([
+        "client_secret_basic",
+        "client_secret_post",
+        "client_secret_jwt",
+        "private_key_jwt"
+    ]);
+    let public = json!([
+        "none",
+        "client_secret_basic",
+        "client_secret_post",
+        "client_secret_jwt",
+        "private_key_jwt"
+    ]);
+    let assertions = json!(["ES256", "ES384", "EdDSA", "RS256", "PS256", "HS256"]);
+    json!({
+        "issuer": issuer.as_str(),
+        "authorization_endpoint": issuer.endpoint("/authorize"),
+        "token_endpoint": issuer.endpoint("/token"),
+        "introspection_endpoint": issuer.endpoint("/introspect"),
+        "revocation_endpoint": issuer.endpoint("/revoke"),
+        "userinfo_endpoint": issuer.endpoint("/userinfo"),
+        "end_session_endpoint": issuer.endpoint("/logout"),
+        "jwks_uri": issuer.endpoint("/.well-known/jwks.json"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": words(ResponseMode::ALL, ResponseMode::as_str),
+        "grant_types_supported": words(GrantType::ALL, GrantType::as_str),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "token_endpoint_auth_methods_supported": public,
+        "token_endpoint_auth_signing_alg_values_supported": assertions,
+        "introspection_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_signing_alg_values_supported": assertions,
+        "introspection_signing_alg_values_supported": signing,
+        "revocation_endpoint_auth_methods_supported": public,
+        "revocation_endpoint_auth_signing_alg_values_supported": assertions,
+        "id_token_signing_alg_values_supported": signing,
+        "userinfo_signing_alg_values_supported": signing,
+        "subject_types_supported": ["public", "pairwise"],
+        "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
+        "claims_supported": claims(),
+        "claim_types_supported": ["normal"],
+        "claims_parameter_supported": true,
+        "acr_values_supported": [ACR_PASSWORD],
+        "prompt_values_supported": words(Prompt::ALL, Prompt::as_str),
+        "display_values_supported": ["page"],
+        "ui_locales_supported": ["en"],
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "require_request_uri_registration": false,
+    })
+}
+
+fn claims() -> Value {
+    let own = [
+        "sub",
+        "iss",
+        "aud",
+        "exp",
+        "iat",
+        "auth_time",
+        "nonce",
+        "acr",
+        "amr",
+        "sid",
+        "at_hash",
+    ];
+    let of_scopes = ["profile", "email", "address", "phone"];
+    let of_scopes = of_scopes
+        .into_iter()
+        .flat_map(symbolon_protocol::claims::claims_of_scope);
+    own.into_iter()
+        .chain(of_scopes.copied())
+        .map(Value::from)
+        .collect()
+}

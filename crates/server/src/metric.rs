@@ -1,0 +1,25 @@
+//! What is counted. No label holds anything that a stranger can choose.
+
+use symbolon_protocol::ErrorCode;
+
+/// A request got nothing.
+pub(crate) fn refused(code: ErrorCode) {
+    metrics::counter!("symbolon_refusals_total", "code" => code.as_str()).increment(1);
+}
+
+/// A token was issued.
+pub(crate) fn issued(grant: &'static str) {
+    metrics::counter!("symbolon_issued_total", "grant" => grant).increment(1);
+}
+
+/// A refresh family ended because a spent token came back.
+pub(crate) fn theft() {
+    metrics::counter!("symbolon_refresh_theft_total").increment(1);
+}
+
+/// Where the revocation feed stands on this node.
+pub(crate) fn feed(sequence: i64, records: usize, age: std::time::Duration) {
+    metrics::gauge!("symbolon_feed_sequence").set(sequence as f64);
+    metrics::gauge!("symbolon_feed_records").set(records as f64);
+    metrics::gauge!("symbolon_feed_age_seconds").set(age.as_secs_f64());
+}

@@ -1,0 +1,221 @@
+//! The consent page: who gets what, where, and for how long.
+//!
+//! Spec: OAuth 2.1 §4.1.1
+//! Spec: RFC 8707 §2
+//! Spec: OpenID Connect Core 1.0 §3.1.2.4
+
+use std::time::Duration;
+
+use askama::Template;
+
+use super::page::Page;
+use super::parts::{Account, Client, FormTies, Site};
+use super::policy::{FormAction, Policy};
+use super::text::{display_name, display_text, duration_words};
+
+/// Asks a person whether a client may act for them.
+///
+/// The form sends `scope` once for each ticked box. What the client needs
+/// ([`ScopeChoice::Needed`]) has no box and is not sent; the server grants it
+/// with `allow` and takes a sent scope only if the transaction asked for it.
+#[derive(Debug, Template)]
+#[template(path = "consent.html")]
+pub(crate) struct ConsentPage {
+    /// The site.
+    pub(crate) site: Site,
+    /// The ties of the form.
+    pub(crate) ties: FormTies,
+    /// Where the form may end.
+    pub(crate) form_action: FormAction,
+    /// Who asks.
+    pub(crate) client: Client,
+    /// Who is asked.
+    pub(crate) account: Account,
+    /// A path of this server that lets somebody else sign in.
+    pub(crate) another_account: String,
+    /// The organization that the person acts for, if any.
+    pub(crate) organization: Option<String>,
+    /// What is asked for, resource by resource.
+    pub(crate) resources: Vec<ConsentResource>,
+    /// What the client learns about the person, in plain words ("your name").
+    pub(crate) claims: Vec<String>,
+    /// For how long.
+    pub(crate) lasting: Lasting,
+}
+
+/// What a client asks for at one resource.
+#[derive(Debug, Clone)]
+pub(crate) struct ConsentResource {
+    /// The name of the API.
+    pub(crate) name: String,
+    /// Its host.
+    pub(crate) host: String,
+    /// The scopes asked for there.
+    pub(crate) scopes: Vec<ConsentScope>,
+}
+
+/// One scope as a person reads it.
+#[derive(Debug, Clone)]
+pub(crate) struct ConsentScope {
+    /// The scope's value.
+    pub(crate) value: String,
+    /// What it lets the client do, in plain words; the value, if nobody wrote any.
+    pub(crate) description: String,
+    /// What the person may decide about it.
+    pub(crate) choice: ScopeChoice,
+}
+
+/// What a person may decide about a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScopeChoice {
+    /// Comes with the consent as a whole.
+    Needed,
+    /// Ticked at first, can be unticked.
+    Ticked,
+    /// Can be ticked.
+    Unticked,
+    /// Named apart as sensitive; can be ticked and never is at first.
+    Sensitive,
+}
+
+/// How long a consent lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    /// Cannot be renewed.
+    Once(Duration),
+    /// Renewed while the person stays signed in.
+    Session {
+        /// The longest it can last.
+        at_most: Duration,
+    },
+    /// Renewed while the person is away.
+    Offline {
+        /// The longest it can last, if there is an end.
+        at_most: Option<Duration>,
+    },
+}
+
+impl Lasting {
+    /// The answer to "for how long?".
+    pub(crate) fn words(self) -> String {
+        match self {
+            Self::Once(lifetime) => format!("For {}, once.", duration_words(lifetime)),
+            Self::Session { at_most } => format!(
+                "While you stay signed in here, {} at most.",
+                duration_words(at_most),
+            ),
+            Self::Offline {
+                at_most: Some(at_most),
+            } => format!(
+                "For {}, also while you are away, unless you withdraw it sooner.",
+                duration_words(at_most),
+            ),
+            Self::Offline { at_most: None } => {
+                "Until you withdraw it, also while you are away.".to_owned()
+            }
+        }
+    }
+}
+
+impl ConsentResource {
+    fn shown_name(&self) -> String {
+        display_name(&self.name)
+    }
+
+    fn shown_host(&self) -> String {
+        display_text(&self.host, 300)
+    }
+
+    fn needed(&self) -> impl Iterator<Item = &ConsentScope> {
+        let needed = |scope: &&ConsentScope| scope.choice == ScopeChoice::Needed;
+        self.scopes.iter().filter(needed)
+    }
+
+    fn optional(&self) -> impl Iterator<Item = &ConsentScope> {
+        self.scopes
+            .iter()
+            .filter(|scope| matches!(scope.choice, ScopeChoice::Ticked | ScopeChoice::Unticked))
+    }
+
+    fn sensitive(&self) -> impl Iterator<Item = &ConsentScope> {
+        let sensitive = |scope: &&ConsentScope| scope.choice == ScopeChoice::Sensitive;
+        self.scopes.iter().filter(sensitive)
+    }
+
+    /// Whether there is anything to list beside what is sensitive.
+    fn has_usual(&self) -> bool {
+        self.needed().next().is_some() || self.optional().next().is_some()
+    }
+}
+
+impl ConsentScope {
+    fn words(&self) -> String {
+        let words = display_text(&self.description, 200);
+        if words.is_empty() {
+            return self.value.clone();
+        }
+        words
+    }
+
+    /// Whether the value says more than the words.
+    fn shows_value(&self) -> bool {
+        self.words() != self.value
+    }
+}
+
+impl ConsentPage {
+    fn sensitive(&self) -> Vec<(&ConsentResource, &ConsentScope)> {
+        let of_resource =
+            |resource| ConsentResource::sensitive(resource).map(move |s| (resource, s));
+        self.resources.iter().flat_map(of_resource).collect()
+    }
+
+    fn shown_organization(&self) -> Option<String> {
+        self.organization.as_deref().map(display_name)
+    }
+}
+
+impl Page for ConsentPage {
+    fn policy(&self) -> Policy {
+        Policy::new(self.form_action.clone())
+    }
+}
+
+#[cfg(test)]
+impl ConsentPage {
+    /// A page with every kind of scope.
+    pub(crate) fn sample() -> Self {
+        use super::tests::{account, client, form_action, scope, site, ties};
+
+        Self {
+            site: site(),
+            ties: ties(),
+            form_action: form_action(),
+            client: client(),
+            account: account(),
+            another_account: "/login?transaction=t1&account=other".to_owned(),
+            organization: Some("Analytical Engines Ltd".to_owned()),
+            resources: vec![ConsentResource {
+                name: "Invoices".to_owned(),
+                host: "api.example.com".to_owned(),
+                scopes: vec![
+                    scope("read:invoices", "Read your invoices", ScopeChoice::Needed),
+                    scope(
+                        "read:customers",
+                        "Read the list of your customers",
+                        ScopeChoice::Ticked,
+                    ),
+                    scope(
+                        "delete:invoices",
+                        "Delete invoices for good",
+                        ScopeChoice::Sensitive,
+                    ),
+                ],
+            }],
+            claims: vec!["Your name".to_owned(), "Your e-mail address".to_owned()],
+            lasting: Lasting::Offline {
+                at_most: Some(Duration::from_secs(90 * 86_400)),
+            },
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The sign-in page: user name or e-mail address, and password.
+//!
+//! Spec: OpenID Connect Core 1.0 §3.1.2.3
+
+use std::time::Duration;
+
+use askama::Template;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::page::Page;
+use super::parts::{Client, FormTies, Site};
+use super::policy::{FormAction, Policy};
+use super::text::{display_text, duration_words};
+
+/// Asks who is there.
+#[derive(Debug, Template)]
+#[template(path = "login.html")]
+pub(crate) struct LoginPage {
+    /// The site.
+    pub(crate) site: Site,
+    /// The ties of the form.
+    pub(crate) ties: FormTies,
+    /// Where the form may end.
+    pub(crate) form_action: FormAction,
+    /// Who sent the person here, if a client did.
+    pub(crate) client: Option<Client>,
+    /// What to fill in: `login_hint`, or what was typed before.
+    pub(crate) username: String,
+    /// Why the page is shown again.
+    pub(crate) failure: Option<LoginFailure>,
+}
+
+/// Why a sign-in did not happen. None of these tells whether an account exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoginFailure {
+    /// Name and password do not belong together.
+    Mismatch,
+    /// There were too many attempts, whoever made them.
+    Throttled {
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// The form was shown too long ago, or to another browser.
+    Expired,
+}
+
+impl LoginFailure {
+    /// The one message for this failure.
+    pub(crate) fn message(self) -> String {
+        match self {
+            Self::Mismatch => "That name and password do not match.".to_owned(),
+            Self::Throttled { wait } => format!(
+                "Too many attempts. Wait {}, then try again.",
+                duration_words(wait.max(Duration::from_secs(1))),
+            ),
+            Self::Expired => "This page was open too long. Please sign in again.".to_owned(),
+        }
+    }
+}
+
+impl LoginPage {
+    fn shown_username(&self) -> String {
+        display_text(&self.username, 254)
+    }
+
+    fn is_mismatch(&self) -> bool {
+        self.failure == Some(LoginFailure::Mismatch)
+    }
+}
+
+impl Page for LoginPage {
+    // Password managers offer to keep what was sent unless the answer is an error.
+    fn status(&self) -> StatusCode {
+        match self.failure {
+            None => StatusCode::OK,
+            Some(LoginFailure::Mismatch) => StatusCode::UNPROCESSABLE_ENTITY,
+            Some(LoginFailure::Throttled { .. }) => StatusCode::TOO_MANY_REQUESTS,
+            Some(LoginFailure::Expired) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::new(self.form_action.clone())
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        if let Some(LoginFailure::Throttled { wait }) = self.failure {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+    }
+}
+
+#[cfg(test)]
+impl LoginPage {
+    /// A page as a client's request leads to.
+    pub(crate) fn sample() -> Self {
+        use super::tests::{client, form_action, site, ties};
+
+        Self {
+            site: site(),
+            ties: ties(),
+            form_action: form_action(),
+            client: Some(client()),
+            username: String::new(),
+            failure: None,
+        }
+    }
+}

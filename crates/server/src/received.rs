@@ -1,0 +1,219 @@
+//! A request as endpoints see it: limits kept, body read, caller known.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderName, Method, Request, Uri};
+use http_body_util::BodyExt;
+use symbolon_protocol::parameters::InvalidParameters;
+use symbolon_protocol::{ErrorCode, Parameters};
+
+use crate::app::App;
+use crate::failure::Refusal;
+
+/// How large a body may be, in bytes.
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
+/// How much of a body that is too large is read before the connection ends.
+const MAX_DISCARDED_BYTES: usize = 4 * 1024 * 1024;
+
+/// A request whose body was read within its limit.
+pub(crate) struct Received {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Received {
+    /// Reads the body. Compressed bodies are not taken, so nothing inflates.
+    pub(crate) async fn read(request: Request<Body>) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        if parts.headers.contains_key(CONTENT_ENCODING) {
+            return Err(
+                Refusal::invalid_request("compressed bodies are not taken").with_status(415)
+            );
+        }
+        let body = read_body(body).await?;
+        Ok(Self {
+            method: parts.method,
+            uri: parts.uri,
+            headers: parts.headers,
+            body,
+        })
+    }
+
+    /// The parameters of the query.
+    pub(crate) fn query(&self) -> Result<Parameters, Refusal> {
+        Parameters::parse(self.uri.query().unwrap_or_default().as_bytes()).map_err(unreadable)
+    }
+
+    /// The parameters of a form body. A query beside it must not carry a
+    /// secret (OAuth 2.1 §2.4.1), so it must not carry anything.
+    pub(crate) fn form(&self) -> Result<Parameters, Refusal> {
+        if self.uri.query().is_some_and(|query| !query.is_empty()) {
+            return Err(Refusal::invalid_request(
+                "parameters belong in the body, not in the address",
+            ));
+        }
+        if !self.is_form() {
+            return Err(Refusal::invalid_request(
+                "the body must be application/x-www-form-urlencoded",
+            )
+            .with_status(415));
+        }
+        Parameters::parse(&self.body).map_err(unreadable)
+    }
+
+    /// Whether the body says that it is a form.
+    pub(crate) fn is_form(&self) -> bool {
+        let kind = self.header(&CONTENT_TYPE).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    }
+
+    /// The one value of a header; `None` where there is none or several.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        let mut all = self.headers.get_all(name).iter();
+        let first = all.next()?.to_str().ok()?;
+        all.next().is_none().then_some(first)
+    }
+
+    /// The credentials of a scheme in `Authorization`, and whether that header
+    /// stands there at all.
+    pub(crate) fn authorization(&self, scheme: &str) -> Authorization<'_> {
+        if !self.headers.contains_key(AUTHORIZATION) {
+            return Authorization::Absent;
+        }
+        let value = self
+            .header(&AUTHORIZATION)
+            .and_then(|value| value.split_once(' '));
+        match value {
+            Some((own, rest)) if own.eq_ignore_ascii_case(scheme) => Authorization::Given(rest),
+            _ => Authorization::Other,
+        }
+    }
+
+    /// The value of a cookie. Where a name stands twice, neither counts: a
+    /// sibling host may have added one (RFC 6265 §8.6).
+    pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
+        let lines = self
+            .headers
+            .get_all(http::header::COOKIE)
+            .iter()
+            .filter_map(|line| line.to_str().ok());
+        let pairs = lines
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
+        let mut found = pairs
+            .filter(|(own, _)| *own == name)
+            .map(|(_, value)| value);
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+}
+
+/// Reads a body within its limit. What is over it is thrown away for a while,
+/// so that the caller, still sending, gets to see the answer.
+async fn read_body(mut body: Body) -> Result<Bytes, Refusal> {
+    let unreadable = || Refusal::invalid_request("the body could not be read");
+    let (mut kept, mut seen) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| unreadable())?.into_data() else {
+            continue;
+        };
+        seen += data.len();
+        if seen <= MAX_BODY_BYTES {
+            kept.extend_from_slice(&data);
+        } else if seen > MAX_DISCARDED_BYTES {
+            break;
+        }
+    }
+    if seen > MAX_BODY_BYTES {
+        return Err(Refusal::invalid_request("the body is too large").with_status(413));
+    }
+    Ok(Bytes::from(kept))
+}
+
+/// What `Authorization` holds.
+pub(crate) enum Authorization<'a> {
+    /// Nothing.
+    Absent,
+    /// Credentials of the scheme that was asked for.
+    Given(&'a str),
+    /// Something else.
+    Other,
+}
+
+fn unreadable(invalid: InvalidParameters) -> Refusal {
+    Refusal::new(
+        ErrorCode::InvalidRequest,
+        match invalid {
+            InvalidParameters::Repeated(_) => "a parameter is repeated",
+            InvalidParameters::TooMany => "too many parameters",
+            _ => "a parameter is not valid text",
+        },
+    )
+}
+
+/// Refuses a request that was meant for another host: links and redirects are
+/// made from the configured issuer alone, never from what a caller says.
+pub(crate) fn check_host(app: &Arc<App>, request: &Request<Body>) -> Result<(), Refusal> {
+    let named = match request.uri().authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => request
+            .headers()
+            .get(HOST)
+            .and_then(|host| host.to_str().ok()),
+    };
+    let known = named.is_some_and(|host| {
+        app.settings
+            .hosts
+            .iter()
+            .any(|own| own.eq_ignore_ascii_case(host))
+    });
+    let one = request.headers().get_all(HOST).iter().count() <= 1;
+    if known && one {
+        return Ok(());
+    }
+    Err(Refusal::invalid_request("this server does not answer for that host").with_status(421))
+}
+
+/// The address that a request came from: the peer's, or what trusted proxies
+/// in between say, read from the nearest backwards.
+///
+/// Spec: RFC 7239 §5.2
+pub(crate) fn source(
+    settings: &crate::settings::Settings,
+    peer: std::net::IpAddr,
+    headers: &HeaderMap,
+) -> std::net::IpAddr {
+    let trusted = |address: std::net::IpAddr| {
+        settings
+            .trusted_proxies
+            .iter()
+            .any(|network| network.contains(&address))
+    };
+    let mut source = peer.to_canonical();
+    if !trusted(source) {
+        return source;
+    }
+    let lines = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|line| line.to_str().ok());
+    let hops: Vec<&str> = lines
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        .collect();
+    for hop in hops.into_iter().rev().take(16) {
+        let Ok(address) = hop.parse::<std::net::IpAddr>() else {
+            break;
+        };
+        source = address.to_canonical();
+        if !trusted(source) {
+            break;
+        }
+    }
+    source
+}

@@ -1,0 +1,187 @@
+//! Every route of the public listener, in one table that can be read aloud.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use http::{Method, Request};
+
+use crate::app::App;
+use crate::cx::Cx;
+use crate::endpoint;
+use crate::failure::{Failure, Refusal};
+use crate::received::{Received, check_host};
+use crate::respond::{self, Written};
+
+/// Who may call a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Anyone.
+    Anyone,
+    /// A client that proves itself, or a public one that names itself.
+    Client,
+    /// A confidential client that may know.
+    ResourceServer,
+    /// Whoever holds an access token with `openid`.
+    Bearer,
+    /// A person in a browser, with the form they were given.
+    Browser,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
+type Handler = fn(Cx, Received) -> Answer;
+
+/// One route.
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path below the issuer's own.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    cors: Cors,
+    written: Written,
+    handler: Handler,
+}
+
+/// Which origins may read the answer in a browser.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Cors {
+    /// None, or what the endpoint itself says.
+    Never,
+    /// Those of registered browser clients.
+    Registered,
+}
+
+macro_rules! table {
+    ($($method:ident $path:literal $access:ident $written:ident $cors:ident $endpoint:path;)*) => {
+        vec![$(Route {
+            method: Method::$method,
+            path: $path,
+            access: Access::$access,
+            written: Written::$written,
+            cors: Cors::$cors,
+            handler: |cx, received| Box::pin($endpoint(cx, received)),
+        },)*]
+    };
+}
+
+/// The table.
+#[rustfmt::skip]
+pub fn table() -> Vec<Route> {
+    // method path                                       who may call   written cors     endpoint
+    table! {
+        GET  "/.well-known/openid-configuration"         Anyone         Json  Never      endpoint::metadata::get;
+        GET  "/.well-known/oauth-authorization-server"   Anyone         Json  Never      endpoint::metadata::get;
+        GET  "/.well-known/jwks.json"                    Anyone         Json  Never      endpoint::jwks::get;
+        GET  "/authorize"                                Anyone         Page  Never      endpoint::authorize::get;
+        POST "/authorize"                                Anyone         Page  Never      endpoint::authorize::post;
+        GET  "/login"                                    Browser        Page  Never      endpoint::login::get;
+        POST "/login"                                    Browser        Page  Never      endpoint::login::post;
+        GET  "/consent"                                  Browser        Page  Never      endpoint::consent::get;
+        POST "/consent"                                  Browser        Page  Never      endpoint::consent::post;
+        GET  "/logout"                                   Anyone         Page  Never      endpoint::logout::get;
+        POST "/logout"                                   Browser        Page  Never      endpoint::logout::post;
+        POST "/token"                                    Client         Json  Registered endpoint::token::post;
+        POST "/introspect"                               ResourceServer Json  Never      endpoint::introspect::post;
+        POST "/revoke"                                   Client         Json  Registered endpoint::revoke::post;
+        GET  "/userinfo"                                 Bearer         Json  Registered endpoint::userinfo::get;
+        POST "/userinfo"                                 Bearer         Json  Registered endpoint::userinfo::post;
+        OPTIONS "/token"                                 Anyone         Json  Registered endpoint::preflight::options;
+        OPTIONS "/revoke"                                Anyone         Json  Registered endpoint::preflight::options;
+        OPTIONS "/userinfo"                              Anyone         Json  Registered endpoint::preflight::options;
+        GET  "/assets/{name}"                            Anyone         Page  Never      endpoint::assets::get;
+        GET  "/healthz"                                  Anyone         Json  Never      endpoint::health::live;
+        GET  "/readyz"                                   Anyone         Json  Never      endpoint::health::ready;
+    }
+}
+
+/// The service of the public listener.
+pub fn router(app: &Arc<App>) -> Router {
+    let base = app.settings.issuer.path().to_owned();
+    let mut router = Router::new();
+    for route in table() {
+        let Ok(filter) = MethodFilter::try_from(route.method.clone()) else {
+            continue;
+        };
+        let all = paths(&base, route.path);
+        let route = Arc::new(route);
+        for path in all {
+            let route = Arc::clone(&route);
+            let endpoint = move |State(app): State<Arc<App>>,
+                                 ConnectInfo(peer): ConnectInfo<SocketAddr>,
+                                 request: Request<Body>| {
+                let route = Arc::clone(&route);
+                async move { answer(&app, peer, request, &route).await }
+            };
+            router = router.route(&path, on(filter, endpoint));
+        }
+    }
+    router.fallback(not_found).with_state(Arc::clone(app))
+}
+
+/// Where a route is served: below the issuer's path, and for well-known
+/// documents also with that path inserted behind the name (RFC 8414 §3.1).
+fn paths(base: &str, path: &str) -> Vec<String> {
+    let mut all = vec![format!("{base}{path}")];
+    if !base.is_empty() && path.starts_with("/.well-known/") && path != "/.well-known/jwks.json" {
+        all.push(format!("{path}{base}"));
+    }
+    if !base.is_empty() && matches!(path, "/healthz" | "/readyz") {
+        all.push(path.to_owned());
+    }
+    all
+}
+
+async fn answer(
+    app: &Arc<App>,
+    peer: SocketAddr,
+    request: Request<Body>,
+    route: &Route,
+) -> Response {
+    let address = crate::received::source(&app.settings, peer.ip(), request.headers());
+    let cx = app.cx(address);
+    let origin = request
+        .headers()
+        .get(http::header::ORIGIN)
+        .filter(|_| route.cors == Cors::Registered);
+    let origin = origin
+        .and_then(|origin| origin.to_str().ok())
+        .map(str::to_owned);
+    let outcome = match receive(app, request, route).await {
+        Ok(received) => (route.handler)(cx.clone(), received).await,
+        Err(refusal) => Err(refusal.into()),
+    };
+    let response = outcome.unwrap_or_else(|failure| respond::failure(&cx, failure, route.written));
+    match origin {
+        Some(origin) => endpoint::preflight::expose(&cx, &origin, response).await,
+        None => response,
+    }
+}
+
+/// Probes of a load balancer name whatever host they like.
+async fn receive(
+    app: &Arc<App>,
+    request: Request<Body>,
+    route: &Route,
+) -> Result<Received, Refusal> {
+    if !matches!(route.path, "/healthz" | "/readyz") {
+        check_host(app, &request)?;
+    }
+    Received::read(request).await
+}
+
+async fn not_found(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+) -> Response {
+    let cx = app.cx(peer.ip());
+    let refusal = Refusal::invalid_request("there is nothing at this address").with_status(404);
+    respond::failure(&cx, refusal.into(), Written::Json)
+}

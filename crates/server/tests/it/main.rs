@@ -1,0 +1,36 @@
+//! The authorization server, driven over HTTP on both engines.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests stop where something is missing"
+)]
+
+mod access;
+mod browser;
+mod code;
+mod harness;
+mod machine;
+mod oidc;
+mod refresh;
+mod sign_in;
+mod withdrawal;
+
+/// Makes one test of a scenario for each engine.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::harness::Server::on_sqlite().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::harness::Server::on_postgres().await).await;
+            })*
+        }
+    };
+}
