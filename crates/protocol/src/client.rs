@@ -197,6 +197,11 @@ const NOT_BUILT: [(&str, &str); 18] = [
     ("authorization_details_types", "authorization-details"),
 ];
 
+/// The algorithms that an assertion may be signed with.
+const ASSERTION_ALGORITHMS: [&str; 7] = [
+    "HS256", "ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256",
+];
+
 /// Something about a client that does not fit together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}")]
@@ -391,6 +396,14 @@ impl Client {
             self.kind,
             ClientKind::Browser | ClientKind::Native | ClientKind::Device
         );
+        if let Some(algorithm) = &self.token_endpoint_auth_signing_alg
+            && !ASSERTION_ALGORITHMS.contains(&algorithm.as_str())
+        {
+            add(
+                "token_endpoint_auth_signing_alg",
+                format!("is one of {}", ASSERTION_ALGORITHMS.join(", ")),
+            );
+        }
         match self.authentication() {
             ClientAuthentication::None if self.may_use(GrantType::ClientCredentials) => {
                 add(

@@ -18,6 +18,9 @@ use crate::keys::{KeysError, master_key_from_file, write_private};
 use crate::serve::{self, ServeError};
 use crate::{admin, routes};
 
+/// How long an administration token is at least, in bytes.
+const MIN_TOKEN_BYTES: usize = 32;
+
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -113,6 +116,11 @@ pub fn admin_token(config: &Config, entropy: &dyn Entropy) -> Result<Secret, Lau
 
 fn read_or_make(path: &Path, entropy: &dyn Entropy) -> std::io::Result<Secret> {
     match std::fs::read_to_string(path) {
+        // An empty token would let in whoever sends an empty one.
+        Ok(text) if text.trim().len() < MIN_TOKEN_BYTES => Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            "the token has fewer than 32 characters",
+        )),
         Ok(text) => Ok(Secret::from(text.trim())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let token = write_fixed(Kind::Administration, &random::<32>(entropy));
@@ -129,6 +137,8 @@ pub async fn launch(
     listeners: Listeners,
     edge: Edge,
 ) -> Result<Running, LaunchError> {
+    // Before anything is counted.
+    admin::install_metrics();
     let master = master_key(config, &*edge.entropy)?;
     let token = admin_token(config, &*edge.entropy)?;
     let tls = config

@@ -6,15 +6,18 @@
 //! Spec: RFC 9325 §3.1
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -22,7 +25,8 @@ use hyper_util::server::conn::auto::Builder;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
@@ -36,6 +40,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How many header lines a request may have.
 const MAX_HEADERS: usize = 100;
+/// How long an idle connection stays open after the end was asked for: longer
+/// than a request that is on its way already needs to arrive.
+const LINGER: Duration = Duration::from_millis(500);
 /// How long running requests have after the end was asked for.
 const DRAIN: Duration = Duration::from_secs(25);
 
@@ -94,13 +101,27 @@ pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     router: Router,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let take = |stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit| {
+        let (tls, router) = (tls.clone(), router.clone());
+        let connection = Connection {
+            peer,
+            tls,
+            router,
+            stop: stop.clone(),
+        };
+        tokio::spawn(async move {
+            connection.run(stream).await;
+            drop(place);
+        });
+    };
+    let mut asked = stop.clone();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = asked.wait_for(|stop| *stop) => break,
         };
         let Ok((stream, peer)) = accepted else {
             // Out of file descriptors, most likely: wait for some to come back.
@@ -110,71 +131,83 @@ pub async fn serve(
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             break;
         };
-        let connection = Connection {
-            peer,
-            tls: tls.clone(),
-            router: router.clone(),
-        };
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            connection.run(stream, stop).await;
-            drop(place);
-        });
+        take(stream, peer, place);
+    }
+    // Whoever the operating system has let in already is served; closing the
+    // listener would cut them off.
+    while let Poll::Ready(Ok((stream, peer))) =
+        poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
+        && let Ok(place) = Arc::clone(&places).try_acquire_owned()
+    {
+        take(stream, peer, place);
     }
     drop(listener);
     let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
     // Every connection holds a place until it has ended.
-    let _ = tokio::time::timeout(DRAIN, places.acquire_many(all)).await;
+    let _ = timeout(DRAIN, places.acquire_many(all)).await;
 }
 
 struct Connection {
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     router: Router,
+    stop: watch::Receiver<bool>,
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream, stop: watch::Receiver<bool>) {
+    async fn run(self, stream: TcpStream) {
         // Small answers must not wait for more; a socket that cannot is served all the same.
         let _ = stream.set_nodelay(true);
         match &self.tls {
-            None => self.speak(TokioIo::new(stream), stop).await,
+            None => self.speak(TokioIo::new(stream)).await,
             Some(tls) => {
-                let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
+                let handshake = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
                 if let Ok(Ok(stream)) = handshake.await {
-                    self.speak(TokioIo::new(stream), stop).await;
+                    self.speak(TokioIo::new(stream)).await;
                 }
             }
         }
     }
 
-    async fn speak<S>(&self, stream: S, mut stop: watch::Receiver<bool>)
+    /// After the end was asked for, every answer says that it is the last of
+    /// its connection, and only then are idle connections closed: closed at
+    /// once, they would cut off requests that are on their way.
+    async fn speak<S>(&self, stream: S)
     where
         S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let (peer, router) = (self.peer, self.router.clone());
+        let (peer, router, ending) = (self.peer, self.router.clone(), self.stop.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let router = router.clone();
+            let (router, ending) = (router.clone(), ending.clone());
             async move {
+                // HTTP/2 says the same with a frame, not with a header.
+                let is_told = request.version() < Version::HTTP_2;
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(ConnectInfo(peer));
-                Ok::<_, Infallible>(
-                    router
-                        .oneshot(request)
-                        .await
-                        .unwrap_or_else(|never| match never {}),
-                )
+                let mut response = router
+                    .oneshot(request)
+                    .await
+                    .unwrap_or_else(|never| match never {});
+                if is_told && *ending.borrow() {
+                    let last = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, last);
+                }
+                Ok::<_, Infallible>(response)
             }
         });
         let builder = builder();
         let connection = builder.serve_connection(stream, service);
         let mut connection = std::pin::pin!(connection);
+        let mut stop = self.stop.clone();
         tokio::select! {
             _ = connection.as_mut() => return,
-            _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+            _ = stop.wait_for(|stop| *stop) => {}
         }
         // What the peer does with its half no longer matters.
-        let _ = connection.await;
+        if timeout(LINGER, connection.as_mut()).await.is_err() {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
     }
 }
 

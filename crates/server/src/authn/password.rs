@@ -49,7 +49,10 @@ impl Passwords {
             slots: Arc::new(Semaphore::new(cores)),
             most: cores * 3,
             inside: Arc::default(),
-            salts: Mutex::new(Salts { seed: random(entropy), count: 0 }),
+            salts: Mutex::new(Salts {
+                seed: random(entropy),
+                count: 0,
+            }),
             nobody: hash(b"nobody at all", &random::<16>(entropy)).unwrap_or_default(),
         }
     }
@@ -72,30 +75,39 @@ impl Passwords {
 
     /// The same work for somebody who has no password.
     pub(crate) async fn verify_nobody(&self, password: Secret) -> Result<bool, Failure> {
-        self.verify(password, self.nobody.clone()).await.map(|_| false)
+        self.verify(password, self.nobody.clone())
+            .await
+            .map(|_| false)
     }
 
     fn salt(&self) -> [u8; 16] {
         let mut salts = self.salts.lock().unwrap_or_else(PoisonError::into_inner);
         salts.count += 1;
-        let digest = symbolon_token::Digest::of(&[&salts.seed[..], &salts.count.to_be_bytes()].concat());
+        let digest =
+            symbolon_token::Digest::of(&[&salts.seed[..], &salts.count.to_be_bytes()].concat());
         let mut salt = [0; 16];
         salt.copy_from_slice(&digest.as_bytes()[..16]);
         salt
     }
 
     /// Does the work in a slot, or turns the caller away at once.
-    async fn queued<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    async fn queued<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
         let place = Place::take(&self.inside, self.most).ok_or_else(busy)?;
         let slots = Arc::clone(&self.slots);
         let slot = tokio::time::timeout(PATIENCE, slots.acquire_owned()).await;
-        let Ok(Ok(slot)) = slot else { return Err(busy().into()) };
+        let Ok(Ok(slot)) = slot else {
+            return Err(busy().into());
+        };
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
             drop((slot, place));
             done
         });
-        done.await.map_err(|_| Broken::Impossible("a hash did not end").into())
+        done.await
+            .map_err(|_| Broken::Impossible("a hash did not end").into())
     }
 }
 
@@ -116,7 +128,11 @@ impl Drop for Place {
 }
 
 fn busy() -> Refusal {
-    Refusal::new(ErrorCode::TemporarilyUnavailable, "too many people are signing in; try again in a moment").with_retry_after(1)
+    Refusal::new(
+        ErrorCode::TemporarilyUnavailable,
+        "too many people are signing in; try again in a moment",
+    )
+    .with_retry_after(1)
 }
 
 fn check_length(password: &Secret) -> Result<(), Refusal> {
@@ -153,7 +169,12 @@ mod tests {
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert!(passwords.verify("right".into(), phc.clone()).await.unwrap());
         assert!(!passwords.verify("wrong".into(), phc).await.unwrap());
-        assert!(!passwords.verify_nobody("nobody at all".into()).await.unwrap());
+        assert!(
+            !passwords
+                .verify_nobody("nobody at all".into())
+                .await
+                .unwrap()
+        );
     }
 
     #[tokio::test]

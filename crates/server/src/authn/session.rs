@@ -7,7 +7,9 @@
 //! Spec: OpenID Connect Core 1.0 §3.1.2.3
 
 use http::HeaderValue;
-use symbolon_store::{AuditEvent, FindPerson, FindSession, OpenSession, Person, ReauthenticateSession, TouchSession};
+use symbolon_store::{
+    AuditEvent, FindPerson, FindSession, OpenSession, Person, ReauthenticateSession, TouchSession,
+};
 use symbolon_token::mark::{Kind, read_fixed, write_fixed};
 use symbolon_token::revocation::Target;
 use symbolon_token::{Authentication, Digest, Id, Marks, Session, random};
@@ -37,7 +39,12 @@ impl LiveSession {
         Authentication {
             time: self.session.authenticated,
             acr: self.session.acr.as_str().into(),
-            amr: self.session.amr.iter().map(|method| method.as_str().into()).collect(),
+            amr: self
+                .session
+                .amr
+                .iter()
+                .map(|method| method.as_str().into())
+                .collect(),
         }
     }
 }
@@ -48,17 +55,28 @@ fn cookie_name(cx: &Cx) -> String {
 
 /// Sets a cookie for as long as the browser runs.
 pub(crate) fn cookie(cx: &Cx, name: &str, value: &str) -> Result<HeaderValue, Failure> {
-    let secure = if cx.settings.issuer.is_plain_http() { "" } else { "; Secure" };
+    let secure = if cx.settings.issuer.is_plain_http() {
+        ""
+    } else {
+        "; Secure"
+    };
     let age = if value.is_empty() { "; Max-Age=0" } else { "" };
     let line = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}");
-    HeaderValue::from_str(&line).map_err(|_| Broken::Impossible("a cookie that is not a header value").into())
+    HeaderValue::from_str(&line)
+        .map_err(|_| Broken::Impossible("a cookie that is not a header value").into())
 }
 
 /// Sets a cookie that outlives the browser: it opens nothing by itself.
 pub(crate) fn lasting_cookie(cx: &Cx, name: &str, value: &str) -> Result<HeaderValue, Failure> {
-    let secure = if cx.settings.issuer.is_plain_http() { "" } else { "; Secure" };
-    let line = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age={DEVICE_SECONDS}");
-    HeaderValue::from_str(&line).map_err(|_| Broken::Impossible("a cookie that is not a header value").into())
+    let secure = if cx.settings.issuer.is_plain_http() {
+        ""
+    } else {
+        "; Secure"
+    };
+    let line =
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age={DEVICE_SECONDS}");
+    HeaderValue::from_str(&line)
+        .map_err(|_| Broken::Impossible("a cookie that is not a header value").into())
 }
 
 /// The cookie that makes the browser forget its session.
@@ -77,17 +95,32 @@ fn presented(cx: &Cx, received: &Received) -> Option<(Id<Session>, Digest)> {
 /// Who is in the browser, if anybody is.
 pub(crate) async fn current(cx: &Cx, received: &Received) -> Result<Option<LiveSession>, Failure> {
     cx.check_fresh()?;
-    let Some((id, digest)) = presented(cx, received) else { return Ok(None) };
-    let Some(session) = cx.store.read(FindSession { id }).await? else { return Ok(None) };
+    let Some((id, digest)) = presented(cx, received) else {
+        return Ok(None);
+    };
+    let Some(session) = cx.store.read(FindSession { id }).await? else {
+        return Ok(None);
+    };
     if !session.secret.matches(&digest) || !session.is_live(cx.now) || is_revoked(cx, &session) {
         return Ok(None);
     }
-    let Some(person) = cx.store.read(FindPerson { id: session.person }).await?.filter(|person| person.enabled) else {
+    let Some(person) = cx
+        .store
+        .read(FindPerson { id: session.person })
+        .await?
+        .filter(|person| person.enabled)
+    else {
         return Ok(None);
     };
     if cx.now.millis() - session.seen.millis() > TOUCH_AFTER_MILLIS {
         let idle_ends = cx.now + cx.settings.lifetimes.session_idle.duration();
-        cx.store.act(TouchSession { id, now: cx.now, idle_ends }).await?;
+        cx.store
+            .act(TouchSession {
+                id,
+                now: cx.now,
+                idle_ends,
+            })
+            .await?;
     }
     Ok(Some(LiveSession { session, person }))
 }
@@ -110,20 +143,38 @@ pub(crate) struct SignedIn {
 }
 
 /// Lets a person in who has just proved who they are.
-pub(crate) async fn sign_in(cx: &Cx, received: &Received, person: Person) -> Result<SignedIn, Failure> {
+pub(crate) async fn sign_in(
+    cx: &Cx,
+    received: &Received,
+    person: Person,
+) -> Result<SignedIn, Failure> {
     let former = current(cx, received).await?;
     let secret: [u8; 24] = random(cx.entropy());
     let digest = Digest::of(&secret);
     let id = match &former {
-        Some(own) if own.session.person == person.id && renew(cx, own, digest).await? => own.session.id,
-        _ => open(cx, received, &person, digest, former.map(|own| own.session.id)).await?,
+        Some(own) if own.session.person == person.id && renew(cx, own, digest).await? => {
+            own.session.id
+        }
+        _ => {
+            open(
+                cx,
+                received,
+                &person,
+                digest,
+                former.map(|own| own.session.id),
+            )
+            .await?
+        }
     };
     let Some(session) = cx.store.read(FindSession { id }).await? else {
         return Err(Broken::Impossible("a session that was just opened is gone").into());
     };
     let value = write_fixed(Kind::SessionCookie, &[&id.as_bytes()[..], &secret].concat());
     let cookie = cookie(cx, &cookie_name(cx), &value)?;
-    Ok(SignedIn { session: LiveSession { session, person }, cookie })
+    Ok(SignedIn {
+        session: LiveSession { session, person },
+        cookie,
+    })
 }
 
 fn audit(cx: &Cx, action: &'static str, person: &Id<symbolon_token::Person>) -> AuditEvent {
@@ -177,6 +228,12 @@ async fn open(
 
 /// The browser in its own words, cut to what is worth keeping.
 fn device(received: &Received) -> String {
-    let agent = received.header(&http::header::USER_AGENT).unwrap_or_default();
-    agent.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(120).collect()
+    let agent = received
+        .header(&http::header::USER_AGENT)
+        .unwrap_or_default();
+    agent
+        .chars()
+        .filter(|c| c.is_ascii_graphic() || *c == ' ')
+        .take(120)
+        .collect()
 }

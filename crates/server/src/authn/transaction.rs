@@ -10,7 +10,9 @@
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use symbolon_protocol::claims::ClaimsRequest;
-use symbolon_protocol::{ClientId, OrganizationId, RedirectUri, ResourceIdentifier, ResponseMode, Scopes, Timestamp};
+use symbolon_protocol::{
+    ClientId, OrganizationId, RedirectUri, ResourceIdentifier, ResponseMode, Scopes, Timestamp,
+};
 use symbolon_token::mark::{Kind, read_fixed, write_fixed};
 use symbolon_token::{Digest, Id, Person, random};
 
@@ -63,6 +65,9 @@ pub(crate) struct Transaction {
     /// Whether consent is asked for again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) ask_consent: bool,
+    /// Whether the person has to sign in anew, whatever session there is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) ask_sign_in: bool,
     /// A sign-in before this instant is too old.
     pub(crate) not_before: Timestamp,
     /// When it began.
@@ -81,7 +86,9 @@ pub(crate) struct Browser {
 impl Browser {
     /// The browser of a request; a new one is given a cookie.
     pub(crate) fn of(cx: &Cx, received: &Received) -> Self {
-        let known = received.cookie(&cookie_name(cx)).and_then(|text| read_fixed::<36>(Kind::Transaction, text));
+        let known = received
+            .cookie(&cookie_name(cx))
+            .and_then(|text| read_fixed::<36>(Kind::Transaction, text));
         let fresh = known.is_none();
         let mut secret: [u8; 32] = random(cx.entropy());
         if let Some(known) = known {
@@ -101,7 +108,10 @@ impl Browser {
 
     fn digest(&self) -> String {
         let digest = Digest::of(&self.secret);
-        digest.as_bytes()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        digest.as_bytes()[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// What ties a form to this browser and to what it is about.
@@ -111,12 +121,21 @@ impl Browser {
     }
 
     /// Refuses a form that this browser was not shown.
-    pub(crate) fn check_csrf(&self, cx: &Cx, purpose: &str, about: &str, presented: Option<&str>) -> Result<(), Refusal> {
+    pub(crate) fn check_csrf(
+        &self,
+        cx: &Cx,
+        purpose: &str,
+        about: &str,
+        presented: Option<&str>,
+    ) -> Result<(), Refusal> {
         let expected = symbolon_token::Secret::from(self.csrf(cx, purpose, about));
-        if !self.fresh && presented.is_some_and(|presented| expected.matches(presented.as_bytes())) {
+        if !self.fresh && presented.is_some_and(|presented| expected.matches(presented.as_bytes()))
+        {
             return Ok(());
         }
-        Err(Refusal::access_denied("this form was not shown to this browser; go back and start again"))
+        Err(Refusal::access_denied(
+            "this form was not shown to this browser; go back and start again",
+        ))
     }
 }
 
@@ -127,10 +146,16 @@ fn cookie_name(cx: &Cx) -> String {
 impl Transaction {
     /// Seals the transaction for one browser.
     pub(crate) fn seal(&self, cx: &Cx, browser: &Browser) -> Result<String, Refusal> {
-        let own = Self { browser: browser.digest(), ..self.clone() };
+        let own = Self {
+            browser: browser.digest(),
+            ..self.clone()
+        };
         // Strings and numbers always serialise.
         let plain = serde_json::to_vec(&own).unwrap_or_default();
-        let sealed = cx.keys.seal(Kind::Transaction, cx.bound(), &plain, cx.entropy()).text;
+        let sealed = cx
+            .keys
+            .seal(Kind::Transaction, cx.bound(), &plain, cx.entropy())
+            .text;
         if sealed.len() > MAX_CHARACTERS {
             return Err(Refusal::invalid_request("the request is too large"));
         }
@@ -140,8 +165,13 @@ impl Transaction {
     /// Opens a presented transaction. Expired, foreign and forged are one
     /// answer: start again.
     pub(crate) fn open(cx: &Cx, browser: &Browser, sealed: Option<&str>) -> Result<Self, Refusal> {
-        let start_again = || Refusal::invalid_request("this sign-in was started elsewhere or too long ago; go back to the application and start again");
-        let opened = sealed.and_then(|sealed| cx.keys.open(Kind::Transaction, cx.bound(), sealed).ok());
+        let start_again = || {
+            Refusal::invalid_request(
+                "this sign-in was started elsewhere or too long ago; go back to the application and start again",
+            )
+        };
+        let opened =
+            sealed.and_then(|sealed| cx.keys.open(Kind::Transaction, cx.bound(), sealed).ok());
         let opened = opened.ok_or_else(start_again)?;
         let own: Self = serde_json::from_slice(&opened.plain).map_err(|_| start_again())?;
         let age = cx.now.millis() - own.began.millis();
@@ -153,6 +183,9 @@ impl Transaction {
 
     /// The hidden fields of a form about this transaction.
     pub(crate) fn ties(sealed: &str, cx: &Cx, browser: &Browser, purpose: &str) -> FormTies {
-        FormTies { transaction: sealed.to_owned(), csrf: browser.csrf(cx, purpose, sealed) }
+        FormTies {
+            transaction: sealed.to_owned(),
+            csrf: browser.csrf(cx, purpose, sealed),
+        }
     }
 }

@@ -21,7 +21,8 @@ use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 use crate::grant::{family, target};
 use crate::pages::{
-    Account, Client, ConsentPage, ConsentResource, ConsentScope, FormAction, Lasting, Page, ScopeChoice,
+    Account, Client, ConsentPage, ConsentResource, ConsentScope, FormAction, Lasting, Page,
+    ScopeChoice,
 };
 use crate::received::Received;
 
@@ -79,19 +80,30 @@ struct Decision {
 /// The form without its ticked boxes, which are the one name that repeats.
 fn decision(received: &Received) -> Result<Decision, Refusal> {
     if !received.is_form() {
-        return Err(Refusal::invalid_request("the body must be application/x-www-form-urlencoded").with_status(415));
+        return Err(
+            Refusal::invalid_request("the body must be application/x-www-form-urlencoded")
+                .with_status(415),
+        );
     }
     let one = |name: &str| {
         let mut all = form_urlencoded::parse(&received.body).filter(|(own, _)| own == name);
         let first = all.next().map(|(_, value)| value.into_owned());
         if all.next().is_some() { None } else { first }
     };
-    Ok(Decision { transaction: one("transaction"), csrf: one("csrf"), allow: one("decision").as_deref() == Some("allow") })
+    Ok(Decision {
+        transaction: one("transaction"),
+        csrf: one("csrf"),
+        allow: one("decision").as_deref() == Some("allow"),
+    })
 }
 
 fn ticked(received: &Received) -> BTreeSet<String> {
-    let pairs = form_urlencoded::parse(&received.body).take(symbolon_protocol::scope::MAX_SCOPES + 8);
-    pairs.filter(|(name, _)| name == "scope").map(|(_, value)| value.into_owned()).collect()
+    let pairs =
+        form_urlencoded::parse(&received.body).take(symbolon_protocol::scope::MAX_SCOPES + 8);
+    pairs
+        .filter(|(name, _)| name == "scope")
+        .map(|(_, value)| value.into_owned())
+        .collect()
 }
 
 async fn allow(
@@ -105,16 +117,39 @@ async fn allow(
     let membership = next::membership(cx, transaction.organization.as_ref(), session).await?;
     let resources = cx.directory.resources();
     let scopes = transaction.scopes.filtered(|scope| {
-        choice(client, resources.iter().map(AsRef::as_ref), scope) == ScopeChoice::Needed || ticked.contains(scope)
+        choice(client, resources.iter().map(AsRef::as_ref), scope) == ScopeChoice::Needed
+            || ticked.contains(scope)
     });
     let person = session.person.id;
     let organization = transaction.organization.clone();
-    let grant = cx.store.read(FindGrant { person, client: client.id.clone(), organization }).await?;
-    consented::send_code(cx, destination, transaction, session, Agreed { scopes, membership, grant }).await
+    let grant = cx
+        .store
+        .read(FindGrant {
+            person,
+            client: client.id.clone(),
+            organization,
+        })
+        .await?;
+    consented::send_code(
+        cx,
+        destination,
+        transaction,
+        session,
+        Agreed {
+            scopes,
+            membership,
+            grant,
+        },
+    )
+    .await
 }
 
 /// What a person may decide about a scope.
-fn choice<'a>(client: &Registered, mut resources: impl Iterator<Item = &'a Resource>, scope: &str) -> ScopeChoice {
+fn choice<'a>(
+    client: &Registered,
+    mut resources: impl Iterator<Item = &'a Resource>,
+    scope: &str,
+) -> ScopeChoice {
     if resources.any(|resource| resource.sensitive_scopes.contains(scope)) {
         ScopeChoice::Sensitive
     } else if client.optional_scopes.contains(scope) {
@@ -134,19 +169,30 @@ fn page(
     let client = &destination.client.client;
     let url = destination.url()?;
     let sealed = transaction.seal(cx, browser)?;
-    let elsewhere = Transaction { not_before: cx.now, person: None, ..transaction.clone() };
+    let elsewhere = Transaction {
+        ask_sign_in: true,
+        person: None,
+        ..transaction.clone()
+    };
     let another = elsewhere.seal(cx, browser)?;
-    let name = session.person.document.get("name").and_then(|name| name.as_str());
+    let name = session
+        .person
+        .document
+        .get("name")
+        .and_then(|name| name.as_str());
     let page = ConsentPage {
         site: cx.settings.site.clone(),
         ties: Transaction::ties(&sealed, cx, browser, PURPOSE),
         form_action: FormAction::own().reaching(&url),
         client: Client::new(&client.name, &url),
-        account: Account::new(name.unwrap_or(&session.person.username), &session.person.username),
+        account: Account::new(
+            name.unwrap_or(&session.person.username),
+            &session.person.username,
+        ),
         another_account: format!("{}/login?transaction={another}", cx.settings.issuer.path()),
         organization: transaction.organization.as_ref().map(ToString::to_string),
         resources: resources(cx, client, transaction),
-        claims: claim_names(transaction).iter().map(|name| claim_words(name)).collect(),
+        claims: claims(transaction),
         lasting: lasting(cx, client, &transaction.scopes),
     };
     Ok(page.response())
@@ -168,20 +214,34 @@ fn resources(cx: &Cx, client: &Registered, transaction: &Transaction) -> Vec<Con
         shown.push(ConsentResource {
             name: "Your account".to_owned(),
             host: cx.settings.site.host.clone(),
-            scopes: of_issuer.iter().map(|scope| entry(None, scope.as_str())).collect(),
+            scopes: of_issuer
+                .iter()
+                .map(|scope| entry(None, scope.as_str()))
+                .collect(),
         });
     }
-    for resource in all.iter().filter(|resource| client.resources.contains(&resource.identifier)) {
-        let asked = transaction.resources.is_empty() || transaction.resources.contains(&resource.identifier);
+    for resource in all
+        .iter()
+        .filter(|resource| client.resources.contains(&resource.identifier))
+    {
+        let asked = transaction.resources.is_empty()
+            || transaction.resources.contains(&resource.identifier);
         let own = left.intersection(&resource.scopes);
         if !asked || own.is_empty() {
             continue;
         }
         let host = resource.identifier.host();
         shown.push(ConsentResource {
-            name: if resource.name.is_empty() { host.clone() } else { resource.name.clone() },
+            name: if resource.name.is_empty() {
+                host.clone()
+            } else {
+                resource.name.clone()
+            },
             host,
-            scopes: own.iter().map(|scope| entry(Some(resource), scope.as_str())).collect(),
+            scopes: own
+                .iter()
+                .map(|scope| entry(Some(resource), scope.as_str()))
+                .collect(),
         });
         left = left.without(&own);
     }
@@ -189,7 +249,10 @@ fn resources(cx: &Cx, client: &Registered, transaction: &Transaction) -> Vec<Con
         shown.push(ConsentResource {
             name: "Other".to_owned(),
             host: cx.settings.site.host.clone(),
-            scopes: left.iter().map(|scope| entry(None, scope.as_str())).collect(),
+            scopes: left
+                .iter()
+                .map(|scope| entry(None, scope.as_str()))
+                .collect(),
         });
     }
     shown
@@ -212,6 +275,14 @@ fn words(resource: Option<&Resource>, scope: &str) -> String {
     .to_owned()
 }
 
+/// The claims in plain words, each once.
+fn claims(transaction: &Transaction) -> Vec<String> {
+    let names = claim_names(transaction);
+    let bare = names.iter().filter_map(|name| name.split_once('.'));
+    let words: BTreeSet<String> = bare.map(|(_, name)| claim_words(name)).collect();
+    words.into_iter().collect()
+}
+
 fn claim_words(name: &str) -> String {
     let words = match name {
         "name" => "your name",
@@ -229,11 +300,23 @@ fn claim_words(name: &str) -> String {
 fn lasting(cx: &Cx, client: &Registered, scopes: &Scopes) -> Lasting {
     let lifetimes = &cx.settings.lifetimes;
     if !family::is_due(client, scopes) {
-        return Lasting::Once(client.access_token_lifetime.unwrap_or(lifetimes.access_token).duration());
+        return Lasting::Once(
+            client
+                .access_token_lifetime
+                .unwrap_or(lifetimes.access_token)
+                .duration(),
+        );
     }
-    let at_most = client.refresh_token_absolute.unwrap_or(lifetimes.refresh_token_absolute).duration();
+    let at_most = client
+        .refresh_token_absolute
+        .unwrap_or(lifetimes.refresh_token_absolute)
+        .duration();
     if scopes.contains("openid") && !scopes.contains("offline_access") {
-        return Lasting::Session { at_most: at_most.min(lifetimes.session_absolute.duration()) };
+        return Lasting::Session {
+            at_most: at_most.min(lifetimes.session_absolute.duration()),
+        };
     }
-    Lasting::Offline { at_most: Some(at_most) }
+    Lasting::Offline {
+        at_most: Some(at_most),
+    }
 }

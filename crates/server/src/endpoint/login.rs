@@ -18,6 +18,7 @@ use symbolon_token::mark::{Kind, read_fixed, write_fixed};
 use symbolon_token::{Digest, Secret};
 
 use super::authorize::answer::Destination;
+use super::authorize::next::proceed;
 use crate::authn::session;
 use crate::authn::transaction::{Browser, Transaction};
 use crate::cx::Cx;
@@ -43,7 +44,11 @@ pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure>
     let browser = Browser::of(&cx, &received);
     let sealed = query.one("transaction");
     let transaction = Transaction::open(&cx, &browser, sealed)?;
-    let shown = Shown { sealed: sealed.unwrap_or_default(), transaction: &transaction, browser: &browser };
+    let shown = Shown {
+        sealed: sealed.unwrap_or_default(),
+        transaction: &transaction,
+        browser: &browser,
+    };
     let username = transaction.login_hint.clone().unwrap_or_default();
     shown.page(&cx, username, None).await
 }
@@ -56,7 +61,11 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let transaction = Transaction::open(&cx, &browser, sealed)?;
     let sealed = sealed.unwrap_or_default();
     browser.check_csrf(&cx, PURPOSE, sealed, form.one("csrf"))?;
-    let shown = Shown { sealed, transaction: &transaction, browser: &browser };
+    let shown = Shown {
+        sealed,
+        transaction: &transaction,
+        browser: &browser,
+    };
     let typed = form.one("username").unwrap_or_default().to_owned();
     match prove(&cx, &received, &form).await? {
         Proved::Person(person) => go_on(&cx, &received, &shown, *person).await,
@@ -71,7 +80,12 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    async fn page(&self, cx: &Cx, username: String, failure: Option<LoginFailure>) -> Result<Response, Failure> {
+    async fn page(
+        &self,
+        cx: &Cx,
+        username: String,
+        failure: Option<LoginFailure>,
+    ) -> Result<Response, Failure> {
         let destination = Destination::of(cx, self.transaction).await?;
         let url = destination.url()?;
         let page = LoginPage {
@@ -102,12 +116,20 @@ pub(crate) fn canonical_name(typed: &str) -> Option<String> {
 }
 
 async fn prove(cx: &Cx, received: &Received, form: &Parameters) -> Result<Proved, Failure> {
-    let (Some(name), Some(password)) = (form.one("username").and_then(canonical_name), form.one("password")) else {
+    let (Some(name), Some(password)) = (
+        form.one("username").and_then(canonical_name),
+        form.one("password"),
+    ) else {
         return Ok(Proved::Not(LoginFailure::Mismatch));
     };
     let password = Secret::from(password);
-    let found = cx.store.read(FindPersonByName { name: name.clone() }).await?;
-    let account = found.as_ref().map_or_else(|| name.clone(), |person| person.id.to_string());
+    let found = cx
+        .store
+        .read(FindPersonByName { name: name.clone() })
+        .await?;
+    let account = found
+        .as_ref()
+        .map_or_else(|| name.clone(), |person| person.id.to_string());
     let counted = counters(cx, received, &account);
     if let Some(wait) = count(cx, &counted).await? {
         return Ok(Proved::Not(LoginFailure::Throttled { wait }));
@@ -134,7 +156,9 @@ async fn prove(cx: &Cx, received: &Received, form: &Parameters) -> Result<Proved
 /// has one of its own, so strangers cannot lock anybody out.
 fn counters(cx: &Cx, received: &Received, account: &str) -> Vec<([u8; 32], u32)> {
     let digest = |parts: [&str; 3]| *Digest::of(parts.join("\n").as_bytes()).as_bytes();
-    let known = received.cookie(&device_cookie(cx)).filter(|text| is_device_of(cx, text, account));
+    let known = received
+        .cookie(&device_cookie(cx))
+        .filter(|text| is_device_of(cx, text, account));
     let mut counters = vec![match known {
         Some(device) => (digest(["device", account, device]), GUESSES_PER_ACCOUNT),
         None => (digest(["account", account, ""]), GUESSES_PER_ACCOUNT),
@@ -149,7 +173,12 @@ fn counters(cx: &Cx, received: &Received, account: &str) -> Vec<([u8; 32], u32)>
 /// Counts a guess; the answer is how long to wait, where there are none left.
 async fn count(cx: &Cx, counters: &[([u8; 32], u32)]) -> Result<Option<Duration>, Failure> {
     for (name, limit) in counters {
-        let act = CountAttempt { name: *name, window_seconds: WINDOW_SECONDS, limit: *limit, now: cx.now };
+        let act = CountAttempt {
+            name: *name,
+            window_seconds: WINDOW_SECONDS,
+            limit: *limit,
+            now: cx.now,
+        };
         if let Attempt::Limited { until } = cx.store.act(act).await? {
             return Ok(Some(until.since(cx.now)));
         }
@@ -163,8 +192,14 @@ fn device_cookie(cx: &Cx) -> String {
 
 /// The device's mark: half of it random, half a MAC over that and the account.
 fn is_device_of(cx: &Cx, text: &str, account: &str) -> bool {
-    let Some(bytes) = read_fixed::<36>(Kind::Transaction, text) else { return false };
-    let expected = Secret::new(cx.keys.form_mac("device", &[&bytes[..16], account.as_bytes()])[..16].to_vec());
+    let Some(bytes) = read_fixed::<36>(Kind::Transaction, text) else {
+        return false;
+    };
+    let expected = Secret::new(
+        cx.keys
+            .form_mac("device", &[&bytes[..16], account.as_bytes()])[..16]
+            .to_vec(),
+    );
     expected.matches(&bytes[16..32])
 }
 
@@ -175,14 +210,28 @@ fn device_mark(cx: &Cx, account: &str) -> String {
 }
 
 /// A session, and the step that the sign-in was for.
-async fn go_on(cx: &Cx, received: &Received, shown: &Shown<'_>, person: Person) -> Result<Response, Failure> {
+async fn go_on(
+    cx: &Cx,
+    received: &Received,
+    shown: &Shown<'_>,
+    person: Person,
+) -> Result<Response, Failure> {
     let session::SignedIn { session, cookie } = session::sign_in(cx, received, person).await?;
     let device = device_mark(cx, &session.person.id.to_string());
     let destination = Destination::of(cx, shown.transaction).await?;
-    let next = if shown.transaction.person.is_some_and(|wanted| wanted != session.person.id) {
-        Err(Refusal::new(symbolon_protocol::ErrorCode::LoginRequired, "another person signed in than was asked for").into())
+    // The sign-in that was asked for has just happened.
+    let transaction = Transaction {
+        ask_sign_in: false,
+        ..shown.transaction.clone()
+    };
+    let is_other = transaction
+        .person
+        .is_some_and(|wanted| wanted != session.person.id);
+    let next = if is_other {
+        let code = symbolon_protocol::ErrorCode::LoginRequired;
+        Err(Refusal::new(code, "another person signed in than was asked for").into())
     } else {
-        super::authorize::next::proceed(cx, shown.browser, shown.transaction, Some(session), false).await
+        proceed(cx, shown.browser, &transaction, Some(session), false).await
     };
     let mut response = match next {
         Ok(response) => response,

@@ -36,7 +36,8 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let browser = Browser::of(&cx, &received);
     let carried = form.one("transaction").unwrap_or_default();
     browser.check_csrf(&cx, PURPOSE, carried, form.one("csrf"))?;
-    let carried = Parameters::parse(carried.as_bytes()).map_err(|_| Refusal::invalid_request("this form is malformed"))?;
+    let carried = Parameters::parse(carried.as_bytes())
+        .map_err(|_| Refusal::invalid_request("this form is malformed"))?;
     let wish = Wish::read(&cx, &carried).await?;
     let session = session::current(&cx, &received).await?;
     end(&cx, session.as_ref()).await?;
@@ -54,14 +55,19 @@ struct Wish {
 impl Wish {
     async fn read(cx: &Cx, parameters: &Parameters) -> Result<Self, Failure> {
         let hint = match parameters.one("id_token_hint") {
-            Some(text) => Some(verified_hint(cx, text).ok_or(Refusal::invalid_request("id_token_hint is not an ID token of this server"))?),
+            Some(text) => Some(verified_hint(cx, text).ok_or(Refusal::invalid_request(
+                "id_token_hint is not an ID token of this server",
+            ))?),
             None => None,
         };
         let named = parameters.one("client_id");
         if let (Some(hint), Some(named)) = (&hint, named)
             && hint.client != named
         {
-            return Err(Refusal::invalid_request("client_id and id_token_hint are of different applications").into());
+            return Err(Refusal::invalid_request(
+                "client_id and id_token_hint are of different applications",
+            )
+            .into());
         }
         let id = hint.as_ref().map(|hint| hint.client.as_str()).or(named);
         let client = match id.and_then(|id| id.parse::<ClientId>().ok()) {
@@ -69,21 +75,35 @@ impl Wish {
             None => None,
         };
         let redirect_uri = redirect_uri(client.as_deref(), parameters)?;
-        Ok(Self { hint, client, redirect_uri, state: parameters.one("state").map(str::to_owned) })
+        Ok(Self {
+            hint,
+            client,
+            redirect_uri,
+            state: parameters.one("state").map(str::to_owned),
+        })
     }
 
     /// Whether the hint is about the very session in this browser.
     fn is_about(&self, cx: &Cx, session: &LiveSession) -> bool {
-        let (Some(hint), Some(client)) = (&self.hint, &self.client) else { return false };
+        let (Some(hint), Some(client)) = (&self.hint, &self.client) else {
+            return false;
+        };
         let person = subject::person(&cx.keys, &client.client, &hint.subject);
-        let same_session = hint.session.as_ref().is_none_or(|sid| *sid == session.session.id.to_string());
+        let same_session = hint
+            .session
+            .as_ref()
+            .is_none_or(|sid| *sid == session.session.id.to_string());
         person == Some(session.person.id) && same_session
     }
 
     fn location(&self) -> Option<String> {
         let uri = self.redirect_uri.as_ref()?;
-        let Some(state) = &self.state else { return Some(uri.to_string()) };
-        let query = form_urlencoded::Serializer::new(String::new()).append_pair("state", state).finish();
+        let Some(state) = &self.state else {
+            return Some(uri.to_string());
+        };
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("state", state)
+            .finish();
         let sign = if uri.as_str().contains('?') { '&' } else { '?' };
         Some(format!("{uri}{sign}{query}"))
     }
@@ -91,9 +111,15 @@ impl Wish {
     fn signed_out(&self, cx: &Cx) -> Result<Response, Failure> {
         let mut response = match self.location() {
             Some(location) => respond::see_other(&location)?,
-            None => SignedOutPage { site: cx.settings.site.clone(), next: self.home() }.response(),
+            None => SignedOutPage {
+                site: cx.settings.site.clone(),
+                next: self.home(),
+            }
+            .response(),
         };
-        response.headers_mut().append(SET_COOKIE, session::forget(cx)?);
+        response
+            .headers_mut()
+            .append(SET_COOKIE, session::forget(cx)?);
         Ok(response)
     }
 
@@ -104,11 +130,22 @@ impl Wish {
     }
 }
 
-fn redirect_uri(client: Option<&StoredClient>, parameters: &Parameters) -> Result<Option<RedirectUri>, Refusal> {
-    let Some(presented) = parameters.one("post_logout_redirect_uri") else { return Ok(None) };
-    let registered = client.into_iter().flat_map(|client| &client.client.post_logout_redirect_uris);
+fn redirect_uri(
+    client: Option<&StoredClient>,
+    parameters: &Parameters,
+) -> Result<Option<RedirectUri>, Refusal> {
+    let Some(presented) = parameters.one("post_logout_redirect_uri") else {
+        return Ok(None);
+    };
+    let registered = client
+        .into_iter()
+        .flat_map(|client| &client.client.post_logout_redirect_uris);
     let found = registered.into_iter().find(|own| own.as_str() == presented);
-    let wrong = || Refusal::invalid_request("the address to return to is not one that this application registered");
+    let wrong = || {
+        Refusal::invalid_request(
+            "the address to return to is not one that this application registered",
+        )
+    };
     found.cloned().map(Some).ok_or_else(wrong)
 }
 
@@ -118,7 +155,11 @@ async fn asked(cx: &Cx, received: &Received, parameters: &Parameters) -> Result<
         // Nobody is signed in: there is nothing to confirm.
         return match wish.hint {
             Some(_) => wish.signed_out(cx),
-            None => Wish { redirect_uri: None, ..wish }.signed_out(cx),
+            None => Wish {
+                redirect_uri: None,
+                ..wish
+            }
+            .signed_out(cx),
         };
     };
     if wish.is_about(cx, &session) {
@@ -129,7 +170,12 @@ async fn asked(cx: &Cx, received: &Received, parameters: &Parameters) -> Result<
 }
 
 /// A link from anywhere must not sign anybody out, so the person is asked.
-fn confirmation(cx: &Cx, received: &Received, wish: &Wish, session: &LiveSession) -> Result<Response, Failure> {
+fn confirmation(
+    cx: &Cx,
+    received: &Received,
+    wish: &Wish,
+    session: &LiveSession,
+) -> Result<Response, Failure> {
     let browser = Browser::of(cx, received);
     let mut carried = form_urlencoded::Serializer::new(String::new());
     if let Some(client) = &wish.client {
@@ -142,15 +188,34 @@ fn confirmation(cx: &Cx, received: &Received, wish: &Wish, session: &LiveSession
         carried.append_pair("state", state);
     }
     let carried = carried.finish();
-    let url = wish.redirect_uri.as_ref().and_then(|uri| Url::parse(uri.as_str()).ok());
+    let url = wish
+        .redirect_uri
+        .as_ref()
+        .and_then(|uri| Url::parse(uri.as_str()).ok());
     let form_action = FormAction::own();
-    let name = session.person.document.get("name").and_then(|name| name.as_str());
+    let name = session
+        .person
+        .document
+        .get("name")
+        .and_then(|name| name.as_str());
     let page = LogoutPage {
         site: cx.settings.site.clone(),
-        ties: FormTies { csrf: browser.csrf(cx, PURPOSE, &carried), transaction: carried },
-        form_action: url.iter().fold(form_action, |action, url| action.reaching(url)),
-        account: Account::new(name.unwrap_or(&session.person.username), &session.person.username),
-        client: wish.client.as_ref().zip(url.as_ref()).map(|(client, url)| Client::new(&client.client.name, url)),
+        ties: FormTies {
+            csrf: browser.csrf(cx, PURPOSE, &carried),
+            transaction: carried,
+        },
+        form_action: url
+            .iter()
+            .fold(form_action, |action, url| action.reaching(url)),
+        account: Account::new(
+            name.unwrap_or(&session.person.username),
+            &session.person.username,
+        ),
+        client: wish
+            .client
+            .as_ref()
+            .zip(url.as_ref())
+            .map(|(client, url)| Client::new(&client.client.name, url)),
     };
     let mut response = page.response();
     if let Some(cookie) = browser.cookie(cx)? {
@@ -160,11 +225,20 @@ fn confirmation(cx: &Cx, received: &Received, wish: &Wish, session: &LiveSession
 }
 
 async fn end(cx: &Cx, session: Option<&LiveSession>) -> Result<(), Failure> {
-    let Some(session) = session else { return Ok(()) };
+    let Some(session) = session else {
+        return Ok(());
+    };
     let person = session.person.id.to_string();
     let mut audit = AuditEvent::new("session.end", person.clone());
     audit.subject = Some(person);
     audit.request = cx.request.to_string();
-    cx.store.act(EndSession { id: session.session.id, now: cx.now, horizon: cx.horizon(cx.now), audit }).await?;
+    cx.store
+        .act(EndSession {
+            id: session.session.id,
+            now: cx.now,
+            horizon: cx.horizon(cx.now),
+            audit,
+        })
+        .await?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use http::{HeaderValue, StatusCode};
 use symbolon_protocol::ErrorCode;
 use symbolon_store::{FindGrant, FindPerson};
 
+use super::authorize::consented::USERINFO;
 use super::presented::{self, Live};
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
@@ -84,6 +85,11 @@ async fn answer(cx: &Cx, token: &str) -> Result<Response, Failure> {
         })
         .await?;
     let agreed = grant.map(|grant| grant.claims).unwrap_or_default();
+    let agreed: Vec<String> = agreed
+        .iter()
+        .filter_map(|name| name.strip_prefix(USERINFO))
+        .map(str::to_owned)
+        .collect();
     let mut claims = id_token::for_userinfo(&found, &live.scopes, client, &agreed);
     claims.insert("sub".to_owned(), live.subject.as_str().into());
     respond_with(cx, &live, claims)

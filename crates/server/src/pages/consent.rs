@@ -72,8 +72,6 @@ pub(crate) enum ScopeChoice {
     Needed,
     /// Ticked at first, can be unticked.
     Ticked,
-    /// Can be ticked.
-    Unticked,
     /// Named apart as sensitive; can be ticked and never is at first.
     Sensitive,
 }
@@ -134,7 +132,7 @@ impl ConsentResource {
     fn optional(&self) -> impl Iterator<Item = &ConsentScope> {
         self.scopes
             .iter()
-            .filter(|scope| matches!(scope.choice, ScopeChoice::Ticked | ScopeChoice::Unticked))
+            .filter(|scope| scope.choice == ScopeChoice::Ticked)
     }
 
     fn sensitive(&self) -> impl Iterator<Item = &ConsentScope> {

@@ -41,8 +41,6 @@ pub(crate) enum LoginFailure {
         /// How long to wait.
         wait: Duration,
     },
-    /// The form was shown too long ago, or to another browser.
-    Expired,
 }
 
 impl LoginFailure {
@@ -54,7 +52,6 @@ impl LoginFailure {
                 "Too many attempts. Wait {}, then try again.",
                 duration_words(wait.max(Duration::from_secs(1))),
             ),
-            Self::Expired => "This page was open too long. Please sign in again.".to_owned(),
         }
     }
 }
@@ -76,7 +73,6 @@ impl Page for LoginPage {
             None => StatusCode::OK,
             Some(LoginFailure::Mismatch) => StatusCode::UNPROCESSABLE_ENTITY,
             Some(LoginFailure::Throttled { .. }) => StatusCode::TOO_MANY_REQUESTS,
-            Some(LoginFailure::Expired) => StatusCode::BAD_REQUEST,
         }
     }
 

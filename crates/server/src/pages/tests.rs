@@ -121,7 +121,7 @@ fn hostile_consent() -> ConsentPage {
             let choice = match n % 4 {
                 0 => ScopeChoice::Needed,
                 1 => ScopeChoice::Ticked,
-                2 => ScopeChoice::Unticked,
+                2 => ScopeChoice::Needed,
                 _ => ScopeChoice::Sensitive,
             };
             let value = format!("https://api.example.com/auth/{n}/{long}");

@@ -11,7 +11,14 @@ use reqwest::Method;
 use crate::browser::{Browser, redemption, request};
 use crate::harness::{Answer, CALLBACK, ORDERS, Server, VAULT, read};
 
-const COLUMNS: [&str; 6] = ["no credential", "wrong client", "too narrow", "expired", "replayed", "another tenant's"];
+const COLUMNS: [&str; 6] = [
+    "no credential",
+    "wrong client",
+    "too narrow",
+    "expired",
+    "replayed",
+    "another tenant's",
+];
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/access-table.md");
 
 /// What one probe found: a status and a code, or that the question has no
@@ -20,9 +27,15 @@ type Row = [String; 6];
 
 fn told(answer: &Answer) -> String {
     let json = serde_json::from_str::<serde_json::Value>(&answer.body).ok();
-    let code = json.as_ref().and_then(|json| json["error"].as_str().map(str::to_owned));
+    let code = json
+        .as_ref()
+        .and_then(|json| json["error"].as_str().map(str::to_owned));
     let inactive = json.as_ref().is_some_and(|json| json["active"] == false);
-    let page = answer.body.split(r#"id="error-code">"#).nth(1).and_then(|rest| rest.split('<').next());
+    let page = answer
+        .body
+        .split(r#"id="error-code">"#)
+        .nth(1)
+        .and_then(|rest| rest.split('<').next());
     match (code, page) {
         (Some(code), _) => format!("{} {code}", answer.status),
         (None, Some(code)) => format!("{} {code}", answer.status),
@@ -55,8 +68,23 @@ impl<'a> Probes<'a> {
         let token = revoked.text("access_token");
         server.form("/revoke", "web", &[("token", &token)]).await;
         let good = browser.tokens("alice", &request()).await;
-        let narrow = server.token("job", &[("grant_type", "client_credentials"), ("scope", "read:orders")]).await;
-        Self { server, good, revoked, expired, expired_code, narrow }
+        let narrow = server
+            .token(
+                "job",
+                &[
+                    ("grant_type", "client_credentials"),
+                    ("scope", "read:orders"),
+                ],
+            )
+            .await;
+        Self {
+            server,
+            good,
+            revoked,
+            expired,
+            expired_code,
+            narrow,
+        }
     }
 
     async fn bare(&self, method: Method, path: &str) -> Answer {
@@ -66,7 +94,17 @@ impl<'a> Probes<'a> {
     async fn form(&self, client: Option<&str>, path: &str, form: &[(&str, &str)]) -> Answer {
         match client {
             Some(client) => self.server.form(path, client, form).await,
-            None => read(self.server.request(Method::POST, path).form(form).send().await.unwrap()).await,
+            None => {
+                read(
+                    self.server
+                        .request(Method::POST, path)
+                        .form(form)
+                        .send()
+                        .await
+                        .unwrap(),
+                )
+                .await
+            }
         }
     }
 
@@ -76,12 +114,33 @@ impl<'a> Probes<'a> {
         let good = redemption(&code, CALLBACK);
         let none = self.form(None, "/token", &service).await;
         let wrong = self.form(Some("other"), "/token", &good).await;
-        let narrow = self.form(Some("job"), "/token", &[service[0], ("scope", "write:orders")]).await;
-        let expired = self.form(Some("web"), "/token", &redemption(&self.expired_code, CALLBACK)).await;
+        let narrow = self
+            .form(
+                Some("job"),
+                "/token",
+                &[service[0], ("scope", "write:orders")],
+            )
+            .await;
+        let expired = self
+            .form(
+                Some("web"),
+                "/token",
+                &redemption(&self.expired_code, CALLBACK),
+            )
+            .await;
         self.form(Some("web"), "/token", &good).await;
         let replayed = self.form(Some("web"), "/token", &good).await;
-        let foreign = self.form(Some("other"), "/token", &[service[0], ("resource", VAULT)]).await;
-        row([Some(&none), Some(&wrong), Some(&narrow), Some(&expired), Some(&replayed), Some(&foreign)])
+        let foreign = self
+            .form(Some("other"), "/token", &[service[0], ("resource", VAULT)])
+            .await;
+        row([
+            Some(&none),
+            Some(&wrong),
+            Some(&narrow),
+            Some(&expired),
+            Some(&replayed),
+            Some(&foreign),
+        ])
     }
 
     async fn introspect(&self) -> Row {
@@ -95,7 +154,14 @@ impl<'a> Probes<'a> {
         let expired = ask(Some("orders-api"), &self.expired).await;
         let replayed = ask(Some("orders-api"), &self.revoked).await;
         let foreign = ask(Some("vault-api"), &self.good).await;
-        row([Some(&none), Some(&wrong), Some(&narrow), Some(&expired), Some(&replayed), Some(&foreign)])
+        row([
+            Some(&none),
+            Some(&wrong),
+            Some(&narrow),
+            Some(&expired),
+            Some(&replayed),
+            Some(&foreign),
+        ])
     }
 
     async fn revoke(&self) -> Row {
@@ -108,12 +174,22 @@ impl<'a> Probes<'a> {
         let expired = ask(Some("web"), &self.expired).await;
         let replayed = ask(Some("web"), &self.revoked).await;
         let foreign = ask(Some("job"), &self.good).await;
-        row([Some(&none), Some(&wrong), None, Some(&expired), Some(&replayed), Some(&foreign)])
+        row([
+            Some(&none),
+            Some(&wrong),
+            None,
+            Some(&expired),
+            Some(&replayed),
+            Some(&foreign),
+        ])
     }
 
     async fn userinfo(&self, method: Method) -> Row {
         let ask = |token: String| {
-            let request = self.server.request(method.clone(), "/userinfo").bearer_auth(token);
+            let request = self
+                .server
+                .request(method.clone(), "/userinfo")
+                .bearer_auth(token);
             async move { read(request.send().await.unwrap()).await }
         };
         let none = self.bare(method.clone(), "/userinfo").await;
@@ -121,7 +197,14 @@ impl<'a> Probes<'a> {
         let narrow = ask(self.narrow.text("access_token")).await;
         let expired = ask(self.expired.text("access_token")).await;
         let replayed = ask(self.revoked.text("access_token")).await;
-        row([Some(&none), Some(&wrong), Some(&narrow), Some(&expired), Some(&replayed), None])
+        row([
+            Some(&none),
+            Some(&wrong),
+            Some(&narrow),
+            Some(&expired),
+            Some(&replayed),
+            None,
+        ])
     }
 
     /// A page of a sign-in: without its transaction, with another browser's,
@@ -131,13 +214,23 @@ impl<'a> Probes<'a> {
         let page = owner.authorize(&request()).await;
         let transaction = crate::browser::hidden(&page.body, "transaction").unwrap();
         let with = |browser: Option<&Browser<'_>>| {
-            let cookies = browser.map(|browser| browser.cookies.clone()).unwrap_or_default();
-            let cookies: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let query = form_urlencoded::Serializer::new(String::new()).append_pair("transaction", &transaction).finish();
+            let cookies = browser
+                .map(|browser| browser.cookies.clone())
+                .unwrap_or_default();
+            let cookies: Vec<_> = cookies
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("transaction", &transaction)
+                .finish();
             let request = if method == Method::GET {
-                self.server.request(method.clone(), &format!("{path}?{query}"))
+                self.server
+                    .request(method.clone(), &format!("{path}?{query}"))
             } else {
-                self.server.request(method.clone(), path).form(&[("transaction", &transaction)])
+                self.server
+                    .request(method.clone(), path)
+                    .form(&[("transaction", &transaction)])
             };
             let request = request.header("cookie", cookies.join("; "));
             async move { read(request.send().await.unwrap()).await }
@@ -157,11 +250,31 @@ impl<'a> Probes<'a> {
             "/revoke" if *method == Method::POST => self.revoke().await,
             "/userinfo" if *method != Method::OPTIONS => self.userinfo(method.clone()).await,
             "/login" | "/consent" => self.page(method.clone(), path).await,
-            "/assets/{name}" => row([Some(&self.bare(method.clone(), "/assets/none.css").await), None, None, None, None, None]),
-            "/authorize" | "/logout" | "/token" | "/revoke" | "/userinfo" | "/healthz" | "/readyz"
-            | "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server" | "/.well-known/jwks.json" => {
-                row([Some(&self.bare(method.clone(), path).await), None, None, None, None, None])
-            }
+            "/assets/{name}" => row([
+                Some(&self.bare(method.clone(), "/assets/none.css").await),
+                None,
+                None,
+                None,
+                None,
+                None,
+            ]),
+            "/authorize"
+            | "/logout"
+            | "/token"
+            | "/revoke"
+            | "/userinfo"
+            | "/healthz"
+            | "/readyz"
+            | "/.well-known/openid-configuration"
+            | "/.well-known/oauth-authorization-server"
+            | "/.well-known/jwks.json" => row([
+                Some(&self.bare(method.clone(), path).await),
+                None,
+                None,
+                None,
+                None,
+                None,
+            ]),
             _ => return None,
         })
     }
@@ -169,7 +282,10 @@ impl<'a> Probes<'a> {
     async fn of_admin(&self, method: &Method, path: &str) -> Row {
         let path = path.replace('{', "").replace('}', "");
         let ask = |bearer: Option<String>| {
-            let request = self.server.http.request(method.clone(), format!("{}{path}", self.server.admin));
+            let request = self
+                .server
+                .http
+                .request(method.clone(), format!("{}{path}", self.server.admin));
             let request = match bearer {
                 Some(bearer) => request.bearer_auth(bearer),
                 None => request,
@@ -191,14 +307,17 @@ async fn the_access_table_is_what_the_golden_file_says() {
     let mut rows = BTreeMap::new();
     for route in symbolon_server::routes::table() {
         let found = probes.of(&route.method, route.path).await;
-        let found = found.unwrap_or_else(|| panic!("{} {} has no row: add a probe", route.method, route.path));
+        let found = found
+            .unwrap_or_else(|| panic!("{} {} has no row: add a probe", route.method, route.path));
         rows.insert(format!("{} {}", route.path, route.method), found);
     }
     for route in symbolon_server::admin::table() {
         let found = probes.of_admin(&route.method, route.path).await;
         rows.insert(format!("admin {} {}", route.path, route.method), found);
     }
-    let mut table = String::from("# Access table\n\nWhat each route answers to whoever lacks a right. Generated by the tests; a route\nwithout a row fails them.\n\n");
+    let mut table = String::from(
+        "# Access table\n\nWhat each route answers to whoever lacks a right. Generated by the tests; a route\nwithout a row fails them.\n\n",
+    );
     writeln!(table, "| route | {} |", COLUMNS.join(" | ")).unwrap();
     writeln!(table, "|---|{}", "---|".repeat(COLUMNS.len())).unwrap();
     for (route, cells) in rows {

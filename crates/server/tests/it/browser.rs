@@ -37,20 +37,37 @@ pub(crate) fn request() -> BTreeMap<String, String> {
         ("code_challenge", &challenge),
         ("code_challenge_method", "S256"),
     ];
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 pub(crate) fn encode(pairs: &BTreeMap<String, String>) -> String {
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
 }
 
 impl<'a> Browser<'a> {
     pub(crate) fn new(server: &'a Server) -> Self {
-        Self { server, cookies: BTreeMap::new() }
+        Self {
+            server,
+            cookies: BTreeMap::new(),
+        }
     }
 
-    async fn send(&mut self, method: Method, path: &str, form: Option<&[(String, String)]>) -> Answer {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        form: Option<&[(String, String)]>,
+    ) -> Answer {
+        let cookies: Vec<_> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let mut request = self.server.request(method, path);
         if !cookies.is_empty() {
             request = request.header("cookie", cookies.join("; "));
@@ -74,11 +91,14 @@ impl<'a> Browser<'a> {
     /// Follows redirects for as long as they stay inside the server.
     pub(crate) async fn follow(&mut self, mut answer: Answer) -> Answer {
         for _ in 0..10 {
-            let Some(location) = answer.header("location").map(str::to_owned) else { return answer };
+            let Some(location) = answer.header("location").map(str::to_owned) else {
+                return answer;
+            };
             assert_eq!(answer.status, 303, "every redirect is 303");
             let name = self.server.name();
             let inside = location.strip_prefix(&name).map(str::to_owned);
-            let Some(path) = inside.or_else(|| location.starts_with('/').then(|| location.clone())) else {
+            let Some(path) = inside.or_else(|| location.starts_with('/').then(|| location.clone()))
+            else {
                 return answer;
             };
             answer = self.send(Method::GET, &path, None).await;
@@ -96,24 +116,43 @@ impl<'a> Browser<'a> {
     }
 
     /// Sends the form of a page with some fields filled in.
-    pub(crate) async fn submit(&mut self, path: &str, page: &Answer, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn submit(
+        &mut self,
+        path: &str,
+        page: &Answer,
+        fields: &[(&str, &str)],
+    ) -> Answer {
         let mut form: Vec<(String, String)> = Vec::new();
         for name in ["transaction", "csrf"] {
             if let Some(value) = hidden(&page.body, name) {
                 form.push((name.to_owned(), value));
             }
         }
-        form.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        form.extend(
+            fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         let answer = self.send(Method::POST, path, Some(&form)).await;
         self.follow(answer).await
     }
 
     /// Signs in and agrees; the answer is the redirect to the client, or a
     /// page where something else came of it.
-    pub(crate) async fn grant(&mut self, username: &str, request: &BTreeMap<String, String>) -> Answer {
+    pub(crate) async fn grant(
+        &mut self,
+        username: &str,
+        request: &BTreeMap<String, String>,
+    ) -> Answer {
         let mut answer = self.authorize(request).await;
         if answer.body.contains(r#"id="login-submit""#) {
-            answer = self.submit("/login", &answer, &[("username", username), ("password", PASSWORD)]).await;
+            answer = self
+                .submit(
+                    "/login",
+                    &answer,
+                    &[("username", username), ("password", PASSWORD)],
+                )
+                .await;
         }
         if answer.body.contains(r#"id="consent-allow""#) {
             let ticked = ticked(&answer.body);
@@ -125,16 +164,30 @@ impl<'a> Browser<'a> {
     }
 
     /// The code of a whole flow.
-    pub(crate) async fn code(&mut self, username: &str, request: &BTreeMap<String, String>) -> String {
+    pub(crate) async fn code(
+        &mut self,
+        username: &str,
+        request: &BTreeMap<String, String>,
+    ) -> String {
         let answer = self.grant(username, request).await;
         let response = response(&answer);
-        response.get("code").unwrap_or_else(|| panic!("no code: {response:?} {}", answer.body)).clone()
+        response
+            .get("code")
+            .unwrap_or_else(|| panic!("no code: {response:?} {}", answer.body))
+            .clone()
     }
 
     /// The tokens of a whole flow.
-    pub(crate) async fn tokens(&mut self, username: &str, request: &BTreeMap<String, String>) -> Answer {
+    pub(crate) async fn tokens(
+        &mut self,
+        username: &str,
+        request: &BTreeMap<String, String>,
+    ) -> Answer {
         let code = self.code(username, request).await;
-        let (client, uri) = (request["client_id"].clone(), request["redirect_uri"].clone());
+        let (client, uri) = (
+            request["client_id"].clone(),
+            request["redirect_uri"].clone(),
+        );
         let answer = self.server.token(&client, &redemption(&code, &uri)).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer
@@ -153,8 +206,14 @@ pub(crate) fn redemption<'f>(code: &'f str, redirect_uri: &'f str) -> Vec<(&'f s
 
 /// What a redirect to the client says.
 pub(crate) fn response(answer: &Answer) -> BTreeMap<String, String> {
-    let location = answer.header("location").unwrap_or_else(|| panic!("no redirect: {} {}", answer.status, answer.body));
-    url::Url::parse(location).unwrap().query_pairs().into_owned().collect()
+    let location = answer
+        .header("location")
+        .unwrap_or_else(|| panic!("no redirect: {} {}", answer.status, answer.body));
+    url::Url::parse(location)
+        .unwrap()
+        .query_pairs()
+        .into_owned()
+        .collect()
 }
 
 /// The value of a hidden field.
@@ -168,7 +227,20 @@ pub(crate) fn hidden(html: &str, name: &str) -> Option<String> {
 
 /// The values of the scope boxes that are ticked.
 fn ticked(html: &str) -> Vec<String> {
-    let inputs = html.split("<input").skip(1).filter_map(|rest| rest.split('>').next());
+    let inputs = html
+        .split("<input")
+        .skip(1)
+        .filter_map(|rest| rest.split('>').next());
     let boxes = inputs.filter(|tag| tag.contains(r#"name="scope""#) && tag.contains("checked"));
-    boxes.filter_map(|tag| Some(tag.split(r#"value=""#).nth(1)?.split('"').next()?.to_owned())).collect()
+    boxes
+        .filter_map(|tag| {
+            Some(
+                tag.split(r#"value=""#)
+                    .nth(1)?
+                    .split('"')
+                    .next()?
+                    .to_owned(),
+            )
+        })
+        .collect()
 }

@@ -27,28 +27,46 @@ async fn a_person_signs_in_agrees_and_the_application_gets_tokens(server: Server
     let answer = browser.grant("alice", &request()).await;
 
     let redirect = response(&answer);
-    assert_eq!((redirect["state"].as_str(), redirect["iss"].as_str()), ("the state", server.name().as_str()));
-    let tokens = server.token("web", &redemption(&redirect["code"], CALLBACK)).await;
+    assert_eq!(
+        (redirect["state"].as_str(), redirect["iss"].as_str()),
+        ("the state", server.name().as_str())
+    );
+    let tokens = server
+        .token("web", &redemption(&redirect["code"], CALLBACK))
+        .await;
     assert_eq!(tokens.status, 200, "{}", tokens.body);
     assert!(tokens.text("refresh_token").starts_with("sym_rt_"));
     assert_eq!(tokens.text("id_token").split('.').count(), 3);
-    let told = server.introspect("orders-api", &tokens.text("access_token")).await;
-    assert_eq!((&told["active"], &told["aud"]), (&true.into(), &ORDERS.into()));
+    let told = server
+        .introspect("orders-api", &tokens.text("access_token"))
+        .await;
+    assert_eq!(
+        (&told["active"], &told["aud"]),
+        (&true.into(), &ORDERS.into())
+    );
     assert!(told["sub"].as_str().unwrap().starts_with("usr_"));
     let userinfo = server.userinfo(&tokens.text("access_token")).await;
     assert_eq!(userinfo.json()["sub"], told["sub"]);
-    assert!(userinfo.json().get("email").is_none(), "nothing is told that was not asked for");
+    assert!(
+        userinfo.json().get("email").is_none(),
+        "nothing is told that was not asked for"
+    );
 }
 
 async fn a_code_flow_writes_twice_between_consent_and_tokens(server: Server) {
     let mut browser = Browser::new(&server);
     let page = browser.authorize(&request()).await;
-    let fields = [("username", "alice"), ("password", crate::harness::PASSWORD)];
+    let fields = [
+        ("username", "alice"),
+        ("password", crate::harness::PASSWORD),
+    ];
     let page = browser.submit("/login", &page, &fields).await;
     assert!(page.body.contains(r#"id="consent-allow""#), "{}", page.body);
     let before = server.commits();
 
-    let answer = browser.submit("/consent", &page, &[("decision", "allow")]).await;
+    let answer = browser
+        .submit("/consent", &page, &[("decision", "allow")])
+        .await;
     let code = response(&answer)["code"].clone();
     let tokens = server.token("web", &redemption(&code, CALLBACK)).await;
 
@@ -66,7 +84,13 @@ async fn a_code_shown_without_its_bindings_harms_nobody(server: Server) {
         form
     };
     let bad = [
-        ("web", with("code_verifier", "another-verifier-of-forty-three-characters!")),
+        (
+            "web",
+            with(
+                "code_verifier",
+                "another-verifier-of-forty-three-characters!",
+            ),
+        ),
         ("web", with("code_verifier", "")),
         ("web", with("redirect_uri", "https://app.example.com/other")),
         ("web", with("code", "sym_ac_AAAA")),
@@ -76,10 +100,18 @@ async fn a_code_shown_without_its_bindings_harms_nobody(server: Server) {
 
     for (client, form) in bad {
         let answer = server.token(client, &form).await;
-        assert_eq!((answer.status, &*answer.refusal()), (400, "invalid_grant"), "{client} {form:?}");
+        assert_eq!(
+            (answer.status, &*answer.refusal()),
+            (400, "invalid_grant"),
+            "{client} {form:?}"
+        );
     }
 
-    assert_eq!(server.token("web", &good).await.status, 200, "the code still works for its owner");
+    assert_eq!(
+        server.token("web", &good).await.status,
+        200,
+        "the code still works for its owner"
+    );
 }
 
 async fn a_code_used_twice_ends_what_it_made_and_nothing_else(server: Server) {
@@ -94,7 +126,12 @@ async fn a_code_used_twice_ends_what_it_made_and_nothing_else(server: Server) {
     assert_eq!(second.refusal(), "invalid_grant");
     assert!(!server.is_active(&first.text("access_token")).await);
     let refresh = first.text("refresh_token");
-    let renewed = server.token("web", &[("grant_type", "refresh_token"), ("refresh_token", &refresh)]).await;
+    let renewed = server
+        .token(
+            "web",
+            &[("grant_type", "refresh_token"), ("refresh_token", &refresh)],
+        )
+        .await;
     assert_eq!(renewed.refusal(), "invalid_grant");
     assert!(server.is_active(&earlier.text("access_token")).await);
     let third = server.token("web", &redemption(&code, CALLBACK)).await;
@@ -102,7 +139,11 @@ async fn a_code_used_twice_ends_what_it_made_and_nothing_else(server: Server) {
 }
 
 async fn of_64_parallel_redemptions_one_succeeds_and_its_tokens_are_dead(server: Server) {
-    let rounds = if std::env::var_os("SYMBOLON_LONG").is_some() { 200 } else { 10 };
+    let rounds = if std::env::var_os("SYMBOLON_LONG").is_some() {
+        200
+    } else {
+        10
+    };
     let other = server.second_node().await;
     let nodes: Vec<&Server> = other.iter().chain([&server]).collect();
     let mut browser = Browser::new(&server);
@@ -115,9 +156,13 @@ async fn of_64_parallel_redemptions_one_succeeds_and_its_tokens_are_dead(server:
 
         let answers = join_all(tries).await;
 
-        let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+        let (won, lost): (Vec<_>, Vec<_>) =
+            answers.into_iter().partition(|answer| answer.status == 200);
         assert_eq!(won.len(), 1);
-        assert!(lost.iter().all(|answer| (answer.status, &*answer.refusal()) == (400, "invalid_grant")));
+        assert!(
+            lost.iter()
+                .all(|answer| (answer.status, &*answer.refusal()) == (400, "invalid_grant"))
+        );
         tokio::time::sleep(std::time::Duration::from_secs(u64::from(nodes.len() > 1))).await;
         for node in &nodes {
             assert!(!node.is_active(&won[0].text("access_token")).await);
@@ -127,33 +172,67 @@ async fn of_64_parallel_redemptions_one_succeeds_and_its_tokens_are_dead(server:
 
 async fn a_code_expires_after_a_minute(server: Server) {
     let mut browser = Browser::new(&server);
-    let (early, late) = (browser.code("alice", &request()).await, browser.code("alice", &request()).await);
+    let (early, late) = (
+        browser.code("alice", &request()).await,
+        browser.code("alice", &request()).await,
+    );
     server.advance(59);
-    assert_eq!(server.token("web", &redemption(&early, CALLBACK)).await.status, 200);
+    assert_eq!(
+        server
+            .token("web", &redemption(&early, CALLBACK))
+            .await
+            .status,
+        200
+    );
 
     server.advance(2);
 
-    assert_eq!(server.token("web", &redemption(&late, CALLBACK)).await.refusal(), "invalid_grant");
+    assert_eq!(
+        server
+            .token("web", &redemption(&late, CALLBACK))
+            .await
+            .refusal(),
+        "invalid_grant"
+    );
 }
 
 async fn a_code_is_worth_nothing_after_logout_or_when_the_person_is_disabled(server: Server) {
     let mut browser = Browser::new(&server);
     let code = browser.code("alice", &request()).await;
     let page = browser.get("/logout").await;
-    let bye = browser.submit("/logout", &page, &[("confirm", "yes")]).await;
+    let bye = browser
+        .submit("/logout", &page, &[("confirm", "yes")])
+        .await;
     assert_eq!(bye.status, 200, "{}", bye.body);
-    assert_eq!(server.token("web", &redemption(&code, CALLBACK)).await.refusal(), "invalid_grant");
+    assert_eq!(
+        server
+            .token("web", &redemption(&code, CALLBACK))
+            .await
+            .refusal(),
+        "invalid_grant"
+    );
     let code = Browser::new(&server).code("bob", &request()).await;
 
-    let disabled = server.admin(reqwest::Method::POST, "/admin/v1/users/bob/disable", None).await;
+    let disabled = server
+        .admin(reqwest::Method::POST, "/admin/v1/users/bob/disable", None)
+        .await;
 
     assert!(disabled.status < 300, "{}", disabled.body);
-    assert_eq!(server.token("web", &redemption(&code, CALLBACK)).await.refusal(), "invalid_grant");
+    assert_eq!(
+        server
+            .token("web", &redemption(&code, CALLBACK))
+            .await
+            .refusal(),
+        "invalid_grant"
+    );
 }
 
 async fn a_verifier_without_a_challenge_is_refused(server: Server) {
     let mut legacy = request();
-    for (name, value) in [("client_id", "legacy"), ("redirect_uri", "https://legacy.example.com/callback")] {
+    for (name, value) in [
+        ("client_id", "legacy"),
+        ("redirect_uri", "https://legacy.example.com/callback"),
+    ] {
         legacy.insert(name.to_owned(), value.to_owned());
     }
     legacy.remove("code_challenge");
@@ -173,11 +252,17 @@ async fn wrong_clients_and_redirect_uris_never_redirect(server: Server) {
         ("client_id", "nobody"),
         ("client_id", ""),
         ("redirect_uri", "https://evil.example/cb"),
-        ("redirect_uri", "https://app.example.com.evil.example/callback"),
+        (
+            "redirect_uri",
+            "https://app.example.com.evil.example/callback",
+        ),
         ("redirect_uri", "https://app.example.com/callback/..;/evil"),
         ("redirect_uri", "https://app.example.com/callback/../evil"),
         ("redirect_uri", "https://app.example.com:443/callback"),
-        ("redirect_uri", "https://app.example.com/callback?next=//evil"),
+        (
+            "redirect_uri",
+            "https://app.example.com/callback?next=//evil",
+        ),
         ("redirect_uri", "https://app.example.com/callback#x"),
         ("redirect_uri", "https://a@app.example.com/callback"),
         ("redirect_uri", "https:app.example.com/callback"),
@@ -197,7 +282,10 @@ async fn wrong_clients_and_redirect_uris_never_redirect(server: Server) {
             assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-inline"));
         }
     }
-    let doubled = format!("/authorize?{}&redirect_uri=https%3A%2F%2Fevil.example", crate::browser::encode(&request()));
+    let doubled = format!(
+        "/authorize?{}&redirect_uri=https%3A%2F%2Fevil.example",
+        crate::browser::encode(&request())
+    );
     assert_eq!(Browser::new(&server).get(&doubled).await.status, 400);
 }
 
@@ -205,14 +293,22 @@ async fn everything_else_that_is_wrong_redirects_with_state_and_issuer(server: S
     let long = "x".repeat(129);
     let cases = [
         ("response_type", "token", "unsupported_response_type"),
-        ("response_type", "code id_token", "unsupported_response_type"),
+        (
+            "response_type",
+            "code id_token",
+            "unsupported_response_type",
+        ),
         ("response_mode", "fragment", "invalid_request"),
         ("code_challenge_method", "plain", "invalid_request"),
         ("code_challenge_method", "", "invalid_request"),
         ("code_challenge", "", "invalid_request"),
         ("code_challenge", &long, "invalid_request"),
         ("scope", "openid admin", "invalid_scope"),
-        ("resource", "https://elsewhere.example.com", "invalid_target"),
+        (
+            "resource",
+            "https://elsewhere.example.com",
+            "invalid_target",
+        ),
         ("request", "eyJ", "request_not_supported"),
         ("request_uri", "urn:x", "request_uri_not_supported"),
         ("registration", "{}", "registration_not_supported"),
@@ -226,8 +322,15 @@ async fn everything_else_that_is_wrong_redirects_with_state_and_issuer(server: S
         wrong.insert(name.to_owned(), value.to_owned());
         let answer = Browser::new(&server).authorize(&wrong).await;
         let redirect = response(&answer);
-        assert_eq!(redirect.get("error").map(String::as_str), Some(error), "{name}={value} {redirect:?}");
-        assert_eq!((redirect["state"].as_str(), &redirect["iss"]), ("the state", &server.name()));
+        assert_eq!(
+            redirect.get("error").map(String::as_str),
+            Some(error),
+            "{name}={value} {redirect:?}"
+        );
+        assert_eq!(
+            (redirect["state"].as_str(), &redirect["iss"]),
+            ("the state", &server.name())
+        );
         assert!(!redirect.contains_key("code") && !redirect.contains_key("access_token"));
         assert!(answer.header("access-control-allow-origin").is_none());
     }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+use symbolon_protocol::Timestamp;
 use symbolon_server::app::Edge;
 use symbolon_server::clock::SystemEntropy;
 use symbolon_server::config::Config;
 use symbolon_server::launch::{Listeners, Running, launch};
 use symbolon_testkit::FixedClock;
-use symbolon_protocol::Timestamp;
 use symbolon_token::{Clock, Entropy, random};
 
 /// Secrets of the configured clients.
@@ -67,7 +67,10 @@ impl Answer {
     }
 
     pub(crate) fn text(&self, name: &str) -> String {
-        self.json()[name].as_str().unwrap_or_else(|| panic!("no `{name}` in {}", self.body)).to_owned()
+        self.json()[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no `{name}` in {}", self.body))
+            .to_owned()
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -87,16 +90,27 @@ impl Answer {
 pub(crate) fn http() -> reqwest::Client {
     #[expect(clippy::disallowed_methods, reason = "tests call their own server")]
     let builder = reqwest::Client::builder();
-    builder.no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    builder
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
 }
 
 pub(crate) async fn read(response: reqwest::Response) -> Answer {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer { status, headers, body: response.text().await.unwrap() }
+    Answer {
+        status,
+        headers,
+        body: response.text().await.unwrap(),
+    }
 }
 
 fn fresh_folder() -> PathBuf {
-    let name = format!("symbolon-it-{:016x}", u64::from_be_bytes(random(&SystemEntropy)));
+    let name = format!(
+        "symbolon-it-{:016x}",
+        u64::from_be_bytes(random(&SystemEntropy))
+    );
     let folder = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&folder).unwrap();
     folder
@@ -104,28 +118,49 @@ fn fresh_folder() -> PathBuf {
 
 impl Server {
     pub(crate) async fn on_sqlite() -> Self {
-        Self::start("sqlite://symbolon.db".to_owned(), fresh_folder(), Arc::new(WallClock(FixedClock::new()))).await
+        Self::start(
+            "sqlite://symbolon.db".to_owned(),
+            fresh_folder(),
+            Arc::new(WallClock(FixedClock::new())),
+        )
+        .await
     }
 
     pub(crate) async fn on_postgres() -> Self {
-        let url = symbolon_store::conformance::postgres_schema(&SystemEntropy as &dyn Entropy).await.unwrap();
+        let url = symbolon_store::conformance::postgres_schema(&SystemEntropy as &dyn Entropy)
+            .await
+            .unwrap();
         Self::start(url, fresh_folder(), Arc::new(WallClock(FixedClock::new()))).await
     }
 
     /// Another node over the same database, with the same keys and clock.
     pub(crate) async fn sibling(&self) -> Self {
-        Self::start(self.store.clone(), self.folder.clone(), Arc::clone(&self.clock)).await
+        Self::start(
+            self.store.clone(),
+            self.folder.clone(),
+            Arc::clone(&self.clock),
+        )
+        .await
     }
 
     /// A second node, where the engine carries more than one.
     pub(crate) async fn second_node(&self) -> Option<Self> {
-        if self.store.starts_with("sqlite") { None } else { Some(self.sibling().await) }
+        if self.store.starts_with("sqlite") {
+            None
+        } else {
+            Some(self.sibling().await)
+        }
     }
 
     /// The same server again, after it ended.
     pub(crate) async fn restart(mut self) -> Self {
         self.running.take().unwrap().stop().await;
-        Self::start(self.store.clone(), self.folder.clone(), Arc::clone(&self.clock)).await
+        Self::start(
+            self.store.clone(),
+            self.folder.clone(),
+            Arc::clone(&self.clock),
+        )
+        .await
     }
 
     async fn start(store: String, folder: PathBuf, clock: Arc<WallClock>) -> Self {
@@ -140,15 +175,34 @@ impl Server {
         let path = folder.join(format!("symbolon-{}.toml", public.port()));
         std::fs::write(&path, configuration(&issuer, &store)).unwrap();
         let (config, _) = Config::load(&path, Vec::new()).unwrap_or_else(|findings| {
-            panic!("{}", findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+            panic!(
+                "{}",
+                findings
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            )
         });
-        let edge = Edge { clock: Arc::clone(&clock) as _, entropy: Arc::new(SystemEntropy) };
+        let edge = Edge {
+            clock: Arc::clone(&clock) as _,
+            entropy: Arc::new(SystemEntropy),
+        };
         let running = launch(&config, listeners, edge).await.unwrap();
         let admin_token = std::fs::read_to_string(folder.join("admin.token")).unwrap();
         let http = http();
         let own = format!("http://{public}");
         let _ = &issuer;
-        Self { issuer: own, admin: format!("http://{admin}"), admin_token, clock, running: Some(running), folder, http, store }
+        Self {
+            issuer: own,
+            admin: format!("http://{admin}"),
+            admin_token,
+            clock,
+            running: Some(running),
+            folder,
+            http,
+            store,
+        }
     }
 
     /// How many acts that wrote were committed so far.
@@ -161,14 +215,22 @@ impl Server {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        read(self.request(reqwest::Method::GET, path).send().await.unwrap()).await
+        read(
+            self.request(reqwest::Method::GET, path)
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
     }
 
     /// A request whose host is the issuer's, whichever node it goes to.
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let issuer = std::fs::read_to_string(self.folder.join("issuer")).unwrap();
         let host = issuer.trim_start_matches("http://").to_owned();
-        self.http.request(method, format!("{}{path}", self.issuer)).header("host", host)
+        self.http
+            .request(method, format!("{}{path}", self.issuer))
+            .header("host", host)
     }
 
     /// The issuer as tokens name it.
@@ -180,7 +242,9 @@ impl Server {
     pub(crate) async fn form(&self, path: &str, client: &str, form: &[(&str, &str)]) -> Answer {
         let request = self.request(reqwest::Method::POST, path).form(form);
         let request = match client {
-            "spa" | "cli" => self.request(reqwest::Method::POST, path).form(&[form, &[("client_id", client)]].concat()),
+            "spa" | "cli" => self
+                .request(reqwest::Method::POST, path)
+                .form(&[form, &[("client_id", client)]].concat()),
             _ => request.basic_auth(client, Some(SECRET)),
         };
         read(request.send().await.unwrap()).await
@@ -206,11 +270,26 @@ impl Server {
     }
 
     pub(crate) async fn userinfo(&self, token: &str) -> Answer {
-        read(self.request(reqwest::Method::GET, "/userinfo").bearer_auth(token).send().await.unwrap()).await
+        read(
+            self.request(reqwest::Method::GET, "/userinfo")
+                .bearer_auth(token)
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
     }
 
-    pub(crate) async fn admin(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Answer {
-        let request = self.http.request(method, format!("{}{path}", self.admin)).bearer_auth(&self.admin_token);
+    pub(crate) async fn admin(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.admin))
+            .bearer_auth(&self.admin_token);
         let request = match body {
             Some(body) => request.json(&body),
             None => request,

@@ -33,7 +33,10 @@ async fn keys(server: &Server) -> KeySet {
 async fn claims(server: &Server, jwt: &str) -> Value {
     let token = Unverified::parse(jwt).unwrap();
     let keys = keys(server).await;
-    let key = keys.candidates(token.claimed_kid(), token.algorithm().unwrap()).next().expect("a published key");
+    let key = keys
+        .candidates(token.claimed_kid(), token.algorithm().unwrap())
+        .next()
+        .expect("a published key");
     Value::Object(token.verify(key).unwrap())
 }
 
@@ -51,33 +54,61 @@ async fn id_tokens_are_signed_as_the_client_says_and_bound_to_the_access_token(s
 
     let told = claims(&server, &jwt).await;
 
-    assert_eq!(Unverified::parse(&jwt).unwrap().claimed_algorithm(), "RS256");
-    assert_eq!((&told["iss"], &told["aud"], &told["nonce"]), (&json!(server.name()), &json!("web"), &json!("the nonce")));
+    assert_eq!(
+        Unverified::parse(&jwt).unwrap().claimed_algorithm(),
+        "RS256"
+    );
+    assert_eq!(
+        (&told["iss"], &told["aud"], &told["nonce"]),
+        (&json!(server.name()), &json!("web"), &json!("the nonce"))
+    );
     assert_eq!((&told["acr"], &told["amr"]), (&json!("1"), &json!(["pwd"])));
     assert!(told["auth_time"].is_i64() && told["sid"].as_str().unwrap().starts_with("ses_"));
     let half = &Digest::of(tokens.text("access_token").as_bytes()).as_bytes()[..16].to_vec();
     assert_eq!(told["at_hash"], json!(BASE64_URL_SAFE_NO_PAD.encode(half)));
-    let form = [("grant_type", "refresh_token"), ("refresh_token", &*tokens.text("refresh_token"))];
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", &*tokens.text("refresh_token")),
+    ];
     let renewed = server.token("web", &form).await;
     let again = claims(&server, &renewed.text("id_token")).await;
-    assert_eq!((&again["sub"], &again["auth_time"], again.get("nonce")), (&told["sub"], &told["auth_time"], None));
+    assert_eq!(
+        (&again["sub"], &again["auth_time"], again.get("nonce")),
+        (&told["sub"], &told["auth_time"], None)
+    );
 }
 
 async fn no_prompt_means_no_question(server: Server) {
     let mut browser = Browser::new(&server);
     let silent = with(&[("prompt", "none")]);
-    assert_eq!(response(&browser.authorize(&silent).await)["error"], "login_required");
+    assert_eq!(
+        response(&browser.authorize(&silent).await)["error"],
+        "login_required"
+    );
     browser.code("alice", &request()).await;
 
     let again = response(&browser.authorize(&silent).await);
-    let more = response(&browser.authorize(&with(&[("prompt", "none"), ("scope", "openid write:orders")])).await);
+    let more = response(
+        &browser
+            .authorize(&with(&[
+                ("prompt", "none"),
+                ("scope", "openid write:orders"),
+            ]))
+            .await,
+    );
 
     assert!(again.contains_key("code"), "{again:?}");
     assert_eq!(more["error"], "consent_required");
-    let spa = [("client_id", "spa"), ("redirect_uri", "https://spa.example.com/callback")];
+    let spa = [
+        ("client_id", "spa"),
+        ("redirect_uri", "https://spa.example.com/callback"),
+    ];
     browser.code("alice", &with(&spa)).await;
     let page = browser.authorize(&with(&spa)).await;
-    assert!(page.body.contains(r#"id="consent-allow""#), "a public client is never agreed to silently");
+    assert!(
+        page.body.contains(r#"id="consent-allow""#),
+        "a public client is never agreed to silently"
+    );
 }
 
 async fn a_fresh_sign_in_is_demanded_by_prompt_and_by_age(server: Server) {
@@ -85,7 +116,12 @@ async fn a_fresh_sign_in_is_demanded_by_prompt_and_by_age(server: Server) {
     browser.code("alice", &request()).await;
     server.advance(100);
 
-    for demand in [("prompt", "login"), ("max_age", "60"), ("max_age", "0"), ("prompt", "select_account")] {
+    for demand in [
+        ("prompt", "login"),
+        ("max_age", "60"),
+        ("max_age", "0"),
+        ("prompt", "select_account"),
+    ] {
         let page = browser.authorize(&with(&[demand])).await;
         assert!(page.body.contains(r#"id="login-submit""#), "{demand:?}");
         let tokens = browser.tokens("alice", &with(&[demand])).await;
@@ -98,42 +134,82 @@ async fn a_fresh_sign_in_is_demanded_by_prompt_and_by_age(server: Server) {
 }
 
 async fn a_hint_of_another_person_is_refused(server: Server) {
-    let bobs = Browser::new(&server).tokens("bob", &request()).await.text("id_token");
+    let bobs = Browser::new(&server)
+        .tokens("bob", &request())
+        .await
+        .text("id_token");
     let mut browser = Browser::new(&server);
     let own = browser.tokens("alice", &request()).await.text("id_token");
     server.advance(86_400 / 4);
 
-    let other = response(&browser.authorize(&with(&[("prompt", "none"), ("id_token_hint", &bobs)])).await);
-    let same = response(&browser.authorize(&with(&[("prompt", "none"), ("id_token_hint", &own)])).await);
+    let other = response(
+        &browser
+            .authorize(&with(&[("prompt", "none"), ("id_token_hint", &bobs)]))
+            .await,
+    );
+    let same = response(
+        &browser
+            .authorize(&with(&[("prompt", "none"), ("id_token_hint", &own)]))
+            .await,
+    );
 
     assert_eq!(other["error"], "login_required");
-    assert!(same.contains_key("code"), "an expired hint is still a hint: {same:?}");
+    assert!(
+        same.contains_key("code"),
+        "an expired hint is still a hint: {same:?}"
+    );
     let forged = format!("{}x", &own[..own.len() - 1]);
-    let bad = browser.authorize(&with(&[("prompt", "none"), ("id_token_hint", &forged)])).await;
+    let bad = browser
+        .authorize(&with(&[("prompt", "none"), ("id_token_hint", &forged)]))
+        .await;
     assert!(!response(&bad).contains_key("code"));
 }
 
 async fn claims_are_told_where_they_were_agreed_to(server: Server) {
-    let asked = r#"{"id_token":{"name":null,"email":{"essential":true}},"userinfo":{"email":null}}"#;
-    let tokens = Browser::new(&server).tokens("alice", &with(&[("claims", asked)])).await;
+    let asked =
+        r#"{"id_token":{"name":null,"email":{"essential":true}},"userinfo":{"email":null}}"#;
+    let tokens = Browser::new(&server)
+        .tokens("alice", &with(&[("claims", asked)]))
+        .await;
 
     let told = claims(&server, &tokens.text("id_token")).await;
     let userinfo = server.userinfo(&tokens.text("access_token")).await.json();
 
-    assert_eq!((&told["name"], &told["email"]), (&json!("Alice Example"), &json!("alice@example.com")));
-    assert_eq!((&userinfo["email"], userinfo.get("name")), (&json!("alice@example.com"), None));
-    let scoped = Browser::new(&server).tokens("bob", &with(&[("scope", "openid profile email")])).await;
+    assert_eq!(
+        (&told["name"], &told["email"]),
+        (&json!("Alice Example"), &json!("alice@example.com"))
+    );
+    assert_eq!(
+        (&userinfo["email"], userinfo.get("name")),
+        (&json!("alice@example.com"), None)
+    );
+    let scoped = Browser::new(&server)
+        .tokens("bob", &with(&[("scope", "openid profile email")]))
+        .await;
     let userinfo = server.userinfo(&scoped.text("access_token")).await.json();
-    assert_eq!((&userinfo["email"], &userinfo["preferred_username"]), (&json!("bob@example.com"), &json!("bob")));
+    assert_eq!(
+        (&userinfo["email"], &userinfo["preferred_username"]),
+        (&json!("bob@example.com"), &json!("bob"))
+    );
     let acr = r#"{"id_token":{"acr":{"essential":true,"values":["urn:unknown"]}}}"#;
-    let unmet = Browser::new(&server).grant("alice", &with(&[("claims", acr)])).await;
-    assert_eq!(response(&unmet)["error"], "unmet_authentication_requirements");
-    let voluntary = Browser::new(&server).grant("alice", &with(&[("acr_values", "urn:unknown")])).await;
+    let unmet = Browser::new(&server)
+        .grant("alice", &with(&[("claims", acr)]))
+        .await;
+    assert_eq!(
+        response(&unmet)["error"],
+        "unmet_authentication_requirements"
+    );
+    let voluntary = Browser::new(&server)
+        .grant("alice", &with(&[("acr_values", "urn:unknown")]))
+        .await;
     assert!(response(&voluntary).contains_key("code"));
 }
 
 fn legacy() -> std::collections::BTreeMap<String, String> {
-    with(&[("client_id", "legacy"), ("redirect_uri", "https://legacy.example.com/callback")])
+    with(&[
+        ("client_id", "legacy"),
+        ("redirect_uri", "https://legacy.example.com/callback"),
+    ])
 }
 
 async fn pairwise_subjects_differ_and_lead_back(server: Server) {
@@ -156,25 +232,50 @@ async fn answers_are_signed_where_asked_for(server: Server) {
     let tokens = Browser::new(&server).tokens("alice", &legacy()).await;
 
     let userinfo = server.userinfo(&tokens.text("access_token")).await;
-    let asked = server.request(Method::POST, "/introspect").basic_auth("orders-api", Some(crate::harness::SECRET));
+    let asked = server
+        .request(Method::POST, "/introspect")
+        .basic_auth("orders-api", Some(crate::harness::SECRET));
     let asked = asked.header("accept", "application/token-introspection+jwt");
-    let signed = read(asked.form(&[("token", tokens.text("access_token"))]).send().await.unwrap()).await;
+    let signed = read(
+        asked
+            .form(&[("token", tokens.text("access_token"))])
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
 
     assert_eq!(userinfo.header("content-type"), Some("application/jwt"));
-    assert_eq!(claims(&server, &userinfo.body).await["aud"], json!("legacy"));
-    assert_eq!(signed.header("content-type"), Some("application/token-introspection+jwt"));
+    assert_eq!(
+        claims(&server, &userinfo.body).await["aud"],
+        json!("legacy")
+    );
+    assert_eq!(
+        signed.header("content-type"),
+        Some("application/token-introspection+jwt")
+    );
     let told = claims(&server, &signed.body).await;
-    assert_eq!((&told["aud"], &told["token_introspection"]["active"]), (&json!("orders-api"), &json!(true)));
+    assert_eq!(
+        (&told["aud"], &told["token_introspection"]["active"]),
+        (&json!("orders-api"), &json!(true))
+    );
     assert!(told.get("sub").is_none() && told.get("exp").is_none());
     for signed in [userinfo.body, signed.body, tokens.text("id_token")] {
         assert!(!server.is_active(&signed).await);
         assert_eq!(server.userinfo(&signed).await.status, 401);
     }
-    let posted = server.request(Method::POST, "/userinfo").form(&[("access_token", tokens.text("access_token"))]);
+    let posted = server
+        .request(Method::POST, "/userinfo")
+        .form(&[("access_token", tokens.text("access_token"))]);
     assert_eq!(read(posted.send().await.unwrap()).await.status, 200);
-    let twice = server.request(Method::POST, "/userinfo").bearer_auth(tokens.text("access_token"));
+    let twice = server
+        .request(Method::POST, "/userinfo")
+        .bearer_auth(tokens.text("access_token"));
     let twice = twice.form(&[("access_token", tokens.text("access_token"))]);
-    assert_eq!(read(twice.send().await.unwrap()).await.refusal(), "invalid_request");
+    assert_eq!(
+        read(twice.send().await.unwrap()).await.refusal(),
+        "invalid_request"
+    );
 }
 
 async fn a_response_by_form_post_arrives_escaped(server: Server) {
@@ -188,9 +289,19 @@ async fn a_response_by_form_post_arrives_escaped(server: Server) {
     assert!(hidden(&page.body, "code").unwrap().starts_with("sym_ac_"));
     assert_eq!(hidden(&page.body, "iss").unwrap(), server.name());
     let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.contains("'sha256-") && policy.contains("https://app.example.com") && !policy.contains("unsafe"));
+    assert!(
+        policy.contains("'sha256-")
+            && policy.contains("https://app.example.com")
+            && !policy.contains("unsafe")
+    );
     let code = hidden(&page.body, "code").unwrap();
-    assert_eq!(server.token("web", &redemption(&code, CALLBACK)).await.status, 200);
+    assert_eq!(
+        server
+            .token("web", &redemption(&code, CALLBACK))
+            .await
+            .status,
+        200
+    );
 }
 
 async fn metadata_says_what_there_is_under_both_names(server: Server) {
@@ -201,8 +312,16 @@ async fn metadata_says_what_there_is_under_both_names(server: Server) {
     let told = one.json();
     assert_eq!(told["issuer"], json!(server.name()));
     assert_eq!(told["code_challenge_methods_supported"], json!(["S256"]));
-    assert_eq!(told["authorization_response_iss_parameter_supported"], json!(true));
-    for stated in ["request_parameter_supported", "request_uri_parameter_supported", "claims_parameter_supported", "acr_values_supported"] {
+    assert_eq!(
+        told["authorization_response_iss_parameter_supported"],
+        json!(true)
+    );
+    for stated in [
+        "request_parameter_supported",
+        "request_uri_parameter_supported",
+        "claims_parameter_supported",
+        "acr_values_supported",
+    ] {
         assert!(told.get(stated).is_some(), "{stated}");
     }
     assert_eq!(one.header("access-control-allow-origin"), Some("*"));
@@ -210,46 +329,89 @@ async fn metadata_says_what_there_is_under_both_names(server: Server) {
     assert_eq!(keys.header("access-control-allow-origin"), Some("*"));
     let all = keys.json()["keys"].as_array().unwrap().clone();
     assert_eq!(all.len(), 4);
-    assert!(all.iter().all(|key| key.get("d").is_none() && key["use"] == "sig" && key["kid"].is_string()));
+    assert!(
+        all.iter()
+            .all(|key| key.get("d").is_none() && key["use"] == "sig" && key["kid"].is_string())
+    );
 }
 
 async fn organizations_are_chosen_at_authorization(server: Server) {
-    let inside = Browser::new(&server).tokens("alice", &with(&[("organization", "acme")])).await;
-    let told = server.introspect("orders-api", &inside.text("access_token")).await;
-    assert_eq!((&told["organization"], &told["roles"]), (&json!("acme"), &json!(["buyer"])));
+    let inside = Browser::new(&server)
+        .tokens("alice", &with(&[("organization", "acme")]))
+        .await;
+    let told = server
+        .introspect("orders-api", &inside.text("access_token"))
+        .await;
+    assert_eq!(
+        (&told["organization"], &told["roles"]),
+        (&json!("acme"), &json!(["buyer"]))
+    );
 
-    let outside = Browser::new(&server).grant("bob", &with(&[("organization", "acme")])).await;
+    let outside = Browser::new(&server)
+        .grant("bob", &with(&[("organization", "acme")]))
+        .await;
     assert_eq!(response(&outside)["error"], "access_denied");
-    let nowhere = Browser::new(&server).grant("alice", &with(&[("organization", "nowhere")])).await;
+    let nowhere = Browser::new(&server)
+        .grant("alice", &with(&[("organization", "nowhere")]))
+        .await;
     assert_eq!(response(&nowhere)["error"], "access_denied");
 
-    let gone = server.admin(Method::DELETE, "/admin/v1/organizations/acme/members/alice", None).await;
+    let gone = server
+        .admin(
+            Method::DELETE,
+            "/admin/v1/organizations/acme/members/alice",
+            None,
+        )
+        .await;
     assert!(gone.status < 300, "{}", gone.body);
     assert!(!server.is_active(&inside.text("access_token")).await);
 }
 
 async fn logout(browser: &mut Browser<'_>, pairs: &[(&str, &str)]) -> Answer {
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish();
     browser.get(&format!("/logout?{query}")).await
 }
 
 async fn logout_ends_what_hangs_on_the_session(server: Server) {
     let mut browser = Browser::new(&server);
-    let short = browser.tokens("alice", &with(&[("scope", "openid read:orders")])).await;
+    let short = browser
+        .tokens("alice", &with(&[("scope", "openid read:orders")]))
+        .await;
     let long = browser.tokens("alice", &request()).await;
     let hint = short.text("id_token");
     let confirmation = logout(&mut browser, &[]).await;
-    assert!(confirmation.body.contains(r#"id="logout-confirm""#), "nobody is logged out by a link");
+    assert!(
+        confirmation.body.contains(r#"id="logout-confirm""#),
+        "nobody is logged out by a link"
+    );
     assert!(server.is_active(&short.text("access_token")).await);
-    let evil = [("id_token_hint", &*hint), ("post_logout_redirect_uri", "https://evil.example/")];
+    let evil = [
+        ("id_token_hint", &*hint),
+        ("post_logout_redirect_uri", "https://evil.example/"),
+    ];
     let refused = logout(&mut browser, &evil).await;
     assert_eq!((refused.status, refused.header("location")), (400, None));
 
-    let good = [("id_token_hint", &*hint), ("post_logout_redirect_uri", "https://app.example.com/bye"), ("state", "s")];
+    let good = [
+        ("id_token_hint", &*hint),
+        ("post_logout_redirect_uri", "https://app.example.com/bye"),
+        ("state", "s"),
+    ];
     let gone = logout(&mut browser, &good).await;
 
-    assert_eq!(gone.header("location"), Some("https://app.example.com/bye?state=s"));
+    assert_eq!(
+        gone.header("location"),
+        Some("https://app.example.com/bye?state=s")
+    );
     assert!(!server.is_active(&short.text("access_token")).await);
-    assert!(server.is_active(&long.text("access_token")).await, "offline access outlives the session");
-    assert_eq!(response(&browser.authorize(&with(&[("prompt", "none")])).await)["error"], "login_required");
+    assert!(
+        server.is_active(&long.text("access_token")).await,
+        "offline access outlives the session"
+    );
+    assert_eq!(
+        response(&browser.authorize(&with(&[("prompt", "none")])).await)["error"],
+        "login_required"
+    );
 }

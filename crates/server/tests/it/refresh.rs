@@ -20,7 +20,12 @@ on_both_engines! {
 }
 
 async fn refresh(server: &Server, client: &str, token: &str) -> Answer {
-    server.token(client, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+    server
+        .token(
+            client,
+            &[("grant_type", "refresh_token"), ("refresh_token", token)],
+        )
+        .await
 }
 
 async fn family(server: &Server) -> Answer {
@@ -36,7 +41,10 @@ async fn every_use_rotates_and_costs_one_write(server: Server) {
     assert_eq!(second.status, 200, "{}", second.body);
     assert_eq!(server.commits() - before, 1);
     assert_ne!(first.text("refresh_token"), second.text("refresh_token"));
-    assert!(server.is_active(&first.text("access_token")).await, "the earlier access token stays good");
+    assert!(
+        server.is_active(&first.text("access_token")).await,
+        "the earlier access token stays good"
+    );
     assert!(server.is_active(&second.text("access_token")).await);
     assert_eq!(second.text("id_token").split('.').count(), 3);
 }
@@ -62,10 +70,26 @@ async fn a_spent_token_after_its_successor_was_used_ends_the_family(server: Serv
     assert_eq!(stolen.refusal(), "invalid_grant");
     assert!(!server.is_active(&third.text("access_token")).await);
     for _ in 0..3 {
-        assert_eq!(refresh(&server, "web", &third.text("refresh_token")).await.refusal(), "invalid_grant");
+        assert_eq!(
+            refresh(&server, "web", &third.text("refresh_token"))
+                .await
+                .refusal(),
+            "invalid_grant"
+        );
     }
-    let audit = server.admin(reqwest::Method::GET, "/admin/v1/audit?action=refresh.reuse&limit=10", None).await;
-    assert_eq!(audit.body.matches(r#""refresh.reuse""#).count(), 1, "{}", audit.body);
+    let audit = server
+        .admin(
+            reqwest::Method::GET,
+            "/admin/v1/audit?action=refresh.reuse&limit=10",
+            None,
+        )
+        .await;
+    assert_eq!(
+        audit.body.matches(r#""refresh.reuse""#).count(),
+        1,
+        "{}",
+        audit.body
+    );
 }
 
 async fn a_spent_token_after_the_grace_time_ends_the_family(server: Server) {
@@ -73,14 +97,26 @@ async fn a_spent_token_after_the_grace_time_ends_the_family(server: Server) {
     let second = refresh(&server, "web", &first).await;
     server.advance(91);
 
-    assert_eq!(refresh(&server, "web", &first).await.refusal(), "invalid_grant");
+    assert_eq!(
+        refresh(&server, "web", &first).await.refusal(),
+        "invalid_grant"
+    );
 
-    assert_eq!(refresh(&server, "web", &second.text("refresh_token")).await.refusal(), "invalid_grant");
+    assert_eq!(
+        refresh(&server, "web", &second.text("refresh_token"))
+            .await
+            .refusal(),
+        "invalid_grant"
+    );
     assert!(!server.is_active(&second.text("access_token")).await);
 }
 
 async fn of_64_parallel_refreshes_all_that_succeed_carry_one_successor(server: Server) {
-    let rounds = if std::env::var_os("SYMBOLON_LONG").is_some() { 200 } else { 20 };
+    let rounds = if std::env::var_os("SYMBOLON_LONG").is_some() {
+        200
+    } else {
+        20
+    };
     let other = server.second_node().await;
     let nodes: Vec<&Server> = other.iter().chain([&server]).collect();
     let mut token = family(&server).await.text("refresh_token");
@@ -89,8 +125,12 @@ async fn of_64_parallel_refreshes_all_that_succeed_carry_one_successor(server: S
 
         let answers = join_all(tries).await;
 
-        let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
-        let mut successors: Vec<_> = won.iter().map(|answer| answer.text("refresh_token")).collect();
+        let (won, lost): (Vec<_>, Vec<_>) =
+            answers.into_iter().partition(|answer| answer.status == 200);
+        let mut successors: Vec<_> = won
+            .iter()
+            .map(|answer| answer.text("refresh_token"))
+            .collect();
         successors.dedup();
         assert_eq!(successors.len(), 1, "of {} winners", won.len());
         assert!(lost.iter().all(|answer| answer.status == 400));
@@ -101,26 +141,55 @@ async fn of_64_parallel_refreshes_all_that_succeed_carry_one_successor(server: S
 async fn another_client_changes_nothing(server: Server) {
     let first = family(&server).await.text("refresh_token");
 
-    assert_eq!(refresh(&server, "other", &first).await.refusal(), "invalid_grant");
-    assert_eq!(server.form("/revoke", "other", &[("token", &first)]).await.status, 400);
+    assert_eq!(
+        refresh(&server, "other", &first).await.refusal(),
+        "invalid_grant"
+    );
+    assert_eq!(
+        server
+            .form("/revoke", "other", &[("token", &first)])
+            .await
+            .status,
+        400
+    );
 
     assert_eq!(refresh(&server, "web", &first).await.status, 200);
 }
 
 async fn scopes_and_resources_only_narrow_and_the_family_keeps_its_own(server: Server) {
     let mut wide = request();
-    wide.insert("scope".into(), "openid offline_access read:orders write:orders".into());
-    let first = Browser::new(&server).tokens("alice", &wide).await.text("refresh_token");
+    wide.insert(
+        "scope".into(),
+        "openid offline_access read:orders write:orders".into(),
+    );
+    let first = Browser::new(&server)
+        .tokens("alice", &wide)
+        .await
+        .text("refresh_token");
     let ask = |token: String, name: &'static str, value: &'static str| {
         let server = &server;
         async move {
-            let form = [("grant_type", "refresh_token"), ("refresh_token", &*token), (name, value)];
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("refresh_token", &*token),
+                (name, value),
+            ];
             server.token("web", &form).await
         }
     };
 
-    assert_eq!(ask(first.clone(), "scope", "read:orders read:vault").await.refusal(), "invalid_scope");
-    assert_eq!(ask(first.clone(), "resource", "https://elsewhere.example.com").await.refusal(), "invalid_target");
+    assert_eq!(
+        ask(first.clone(), "scope", "read:orders read:vault")
+            .await
+            .refusal(),
+        "invalid_scope"
+    );
+    assert_eq!(
+        ask(first.clone(), "resource", "https://elsewhere.example.com")
+            .await
+            .refusal(),
+        "invalid_target"
+    );
     let narrow = ask(first, "scope", "read:orders").await;
     let whole = refresh(&server, "web", &narrow.text("refresh_token")).await;
 
@@ -136,24 +205,40 @@ async fn families_end_when_idle_and_absolutely(server: Server) {
         server.advance(11 * day);
         used = refresh(&server, "web", &used).await.text("refresh_token");
     }
-    assert_eq!(refresh(&server, "web", &idle).await.refusal(), "invalid_grant");
+    assert_eq!(
+        refresh(&server, "web", &idle).await.refusal(),
+        "invalid_grant"
+    );
 
     server.advance(3 * day);
 
-    assert_eq!(refresh(&server, "web", &used).await.refusal(), "invalid_grant", "91 days are over");
+    assert_eq!(
+        refresh(&server, "web", &used).await.refusal(),
+        "invalid_grant",
+        "91 days are over"
+    );
 }
 
 async fn public_clients_rotate_too(server: Server) {
     let mut spa = request();
     spa.insert("client_id".into(), "spa".into());
-    spa.insert("redirect_uri".into(), "https://spa.example.com/callback".into());
-    let first = Browser::new(&server).tokens("alice", &spa).await.text("refresh_token");
+    spa.insert(
+        "redirect_uri".into(),
+        "https://spa.example.com/callback".into(),
+    );
+    let first = Browser::new(&server)
+        .tokens("alice", &spa)
+        .await
+        .text("refresh_token");
 
     let second = refresh(&server, "spa", &first).await.text("refresh_token");
 
     assert_ne!(first, second);
     assert_eq!(refresh(&server, "spa", &second).await.status, 200);
-    assert_eq!(refresh(&server, "spa", &first).await.refusal(), "invalid_grant");
+    assert_eq!(
+        refresh(&server, "spa", &first).await.refusal(),
+        "invalid_grant"
+    );
 }
 
 async fn a_restart_forgets_no_rotation(server: Server) {
@@ -164,5 +249,8 @@ async fn a_restart_forgets_no_rotation(server: Server) {
     let server = server.restart().await;
 
     assert_eq!(refresh(&server, "web", &third).await.status, 200);
-    assert_eq!(refresh(&server, "web", &first).await.refusal(), "invalid_grant");
+    assert_eq!(
+        refresh(&server, "web", &first).await.refusal(),
+        "invalid_grant"
+    );
 }

@@ -34,7 +34,13 @@ async fn a_name_that_exists_and_one_that_does_not_look_alike(server: Server) {
     for name in ["alice", "nobody"] {
         let mut browser = Browser::new(&server);
         let page = browser.authorize(&request()).await;
-        let answer = browser.submit("/login", &page, &[("username", name), ("password", "wrong password")]).await;
+        let answer = browser
+            .submit(
+                "/login",
+                &page,
+                &[("username", name), ("password", "wrong password")],
+            )
+            .await;
         assert!(answer.body.contains(r#"role="alert""#), "{}", answer.body);
         pages.push((answer.status, scrubbed(&answer.body).replace(name, "")));
     }
@@ -42,39 +48,97 @@ async fn a_name_that_exists_and_one_that_does_not_look_alike(server: Server) {
 }
 
 async fn guesses_are_limited_by_account_under_every_spelling(server: Server) {
-    let spellings = ["alice", "ALICE", " alice", "Alice ", "alice@example.com", "ALICE@EXAMPLE.COM"];
+    let spellings = [
+        "alice",
+        "ALICE",
+        " alice",
+        "Alice ",
+        "alice@example.com",
+        "ALICE@EXAMPLE.COM",
+    ];
     for n in 0..12 {
         let mut browser = Browser::new(&server);
         let page = browser.authorize(&request()).await;
-        let fields = [("username", spellings[n % spellings.len()]), ("password", "wrong password")];
+        let fields = [
+            ("username", spellings[n % spellings.len()]),
+            ("password", "wrong password"),
+        ];
         browser.submit("/login", &page, &fields).await;
     }
 
     let mut browser = Browser::new(&server);
     let page = browser.authorize(&request()).await;
-    let right = browser.submit("/login", &page, &[("username", "alice"), ("password", PASSWORD)]).await;
+    let right = browser
+        .submit(
+            "/login",
+            &page,
+            &[("username", "alice"), ("password", PASSWORD)],
+        )
+        .await;
 
-    assert!(right.body.contains(r#"id="login-submit""#), "the tenth guess was the last");
+    assert!(
+        right.body.contains(r#"id="login-submit""#),
+        "the tenth guess was the last"
+    );
     assert_eq!(right.status, 429);
     server.advance(3601);
     let page = browser.authorize(&request()).await;
-    let later = browser.submit("/login", &page, &[("username", "alice"), ("password", PASSWORD)]).await;
-    assert!(later.body.contains(r#"id="consent-allow""#), "{}", later.body);
+    let later = browser
+        .submit(
+            "/login",
+            &page,
+            &[("username", "alice"), ("password", PASSWORD)],
+        )
+        .await;
+    assert!(
+        later.body.contains(r#"id="consent-allow""#),
+        "{}",
+        later.body
+    );
 }
 
 async fn a_form_without_its_csrf_token_changes_nothing(server: Server) {
     let mut browser = Browser::new(&server);
     let page = browser.authorize(&request()).await;
     let transaction = hidden(&page.body, "transaction").unwrap();
-    let cookies: Vec<_> = browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let cookies: Vec<_> = browser
+        .cookies
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     for (path, form) in [
-        ("/login", vec![("transaction", &*transaction), ("username", "alice"), ("password", PASSWORD)]),
-        ("/login", vec![("transaction", &*transaction), ("csrf", "AAAA"), ("username", "alice"), ("password", PASSWORD)]),
-        ("/consent", vec![("transaction", &*transaction), ("decision", "allow")]),
+        (
+            "/login",
+            vec![
+                ("transaction", &*transaction),
+                ("username", "alice"),
+                ("password", PASSWORD),
+            ],
+        ),
+        (
+            "/login",
+            vec![
+                ("transaction", &*transaction),
+                ("csrf", "AAAA"),
+                ("username", "alice"),
+                ("password", PASSWORD),
+            ],
+        ),
+        (
+            "/consent",
+            vec![("transaction", &*transaction), ("decision", "allow")],
+        ),
     ] {
-        let post = server.request(Method::POST, path).header("cookie", cookies.join("; ")).form(&form);
+        let post = server
+            .request(Method::POST, path)
+            .header("cookie", cookies.join("; "))
+            .form(&form);
         let answer = read(post.send().await.unwrap()).await;
-        assert!([400, 403].contains(&answer.status), "{path} {}", answer.status);
+        assert!(
+            [400, 403].contains(&answer.status),
+            "{path} {}",
+            answer.status
+        );
         assert!(answer.header("location").is_none() && answer.header("set-cookie").is_none());
     }
 }
@@ -85,19 +149,31 @@ async fn a_transaction_is_worth_nothing_in_another_browser(server: Server) {
     let mut victim = Browser::new(&server);
     victim.code("alice", &request()).await;
     let transaction = hidden(&page.body, "transaction").unwrap();
-    let query = form_urlencoded::Serializer::new(String::new()).append_pair("transaction", &transaction).finish();
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("transaction", &transaction)
+        .finish();
 
     for path in ["/login", "/consent"] {
         let answer = victim.get(&format!("{path}?{query}")).await;
         assert_eq!(answer.status, 400, "{path}");
         assert!(answer.header("location").is_none());
     }
-    let posted = victim.submit("/login", &page, &[("username", "alice"), ("password", PASSWORD)]).await;
+    let posted = victim
+        .submit(
+            "/login",
+            &page,
+            &[("username", "alice"), ("password", PASSWORD)],
+        )
+        .await;
     assert!([400, 403].contains(&posted.status));
 }
 
 fn session_cookie(browser: &Browser<'_>) -> Option<(String, String)> {
-    browser.cookies.iter().find(|(name, _)| name.ends_with("session")).map(|(name, value)| (name.clone(), value.clone()))
+    browser
+        .cookies
+        .iter()
+        .find(|(name, _)| name.ends_with("session"))
+        .map(|(name, value)| (name.clone(), value.clone()))
 }
 
 async fn a_session_cookie_changes_at_sign_in_and_the_old_one_is_dead(server: Server) {
@@ -113,16 +189,34 @@ async fn a_session_cookie_changes_at_sign_in_and_the_old_one_is_dead(server: Ser
     let mut thief = Browser::new(&server);
     thief.cookies.insert(name.clone(), first);
     let page = thief.authorize(&request()).await;
-    assert!(page.body.contains(r#"id="login-submit""#), "the old cookie opens nothing");
+    assert!(
+        page.body.contains(r#"id="login-submit""#),
+        "the old cookie opens nothing"
+    );
 
     let mut doubled = Browser::new(&server);
-    doubled.cookies.insert(name.clone(), format!("{second}; {name}=tossed"));
-    assert!(doubled.authorize(&request()).await.body.contains(r#"id="login-submit""#));
+    doubled
+        .cookies
+        .insert(name.clone(), format!("{second}; {name}=tossed"));
+    assert!(
+        doubled
+            .authorize(&request())
+            .await
+            .body
+            .contains(r#"id="login-submit""#)
+    );
 
     browser.code("bob", &fresh).await;
     let mut former = Browser::new(&server);
     former.cookies.insert(name, second);
-    assert!(former.authorize(&request()).await.body.contains(r#"id="login-submit""#), "one person per browser");
+    assert!(
+        former
+            .authorize(&request())
+            .await
+            .body
+            .contains(r#"id="login-submit""#),
+        "one person per browser"
+    );
 }
 
 async fn another_host_is_not_answered(server: Server) {
@@ -131,7 +225,10 @@ async fn another_host_is_not_answered(server: Server) {
         ("x-forwarded-host", "evil.example", 200),
         ("forwarded", "host=evil.example;proto=https", 200),
     ] {
-        let mut request = server.http.get(format!("{}/.well-known/openid-configuration", server.issuer));
+        let mut request = server.http.get(format!(
+            "{}/.well-known/openid-configuration",
+            server.issuer
+        ));
         if header != "host" {
             request = request.header("host", server.name().trim_start_matches("http://"));
         }
@@ -143,25 +240,55 @@ async fn another_host_is_not_answered(server: Server) {
 
 async fn consent_cannot_be_widened_by_its_form(server: Server) {
     let mut asked = request();
-    asked.insert("scope".into(), "openid email offline_access read:orders delete:orders".into());
+    asked.insert(
+        "scope".into(),
+        "openid email offline_access read:orders delete:orders".into(),
+    );
     let mut browser = Browser::new(&server);
     let page = browser.authorize(&asked).await;
-    let page = browser.submit("/login", &page, &[("username", "alice"), ("password", PASSWORD)]).await;
+    let page = browser
+        .submit(
+            "/login",
+            &page,
+            &[("username", "alice"), ("password", PASSWORD)],
+        )
+        .await;
 
-    let fields = [("decision", "allow"), ("scope", "write:orders"), ("scope", "read:vault"), ("client_id", "other")];
+    let fields = [
+        ("decision", "allow"),
+        ("scope", "write:orders"),
+        ("scope", "read:vault"),
+        ("client_id", "other"),
+    ];
     let answer = browser.submit("/consent", &page, &fields).await;
 
     let code = crate::browser::response(&answer)["code"].clone();
-    let tokens = server.token("web", &crate::browser::redemption(&code, crate::harness::CALLBACK)).await;
+    let tokens = server
+        .token(
+            "web",
+            &crate::browser::redemption(&code, crate::harness::CALLBACK),
+        )
+        .await;
     let scope = tokens.text("scope");
-    assert!(scope.contains("read:orders") && scope.contains("openid"), "{scope}");
+    assert!(
+        scope.contains("read:orders") && scope.contains("openid"),
+        "{scope}"
+    );
     for never in ["write:orders", "read:vault", "delete:orders", "email"] {
         assert!(!scope.contains(never), "{never} was not agreed to: {scope}");
     }
     let mut browser = Browser::new(&server);
     let page = browser.authorize(&asked).await;
-    let page = browser.submit("/login", &page, &[("username", "bob"), ("password", PASSWORD)]).await;
-    let denied = browser.submit("/consent", &page, &[("decision", "deny")]).await;
+    let page = browser
+        .submit(
+            "/login",
+            &page,
+            &[("username", "bob"), ("password", PASSWORD)],
+        )
+        .await;
+    let denied = browser
+        .submit("/consent", &page, &[("decision", "deny")])
+        .await;
     assert_eq!(crate::browser::response(&denied)["error"], "access_denied");
 }
 
@@ -175,7 +302,9 @@ async fn several_tabs_work_at_once(server: Server) {
     let second = browser.submit("/login", &two, &fields).await;
 
     for page in [first, second] {
-        let answer = browser.submit("/consent", &page, &[("decision", "allow")]).await;
+        let answer = browser
+            .submit("/consent", &page, &[("decision", "allow")])
+            .await;
         assert!(crate::browser::response(&answer).contains_key("code"));
     }
 }
@@ -183,7 +312,12 @@ async fn several_tabs_work_at_once(server: Server) {
 async fn pages_carry_the_headers_that_protect_them(server: Server) {
     let page = Browser::new(&server).authorize(&request()).await;
     let policy = page.header("content-security-policy").unwrap();
-    for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action"] {
+    for part in [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action",
+    ] {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(!policy.contains("unsafe-inline"));
@@ -195,14 +329,28 @@ async fn pages_carry_the_headers_that_protect_them(server: Server) {
     ] {
         assert_eq!(page.header(name), Some(value));
     }
-    let cross = server.request(Method::GET, "/authorize?client_id=web").header("origin", "https://evil.example");
+    let cross = server
+        .request(Method::GET, "/authorize?client_id=web")
+        .header("origin", "https://evil.example");
     let cross = read(cross.send().await.unwrap()).await;
     assert!(cross.header("access-control-allow-origin").is_none());
-    let preflight = server.request(Method::OPTIONS, "/token").header("origin", "https://spa.example.com");
+    let preflight = server
+        .request(Method::OPTIONS, "/token")
+        .header("origin", "https://spa.example.com");
     let preflight = read(preflight.send().await.unwrap()).await;
-    assert_eq!(preflight.header("access-control-allow-origin"), Some("https://spa.example.com"));
-    let stranger = server.request(Method::OPTIONS, "/token").header("origin", "https://evil.example");
-    assert!(read(stranger.send().await.unwrap()).await.header("access-control-allow-origin").is_none());
+    assert_eq!(
+        preflight.header("access-control-allow-origin"),
+        Some("https://spa.example.com")
+    );
+    let stranger = server
+        .request(Method::OPTIONS, "/token")
+        .header("origin", "https://evil.example");
+    assert!(
+        read(stranger.send().await.unwrap())
+            .await
+            .header("access-control-allow-origin")
+            .is_none()
+    );
     for hidden in ["/metrics", "/admin/v1/clients", "/debug"] {
         assert_eq!(server.get(hidden).await.status, 404);
     }
@@ -217,7 +365,13 @@ async fn a_storm_of_sign_ins_is_turned_away_quickly() {
             let mut browser = Browser::new(server);
             let page = browser.authorize(&request()).await;
             let name = format!("nobody{n}");
-            browser.submit("/login", &page, &[("username", &name), ("password", "a wrong password")]).await
+            browser
+                .submit(
+                    "/login",
+                    &page,
+                    &[("username", &name), ("password", "a wrong password")],
+                )
+                .await
         }
     });
 
@@ -225,8 +379,18 @@ async fn a_storm_of_sign_ins_is_turned_away_quickly() {
 
     let turned_away = answers.iter().filter(|answer| answer.status == 503);
     assert!(turned_away.clone().count() > 0);
-    assert!(turned_away.clone().all(|answer| answer.header("retry-after").is_some()));
-    assert!(answers.iter().all(|answer| [422, 429, 503].contains(&answer.status)));
-    let machine = server.token("job", &[("grant_type", "client_credentials")]).await;
+    assert!(
+        turned_away
+            .clone()
+            .all(|answer| answer.header("retry-after").is_some())
+    );
+    assert!(
+        answers
+            .iter()
+            .all(|answer| [422, 429, 503].contains(&answer.status))
+    );
+    let machine = server
+        .token("job", &[("grant_type", "client_credentials")])
+        .await;
     assert_eq!(machine.status, 200, "other grants go on");
 }

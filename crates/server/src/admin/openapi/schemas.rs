@@ -39,7 +39,10 @@ pub(super) fn all() -> Map<String, Value> {
     add_clients(&mut add);
     add_resources(&mut add);
     add_people(&mut add);
-    add_others(&mut add);
+    add_organizations(&mut add);
+    add_presence(&mut add);
+    add_process(&mut add);
+    add_revocation(&mut add);
     all
 }
 
@@ -212,7 +215,7 @@ fn add_people(add: &mut impl FnMut(&str, Value)) {
     );
 }
 
-fn add_others(add: &mut impl FnMut(&str, Value)) {
+fn add_organizations(add: &mut impl FnMut(&str, Value)) {
     let organization = [("id", text()), ("name", text()), ("enabled", boolean())];
     add(
         "Organization",
@@ -225,6 +228,9 @@ fn add_others(add: &mut impl FnMut(&str, Value)) {
         "Member",
         object(&["user", "roles"], &[("user", text()), ("roles", texts())]),
     );
+}
+
+fn add_presence(add: &mut impl FnMut(&str, Value)) {
     add(
         "Grant",
         object(
@@ -262,6 +268,9 @@ fn add_others(add: &mut impl FnMut(&str, Value)) {
             ],
         ),
     );
+}
+
+fn add_process(add: &mut impl FnMut(&str, Value)) {
     add(
         "Key",
         object(
@@ -290,6 +299,17 @@ fn add_others(add: &mut impl FnMut(&str, Value)) {
             ],
         ),
     );
+    add(
+        "Status",
+        open(object(
+            &["version", "issuer"],
+            &[("version", text()), ("issuer", text())],
+        )),
+    );
+    add("StatusLink", object(&["url"], &[("url", text())]));
+}
+
+fn add_revocation(add: &mut impl FnMut(&str, Value)) {
     let mut one_of: Vec<_> = [
         "token",
         "family",
@@ -312,14 +332,6 @@ fn add_others(add: &mut impl FnMut(&str, Value)) {
     revocation["minProperties"] = json!(1);
     revocation["maxProperties"] = json!(1);
     add("Revocation", revocation);
-    add(
-        "Status",
-        open(object(
-            &["version", "issuer"],
-            &[("version", text()), ("issuer", text())],
-        )),
-    );
-    add("StatusLink", object(&["url"], &[("url", text())]));
 }
 
 fn object(required: &[&str], fields: &[(&str, Value)]) -> Value {

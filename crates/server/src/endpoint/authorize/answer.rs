@@ -33,8 +33,12 @@ const MAX_STATE_BYTES: usize = 2048;
 /// The values of a name among raw parameters. A name that stands twice is
 /// judged by the caller: for these few, before anything else is.
 fn values(parameters: &[u8], name: &str) -> Vec<String> {
-    let pairs = form_urlencoded::parse(parameters).take(symbolon_protocol::parameters::MAX_PARAMETERS);
-    pairs.filter(|(own, value)| own == name && !value.is_empty()).map(|(_, value)| value.into_owned()).collect()
+    let pairs =
+        form_urlencoded::parse(parameters).take(symbolon_protocol::parameters::MAX_PARAMETERS);
+    pairs
+        .filter(|(own, value)| own == name && !value.is_empty())
+        .map(|(_, value)| value.into_owned())
+        .collect()
 }
 
 fn one(parameters: &[u8], name: &str) -> Option<String> {
@@ -46,19 +50,37 @@ impl Destination {
     /// Finds client and redirect URI, in this order.
     pub(crate) async fn find(cx: &Cx, parameters: &[u8]) -> Result<Self, Failure> {
         let unknown = || Refusal::invalid_request("this application is not known here");
-        let id: ClientId = one(parameters, "client_id").and_then(|id| id.parse().ok()).ok_or_else(unknown)?;
-        let client = cx.directory.find_client(&id).await?.filter(|client| client.enabled).ok_or_else(unknown)?;
+        let id: ClientId = one(parameters, "client_id")
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(unknown)?;
+        let client = cx
+            .directory
+            .find_client(&id)
+            .await?
+            .filter(|client| client.enabled)
+            .ok_or_else(unknown)?;
         let redirect_uri = redirect_uri(&client, &values(parameters, "redirect_uri"))?;
         let mode = one(parameters, "response_mode");
-        let response_mode = mode.and_then(|mode| mode.parse().ok()).unwrap_or(ResponseMode::Query);
+        let response_mode = mode
+            .and_then(|mode| mode.parse().ok())
+            .unwrap_or(ResponseMode::Query);
         let state = one(parameters, "state").filter(|state| state.len() <= MAX_STATE_BYTES);
-        Ok(Self { client, redirect_uri, response_mode, state })
+        Ok(Self {
+            client,
+            redirect_uri,
+            response_mode,
+            state,
+        })
     }
 
     /// The destination of a transaction that was checked when it began.
     pub(crate) async fn of(cx: &Cx, transaction: &Transaction) -> Result<Self, Failure> {
         let gone = || Refusal::invalid_request("this application is not known here any more");
-        let client = cx.directory.find_client(&transaction.client).await?.filter(|client| client.enabled);
+        let client = cx
+            .directory
+            .find_client(&transaction.client)
+            .await?
+            .filter(|client| client.enabled);
         Ok(Self {
             client: client.ok_or_else(gone)?,
             redirect_uri: transaction.redirect_uri.clone(),
@@ -73,23 +95,42 @@ impl Destination {
         crate::metric::refused(refusal.code);
         let fields = vec![
             ("error".to_owned(), refusal.code.as_str().to_owned()),
-            ("error_description".to_owned(), format!("{} ({})", refusal.reason, cx.request)),
+            (
+                "error_description".to_owned(),
+                format!("{} ({})", refusal.reason, cx.request),
+            ),
         ];
         self.send(cx, fields)
     }
 
     /// Sends an answer to the client, with what every answer carries.
-    pub(crate) fn send(&self, cx: &Cx, mut fields: Vec<(String, String)>) -> Result<Response, Failure> {
+    pub(crate) fn send(
+        &self,
+        cx: &Cx,
+        mut fields: Vec<(String, String)>,
+    ) -> Result<Response, Failure> {
         if let Some(state) = &self.state {
             fields.push(("state".to_owned(), state.clone()));
         }
         fields.push(("iss".to_owned(), cx.settings.issuer.as_str().to_owned()));
         let url = self.url()?;
         if self.response_mode == ResponseMode::FormPost {
-            return Ok(FormPostPage::new(cx.settings.site.clone(), &self.client.client.name, url, fields).response());
+            return Ok(FormPostPage::new(
+                cx.settings.site.clone(),
+                &self.client.client.name,
+                url,
+                fields,
+            )
+            .response());
         }
-        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
-        let sign = if self.redirect_uri.as_str().contains('?') { '&' } else { '?' };
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&fields)
+            .finish();
+        let sign = if self.redirect_uri.as_str().contains('?') {
+            '&'
+        } else {
+            '?'
+        };
         respond::see_other(&format!("{}{sign}{query}", self.redirect_uri))
     }
 
@@ -101,15 +142,25 @@ impl Destination {
 }
 
 fn redirect_uri(client: &StoredClient, presented: &[String]) -> Result<RedirectUri, Refusal> {
-    let wrong = || Refusal::invalid_request("the address to return to is not one that this application registered");
+    let wrong = || {
+        Refusal::invalid_request(
+            "the address to return to is not one that this application registered",
+        )
+    };
     let registered = &client.client.redirect_uris;
-    let port = if client.client.kind == ClientKind::Native { LoopbackPort::Any } else { LoopbackPort::Exact };
+    let port = if client.client.kind == ClientKind::Native {
+        LoopbackPort::Any
+    } else {
+        LoopbackPort::Exact
+    };
     match presented {
         [] => match registered.as_slice() {
             [only] => Ok(only.clone()),
             _ => Err(Refusal::invalid_request("redirect_uri is missing")),
         },
-        [one] if registered.iter().any(|own| own.accepts(one, port)) => RedirectUri::presented(one).map_err(|_| wrong()),
+        [one] if registered.iter().any(|own| own.accepts(one, port)) => {
+            RedirectUri::presented(one).map_err(|_| wrong())
+        }
         _ => Err(wrong()),
     }
 }

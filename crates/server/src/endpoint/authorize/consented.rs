@@ -27,15 +27,21 @@ pub(crate) struct Agreed {
     pub(crate) grant: Option<Grant>,
 }
 
-/// The names of the claims that a request asks for one by one.
+/// The claims that a request asks for one by one, each with the place where it
+/// is to be told, as in `userinfo.email`.
 pub(crate) fn claim_names(transaction: &Transaction) -> Vec<String> {
+    let named = |place: &'static str| move |name: &String| format!("{place}{name}");
     let claims = &transaction.claims;
-    let mut names: Vec<String> = claims.id_token.keys().chain(claims.userinfo.keys()).cloned().collect();
-    names.retain(|name| name != "sub");
-    names.sort();
-    names.dedup();
-    names
+    let in_id_token = claims.id_token.keys().filter(|name| *name != "sub");
+    let in_userinfo = claims.userinfo.keys().filter(|name| *name != "sub");
+    in_id_token
+        .map(named("id_token."))
+        .chain(in_userinfo.map(named(USERINFO)))
+        .collect()
 }
+
+/// Begins the name of a claim that userinfo may tell.
+pub(crate) const USERINFO: &str = "userinfo.";
 
 /// Writes the grant down where it is new, and sends the code.
 pub(crate) async fn send_code(
@@ -50,21 +56,44 @@ pub(crate) async fn send_code(
     let client = &destination.client.client;
     let resources = resources(cx, client, transaction, &agreed.scopes);
     let grant = granted(cx, transaction, session, &agreed, &resources).await?;
-    let code = code(cx, transaction, session, Sealing { grant, agreed, resources, position })?;
+    let code = code(
+        cx,
+        transaction,
+        session,
+        Sealing {
+            grant,
+            agreed,
+            resources,
+            position,
+        },
+    )?;
     destination.send(cx, vec![("code".to_owned(), code.seal(cx))])
 }
 
 /// Where tokens of this code may be for: what was asked for, or else every
 /// resource of the client whose scopes were granted; and the issuer.
-fn resources(cx: &Cx, client: &Client, transaction: &Transaction, scopes: &Scopes) -> Vec<ResourceIdentifier> {
+fn resources(
+    cx: &Cx,
+    client: &Client,
+    transaction: &Transaction,
+    scopes: &Scopes,
+) -> Vec<ResourceIdentifier> {
     let issuer = ResourceIdentifier::from(&cx.settings.issuer);
     let mut resources = transaction.resources.clone();
     if resources.is_empty() {
         let of_scopes = |identifier: &&ResourceIdentifier| {
-            target::resource(cx, identifier).is_some_and(|resource| !resource.scopes.intersection(scopes).is_empty())
+            target::resource(cx, identifier)
+                .is_some_and(|resource| !resource.scopes.intersection(scopes).is_empty())
         };
         resources = client.resources.iter().filter(of_scopes).cloned().collect();
-        resources.extend(client.default_resource.iter().filter(|own| !resources.contains(own)).cloned().collect::<Vec<_>>());
+        resources.extend(
+            client
+                .default_resource
+                .iter()
+                .filter(|own| !resources.contains(own))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
     }
     if !resources.contains(&issuer) {
         resources.push(issuer);
@@ -85,7 +114,8 @@ async fn granted(
     for _ in 0..TRIES {
         let merged = merge(transaction, agreed, resources, found.as_ref());
         if let Some(grant) = &found
-            && (&grant.scopes, &grant.resources, &grant.claims) == (&merged.scopes, &merged.resources, &merged.claims)
+            && (&grant.scopes, &grant.resources, &grant.claims)
+                == (&merged.scopes, &merged.resources, &merged.claims)
         {
             return Ok(grant.id);
         }
@@ -106,7 +136,14 @@ async fn granted(
             Consented::Changed => {
                 let person = session.person.id;
                 let organization = transaction.organization.clone();
-                found = cx.store.read(FindGrant { person, client: transaction.client.clone(), organization }).await?;
+                found = cx
+                    .store
+                    .read(FindGrant {
+                        person,
+                        client: transaction.client.clone(),
+                        organization,
+                    })
+                    .await?;
             }
         }
     }
@@ -120,7 +157,12 @@ struct Merged {
 }
 
 /// What was agreed to before, and now.
-fn merge(transaction: &Transaction, agreed: &Agreed, resources: &[ResourceIdentifier], found: Option<&Grant>) -> Merged {
+fn merge(
+    transaction: &Transaction,
+    agreed: &Agreed,
+    resources: &[ResourceIdentifier],
+    found: Option<&Grant>,
+) -> Merged {
     let mut merged = Merged {
         scopes: agreed.scopes.clone(),
         resources: resources.to_vec(),
@@ -155,15 +197,25 @@ struct Sealing {
     position: Position,
 }
 
-fn code(cx: &Cx, transaction: &Transaction, session: &LiveSession, own: Sealing) -> Result<Code, Failure> {
+fn code(
+    cx: &Cx,
+    transaction: &Transaction,
+    session: &LiveSession,
+    own: Sealing,
+) -> Result<Code, Failure> {
     let scopes = own.agreed.scopes;
     // What has `openid` without `offline_access` ends with the session.
     let ends_with_session = scopes.contains("openid") && !scopes.contains("offline_access");
-    let roles = own.agreed.membership.map(|membership| membership.roles).unwrap_or_default();
+    let roles = own
+        .agreed
+        .membership
+        .map(|membership| membership.roles)
+        .unwrap_or_default();
     let challenge = transaction.challenge.as_deref().map(str::parse).transpose();
     Ok(Code {
         redirect_uri: transaction.redirect_uri.clone(),
-        challenge: challenge.map_err(|_| Broken::Impossible("a checked challenge does not parse"))?,
+        challenge: challenge
+            .map_err(|_| Broken::Impossible("a checked challenge does not parse"))?,
         session: session.session.id,
         nonce: transaction.nonce.clone(),
         claims: transaction.claims.clone(),

@@ -38,7 +38,11 @@ pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure>
 /// Answers `POST /authorize`.
 pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
     if !received.is_form() {
-        return Err(Refusal::invalid_request("the body must be application/x-www-form-urlencoded").with_status(415).into());
+        return Err(
+            Refusal::invalid_request("the body must be application/x-www-form-urlencoded")
+                .with_status(415)
+                .into(),
+        );
     }
     let body = received.body.to_vec();
     authorize(cx, received, &body).await
@@ -54,8 +58,16 @@ async fn authorize(cx: Cx, received: Received, parameters: &[u8]) -> Result<Resp
     }
 }
 
-async fn answered(cx: &Cx, received: &Received, destination: &Destination, parameters: &[u8]) -> Result<Response, Failure> {
-    let Asked { transaction, prompts } = request::read(cx, destination, parameters)?;
+async fn answered(
+    cx: &Cx,
+    received: &Received,
+    destination: &Destination,
+    parameters: &[u8],
+) -> Result<Response, Failure> {
+    let Asked {
+        transaction,
+        prompts,
+    } = request::read(cx, destination, parameters)?;
     let browser = Browser::of(cx, received);
     let session = session::current(cx, received).await?;
     let silent = prompts.contains(&Prompt::None);

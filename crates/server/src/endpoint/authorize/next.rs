@@ -24,7 +24,9 @@ pub(crate) async fn proceed(
 ) -> Result<Response, Failure> {
     let Some(session) = session.filter(|session| is_enough(transaction, session)) else {
         if silent {
-            return Err(Refusal::new(ErrorCode::LoginRequired, "nobody who fits is signed in").into());
+            return Err(
+                Refusal::new(ErrorCode::LoginRequired, "nobody who fits is signed in").into(),
+            );
         }
         return step(cx, browser, transaction, "/login");
     };
@@ -38,24 +40,43 @@ pub(crate) async fn proceed(
     });
     let grant = grant.await?;
     if is_agreed(client, transaction, grant.as_ref()) {
-        let agreed = Agreed { scopes: transaction.scopes.clone(), membership, grant };
+        let agreed = Agreed {
+            scopes: transaction.scopes.clone(),
+            membership,
+            grant,
+        };
         return consented::send_code(cx, &destination, transaction, &session, agreed).await;
     }
     if silent {
-        return Err(Refusal::new(ErrorCode::ConsentRequired, "the person has not agreed to this").into());
+        return Err(Refusal::new(
+            ErrorCode::ConsentRequired,
+            "the person has not agreed to this",
+        )
+        .into());
     }
     step(cx, browser, transaction, "/consent")
 }
 
 /// Whether a session is the right person's and young enough.
 pub(crate) fn is_enough(transaction: &Transaction, session: &LiveSession) -> bool {
-    transaction.person.is_none_or(|person| person == session.person.id)
+    !transaction.ask_sign_in
+        && transaction
+            .person
+            .is_none_or(|person| person == session.person.id)
         && session.session.authenticated >= transaction.not_before
 }
 
-fn step(cx: &Cx, browser: &Browser, transaction: &Transaction, path: &str) -> Result<Response, Failure> {
+fn step(
+    cx: &Cx,
+    browser: &Browser,
+    transaction: &Transaction,
+    path: &str,
+) -> Result<Response, Failure> {
     let sealed = transaction.seal(cx, browser)?;
-    respond::see_other(&format!("{}?transaction={sealed}", cx.settings.issuer.endpoint(path)))
+    respond::see_other(&format!(
+        "{}?transaction={sealed}",
+        cx.settings.issuer.endpoint(path)
+    ))
 }
 
 /// The person's membership in the organization that a token is to carry.
@@ -64,14 +85,28 @@ pub(crate) async fn membership(
     organization: Option<&OrganizationId>,
     session: &LiveSession,
 ) -> Result<Option<Membership>, Failure> {
-    let Some(organization) = organization else { return Ok(None) };
+    let Some(organization) = organization else {
+        return Ok(None);
+    };
     let refused = Refusal::access_denied("the person does not belong to that organization");
-    let found = cx.store.read(FindOrganization { id: organization.clone() }).await?;
+    let found = cx
+        .store
+        .read(FindOrganization {
+            id: organization.clone(),
+        })
+        .await?;
     if !found.is_some_and(|found| found.enabled) {
         return Err(refused.into());
     }
-    let all = cx.store.read(MembershipsOf { person: session.person.id }).await?;
-    let own = all.into_iter().find(|own| own.organization.id == *organization);
+    let all = cx
+        .store
+        .read(MembershipsOf {
+            person: session.person.id,
+        })
+        .await?;
+    let own = all
+        .into_iter()
+        .find(|own| own.organization.id == *organization);
     own.map(Some).ok_or_else(|| refused.into())
 }
 
@@ -87,7 +122,12 @@ fn is_agreed(client: &Client, transaction: &Transaction, grant: Option<&Grant>) 
     client.is_confidential()
         && grant.is_some_and(|grant| {
             transaction.scopes.is_within(&grant.scopes)
-                && transaction.resources.iter().all(|resource| grant.resources.contains(resource))
-                && consented::claim_names(transaction).iter().all(|name| grant.claims.contains(name))
+                && transaction
+                    .resources
+                    .iter()
+                    .all(|resource| grant.resources.contains(resource))
+                && consented::claim_names(transaction)
+                    .iter()
+                    .all(|name| grant.claims.contains(name))
         })
 }

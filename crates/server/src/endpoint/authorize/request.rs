@@ -5,7 +5,8 @@
 
 use symbolon_protocol::claims::{ClaimsRequest, scope_of_claim};
 use symbolon_protocol::{
-    Client, CodeChallenge, ErrorCode, GrantType, Parameters, Prompt, ResponseMode, Scopes, Timestamp,
+    Client, CodeChallenge, ErrorCode, GrantType, Parameters, Prompt, ResponseMode, Scopes,
+    Timestamp,
 };
 use symbolon_token::jose::Unverified;
 use symbolon_token::{Id, Person};
@@ -29,7 +30,11 @@ pub(crate) struct Asked {
 }
 
 /// Reads and checks the request.
-pub(crate) fn read(cx: &Cx, destination: &Destination, parameters: &[u8]) -> Result<Asked, Refusal> {
+pub(crate) fn read(
+    cx: &Cx,
+    destination: &Destination,
+    parameters: &[u8],
+) -> Result<Asked, Refusal> {
     let client = &destination.client.client;
     let form = Parameters::parse(parameters)
         .map_err(|_| Refusal::invalid_request("a parameter is repeated or not valid text"))?;
@@ -59,11 +64,15 @@ pub(crate) fn read(cx: &Cx, destination: &Destination, parameters: &[u8]) -> Res
         person: hinted(cx, client, &form)?,
         login_hint: limited("login_hint", MAX_HINT_BYTES)?,
         ask_consent: prompts.contains(&Prompt::Consent),
-        not_before: not_before(cx, client, &form, &prompts)?,
+        ask_sign_in: asks_sign_in(&form, &prompts),
+        not_before: not_before(cx, client, &form)?,
         began: cx.now,
         browser: String::new(),
     };
-    Ok(Asked { transaction, prompts })
+    Ok(Asked {
+        transaction,
+        prompts,
+    })
 }
 
 fn check_supported(client: &Client, form: &Parameters) -> Result<(), Refusal> {
@@ -73,26 +82,48 @@ fn check_supported(client: &Client, form: &Parameters) -> Result<(), Refusal> {
         ("registration", ErrorCode::RegistrationNotSupported),
     ] {
         if form.one(name).is_some() {
-            return Err(Refusal::new(code, "request objects and registration by request are not taken"));
+            return Err(Refusal::new(
+                code,
+                "request objects and registration by request are not taken",
+            ));
         }
     }
     match form.one("response_type") {
         Some("code") => {}
-        Some(_) => return Err(Refusal::new(ErrorCode::UnsupportedResponseType, "only response_type=code exists")),
+        Some(_) => {
+            return Err(Refusal::new(
+                ErrorCode::UnsupportedResponseType,
+                "only response_type=code exists",
+            ));
+        }
         None => return Err(Refusal::invalid_request("response_type is missing")),
     }
-    if form.one("response_mode").is_some_and(|mode| mode.parse::<ResponseMode>().is_err()) {
-        return Err(Refusal::invalid_request("response_mode is query or form_post"));
+    if form
+        .one("response_mode")
+        .is_some_and(|mode| mode.parse::<ResponseMode>().is_err())
+    {
+        return Err(Refusal::invalid_request(
+            "response_mode is query or form_post",
+        ));
     }
     if !client.may_use(GrantType::AuthorizationCode) {
-        return Err(Refusal::unauthorized_client("this client may not use this grant"));
+        return Err(Refusal::unauthorized_client(
+            "this client may not use this grant",
+        ));
     }
     Ok(())
 }
 
 fn prompts(form: &Parameters) -> Result<Vec<Prompt>, Refusal> {
-    let words = form.one("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty());
-    let prompts: Vec<Prompt> = words.map(str::parse).collect::<Result<_, _>>().map_err(|_| Refusal::invalid_request("prompt is unknown"))?;
+    let words = form
+        .one("prompt")
+        .unwrap_or_default()
+        .split(' ')
+        .filter(|word| !word.is_empty());
+    let prompts: Vec<Prompt> = words
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .map_err(|_| Refusal::invalid_request("prompt is unknown"))?;
     if prompts.contains(&Prompt::None) && prompts.len() > 1 {
         return Err(Refusal::invalid_request("prompt=none stands alone"));
     }
@@ -102,15 +133,22 @@ fn prompts(form: &Parameters) -> Result<Vec<Prompt>, Refusal> {
 /// The challenge: S256 or nothing, and nothing only for confidential clients
 /// that opted out.
 fn challenge(client: &Client, form: &Parameters) -> Result<Option<String>, Refusal> {
-    match (form.one("code_challenge"), form.one("code_challenge_method")) {
+    match (
+        form.one("code_challenge"),
+        form.one("code_challenge_method"),
+    ) {
         (Some(challenge), Some("S256")) => {
             let parsed = challenge.parse::<CodeChallenge>();
             parsed.map_err(|_| Refusal::invalid_request("code_challenge is malformed"))?;
             Ok(Some(challenge.to_owned()))
         }
-        (Some(_), _) => Err(Refusal::invalid_request("code_challenge_method must be S256")),
+        (Some(_), _) => Err(Refusal::invalid_request(
+            "code_challenge_method must be S256",
+        )),
         (None, Some(_)) => Err(Refusal::invalid_request("code_challenge is missing")),
-        (None, None) if client.requires_pkce() => Err(Refusal::invalid_request("code_challenge is missing")),
+        (None, None) if client.requires_pkce() => {
+            Err(Refusal::invalid_request("code_challenge is missing"))
+        }
         (None, None) => Ok(None),
     }
 }
@@ -124,21 +162,36 @@ fn scopes(cx: &Cx, client: &Client, form: &Parameters) -> Result<Scopes, Refusal
 
 /// The claims, as far as the client's scopes cover them.
 fn claims(client: &Client, scopes: &Scopes, form: &Parameters) -> Result<ClaimsRequest, Refusal> {
-    let Some(text) = form.one("claims").filter(|_| scopes.contains("openid")) else { return Ok(ClaimsRequest::default()) };
-    let mut claims = ClaimsRequest::parse(text).map_err(|_| Refusal::invalid_request("claims is not a JSON object of requests"))?;
-    if claims.acr().is_some_and(|acr| acr.essential && !acr.accepts(ACR_PASSWORD)) {
+    let Some(text) = form.one("claims").filter(|_| scopes.contains("openid")) else {
+        return Ok(ClaimsRequest::default());
+    };
+    let mut claims = ClaimsRequest::parse(text)
+        .map_err(|_| Refusal::invalid_request("claims is not a JSON object of requests"))?;
+    if claims
+        .acr()
+        .is_some_and(|acr| acr.essential && !acr.accepts(ACR_PASSWORD))
+    {
         let code = ErrorCode::UnmetAuthenticationRequirements;
         return Err(Refusal::new(code, "no sign-in here is as strong as that"));
     }
-    let covered = |name: &str| scope_of_claim(name).is_some_and(|scope| client.scopes.contains(scope));
-    claims.id_token.retain(|name, _| covered(name) || name == "sub");
+    let covered =
+        |name: &str| scope_of_claim(name).is_some_and(|scope| client.scopes.contains(scope));
+    claims
+        .id_token
+        .retain(|name, _| covered(name) || name == "sub");
     claims.userinfo.retain(|name, _| covered(name));
     Ok(claims)
 }
 
-fn organization(client: &Client, form: &Parameters) -> Result<Option<symbolon_protocol::OrganizationId>, Refusal> {
+fn organization(
+    client: &Client,
+    form: &Parameters,
+) -> Result<Option<symbolon_protocol::OrganizationId>, Refusal> {
     let unknown = || Refusal::access_denied("the person does not belong to that organization");
-    let named = form.one("organization").map(|id| id.parse().map_err(|_| unknown())).transpose()?;
+    let named = form
+        .one("organization")
+        .map(|id| id.parse().map_err(|_| unknown()))
+        .transpose()?;
     match (&client.organization, named) {
         (Some(own), Some(named)) if *own != named => Err(unknown()),
         (Some(own), _) => Ok(Some(own.clone())),
@@ -148,13 +201,19 @@ fn organization(client: &Client, form: &Parameters) -> Result<Option<symbolon_pr
 
 /// The person of a hint that we signed for this client. Its expiry is ignored.
 fn hinted(cx: &Cx, client: &Client, form: &Parameters) -> Result<Option<Id<Person>>, Refusal> {
-    let Some(hint) = form.one("id_token_hint") else { return Ok(None) };
-    let bad = || Refusal::invalid_request("id_token_hint is not an ID token of this server for this client");
+    let Some(hint) = form.one("id_token_hint") else {
+        return Ok(None);
+    };
+    let bad = || {
+        Refusal::invalid_request("id_token_hint is not an ID token of this server for this client")
+    };
     let hint = verified_hint(cx, hint).ok_or_else(bad)?;
     if hint.client != client.id.as_str() {
         return Err(bad());
     }
-    subject::person(&cx.keys, client, &hint.subject).map(Some).ok_or_else(bad)
+    subject::person(&cx.keys, client, &hint.subject)
+        .map(Some)
+        .ok_or_else(bad)
 }
 
 /// What an ID token of ours says, whenever it was made.
@@ -171,18 +230,33 @@ pub(crate) fn verified_hint(cx: &Cx, text: &str) -> Option<Hint> {
         return None;
     }
     let keys = cx.app.keys.load();
-    let key = keys.own.candidates(Some(token.claimed_kid()?), token.algorithm()?).next()?;
+    let key = keys
+        .own
+        .candidates(Some(token.claimed_kid()?), token.algorithm()?)
+        .next()?;
     let claims = token.verify(key).ok()?;
-    let text = |name: &str| claims.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    let text = |name: &str| {
+        claims
+            .get(name)
+            .and_then(|value| value.as_str())
+            .map(str::to_owned)
+    };
     (text("iss")? == cx.settings.issuer.as_str()).then_some(())?;
-    Some(Hint { client: text("aud")?, subject: text("sub")?, session: text("sid") })
+    Some(Hint {
+        client: text("aud")?,
+        subject: text("sub")?,
+        session: text("sid"),
+    })
+}
+
+/// Whether the person has to sign in anew, whatever session there is.
+fn asks_sign_in(form: &Parameters, prompts: &[Prompt]) -> bool {
+    let by_prompt = |prompt: &Prompt| matches!(prompt, Prompt::Login | Prompt::SelectAccount);
+    prompts.iter().any(by_prompt) || form.one("max_age") == Some("0")
 }
 
 /// A sign-in before this instant does not count.
-fn not_before(cx: &Cx, client: &Client, form: &Parameters, prompts: &[Prompt]) -> Result<Timestamp, Refusal> {
-    if prompts.iter().any(|prompt| matches!(prompt, Prompt::Login | Prompt::SelectAccount)) {
-        return Ok(cx.now);
-    }
+fn not_before(cx: &Cx, client: &Client, form: &Parameters) -> Result<Timestamp, Refusal> {
     let asked = form.one("max_age").map(str::parse::<u64>).transpose();
     let asked = asked.map_err(|_| Refusal::invalid_request("max_age is a number of seconds"))?;
     Ok(match asked.or(client.default_max_age) {

@@ -1,0 +1,30 @@
+//! One file for each thing that is measured.
+
+mod introspect;
+mod issue;
+mod keys;
+mod memory;
+mod refresh;
+mod rows;
+mod startup;
+mod verify;
+
+pub(crate) use introspect::introspect;
+pub(crate) use issue::issue;
+pub(crate) use keys::keys;
+pub(crate) use memory::memory;
+pub(crate) use refresh::refresh;
+pub(crate) use rows::ROTATE;
+pub(crate) use startup::startup;
+pub(crate) use verify::verify;
+
+use anyhow::Result;
+
+use crate::bench::Bench;
+use crate::figure::Figure;
+
+/// One of them.
+type Measure = fn(&Bench) -> Result<Vec<Figure>>;
+
+/// All of them, in the order of the table.
+pub(crate) const ALL: [Measure; 7] = [issue, introspect, keys, refresh, verify, memory, startup];

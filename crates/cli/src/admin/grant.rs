@@ -1,0 +1,74 @@
+//! `symbolon grant`.
+
+use clap::Subcommand;
+
+use super::print::{self, Column};
+use super::{Connection, Failed, Page, Target};
+
+const COLUMNS: [Column; 5] = [
+    ("ID", "id"),
+    ("USER", "user"),
+    ("CLIENT", "client"),
+    ("SCOPES", "scopes"),
+    ("UPDATED", "updated"),
+];
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  symbolon grant list --user alice")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    command: GrantCommand,
+}
+
+#[derive(Subcommand)]
+enum GrantCommand {
+    /// Lists the live grants of a person or to a client
+    #[command(after_help = "Example:\n  symbolon grant list --client web")]
+    List {
+        /// User name or id
+        #[arg(long, required_unless_present = "client", conflicts_with = "client")]
+        user: Option<String>,
+        /// The client identifier
+        #[arg(long)]
+        client: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Shows a grant
+    #[command(after_help = "Example:\n  symbolon grant get grt_0123456789abcdefghijkl")]
+    Get {
+        /// The grant's id
+        id: String,
+    },
+    /// Withdraws a grant: every token of it dies
+    #[command(
+        alias = "withdraw",
+        after_help = "Example:\n  symbolon grant delete grt_0123456789abcdefghijkl"
+    )]
+    Delete {
+        /// The grant's id
+        id: String,
+    },
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
+    let connection = Connection::open(arguments.target)?;
+    match arguments.command {
+        GrantCommand::List { user, client, page } => {
+            let mut query = page.pairs();
+            query.extend(user.map(|user| ("user", user)));
+            query.extend(client.map(|client| ("client", client)));
+            let answer = connection.read(&["grants"], &query).await?;
+            print::list(&connection, &answer, &COLUMNS)
+        }
+        GrantCommand::Get { id } => {
+            print::one(&connection, &connection.read(&["grants", &id], &[]).await?)
+        }
+        GrantCommand::Delete { id } => {
+            connection.delete(&["grants", &id]).await?;
+            print::done(&connection, &format!("grant {id} is withdrawn"))
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `symbolon check`: what is wrong with a configuration, and what is unwise.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use symbolon_server::config::Config;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  symbolon check --config symbolon.toml --strict\n\nExit status: 0 nothing wrong, 1 something wrong (with --strict also something unwise)."
+)]
+pub(crate) struct CheckArguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Fail on what is allowed but unwise, too
+    #[arg(long)]
+    strict: bool,
+    /// Print a JSON list for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
+    let findings = match Config::load(&arguments.config, std::env::vars()) {
+        Ok((_, advice)) => advice,
+        Err(findings) => findings,
+    };
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&findings)?);
+    } else {
+        for finding in &findings {
+            println!("{finding}\n");
+        }
+        println!("{errors} mistakes, {} warnings", findings.len() - errors);
+    }
+    let bad = errors > 0 || arguments.strict && !findings.is_empty();
+    Ok(ExitCode::from(u8::from(bad)))
+}

@@ -1,0 +1,164 @@
+//! `symbolon dev`: everything on this machine, all of it the real code.
+//!
+//! 1. Three ports: authorization server, demo API, administration.
+//! 2. A configuration file and secrets in the data folder, made once.
+//! 3. The server, and the demo API behind `verify`.
+//! 4. A token by client credentials, over HTTP like anybody's.
+//! 5. Two `curl` lines: one that reads, one that is refused.
+
+mod demo;
+mod home;
+mod words;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+use serde_json::Value;
+use symbolon_server::launch::{Listeners, launch};
+use symbolon_server::serve as listener;
+use tokio::sync::watch;
+
+use self::home::Home;
+use crate::serve::{Asked, Signals, edge, load};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  symbolon dev\n  symbolon dev --json --port 0 --data /tmp/try | head -1 | jq -r .access_token"
+)]
+pub(crate) struct DevArguments {
+    /// Print what a script needs as one line of JSON first
+    #[arg(long)]
+    json: bool,
+    /// Where the database, the keys and the configuration are kept
+    #[arg(long, value_name = "DIR", default_value = "data/dev")]
+    data: PathBuf,
+    /// The port of the authorization server; the demo API takes the next one,
+    /// administration the one after. 0 picks free ones
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    port: u16,
+}
+
+/// What a newcomer, or their script, needs.
+#[derive(Serialize)]
+struct Ready {
+    issuer: String,
+    gateway: String,
+    client_id: String,
+    client_secret: String,
+    username: String,
+    password: String,
+    admin_url: String,
+    access_token: String,
+    good: Try,
+    bad: Try,
+}
+
+/// A command to try, and the status that it ends with.
+#[derive(Serialize)]
+struct Try {
+    command: String,
+    expect: u16,
+}
+
+pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new()?;
+    let (listeners, demo) = bind(arguments.port).await?;
+    let public = listeners.public.local_addr()?;
+    let admin = listeners.admin.local_addr()?;
+    let home = Home::prepare(&arguments.data, public, demo.local_addr()?, admin)?;
+    let config = load(&home.config)?;
+    let running = launch(&config, listeners, edge()).await?;
+    let (stop, stopped) = watch::channel(false);
+    let router = demo::router(&home).await?;
+    let serving = tokio::spawn(listener::serve(demo, None, router, stopped));
+    let ready = ready(&home, running.app.status_link()).await?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&ready)?);
+    } else {
+        print!("{}", words::greeting(&ready, &home));
+    }
+    while !matches!(signals.next().await, Asked::End) {}
+    // The demo API may have ended by itself; then there is nothing to stop.
+    let _ = stop.send(true);
+    running.stop().await;
+    serving.await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Three loopback ports: in a row, or whichever are free.
+async fn bind(port: u16) -> anyhow::Result<(Listeners, tokio::net::TcpListener)> {
+    let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let next = |by: u16| {
+        if port == 0 {
+            0
+        } else {
+            port.saturating_add(by)
+        }
+    };
+    let taken = || {
+        format!(
+            "the ports {port} to {} are needed; `--port 0` picks free ones",
+            port.saturating_add(2)
+        )
+    };
+    let listeners = Listeners::bind(at(port), at(next(2)))
+        .await
+        .with_context(taken)?;
+    let demo = listener::bind(at(next(1))).await.with_context(taken)?;
+    Ok((listeners, demo))
+}
+
+async fn ready(home: &Home, admin_url: String) -> anyhow::Result<Ready> {
+    let access_token = home.token("read:invoices").await?;
+    let command = |method: &str| {
+        format!(
+            "curl -s -w '\\n%{{http_code}}\\n' {method}-H 'Authorization: Bearer {access_token}' {}/invoices/17",
+            home.demo
+        )
+    };
+    Ok(Ready {
+        issuer: home.issuer.clone(),
+        gateway: home.demo.clone(),
+        client_id: home::CLIENT.to_owned(),
+        client_secret: home.secrets.client.clone(),
+        username: home::USER.to_owned(),
+        password: home.secrets.password.clone(),
+        admin_url,
+        good: Try {
+            command: command(""),
+            expect: 200,
+        },
+        bad: Try {
+            command: command("-X DELETE "),
+            expect: 403,
+        },
+        access_token,
+    })
+}
+
+impl Home {
+    /// A token for the demo client, got over HTTP like anybody's.
+    async fn token(&self, scope: &str) -> anyhow::Result<String> {
+        #[expect(clippy::disallowed_methods, reason = "a call to this very process")]
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("scope", scope),
+            ("resource", &self.demo),
+        ];
+        let request = client
+            .post(format!("{}/token", self.issuer))
+            .basic_auth(home::CLIENT, Some(&self.secrets.client));
+        let answer: Value = request.form(&form).send().await?.json().await?;
+        match answer.get("access_token").and_then(Value::as_str) {
+            Some(token) => Ok(token.to_owned()),
+            None => bail!(
+                "the server gave no token: {}",
+                answer.get("error_description").unwrap_or(&Value::Null)
+            ),
+        }
+    }
+}

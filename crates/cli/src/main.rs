@@ -1,0 +1,92 @@
+//! The one binary: issues access tokens and proves them on each request.
+
+mod admin;
+mod check;
+mod dev;
+mod log;
+mod migrate;
+mod serve;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "symbolon",
+    version,
+    about = "Issues access tokens, proves them on each request, and takes them back within a second",
+    after_help = "Begin with:\n  symbolon dev\n\nEvery command has `--help` with an example."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything on this machine: server, demo API, a token, and two curl lines to try
+    Dev(dev::DevArguments),
+    /// The authorization server
+    Serve(serve::ServeArguments),
+    /// Says what is wrong with a configuration, with file and line
+    Check(check::CheckArguments),
+    /// Brings the schema up to date, or says what it would do
+    Migrate(migrate::MigrateArguments),
+    /// Looks at access tokens: what they say, whether they are good, why not
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Clients, resources, people and everything else, over the admin API
+    #[command(flatten)]
+    Admin(admin::AdminCommand),
+}
+
+fn main() -> ExitCode {
+    log::start();
+    harden();
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail("runtime", &error.into()),
+    };
+    let outcome = runtime.block_on(async {
+        match arguments.command {
+            Command::Dev(arguments) => dev::run(arguments).await,
+            Command::Serve(arguments) => serve::run(arguments).await,
+            Command::Check(arguments) => check::run(&arguments),
+            Command::Migrate(arguments) => migrate::run(&arguments).await,
+            Command::Token(command) => token::run(command).await,
+            Command::Admin(command) => Ok(admin::run(command).await),
+        }
+    });
+    outcome.unwrap_or_else(|error| fail("failed", &error))
+}
+
+/// Prints an error with its causes, each once.
+fn fail(code: &str, error: &anyhow::Error) -> ExitCode {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !said.contains(&cause) {
+            said.push_str(if said.is_empty() { "" } else { ": " });
+            said.push_str(&cause);
+        }
+    }
+    eprintln!("error[{code}]: {said}");
+    ExitCode::from(1)
+}
+
+/// No core dumps: they would hold keys.
+fn harden() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Where the system refuses, it makes no dumps that it did not make before.
+    let _ = setrlimit(Resource::Core, none);
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}

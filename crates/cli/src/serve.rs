@@ -1,0 +1,114 @@
+//! `symbolon serve`: the authorization server.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use symbolon_server::app::Edge;
+use symbolon_server::clock::{SystemClock, SystemEntropy};
+use symbolon_server::config::Config;
+use symbolon_server::launch::{Listeners, Running, launch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  symbolon check --config symbolon.toml && symbolon serve --config symbolon.toml\n\nSIGHUP applies the blocks of the file again; SIGTERM ends without failing a request.\nSYMBOLON_LOG=debug says more; SYMBOLON_LOG_FORM is json or text."
+)]
+pub(crate) struct ServeArguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// The real clock and randomness.
+pub(crate) fn edge() -> Edge {
+    Edge {
+        clock: Arc::new(SystemClock::start()),
+        entropy: Arc::new(SystemEntropy),
+    }
+}
+
+/// Reads a configuration; what is wrong is printed, what is unwise logged.
+pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
+    match Config::load(path, std::env::vars()) {
+        Ok((config, advice)) => {
+            for finding in advice {
+                tracing::warn!(code = finding.code, "{}", finding.message);
+            }
+            Ok(config)
+        }
+        Err(findings) => {
+            for finding in &findings {
+                eprintln!("{finding}");
+            }
+            bail!(
+                "the configuration has {} mistakes",
+                findings.iter().filter(|finding| finding.is_error()).count()
+            )
+        }
+    }
+}
+
+pub(crate) async fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new()?;
+    let config = load(&arguments.config)?;
+    let listeners = Listeners::bind(config.listen, config.admin.listen).await?;
+    let running = launch(&config, listeners, edge()).await?;
+    tracing::info!(issuer = %config.issuer, listen = %config.listen, admin = %config.admin.listen, "ready");
+    loop {
+        match signals.next().await {
+            Asked::End => break,
+            Asked::Reload => reload(&running, &arguments.config).await,
+        }
+    }
+    tracing::info!("ending");
+    running.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A configuration with a mistake changes nothing.
+async fn reload(running: &Running, path: &Path) {
+    let reloaded = match load(path) {
+        Ok(config) => running.reload(&config).await.map_err(anyhow::Error::from),
+        Err(error) => Err(error),
+    };
+    match reloaded {
+        Ok(()) => tracing::info!("configuration applied"),
+        Err(error) => {
+            tracing::error!(cause = %format!("{error:#}"), "configuration not applied; the old one stays")
+        }
+    }
+}
+
+/// What the outside asks of a running server.
+pub(crate) enum Asked {
+    End,
+    Reload,
+}
+
+/// The signals that mean something.
+pub(crate) struct Signals {
+    end: Signal,
+    interrupt: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let on = |kind| signal(kind).context("could not listen for signals");
+        Ok(Self {
+            end: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            reload: on(SignalKind::hangup())?,
+        })
+    }
+
+    pub(crate) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.end.recv() => Asked::End,
+            _ = self.interrupt.recv() => Asked::End,
+            _ = self.reload.recv() => Asked::Reload,
+        }
+    }
+}

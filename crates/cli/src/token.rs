@@ -1,0 +1,240 @@
+//! `symbolon token`: what a token says, whether it is good, and why not.
+//!
+//! Exit status: 0 valid, 1 refused, 2 usage, 3 cannot know.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+use symbolon_token::jose::Unverified;
+use symbolon_token::mark::Kind;
+use symbolon_verify::{
+    Algorithm, Explanation, Outcome, Requirement, Revocation, Verdict, Verifier, Vouched,
+};
+
+/// How long a token given to these commands may be, in bytes.
+const MAX_TOKEN_BYTES: u64 = 64 * 1024;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Shows what a token says. Nothing is checked, nobody is asked
+    #[command(
+        after_help = "Example:\n  symbolon token inspect eyJ…\n  echo eyJ… | symbolon token inspect --json"
+    )]
+    Inspect {
+        /// The token; standard input where it is left out
+        token: Option<String>,
+        /// Print JSON for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Says whether a token is good for an API
+    #[command(
+        after_help = "Example:\n  symbolon token verify --issuer https://as.example.com --audience https://api.example.com TOKEN\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
+    )]
+    Verify(CheckArguments),
+    /// Says which check failed, what differs, and what would repair it
+    #[command(
+        after_help = "Example:\n  symbolon token explain --issuer https://as.example.com --audience https://api.example.com --scope read:orders TOKEN\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
+    )]
+    Explain(CheckArguments),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct CheckArguments {
+    /// The token; standard input where it is left out
+    token: Option<String>,
+    /// Whose tokens are good
+    #[arg(long, env = "SYMBOLON_ISSUER", value_name = "URL")]
+    issuer: String,
+    /// The API that the token has to be for
+    #[arg(long, env = "SYMBOLON_AUDIENCE", value_name = "URI")]
+    audience: String,
+    /// A scope that is needed; may be given several times
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
+    /// An algorithm that is allowed; may be given several times
+    #[arg(long, value_name = "ALG", default_values = ["ES256"])]
+    algorithm: Vec<String>,
+    /// The client that may ask whether a token was taken back
+    #[arg(long, env = "SYMBOLON_CLIENT_ID", value_name = "ID")]
+    client_id: Option<String>,
+    /// The file with that client's secret
+    #[arg(long, env = "SYMBOLON_CLIENT_SECRET_FILE", value_name = "FILE")]
+    client_secret_file: Option<PathBuf>,
+    /// Print JSON for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+/// What stands in the way before a token is looked at is usage: a script must
+/// not take it for a refusal.
+pub(crate) async fn run(command: TokenCommand) -> anyhow::Result<ExitCode> {
+    Ok(answer(command).await.unwrap_or_else(|error| {
+        eprintln!("error[usage]: {error:#}");
+        ExitCode::from(2)
+    }))
+}
+
+async fn answer(command: TokenCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        TokenCommand::Inspect { token, json } => inspect(&read(token)?, json),
+        TokenCommand::Verify(arguments) => {
+            let explanation = explain(&arguments).await?;
+            if arguments.json {
+                println!("{}", serde_json::to_string_pretty(&explanation)?);
+            } else {
+                println!("{}", explanation.cause);
+            }
+            Ok(status(explanation.verdict))
+        }
+        TokenCommand::Explain(arguments) => {
+            let explanation = explain(&arguments).await?;
+            if arguments.json {
+                println!("{}", serde_json::to_string_pretty(&explanation)?);
+            } else {
+                print(&explanation, &arguments);
+            }
+            Ok(status(explanation.verdict))
+        }
+    }
+}
+
+/// The argument, or standard input; surrounding blanks are not part of a token.
+fn read(token: Option<String>) -> anyhow::Result<String> {
+    let text = match token {
+        Some(token) => token,
+        None => {
+            let mut text = String::new();
+            std::io::stdin()
+                .take(MAX_TOKEN_BYTES)
+                .read_to_string(&mut text)
+                .context("standard input is not text")?;
+            text
+        }
+    };
+    let text = text.trim();
+    let text = text.strip_prefix("Bearer ").unwrap_or(text).trim();
+    if text.is_empty() {
+        bail!("no token was given");
+    }
+    Ok(text.to_owned())
+}
+
+async fn explain(arguments: &CheckArguments) -> anyhow::Result<Explanation> {
+    let token = read(arguments.token.clone())?;
+    let algorithms: Vec<_> = arguments
+        .algorithm
+        .iter()
+        .map(|name| Algorithm::named(name).context("no such algorithm"))
+        .collect::<Result<_, _>>()?;
+    let mut verifier = Verifier::new(&arguments.issuer, &arguments.audience, algorithms)?;
+    let mut requirement = Requirement::all(arguments.scope.iter().cloned());
+    match (&arguments.client_id, &arguments.client_secret_file) {
+        (Some(id), Some(file)) => {
+            let secret = std::fs::read_to_string(file)
+                .with_context(|| format!("could not read `{}`", file.display()))?;
+            verifier = verifier.introspect_as(id, secret.trim())?;
+        }
+        (None, None) => requirement = requirement.revocation(Revocation::AtExpiry),
+        _ => bail!("--client-id and --client-secret-file belong together"),
+    }
+    Ok(verifier.explain(&token, &requirement).await)
+}
+
+const fn is_asked(arguments: &CheckArguments) -> bool {
+    arguments.client_id.is_some()
+}
+
+/// The cause first, the repair second, details after.
+fn print(explanation: &Explanation, arguments: &CheckArguments) {
+    println!("{}", explanation.cause);
+    if !explanation.repair.is_empty() {
+        println!("repair: {}", explanation.repair);
+    }
+    println!();
+    for step in &explanation.checks {
+        let unasked =
+            step.check == "revocation" && !is_asked(arguments) && step.outcome == Outcome::Passed;
+        let outcome = match step.outcome {
+            Outcome::Passed if unasked => "not asked (give --client-id and --client-secret-file)",
+            Outcome::Passed => "pass",
+            Outcome::Failed => "FAIL",
+            Outcome::Unknown => "unknown",
+            Outcome::NotReached => "not reached",
+        };
+        println!("  {:<11} {outcome}", step.check);
+    }
+    if explanation.claims.is_empty() {
+        return;
+    }
+    let vouched = match explanation.vouched {
+        Vouched::Verified => "what the token says, verified",
+        Vouched::Unverified => "what the text says; NOBODY vouches for it",
+    };
+    println!("\n{vouched}:");
+    for (name, value) in &explanation.claims {
+        println!("  {name:<11} {}", shown(name, value));
+    }
+}
+
+/// A value on one line, with instants as dates.
+fn shown(name: &str, value: &Value) -> String {
+    let text = value.to_string().replace(char::is_control, " ");
+    match value.as_i64() {
+        Some(seconds) if matches!(name, "exp" | "iat" | "nbf" | "auth_time") => {
+            format!(
+                "{text} ({})",
+                symbolon_protocol::Timestamp::from_seconds(seconds)
+            )
+        }
+        _ => text,
+    }
+}
+
+fn status(verdict: Verdict) -> ExitCode {
+    ExitCode::from(match verdict {
+        Verdict::Valid => 0,
+        Verdict::Refused => 1,
+        Verdict::CannotKnow => 3,
+    })
+}
+
+fn inspect(token: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let document = if let Some(kind) = Kind::claimed_by(token) {
+        json!({ "rendering": "opaque", "kind": kind.name(), "note": "only the issuer can read it" })
+    } else {
+        let Ok(jws) = Unverified::parse(token) else {
+            eprintln!(
+                "error[refused]: this is neither a compact JWT nor a credential that Symbolon makes"
+            );
+            return Ok(ExitCode::from(1));
+        };
+        json!({
+            "rendering": "jwt",
+            "type": jws.claimed_type(),
+            "algorithm": jws.claimed_algorithm(),
+            "key": jws.claimed_kid(),
+            "unverified_claims": jws.dangerous_claims_without_key().map_err(|invalid| anyhow::anyhow!("{invalid}"))?,
+        })
+    };
+    if json {
+        println!("{}", serde_json::to_string_pretty(&document)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (name, value) in document.as_object().into_iter().flatten() {
+        match value {
+            Value::Object(claims) => {
+                println!("{name} (nothing was checked):");
+                claims
+                    .iter()
+                    .for_each(|(name, value)| println!("  {name:<11} {}", shown(name, value)));
+            }
+            Value::String(text) => println!("{name:<11} {text}"),
+            other => println!("{name:<11} {other}"),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,347 @@
+//! A person in Chromium: signs in, agrees or does not, signs out, and sees each page.
+
+use serde_json::json;
+use thirtyfour::{By, Key};
+
+use crate::browser::{Request, http, read};
+use crate::dev::Dev;
+use crate::program::{Engine, Folder, Program, Site};
+use crate::stub::Stub;
+use crate::webdriver::Chromium;
+
+const SCOPES: &str = "openid profile email offline_access read:orders";
+
+/// What every scenario begins with.
+struct World {
+    stub: Stub,
+    site: Site,
+    program: Program,
+    chromium: Chromium,
+}
+
+impl World {
+    async fn new(engine: Engine) -> Self {
+        let stub = Stub::start().await;
+        let site = Site::new(engine, &stub.callback).await;
+        let program = site.start().await;
+        Self {
+            stub,
+            site,
+            program,
+            chromium: Chromium::start().await,
+        }
+    }
+
+    async fn open(&self, path: &str) {
+        self.chromium
+            .go(&format!("{}{path}", self.site.issuer))
+            .await;
+    }
+
+    async fn sign_in(&self) {
+        self.chromium
+            .sign_in("alice", &self.site.words.password)
+            .await;
+    }
+
+    /// Signs in and agrees, and is back at the client.
+    async fn grant(&self, request: &Request) -> String {
+        self.open(&request.path()).await;
+        self.sign_in().await;
+        self.chromium.click("consent-allow").await;
+        let arrival = self.stub.arrival("/callback").await;
+        assert_eq!(arrival.fields.get("state"), request.pairs.get("state"));
+        arrival.fields["code"].clone()
+    }
+
+    /// `allowed`: what the console may have said.
+    async fn end(self, allowed: &[&str]) {
+        self.chromium.end(allowed).await;
+        assert!(self.program.end().await.success());
+    }
+}
+
+async fn a_person_signs_in_agrees_and_takes_it_back(engine: Engine) {
+    let world = World::new(engine).await;
+    let (site, chromium) = (&world.site, &world.chromium);
+    let request = Request::new(site, "web", SCOPES);
+    world.open(&request.path()).await;
+    chromium.look("login").await;
+    world.sign_in().await;
+    chromium.element("consent-allow").await;
+    chromium.look("consent").await;
+    chromium
+        .find(By::Css("input[name=scope][value=email]"))
+        .await
+        .click()
+        .await
+        .unwrap();
+    chromium.click("consent-allow").await;
+    let arrival = world.stub.arrival("/callback").await;
+    assert_eq!(
+        (&*arrival.method, &arrival.fields["iss"]),
+        ("GET", &site.issuer)
+    );
+    chromium.element("arrived").await;
+
+    let tokens = site
+        .form(
+            "/token",
+            "web",
+            &request.redemption(&arrival.fields["code"]),
+        )
+        .await;
+    assert_eq!(
+        tokens.text("scope"),
+        "openid profile offline_access read:orders",
+        "the unticked scope was not given"
+    );
+    let renewed = site
+        .form(
+            "/token",
+            "web",
+            &[
+                ("grant_type", "refresh_token"),
+                ("refresh_token", &tokens.text("refresh_token")),
+            ],
+        )
+        .await;
+    let (access, refresh) = (renewed.text("access_token"), renewed.text("refresh_token"));
+    let known = read(
+        http()
+            .get(format!("{}/userinfo", site.issuer))
+            .bearer_auth(&access)
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
+    assert_eq!(
+        (known.text("name"), known.json().get("email")),
+        ("Alice Example".to_owned(), None)
+    );
+    assert_eq!(site.introspect(&access).await["active"], true);
+    assert_eq!(
+        site.form("/revoke", "web", &[("token", &refresh)])
+            .await
+            .status,
+        200
+    );
+    assert_eq!(site.introspect(&access).await, json!({ "active": false }));
+
+    world.open("/logout").await;
+    chromium.element("logout-confirm").await;
+    chromium.look("logout").await;
+    chromium.click("logout-confirm").await;
+    chromium
+        .find(By::XPath("//h1[contains(., 'signed out')]"))
+        .await;
+    chromium.look("signed-out").await;
+    world.open(&request.path()).await;
+    assert!(chromium.has("login-submit").await, "the session has ended");
+    world.end(&[]).await;
+}
+
+on_both_engines! { a_person_signs_in_agrees_and_takes_it_back }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logout_with_a_hint_leads_back_to_the_client() {
+    let world = World::new(Engine::Sqlite).await;
+    let request = Request::new(&world.site, "web", SCOPES);
+    let code = world.grant(&request).await;
+    let tokens = world
+        .site
+        .form("/token", "web", &request.redemption(&code))
+        .await;
+    let bye = world.stub.callback.replace("/callback", "/bye");
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([
+            ("id_token_hint", &*tokens.text("id_token")),
+            ("post_logout_redirect_uri", &bye),
+            ("state", "x y"),
+        ])
+        .finish();
+
+    world.open(&format!("/logout?{query}")).await;
+    if world.chromium.has("logout-confirm").await {
+        world.chromium.click("logout-confirm").await;
+    }
+
+    assert_eq!(world.stub.arrival("/bye").await.fields["state"], "x y");
+    world.end(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn denying_tells_the_client_and_gives_nothing() {
+    let world = World::new(Engine::Sqlite).await;
+    let request = Request::new(&world.site, "web", "openid delete:orders");
+    world.open(&request.path()).await;
+    world.chromium.sign_in("alice", "not the password").await;
+    world.chromium.element("login-error").await;
+    world.chromium.look("login-failed").await;
+    world.sign_in().await;
+    let sensitive = world
+        .chromium
+        .find(By::Css("input[name=scope][value='delete:orders']"))
+        .await;
+    assert!(
+        !sensitive.is_selected().await.unwrap(),
+        "a sensitive scope is never given by default"
+    );
+    world.chromium.look("consent-sensitive").await;
+    world.chromium.click("consent-deny").await;
+
+    let fields = world.stub.arrival("/callback").await.fields;
+
+    assert_eq!(
+        (&*fields["error"], &fields["iss"]),
+        ("access_denied", &world.site.issuer)
+    );
+    assert_eq!(fields.get("state"), request.pairs.get("state"));
+    assert!(!fields.contains_key("code"));
+    world.end(&["status of 4"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn form_post_carries_a_hostile_state_unchanged_with_and_without_script() {
+    const HOSTILE: &str = r#""><script>document.title='x'</script>&amp;'"#;
+    let world = World::new(Engine::Sqlite).await;
+    let request = || {
+        Request::new(&world.site, "web", SCOPES)
+            .with("response_mode", "form_post")
+            .with("state", HOSTILE)
+    };
+    world.grant(&request()).await;
+
+    world
+        .chromium
+        .tool(
+            "Emulation.setScriptExecutionDisabled",
+            json!({ "value": true }),
+        )
+        .await
+        .unwrap();
+    world.open(&request().path()).await;
+    if world.chromium.has("consent-allow").await {
+        world.chromium.click("consent-allow").await;
+    }
+    let button = world
+        .chromium
+        .find(By::Css("main form button[type=submit]"))
+        .await;
+    assert_eq!(button.text().await.unwrap(), "Continue");
+    world
+        .chromium
+        .tool(
+            "Emulation.setScriptExecutionDisabled",
+            json!({ "value": false }),
+        )
+        .await
+        .unwrap();
+    world.chromium.look("form-post").await;
+    button.click().await.unwrap();
+
+    let arrival = world.stub.arrival("/callback").await;
+    assert_eq!(
+        (&*arrival.method, &*arrival.fields["state"]),
+        ("POST", HOSTILE)
+    );
+    assert!(arrival.fields.contains_key("code"));
+    world.end(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_must_not_redirect_shows_a_page_with_code_and_description() {
+    let world = World::new(Engine::Sqlite).await;
+    let request = Request::new(&world.site, "web", SCOPES)
+        .with("redirect_uri", "https://evil.example/callback");
+
+    world.open(&request.path()).await;
+
+    assert_eq!(world.chromium.text("error-code").await, "invalid_request");
+    assert!(!world.chromium.text("error-description").await.is_empty());
+    world.chromium.look("error").await;
+    world.end(&["status of 400"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_keyboard_alone_is_enough() {
+    let world = World::new(Engine::Sqlite).await;
+    let chromium = &world.chromium;
+    world
+        .open(&Request::new(&world.site, "web", SCOPES).path())
+        .await;
+    chromium.element("login-submit").await;
+    assert_eq!(chromium.focus().await, "username");
+    chromium.write("alice").await;
+    chromium.press(Key::Tab).await;
+    assert_eq!(chromium.focus().await, "password");
+    chromium.write(&world.site.words.password).await;
+    chromium.press(Key::Enter).await;
+    chromium.element("consent-allow").await;
+    let mut seen = Vec::new();
+    while chromium.focus().await != "consent-allow" {
+        chromium.press(Key::Tab).await;
+        seen.push(chromium.focus().await);
+        assert!(seen.len() < 30, "{seen:?}");
+    }
+    assert!(seen.contains(&"consent-deny".to_owned()), "{seen:?}");
+
+    chromium.press(Key::Enter).await;
+
+    assert!(
+        world
+            .stub
+            .arrival("/callback")
+            .await
+            .fields
+            .contains_key("code")
+    );
+    world.end(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_tabs_each_end_with_their_own_answer() {
+    let world = World::new(Engine::Sqlite).await;
+    let driver = &world.chromium.driver;
+    let [first, second] = [(); 2].map(|()| Request::new(&world.site, "web", SCOPES));
+    let one = driver.window().await.unwrap();
+    world.open(&first.path()).await;
+    let two = driver.new_tab().await.unwrap();
+    driver.switch_to_window(two.clone()).await.unwrap();
+    world.open(&second.path()).await;
+
+    // The tab that was opened first is finished while the other waits.
+    for (tab, request) in [(one, first), (two, second)] {
+        driver.switch_to_window(tab).await.unwrap();
+        world.sign_in().await;
+        world.chromium.click("consent-allow").await;
+        let fields = world.stub.arrival("/callback").await.fields;
+        assert_eq!(fields.get("state"), request.pairs.get("state"));
+        let tokens = world
+            .site
+            .form("/token", "web", &request.redemption(&fields["code"]))
+            .await;
+        assert_eq!(tokens.status, 200, "{}", tokens.body);
+        world.chromium.element("arrived").await;
+    }
+    world.end(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_link_opens_once() {
+    let folder = Folder::new();
+    let dev = Dev::start(&folder.join("data")).await;
+    let chromium = Chromium::start().await;
+
+    chromium.go(dev.text("admin_url")).await;
+
+    chromium
+        .find(By::XPath("//h1[contains(., 'Status')]"))
+        .await;
+    chromium.look("status").await;
+    chromium.go(dev.text("admin_url")).await;
+    assert!(!chromium.driver.title().await.unwrap().starts_with("Status"));
+    chromium.end(&["status of 4"]).await;
+    assert_eq!(dev.end().await, Some(0));
+}

@@ -1,0 +1,199 @@
+//! The configuration of every test here, with secrets made for one test alone.
+
+use symbolon_server::clock::SystemEntropy;
+use symbolon_token::random;
+
+use crate::program::Site;
+
+/// An API whose tokens are JWTs.
+pub(crate) const ORDERS: &str = "https://orders.example.com";
+/// An API whose tokens are opaque.
+pub(crate) const VAULT: &str = "https://vault.example.com";
+
+/// What only one test knows.
+pub(crate) struct Words {
+    pub(crate) callback: String,
+    /// The secret of client `web`, and of `shop`, which asks for no consent.
+    pub(crate) web: String,
+    /// The secret of client `orders-api`.
+    pub(crate) api: String,
+    /// The secret of client `job`.
+    pub(crate) job: String,
+    /// The secret with which client `hasher` authenticates its assertions.
+    pub(crate) hasher: String,
+    /// The password of alice.
+    pub(crate) password: String,
+}
+
+impl Words {
+    pub(crate) fn new(callback: &str) -> Self {
+        let [web, api, job, hasher, password] = std::array::from_fn(|_| secret());
+        Self {
+            callback: callback.to_owned(),
+            web,
+            api,
+            job,
+            hasher,
+            password,
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<String> {
+        vec![
+            self.web.clone(),
+            self.api.clone(),
+            self.job.clone(),
+            self.hasher.clone(),
+            self.password.clone(),
+        ]
+    }
+}
+
+/// Forty random letters and digits.
+pub(crate) fn secret() -> String {
+    const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let bytes = random::<40>(&SystemEntropy);
+    bytes
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]))
+        .collect()
+}
+
+/// Where the browser goes after it signed out.
+pub(crate) fn bye(callback: &str) -> String {
+    callback.replace("/callback", "/bye")
+}
+
+/// The file.
+pub(crate) fn text(site: &Site, keys: &str) -> String {
+    [
+        server(site),
+        machines(&site.words, keys),
+        applications(&site.words),
+    ]
+    .concat()
+}
+
+fn server(site: &Site) -> String {
+    let (issuer, store) = (&site.issuer, &site.store);
+    let listen = issuer.trim_start_matches("http://");
+    let admin = site.admin.trim_start_matches("http://");
+    format!(
+        r#"issuer = "{issuer}"
+listen = "{listen}"
+[store]
+url = "{store}"
+master_key_file = "master.key"
+[admin]
+listen = "{admin}"
+token_file = "admin.token"
+
+[[resource]]
+identifier = "{ORDERS}"
+name = "Orders"
+scopes = ["read:orders", "delete:orders"]
+sensitive_scopes = ["delete:orders"]
+introspection_client = "orders-api"
+
+[resource.scope_descriptions]
+"read:orders" = "See your orders"
+"delete:orders" = "Delete your orders"
+
+[[resource]]
+identifier = "{VAULT}"
+name = "Vault"
+scopes = ["read:vault"]
+token_format = "opaque"
+introspection_client = "orders-api"
+
+"#
+    )
+}
+
+/// Clients that act for themselves.
+fn machines(words: &Words, keys: &str) -> String {
+    let Words {
+        api, job, hasher, ..
+    } = words;
+    format!(
+        r#"[[client]]
+id = "orders-api"
+kind = "service"
+secret = "{api}"
+grants = ["client_credentials"]
+
+[[client]]
+id = "job"
+kind = "service"
+secret = "{job}"
+grants = ["client_credentials"]
+scopes = ["read:orders", "read:vault"]
+resources = ["{ORDERS}", "{VAULT}"]
+default_resource = "{ORDERS}"
+
+[[client]]
+id = "hasher"
+kind = "service"
+secret = "{hasher}"
+authentication = "client_secret_jwt"
+assertion_audience = "issuer_or_token_endpoint"
+grants = ["client_credentials"]
+scopes = ["read:orders"]
+resources = ["{ORDERS}"]
+
+[[client]]
+id = "signer"
+kind = "service"
+jwks = {keys}
+authentication = "private_key_jwt"
+assertion_audience = "issuer_or_token_endpoint"
+grants = ["client_credentials"]
+scopes = ["read:orders"]
+resources = ["{ORDERS}"]
+
+"#
+    )
+}
+
+/// Clients that act for people, and a person.
+fn applications(words: &Words) -> String {
+    let Words {
+        callback,
+        web,
+        password,
+        ..
+    } = words;
+    let bye = bye(callback);
+    format!(
+        r#"[[client]]
+id = "web"
+name = "Example Shop"
+secret = "{web}"
+redirect_uris = ["{callback}"]
+post_logout_redirect_uris = ["{bye}"]
+grants = ["authorization_code", "refresh_token"]
+scopes = ["openid", "profile", "email", "offline_access", "read:orders", "delete:orders", "read:vault"]
+optional_scopes = ["email"]
+resources = ["{ORDERS}", "{VAULT}"]
+default_resource = "{ORDERS}"
+
+[[client]]
+id = "shop"
+name = "Our own Shop"
+secret = "{web}"
+consent = "first_party"
+redirect_uris = ["{callback}"]
+grants = ["authorization_code", "refresh_token"]
+scopes = ["openid", "offline_access", "read:orders", "read:vault"]
+resources = ["{ORDERS}", "{VAULT}"]
+default_resource = "{ORDERS}"
+
+[[user]]
+username = "alice"
+password = "{password}"
+email = "alice@example.com"
+email_verified = true
+name = "Alice Example"
+"#
+    )
+}

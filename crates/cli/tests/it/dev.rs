@@ -1,0 +1,369 @@
+//! `symbolon dev`, and `symbolon token` on what it gives.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
+
+use crate::program::{Folder, PATIENCE, command, send};
+
+/// How soon a built binary is ready: two seconds, and five times as much for a
+/// build without optimisation on a machine that runs other tests.
+const READY: Duration = Duration::from_secs(2 * 5);
+
+/// A running `symbolon dev`.
+pub(crate) struct Dev {
+    child: Child,
+    /// The line that scripts read.
+    pub(crate) ready: Value,
+    took: Duration,
+}
+
+impl Dev {
+    pub(crate) async fn start(data: &Path) -> Self {
+        let mut command = command();
+        command
+            .args(["dev", "--json", "--port", "0", "--data"])
+            .arg(data);
+        Self::run(command).await
+    }
+
+    async fn run(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let begin = Instant::now();
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = timeout(PATIENCE, lines.next_line())
+            .await
+            .expect("nothing was printed")
+            .unwrap();
+        let took = begin.elapsed();
+        let ready = serde_json::from_str(&line.expect("it ended")).expect("the first line is JSON");
+        Self { child, ready, took }
+    }
+
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.ready[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no `{name}` in {}", self.ready))
+    }
+
+    pub(crate) async fn end(mut self) -> Option<i32> {
+        send(&self.child, Signal::TERM);
+        timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it did not end")
+            .unwrap()
+            .code()
+    }
+
+    /// `symbolon token VERB` for the demo API, with what else is given.
+    async fn token(&self, verb: &str, data: &Path, arguments: &[&str]) -> Said {
+        let mut command = command();
+        command.args([
+            "token",
+            verb,
+            "--issuer",
+            self.text("issuer"),
+            "--audience",
+            self.text("gateway"),
+        ]);
+        command
+            .args(["--client-id", "demo-api", "--client-secret-file"])
+            .arg(data.join("demo-api.secret"));
+        Said::of(command.args(arguments).output().await.unwrap())
+    }
+}
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    lines: Vec<String>,
+    errors: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        let text = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        Self {
+            code: output.status.code(),
+            lines: text.lines().map(str::to_owned).collect(),
+            errors,
+        }
+    }
+
+    fn line(&self, number: usize) -> &str {
+        self.lines.get(number).map_or("", String::as_str)
+    }
+}
+
+/// The status that a line for `curl` ends with, when a shell runs it.
+async fn status_of(command: &str) -> u64 {
+    let output = Command::new("sh")
+        .args(["-c", command])
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .last()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_line_holds_all_that_a_script_needs_and_both_commands_do_what_they_say() {
+    let folder = Folder::new();
+    let dev = Dev::start(&folder.join("data")).await;
+    assert!(dev.took < READY, "ready after {:?}", dev.took);
+    for name in [
+        "issuer",
+        "gateway",
+        "client_id",
+        "client_secret",
+        "username",
+        "password",
+        "admin_url",
+        "access_token",
+    ] {
+        assert!(!dev.text(name).is_empty());
+    }
+    for name in ["good", "bad"] {
+        let attempt = &dev.ready[name];
+        let command = attempt["command"].as_str().unwrap();
+        assert!(command.starts_with("curl "), "{command}");
+        assert_eq!(
+            Some(status_of(command).await),
+            attempt["expect"].as_u64(),
+            "{command}"
+        );
+    }
+    assert_eq!(
+        (&dev.ready["good"]["expect"], &dev.ready["bad"]["expect"]),
+        (&200.into(), &403.into())
+    );
+    assert_eq!(dev.end().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_token_that_the_greeting_gets_again_works_too() {
+    let folder = Folder::new();
+    let dev = Dev::start(&folder.join("data")).await;
+    let [id, secret, issuer, gateway] =
+        ["client_id", "client_secret", "issuer", "gateway"].map(|name| dev.text(name));
+    let renew = format!(
+        "curl -s -u '{id}:{secret}' -d grant_type=client_credentials -d scope=read:invoices {issuer}/token"
+    );
+    let output = Command::new("sh")
+        .args(["-c", &renew])
+        .output()
+        .await
+        .unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let token = answer["access_token"].as_str().unwrap();
+    let read =
+        |header: &str| format!("curl -s -w '\\n%{{http_code}}\\n' {header} {gateway}/invoices/17");
+    assert_eq!(
+        status_of(&read(&format!("-H 'Authorization: Bearer {token}'"))).await,
+        200
+    );
+    assert_eq!(status_of(&read("")).await, 401);
+    assert_eq!(dev.end().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn explain_says_the_cause_first_and_the_repair_second() {
+    let folder = Folder::new();
+    let data = folder.join("data");
+    let dev = Dev::start(&data).await;
+    let token = dev.text("access_token");
+    let last = token.chars().last().unwrap();
+    let changed = format!(
+        "{}{}",
+        &token[..token.len() - 1],
+        if last == 'A' { 'Q' } else { 'A' }
+    );
+
+    let good = dev
+        .token("explain", &data, &["--scope", "read:invoices", token])
+        .await;
+    let narrow = dev
+        .token("explain", &data, &["--scope", "delete:invoices", token])
+        .await;
+    let forged = dev.token("explain", &data, &[&changed]).await;
+
+    assert_eq!(good.code, Some(0), "{good:?}");
+    assert_eq!(narrow.code, Some(1), "{narrow:?}");
+    assert!(
+        narrow
+            .line(0)
+            .starts_with("scope: needed `delete:invoices`"),
+        "{narrow:?}"
+    );
+    assert!(
+        narrow.line(1).starts_with("repair: ") && narrow.line(1).contains("delete:invoices"),
+        "{narrow:?}"
+    );
+    assert_eq!(forged.code, Some(1), "{forged:?}");
+    assert!(
+        forged.line(0).starts_with("signature: ") && forged.line(1).starts_with("repair: "),
+        "{forged:?}"
+    );
+    assert_eq!(dev.end().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn token_commands_end_with_zero_one_two_or_three() {
+    let folder = Folder::new();
+    let data = folder.join("data");
+    let dev = Dev::start(&data).await;
+    let token = dev.text("access_token").to_owned();
+    let bare =
+        async |arguments: &[&str]| Said::of(command().args(arguments).output().await.unwrap()).code;
+
+    assert_eq!(dev.token("verify", &data, &[&token]).await.code, Some(0));
+    assert_eq!(
+        dev.token("verify", &data, &["--scope", "delete:invoices", &token])
+            .await
+            .code,
+        Some(1)
+    );
+    assert_eq!(
+        dev.token("verify", &data, &["--no-such-option", &token])
+            .await
+            .code,
+        Some(2)
+    );
+    assert_eq!(
+        dev.token("verify", &data, &["--algorithm", "none", &token])
+            .await
+            .code,
+        Some(2)
+    );
+    assert_eq!(bare(&["token", "verify", &token]).await, Some(2));
+    assert_eq!(
+        bare(&[
+            "token",
+            "verify",
+            "--issuer",
+            dev.text("issuer"),
+            "--audience",
+            dev.text("gateway"),
+            ""
+        ])
+        .await,
+        Some(2)
+    );
+    assert_eq!(bare(&["token", "inspect", &token]).await, Some(0));
+    assert_eq!(
+        bare(&["token", "inspect", "this is no token"]).await,
+        Some(1)
+    );
+
+    let inspected = Said::of(
+        command()
+            .args(["token", "inspect", "--json", &token])
+            .output()
+            .await
+            .unwrap(),
+    );
+    let document: Value = serde_json::from_str(&inspected.lines.join("\n")).unwrap();
+    assert_eq!(
+        document["unverified_claims"]["iss"],
+        dev.text("issuer"),
+        "{}",
+        inspected.errors
+    );
+
+    let issuer = dev.text("issuer").to_owned();
+    let gateway = dev.text("gateway").to_owned();
+    assert_eq!(dev.end().await, Some(0));
+    let unknown = bare(&[
+        "token",
+        "verify",
+        "--issuer",
+        &issuer,
+        "--audience",
+        &gateway,
+        &token,
+    ])
+    .await;
+    assert_eq!(unknown, Some(3), "nobody is there to be asked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_start_on_the_same_data_keeps_what_the_first_made() {
+    let folder = Folder::new();
+    let data = folder.join("data");
+    let first = Dev::start(&data).await;
+    let made = ["client_secret", "password"].map(|name| first.text(name).to_owned());
+    assert_eq!(first.end().await, Some(0));
+
+    let second = Dev::start(&data).await;
+
+    assert_eq!(
+        made,
+        ["client_secret", "password"].map(|name| second.text(name).to_owned())
+    );
+    assert_eq!(
+        status_of(second.ready["good"]["command"].as_str().unwrap()).await,
+        200
+    );
+    assert_eq!(second.end().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_owner_may_read_the_data_whatever_the_umask_says() {
+    let folder = Folder::new();
+    let data = folder.join("data");
+    let mut shell = Command::new("sh");
+    shell.args([
+        "-c",
+        "umask 000; exec \"$0\" \"$@\"",
+        env!("CARGO_BIN_EXE_symbolon"),
+    ]);
+    shell
+        .args(["dev", "--json", "--port", "0", "--data"])
+        .arg(&data)
+        .kill_on_drop(true);
+    let dev = Dev::run(shell).await;
+
+    let mut waiting = vec![data.clone()];
+    let mut files: Vec<PathBuf> = Vec::new();
+    while let Some(path) = waiting.pop() {
+        let mode = path.metadata().unwrap().permissions().mode() & 0o777;
+        if path.is_dir() {
+            assert_eq!(mode, 0o700, "{}", path.display());
+            waiting.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            assert_eq!(mode, 0o600, "{}", path.display());
+            files.push(path);
+        }
+    }
+
+    let names: Vec<_> = files
+        .iter()
+        .filter_map(|path| path.file_name()?.to_str())
+        .collect();
+    for name in [
+        "symbolon.db",
+        "master.key",
+        "admin.token",
+        "secrets.json",
+        "symbolon.toml",
+    ] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    assert_eq!(dev.end().await, Some(0));
+}

@@ -1,0 +1,192 @@
+//! The process is killed while clients renew their tokens: nobody is signed
+//! out, nobody holds two live tokens, nothing that was answered is forgotten.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::browser::{Browser, Request, http};
+use crate::program::{Engine, PATIENCE, Program, Site, number};
+
+const CLIENTS: usize = 50;
+
+/// How often it is killed, and how soon it has to be ready again. The short
+/// form runs beside other tests.
+fn size() -> (usize, Duration) {
+    if is_long("R01") {
+        (100, Duration::from_secs(1))
+    } else {
+        (8, Duration::from_secs(5))
+    }
+}
+
+/// Whether the full size was asked for: of everything, or of this row.
+fn is_long(row: &str) -> bool {
+    let rows = std::env::var("SYMBOLON_LONG_ROWS").unwrap_or_default();
+    std::env::var("SYMBOLON_LONG").is_ok_and(|long| long == "1")
+        && (rows.is_empty() || rows.split(' ').any(|one| one == row))
+}
+
+/// One client's family, as the client knows it: every token that it was given.
+struct Family {
+    tokens: Vec<String>,
+}
+
+/// What an attempt to renew came to.
+enum Renewed {
+    Successor(String),
+    Refused(String),
+    /// Nobody answered: it may have happened or not.
+    Unknown,
+}
+
+async fn renew(client: &reqwest::Client, site: &Site, token: &str) -> Renewed {
+    let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    let request = client
+        .post(format!("{}/token", site.issuer))
+        .basic_auth("shop", Some(&site.words.web));
+    let Ok(answer) = request.form(&form).send().await else {
+        return Renewed::Unknown;
+    };
+    let status = answer.status();
+    let Ok(document) = answer.json::<Value>().await else {
+        return Renewed::Unknown;
+    };
+    match document["refresh_token"].as_str() {
+        Some(token) => Renewed::Successor(token.to_owned()),
+        None => Renewed::Refused(format!("{status} {document}")),
+    }
+}
+
+impl Family {
+    fn last(&self) -> &str {
+        self.tokens.last().unwrap()
+    }
+
+    /// Renews until it is told to stop, retrying with the same token when nobody answers.
+    async fn live(
+        mut self,
+        site: Arc<Site>,
+        stop: Arc<AtomicBool>,
+        answered: Arc<AtomicU64>,
+    ) -> Self {
+        let client = http();
+        while !stop.load(Ordering::Relaxed) {
+            match renew(&client, &site, self.last()).await {
+                Renewed::Successor(token) => {
+                    self.tokens.push(token);
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+                Renewed::Refused(why) => panic!(
+                    "a family was lost after {} tokens: {why}",
+                    self.tokens.len()
+                ),
+                Renewed::Unknown => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+        self
+    }
+
+    /// Exactly one token is alive: the last one, or what its lost answer carried.
+    async fn check(self, site: &Site) {
+        let client = http();
+        let Renewed::Successor(next) = renew(&client, site, self.last()).await else {
+            panic!("the last token is refused")
+        };
+        let again = renew(&client, site, self.last()).await;
+        assert!(
+            matches!(again, Renewed::Successor(same) if same == next),
+            "a retry gets the same successor"
+        );
+        assert!(!self.tokens.contains(&next));
+        let Renewed::Successor(newest) = renew(&client, site, &next).await else {
+            panic!("the successor is refused")
+        };
+        // Older than the predecessor: theft, which ends all of the family.
+        let spent = renew(&client, site, self.last()).await;
+        assert!(matches!(&spent, Renewed::Refused(why) if why.contains("invalid_grant")));
+        let ended = renew(&client, site, &newest).await;
+        assert!(matches!(&ended, Renewed::Refused(why) if why.contains("invalid_grant")));
+    }
+}
+
+/// One sign-in, and a family of its own for each client.
+async fn families(site: &Site) -> Vec<Family> {
+    let mut browser = Browser::new(site);
+    let mut families = Vec::new();
+    for _ in 0..CLIENTS {
+        let request = Request::new(site, "shop", "openid offline_access read:vault")
+            .with("resource", crate::configuration::VAULT);
+        let tokens = browser.tokens(&request).await;
+        families.push(Family {
+            tokens: vec![tokens.text("refresh_token")],
+        });
+    }
+    families
+}
+
+/// Lets it run for a random while under load, and kills it.
+async fn kill_under_load(program: Program, answered: &AtomicU64) {
+    let before = answered.load(Ordering::Relaxed);
+    let moment = Duration::from_micros(20_000 + number() % 300_000);
+    let load = async {
+        while answered.load(Ordering::Relaxed) < before + 20 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, load)
+        .await
+        .expect("no client gets anywhere");
+    tokio::time::sleep(moment).await;
+    program.kill().await;
+}
+
+async fn run(engine: Engine) {
+    let (kills, ready) = size();
+    let site = Arc::new(Site::new(engine, "http://127.0.0.1:3000/callback").await);
+    let mut program = site.start().await;
+    let families = families(&site).await;
+    let (stop, answered) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
+    let clients: Vec<_> = families
+        .into_iter()
+        .map(|family| {
+            tokio::spawn(family.live(Arc::clone(&site), Arc::clone(&stop), Arc::clone(&answered)))
+        })
+        .collect();
+    let mut slowest = Duration::ZERO;
+    for _ in 0..kills {
+        kill_under_load(program, &answered).await;
+        program = site.start().await;
+        slowest = slowest.max(program.took);
+        assert!(
+            clients.iter().all(|client| !client.is_finished()),
+            "a client gave up:\n{}",
+            site.printed()
+        );
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut living = Vec::new();
+    for client in clients {
+        living.push(client.await.unwrap());
+    }
+    eprintln!(
+        "{kills} kills, {} answers, ready again after at most {slowest:?}",
+        answered.load(Ordering::Relaxed)
+    );
+    assert!(slowest <= ready, "ready again only after {slowest:?}");
+    for family in living {
+        family.check(&site).await;
+    }
+    assert!(program.end().await.success());
+}
+
+async fn clients_that_renew_survive_kill(engine: Engine) {
+    run(engine).await;
+}
+
+on_both_engines! { clients_that_renew_survive_kill }

@@ -1,0 +1,40 @@
+//! The binary itself: what newcomers run, what clients and browsers that others
+//! wrote get from it, and what it does when it is killed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests stop where something is missing"
+)]
+
+/// Makes one test of a scenario for each engine.
+macro_rules! on_both_engines {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::program::Engine::Sqlite).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::program::Engine::Postgres).await;
+            })*
+        }
+    };
+}
+
+mod authlib;
+mod browser;
+mod chromium;
+mod configuration;
+mod dev;
+mod kill;
+mod leak;
+mod openidconnect;
+mod program;
+mod secrets;
+mod sigterm;
+mod stub;
+mod webdriver;

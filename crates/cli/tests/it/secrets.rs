@@ -1,0 +1,432 @@
+//! Every endpoint, rightly and wrongly used, at TRACE: no secret and no piece
+//! of one is in anything that the program prints.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::browser::{Answer, Browser, Request, http, read};
+use crate::configuration::{VAULT, secret};
+use crate::leak;
+use crate::program::{Engine, Program, Site};
+
+const SCOPES: &str = "openid profile email offline_access read:orders";
+/// A name that would begin a line of its own, and colour it, in a naive log.
+const FORGER: &str = "eve\n2026-01-01T00:00:00Z ERROR forged: line\r\n{\"level\":\"FORGED\"}\u{1b}[5;41m\u{85}\u{2028}end";
+
+/// A run that keeps all that must not be printed.
+struct Run {
+    site: Site,
+    secrets: Vec<String>,
+}
+
+impl Run {
+    async fn start(engine: Engine, form: &str) -> (Self, Program) {
+        let mut site = Site::new(engine, "http://127.0.0.1:3000/callback").await;
+        let environment = [
+            ("SYMBOLON_LOG", "trace"),
+            ("RUST_LOG", "trace"),
+            ("SYMBOLON_LOG_FORM", form),
+        ];
+        site.environment = environment
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
+        let program = site.start().await;
+        let mut secrets = site.words.all();
+        secrets.push(site.admin_token());
+        let master = std::fs::read(site.folder.join("master.key")).unwrap();
+        secrets.push(String::from_utf8_lossy(&master).trim().to_owned());
+        let store = url::Url::parse(&site.store).ok();
+        secrets.extend(
+            store
+                .and_then(|url| url.password().map(str::to_owned))
+                .filter(|password| password.len() > 12),
+        );
+        (Self { site, secrets }, program)
+    }
+
+    /// A secret that is made here and means nothing to the server.
+    fn made(&mut self) -> String {
+        let made = secret();
+        self.secrets.push(made.clone());
+        made
+    }
+
+    fn keep(&mut self, answer: &Answer, names: &[&str]) {
+        let document: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        for name in names {
+            self.secrets
+                .extend(document[name].as_str().map(str::to_owned));
+        }
+    }
+
+    async fn form(&mut self, path: &str, client: &str, form: &[(&str, &str)]) -> Answer {
+        let answer = self.site.form(path, client, form).await;
+        self.keep(&answer, &["access_token", "refresh_token", "id_token"]);
+        answer
+    }
+
+    async fn admin(
+        &mut self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = http()
+            .request(method, format!("{}{path}", self.site.admin))
+            .bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = read(request.send().await.unwrap()).await;
+        self.keep(
+            &answer,
+            &["secret", "client_secret", "url", "link", "password"],
+        );
+        answer
+    }
+
+    async fn send(&self, method: Method, path: &str, body: &str, content: &str) -> Answer {
+        let request = http().request(method, format!("{}{path}", self.site.issuer));
+        read(
+            request
+                .header("content-type", content)
+                .body(body.to_owned())
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
+    /// A person who mistypes, signs in, agrees, and signs out.
+    async fn person(&mut self) {
+        let wrong = self.made();
+        let mut browser = Browser::new(&self.site);
+        let request = Request::new(&self.site, "web", SCOPES);
+        let page = browser.get(&request.path()).await;
+        let page = browser
+            .submit(
+                "/login",
+                &page,
+                &[("username", "alice"), ("password", &wrong)],
+            )
+            .await;
+        assert!(
+            page.body.contains("login-error"),
+            "{} {}",
+            page.status,
+            page.body
+        );
+        // People type their password where their name belongs.
+        let page = browser
+            .submit(
+                "/login",
+                &page,
+                &[("username", &wrong), ("password", &wrong)],
+            )
+            .await;
+        browser
+            .submit(
+                "/login",
+                &page,
+                &[("username", FORGER), ("password", &wrong)],
+            )
+            .await;
+        let code = browser.code(&request).await;
+        let seen = std::mem::take(&mut browser.seen);
+        let redemption = request.redemption(&code);
+        let mut halved = redemption.clone();
+        halved.truncate(3);
+        let unbound = self.site.form("/token", "web", &halved).await;
+        assert_eq!(unbound.text("error"), "invalid_grant");
+        let tokens = self.site.form("/token", "web", &redemption).await;
+        assert_eq!(tokens.status, 200, "{}", tokens.body);
+        let query = [("id_token_hint", &*tokens.text("id_token"))];
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(query)
+            .finish();
+        let page = browser.get(&format!("/logout?{query}")).await;
+        browser
+            .submit("/logout", &page, &[("confirm", "yes")])
+            .await;
+        let replayed = self.site.form("/token", "web", &redemption).await;
+        assert_eq!(replayed.text("error"), "invalid_grant");
+        let later = std::mem::take(&mut browser.seen);
+        drop(browser);
+        self.secrets.extend(
+            seen.into_iter()
+                .chain(later)
+                .chain([request.verifier.clone()]),
+        );
+        self.keep(&tokens, &["access_token", "refresh_token", "id_token"]);
+    }
+
+    /// A client that renews, asks, reuses and gives back.
+    async fn client(&mut self) {
+        let request = Request::new(&self.site, "shop", "openid offline_access read:vault")
+            .with("resource", VAULT);
+        let mut browser = Browser::new(&self.site);
+        let tokens = browser.tokens(&request).await;
+        let seen = std::mem::take(&mut browser.seen);
+        drop(browser);
+        self.secrets
+            .extend(seen.into_iter().chain([request.verifier.clone()]));
+        self.keep(&tokens, &["access_token", "refresh_token", "id_token"]);
+        let first = tokens.text("refresh_token");
+        let second = self
+            .form(
+                "/token",
+                "shop",
+                &[("grant_type", "refresh_token"), ("refresh_token", &first)],
+            )
+            .await
+            .text("refresh_token");
+        let third = self
+            .form(
+                "/token",
+                "shop",
+                &[("grant_type", "refresh_token"), ("refresh_token", &second)],
+            )
+            .await;
+        let (access, third) = (third.text("access_token"), third.text("refresh_token"));
+        for token in [&access, &third] {
+            self.site.introspect(token).await;
+        }
+        let userinfo = format!("{}/userinfo", self.site.issuer);
+        let known = read(
+            http()
+                .get(&userinfo)
+                .bearer_auth(&access)
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await;
+        assert_eq!(known.status, 200, "{}", known.body);
+        self.send(
+            Method::POST,
+            "/userinfo",
+            &format!("access_token={access}"),
+            "application/x-www-form-urlencoded",
+        )
+        .await;
+        // Stolen: an old token ends the family, and is worth a line in the log.
+        let stolen = self
+            .form(
+                "/token",
+                "shop",
+                &[("grant_type", "refresh_token"), ("refresh_token", &first)],
+            )
+            .await;
+        assert_eq!(stolen.text("error"), "invalid_grant");
+        for token in [&third, &access] {
+            self.form("/revoke", "shop", &[("token", token)]).await;
+        }
+        let machine = self
+            .form(
+                "/token",
+                "job",
+                &[
+                    ("grant_type", "client_credentials"),
+                    ("scope", "read:vault"),
+                    ("resource", VAULT),
+                ],
+            )
+            .await;
+        assert_eq!(machine.status, 200, "{}", machine.body);
+    }
+
+    /// What strangers and broken programs send, with secrets where none belong.
+    async fn stranger(&mut self) {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        let wrong = self.made();
+        let token = self
+            .secrets
+            .iter()
+            .find(|secret| secret.starts_with("sym_"))
+            .unwrap()
+            .clone();
+        for path in [
+            format!("/token?client_secret={wrong}"),
+            format!("/userinfo?access_token={token}"),
+            format!("/nothing/{token}?password={wrong}"),
+            format!("/authorize?client_id={wrong}&state={token}&code={token}"),
+            format!("/login?transaction={wrong}"),
+            format!("/assets/{wrong}"),
+            format!("/logout?id_token_hint={token}"),
+        ] {
+            for method in [Method::GET, Method::POST, Method::PUT] {
+                let answer = self
+                    .send(
+                        method,
+                        &path,
+                        &format!("password={wrong}&transaction={wrong}&csrf={wrong}"),
+                        FORM,
+                    )
+                    .await;
+                assert!(answer.status < 500, "{path} {}", answer.body);
+            }
+        }
+        for (body, content) in [
+            (
+                json!({ "client_secret": wrong, "refresh_token": token }).to_string(),
+                "application/json",
+            ),
+            (
+                format!(
+                    "grant_type=refresh_token&refresh_token={token}x&client_id=web&client_secret={wrong}"
+                ),
+                FORM,
+            ),
+            (
+                format!("grant_type={wrong}&client_id={wrong}&client_secret={wrong}"),
+                FORM,
+            ),
+            (
+                format!(
+                    "grant_type=authorization_code&code=sym_ac_{wrong}&client_id=web&client_secret={wrong}"
+                ),
+                FORM,
+            ),
+            (
+                format!(
+                    "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=eyJhbGciOiJIUzI1NiJ9.{wrong}.{wrong}&grant_type=client_credentials"
+                ),
+                FORM,
+            ),
+            (format!("{wrong}%zz=\u{0}{wrong}"), FORM),
+        ] {
+            for path in [
+                "/token",
+                "/introspect",
+                "/revoke",
+                "/authorize",
+                "/login",
+                "/consent",
+                "/logout",
+                "/userinfo",
+            ] {
+                let answer = self.send(Method::POST, path, &body, content).await;
+                assert!(answer.status < 500, "{path} {body} {}", answer.body);
+            }
+        }
+        for value in [
+            format!("Bearer {wrong}"),
+            format!("Basic {wrong}"),
+            wrong.clone(),
+            format!("Bearer {token}, {token}"),
+        ] {
+            for path in ["/userinfo", "/introspect", "/token"] {
+                let request = http()
+                    .post(format!("{}{path}", self.site.issuer))
+                    .header("authorization", &value);
+                let request = request
+                    .header("cookie", format!("session={wrong}; {wrong}"))
+                    .header("x-request-id", &wrong);
+                assert!(request.send().await.unwrap().status().as_u16() < 500);
+            }
+        }
+    }
+
+    /// An administrator who makes secrets, and one who has none.
+    async fn administrator(&mut self) {
+        let (token, wrong, password) = (self.site.admin_token(), self.made(), self.made());
+        let client = json!({ "id": "made", "name": "Made", "kind": "service", "grants": ["client_credentials"], "scopes": ["read:orders"], "resources": [crate::configuration::ORDERS] });
+        let calls = [
+            (Method::POST, "/admin/v1/clients", Some(client.clone())),
+            (
+                Method::POST,
+                "/admin/v1/clients",
+                Some(json!({ "id": "broken", "secret": wrong, "kind": wrong })),
+            ),
+            (
+                Method::POST,
+                "/admin/v1/clients/made/secret",
+                Some(json!({})),
+            ),
+            (Method::GET, "/admin/v1/clients/made", None),
+            (
+                Method::POST,
+                "/admin/v1/users",
+                Some(json!({ "username": "bob", "password": password })),
+            ),
+            (
+                Method::POST,
+                "/admin/v1/users",
+                Some(json!({ "username": FORGER, "password": [wrong] })),
+            ),
+            (
+                Method::POST,
+                "/admin/v1/users/bob/password",
+                Some(json!({ "password": self.made() })),
+            ),
+            (Method::GET, "/admin/v1/users", None),
+            (Method::POST, "/admin/v1/status-links", None),
+            (
+                Method::POST,
+                "/admin/v1/revoke",
+                Some(json!({ "token": self.secrets.last() })),
+            ),
+            (Method::GET, "/admin/v1/audit", None),
+            (Method::DELETE, "/admin/v1/clients/made", None),
+            (Method::GET, "/metrics", None),
+        ];
+        for (method, path, body) in calls {
+            let refused = self.admin(method.clone(), path, &wrong, body.clone()).await;
+            assert!(
+                refused.status == 401 || path == "/metrics",
+                "{path} {}",
+                refused.status
+            );
+            let answer = self.admin(method, path, &token, body).await;
+            assert!(answer.status < 500, "{path} {}", answer.body);
+            assert_ne!(answer.status, 401, "{path}");
+        }
+        let made = self
+            .admin(Method::POST, "/admin/v1/clients", &token, Some(client))
+            .await;
+        assert_eq!(made.status, 201, "{}", made.body);
+    }
+}
+
+async fn drive(engine: Engine, form: &str) -> (Run, String) {
+    let (mut run, program) = Run::start(engine, form).await;
+    run.person().await;
+    run.client().await;
+    run.stranger().await;
+    run.administrator().await;
+    assert!(program.end().await.success());
+    let printed = run.site.printed();
+    (run, printed)
+}
+
+async fn no_secret_is_printed_as_json(engine: Engine) {
+    let (run, printed) = drive(engine, "json").await;
+    assert!(run.secrets.len() > 30, "{}", run.secrets.len());
+    assert_eq!(leak::found(&printed, &run.secrets), Vec::<String>::new());
+    assert!(printed.lines().count() > 10, "{printed}");
+    for line in printed.lines() {
+        let parsed: Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        assert_ne!(parsed["level"], "FORGED");
+    }
+}
+
+async fn no_secret_is_printed_as_text(engine: Engine) {
+    let (run, printed) = drive(engine, "text").await;
+    assert_eq!(leak::found(&printed, &run.secrets), Vec::<String>::new());
+    assert!(
+        !printed.contains("\u{1b}[5;41m"),
+        "control characters of strangers reach the terminal"
+    );
+    for line in printed.lines() {
+        assert!(
+            !line.starts_with("2026-01-01T00:00:00Z ERROR forged")
+                && !line.starts_with("{\"level\":\"FORGED\""),
+            "{line}"
+        );
+    }
+}
+
+on_both_engines! { no_secret_is_printed_as_json no_secret_is_printed_as_text }
