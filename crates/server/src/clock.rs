@@ -43,10 +43,6 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the edge that the lint points to"
-    )]
-    #[expect(
         clippy::expect_used,
         reason = "there is no safe answer without randomness"
     )]
