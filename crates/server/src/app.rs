@@ -161,6 +161,7 @@ impl App {
         Cx {
             keys: Arc::clone(&self.keys.load().ring),
             now: self.edge.clock.now(),
+            position: self.feed.position(),
             // A bijection of the counter: ids differ, and tell nobody how many.
             request: RequestId::new(
                 self.request_base

@@ -6,8 +6,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use symbolon_protocol::Timestamp;
-use symbolon_token::Keyring;
 use symbolon_token::seal::Bound;
+use symbolon_token::{Keyring, Position};
 
 use crate::app::App;
 
@@ -36,6 +36,9 @@ pub(crate) struct Cx {
     pub(crate) app: Arc<App>,
     pub(crate) keys: Arc<Keyring>,
     pub(crate) now: Timestamp,
+    /// Where the revocation feed stood before anything of this request was
+    /// checked: what is taken back later kills what is minted from it.
+    pub(crate) position: Position,
     pub(crate) request: RequestId,
     /// The address that the request came from, a trusted proxy's word included.
     pub(crate) address: IpAddr,
@@ -46,7 +49,7 @@ impl Cx {
     pub(crate) fn bound(&self) -> Bound<'_> {
         Bound {
             issuer: self.app.settings.issuer.as_str(),
-            epoch: self.app.feed.position().epoch,
+            epoch: self.position.epoch,
         }
     }
 }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use symbolon_protocol::ErrorCode;
 use symbolon_token::{Entropy, Secret, random};
 use tokio::sync::Semaphore;
@@ -53,7 +55,7 @@ impl Passwords {
                 seed: random(entropy),
                 count: 0,
             }),
-            nobody: hash(b"nobody at all", &random::<16>(entropy)).unwrap_or_default(),
+            nobody: nobody(entropy),
         }
     }
 
@@ -133,6 +135,14 @@ fn busy() -> Refusal {
         "too many people are signing in; try again in a moment",
     )
     .with_retry_after(1)
+}
+
+/// A PHC string that no password has: its hash is random, and looking at it
+/// costs what looking at any other does.
+fn nobody(entropy: &dyn Entropy) -> String {
+    let salt = BASE64_STANDARD_NO_PAD.encode(random::<16>(entropy));
+    let hash = BASE64_STANDARD_NO_PAD.encode(random::<32>(entropy));
+    format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p=1${salt}${hash}")
 }
 
 fn check_length(password: &Secret) -> Result<(), Refusal> {

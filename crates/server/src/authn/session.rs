@@ -92,6 +92,11 @@ fn presented(cx: &Cx, received: &Received) -> Option<(Id<Session>, Digest)> {
     Some((Id::from_bytes(id)?, Digest::of(&bytes[16..40])))
 }
 
+/// Whether the browser sent a session cookie at all.
+pub(crate) fn is_presented(cx: &Cx, received: &Received) -> bool {
+    received.cookie(&cookie_name(cx)).is_some()
+}
+
 /// Who is in the browser, if anybody is.
 pub(crate) async fn current(cx: &Cx, received: &Received) -> Result<Option<LiveSession>, Failure> {
     cx.check_fresh()?;

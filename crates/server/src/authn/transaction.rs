@@ -62,6 +62,9 @@ pub(crate) struct Transaction {
     /// What to fill in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) login_hint: Option<String>,
+    /// Whom the consent page was shown to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shown_to: Option<Id<Person>>,
     /// Whether consent is asked for again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) ask_consent: bool,

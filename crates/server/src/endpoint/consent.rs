@@ -52,14 +52,19 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let ticked = ticked(&received);
     let form = decision(&received)?;
     let browser = Browser::of(&cx, &received);
-    let transaction = Transaction::open(&cx, &browser, form.transaction.as_deref())?;
     let sealed = form.transaction.as_deref().unwrap_or_default();
     browser.check_csrf(&cx, PURPOSE, sealed, form.csrf.as_deref())?;
+    let transaction = Transaction::open(&cx, &browser, form.transaction.as_deref())?;
     let session = session::current(&cx, &received).await?;
     let Some(session) = session.filter(|session| next::is_enough(&transaction, session)) else {
         return next::proceed(&cx, &browser, &transaction, None, false).await;
     };
     let destination = Destination::of(&cx, &transaction).await?;
+    // Somebody else may have signed in since, in another tab: they are asked
+    // themselves, whatever the one before them said.
+    if transaction.shown_to != Some(session.person.id) {
+        return page(&cx, &destination, &transaction, &session, &browser);
+    }
     let answered = if form.allow {
         allow(&cx, &destination, &transaction, &session, &ticked).await
     } else {
@@ -152,7 +157,7 @@ fn choice<'a>(
 ) -> ScopeChoice {
     if resources.any(|resource| resource.sensitive_scopes.contains(scope)) {
         ScopeChoice::Sensitive
-    } else if client.optional_scopes.contains(scope) {
+    } else if client.optional_scopes.contains(scope) || scope == "offline_access" {
         ScopeChoice::Ticked
     } else {
         ScopeChoice::Needed
@@ -168,7 +173,11 @@ fn page(
 ) -> Result<Response, Failure> {
     let client = &destination.client.client;
     let url = destination.url()?;
-    let sealed = transaction.seal(cx, browser)?;
+    let shown = Transaction {
+        shown_to: Some(session.person.id),
+        ..transaction.clone()
+    };
+    let sealed = shown.seal(cx, browser)?;
     let elsewhere = Transaction {
         ask_sign_in: true,
         person: None,

@@ -14,8 +14,8 @@ use axum::response::Response;
 use http::header::SET_COOKIE;
 use symbolon_protocol::Parameters;
 use symbolon_store::{Attempt, CountAttempt, FindPersonByName, ForgiveAttempt, Person};
+use symbolon_token::Secret;
 use symbolon_token::mark::{Kind, read_fixed, write_fixed};
-use symbolon_token::{Digest, Secret};
 
 use super::authorize::answer::Destination;
 use super::authorize::next::proceed;
@@ -58,9 +58,9 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let form = received.form()?;
     let browser = Browser::of(&cx, &received);
     let sealed = form.one("transaction");
+    browser.check_csrf(&cx, PURPOSE, sealed.unwrap_or_default(), form.one("csrf"))?;
     let transaction = Transaction::open(&cx, &browser, sealed)?;
     let sealed = sealed.unwrap_or_default();
-    browser.check_csrf(&cx, PURPOSE, sealed, form.one("csrf"))?;
     let shown = Shown {
         sealed,
         transaction: &transaction,
@@ -135,16 +135,16 @@ async fn prove(cx: &Cx, received: &Received, form: &Parameters) -> Result<Proved
         return Ok(Proved::Not(LoginFailure::Throttled { wait }));
     }
     let good = match found.as_ref().and_then(|person| person.password.clone()) {
-        Some(phc) => cx.passwords.verify(password, phc).await?,
-        None => cx.passwords.verify_nobody(password).await?,
+        Some(phc) => cx.passwords.verify(password, phc).await,
+        None => cx.passwords.verify_nobody(password).await,
     };
+    if !matches!(good, Ok(false)) {
+        // It was right, or it was turned away before anybody looked at it.
+        forgive(cx, &counted).await?;
+    }
+    let good = good?;
     match found.filter(|person| good && person.enabled) {
-        Some(person) => {
-            for (name, _) in counted {
-                cx.store.act(ForgiveAttempt { name }).await?;
-            }
-            Ok(Proved::Person(Box::new(person)))
-        }
+        Some(person) => Ok(Proved::Person(Box::new(person))),
         None => {
             tracing::info!(request = %cx.request, network = %network(cx.address), "sign-in failed");
             Ok(Proved::Not(LoginFailure::Mismatch))
@@ -152,22 +152,38 @@ async fn prove(cx: &Cx, received: &Received, form: &Parameters) -> Result<Proved
     }
 }
 
-/// The counters of one guess. A device that has signed this person in before
-/// has one of its own, so strangers cannot lock anybody out.
+async fn forgive(cx: &Cx, counters: &[([u8; 32], u32)]) -> Result<(), Failure> {
+    for (name, _) in counters {
+        cx.store.act(ForgiveAttempt { name: *name }).await?;
+    }
+    Ok(())
+}
+
+/// The counters of one guess, the network's first: who has used that up uses
+/// up nobody's account. A device that has signed this person in before has a
+/// counter of its own, so strangers cannot lock anybody out.
+///
+/// The names are MACs: people type passwords into the field for names.
 fn counters(cx: &Cx, received: &Received, account: &str) -> Vec<([u8; 32], u32)> {
-    let digest = |parts: [&str; 3]| *Digest::of(parts.join("\n").as_bytes()).as_bytes();
+    let name = |label: &str, parts: &[&[u8]]| cx.keys.form_mac(label, parts);
     let known = received
         .cookie(&device_cookie(cx))
         .filter(|text| is_device_of(cx, text, account));
-    let mut counters = vec![match known {
-        Some(device) => (digest(["device", account, device]), GUESSES_PER_ACCOUNT),
-        None => (digest(["account", account, ""]), GUESSES_PER_ACCOUNT),
-    }];
-    if known.is_none() {
-        let network = network(cx.address).to_string();
-        counters.push((digest(["network", &network, ""]), GUESSES_PER_NETWORK));
+    if let Some(device) = known {
+        let parts = [account.as_bytes(), device.as_bytes()];
+        return vec![(name("guess-device", &parts), GUESSES_PER_ACCOUNT)];
     }
-    counters
+    let network = network(cx.address).to_string();
+    vec![
+        (
+            name("guess-network", &[network.as_bytes()]),
+            GUESSES_PER_NETWORK,
+        ),
+        (
+            name("guess-account", &[account.as_bytes()]),
+            GUESSES_PER_ACCOUNT,
+        ),
+    ]
 }
 
 /// Counts a guess; the answer is how long to wait, where there are none left.

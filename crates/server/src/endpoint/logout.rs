@@ -31,6 +31,13 @@ pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure>
 pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
     let form = received.form()?;
     if form.one("confirm") != Some("yes") {
+        // A form of another site comes without our cookies (SameSite=Lax); the
+        // redirect that answers it brings them.
+        if !session::is_presented(&cx, &received) {
+            let query = String::from_utf8_lossy(&received.body).into_owned();
+            let url = format!("{}?{query}", cx.settings.issuer.endpoint("/logout"));
+            return respond::see_other(&url);
+        }
         return asked(&cx, &received, &form).await;
     }
     let browser = Browser::of(&cx, &received);

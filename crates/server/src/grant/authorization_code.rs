@@ -60,7 +60,7 @@ pub(crate) async fn exchange(
     client: &AuthenticatedClient,
     request: CodeRequest,
 ) -> Result<Issued, Failure> {
-    let position = cx.feed.position();
+    let position = cx.position;
     let client = client.client();
     let Some(OpenedCode { ref code, number }) = request.code else {
         return Err(Refusal::invalid_grant("code is not one of this server").into());

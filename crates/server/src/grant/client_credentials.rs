@@ -18,7 +18,7 @@ pub(crate) fn issue(
     client: &AuthenticatedClient,
     form: &Parameters,
 ) -> Result<Issued, Failure> {
-    let position = cx.feed.position();
+    let position = cx.position;
     let client = client.client();
     let scopes = scopes(cx, client, form)?;
     let named = target::requested(cx, client, form)?;

@@ -50,7 +50,7 @@ pub(crate) async fn renew(
     client: &AuthenticatedClient,
     request: RefreshRequest,
 ) -> Result<Issued, Failure> {
-    let position = cx.feed.position();
+    let position = cx.position;
     let client = client.client();
     let Some(presented) = &request.token else {
         return Err(Refusal::invalid_grant("refresh_token is not one of this server").into());
@@ -140,7 +140,7 @@ async fn check_asked(
     {
         return Err(Refusal::invalid_scope("that is more than was granted").into());
     }
-    mint(cx, client, &document, request, cx.feed.position()).map(drop)
+    mint(cx, client, &document, request, cx.position).map(drop)
 }
 
 fn mint(

@@ -6,7 +6,7 @@
 use axum::response::Response;
 use symbolon_protocol::{Client, ResourceIdentifier, Scopes, Timestamp};
 use symbolon_store::{AuditEvent, Consent, Consented, FindGrant, Grant, Membership};
-use symbolon_token::{Authority, Granted, Id, Position, Subject};
+use symbolon_token::{Authority, Granted, Id, Subject};
 
 use super::answer::Destination;
 use crate::authn::session::LiveSession;
@@ -51,7 +51,6 @@ pub(crate) async fn send_code(
     session: &LiveSession,
     agreed: Agreed,
 ) -> Result<Response, Failure> {
-    let position = cx.feed.position();
     cx.check_fresh()?;
     let client = &destination.client.client;
     let resources = resources(cx, client, transaction, &agreed.scopes);
@@ -64,7 +63,6 @@ pub(crate) async fn send_code(
             grant,
             agreed,
             resources,
-            position,
         },
     )?;
     destination.send(cx, vec![("code".to_owned(), code.seal(cx))])
@@ -72,7 +70,7 @@ pub(crate) async fn send_code(
 
 /// Where tokens of this code may be for: what was asked for, or else every
 /// resource of the client whose scopes were granted; and the issuer.
-fn resources(
+pub(crate) fn resources(
     cx: &Cx,
     client: &Client,
     transaction: &Transaction,
@@ -95,7 +93,9 @@ fn resources(
                 .collect::<Vec<_>>(),
         );
     }
-    if !resources.contains(&issuer) {
+    // Userinfo is at the issuer, and so is what names no resource.
+    let is_needed = transaction.resources.is_empty() || scopes.contains("openid");
+    if is_needed && !resources.contains(&issuer) {
         resources.push(issuer);
     }
     resources.truncate(symbolon_token::authority::MAX_AUDIENCES);
@@ -194,7 +194,6 @@ struct Sealing {
     grant: Id<symbolon_token::Grant>,
     agreed: Agreed,
     resources: Vec<ResourceIdentifier>,
-    position: Position,
 }
 
 fn code(
@@ -232,7 +231,7 @@ fn code(
             family: Some(Id::new(session.person.id.slot(), cx.entropy())),
             session: ends_with_session.then_some(session.session.id),
             authentication: Some(session.authentication()),
-            position: own.position,
+            position: cx.position,
         }),
     })
 }

@@ -39,7 +39,7 @@ pub(crate) async fn proceed(
         organization: transaction.organization.clone(),
     });
     let grant = grant.await?;
-    if is_agreed(client, transaction, grant.as_ref()) {
+    if is_agreed(cx, client, transaction, grant.as_ref()) {
         let agreed = Agreed {
             scopes: transaction.scopes.clone(),
             membership,
@@ -112,7 +112,7 @@ pub(crate) async fn membership(
 
 /// Whether nobody needs to be asked. A client that does not prove itself could
 /// be anybody, so its answer is never given silently (RFC 8252 §8.6).
-fn is_agreed(client: &Client, transaction: &Transaction, grant: Option<&Grant>) -> bool {
+fn is_agreed(cx: &Cx, client: &Client, transaction: &Transaction, grant: Option<&Grant>) -> bool {
     if transaction.ask_consent {
         return false;
     }
@@ -122,8 +122,7 @@ fn is_agreed(client: &Client, transaction: &Transaction, grant: Option<&Grant>) 
     client.is_confidential()
         && grant.is_some_and(|grant| {
             transaction.scopes.is_within(&grant.scopes)
-                && transaction
-                    .resources
+                && consented::resources(cx, client, transaction, &transaction.scopes)
                     .iter()
                     .all(|resource| grant.resources.contains(resource))
                 && consented::claim_names(transaction)

@@ -63,6 +63,7 @@ pub(crate) fn read(
         organization,
         person: hinted(cx, client, &form)?,
         login_hint: limited("login_hint", MAX_HINT_BYTES)?,
+        shown_to: None,
         ask_consent: prompts.contains(&Prompt::Consent),
         ask_sign_in: asks_sign_in(&form, &prompts),
         not_before: not_before(cx, client, &form)?,
