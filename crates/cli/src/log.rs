@@ -24,8 +24,11 @@ pub(crate) fn start() {
         .with_env_var(LEVEL)
         .from_env_lossy();
     let form = std::env::var(FORM).unwrap_or_default();
-    let json = form == "json" || form.is_empty() && !std::io::stderr().is_terminal();
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let is_terminal = std::io::stderr().is_terminal();
+    let json = form == "json" || form.is_empty() && !is_terminal;
+    let lines = fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal);
     let lines = if json {
         lines.json().flatten_event(true).boxed()
     } else {

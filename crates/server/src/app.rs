@@ -1,13 +1,14 @@
 //! The application as a value: everything that requests share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use moka::sync::Cache;
 use symbolon_protocol::Timestamp;
 use symbolon_store::Store;
-use symbolon_token::{Clock, Entropy, MasterKey, random};
+use symbolon_token::{Clock, Entropy, Family, Id, MasterKey, random};
 
 use crate::admin::StatusLinks;
 use crate::authn::password::Passwords;
@@ -17,10 +18,18 @@ use crate::directory::Directory;
 use crate::failure::Broken;
 use crate::feed::{Feed, POLL};
 use crate::fetch::Fetcher;
+use crate::grant::family::FamilyDocument;
 use crate::keys::{self, KeysError, LoadedKeys};
 use crate::limit::GuessLimit;
 use crate::metadata::Published;
 use crate::settings::{Rest, Settings};
+
+/// How many documents of refresh families are kept.
+const MAX_FAMILIES: u64 = 20_000;
+/// How many rows of a kind one turn of the purge takes.
+const PURGE_BATCH: u32 = 1000;
+/// How many turns a purge has.
+const PURGE_TURNS: u32 = 500;
 
 /// Where time and randomness come from.
 #[derive(Clone, Debug)]
@@ -40,14 +49,14 @@ pub struct App {
     pub(crate) feed: Arc<Feed>,
     pub(crate) directory: Directory,
     pub(crate) guesses: GuessLimit,
+    /// Documents of refresh families that were used lately.
+    pub(crate) families: Cache<Id<Family>, Arc<FamilyDocument>>,
     pub(crate) passwords: Passwords,
     pub(crate) fetcher: Fetcher,
     pub(crate) published: ArcSwap<Published>,
     pub(crate) started: Timestamp,
     pub(crate) status_links: StatusLinks,
     draining: AtomicBool,
-    request_base: u64,
-    request_count: AtomicU64,
 }
 
 /// Why the application cannot start.
@@ -94,10 +103,9 @@ impl App {
             directory: Directory::new(store.clone()),
             passwords: Passwords::new(&*edge.entropy),
             guesses: GuessLimit::new(),
+            families: Cache::new(MAX_FAMILIES),
             keys: ArcSwap::from_pointee(loaded),
             published: ArcSwap::from_pointee(published),
-            request_base: u64::from_be_bytes(random(&*edge.entropy)),
-            request_count: AtomicU64::new(0),
             status_links: StatusLinks::new(config.admin.listen),
             draining: AtomicBool::new(false),
             started: now,
@@ -132,7 +140,7 @@ impl App {
     pub async fn follow_for_ever(self: Arc<Self>) {
         let mut turns = 0_u32;
         loop {
-            tokio::time::sleep(POLL).await;
+            self.feed.wait(POLL).await;
             if let Err(broken) = self.follow().await {
                 tracing::warn!(cause = %broken, "could not read what was taken back");
             }
@@ -140,34 +148,36 @@ impl App {
             if turns.is_multiple_of(300) {
                 self.feed
                     .purge(self.edge.clock.now() - self.settings.clock_skew);
-                self.purge_store().await;
+                tokio::spawn(Arc::clone(&self).purge_store());
             }
         }
     }
 
-    async fn purge_store(&self) {
-        let purge = symbolon_store::PurgeExpired {
-            now: self.edge.clock.now(),
-            limit: 1000,
-        };
-        if let Err(fault) = self.store.act(purge).await {
-            tracing::warn!(cause = %fault, "could not remove what has expired");
+    /// Removes what has expired, batch by batch, beside everything else.
+    async fn purge_store(self: Arc<Self>) {
+        for _ in 0..PURGE_TURNS {
+            let purge = symbolon_store::PurgeExpired {
+                now: self.edge.clock.now(),
+                limit: PURGE_BATCH,
+            };
+            match self.store.act(purge).await {
+                Ok(purged) if purged.total() >= u64::from(PURGE_BATCH) => {}
+                Ok(_) => return,
+                Err(fault) => {
+                    tracing::warn!(cause = %fault, "could not remove what has expired");
+                    return;
+                }
+            }
         }
     }
 
     /// The context of one request from an address.
     pub(crate) fn cx(self: &Arc<Self>, address: std::net::IpAddr) -> Cx {
-        let count = self.request_count.fetch_add(1, Ordering::Relaxed);
         Cx {
             keys: Arc::clone(&self.keys.load().ring),
             now: self.edge.clock.now(),
             position: self.feed.position(),
-            // A bijection of the counter: ids differ, and tell nobody how many.
-            request: RequestId::new(
-                self.request_base
-                    .wrapping_add(count)
-                    .wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            ),
+            request: RequestId::new(u64::from_be_bytes(random(self.entropy()))),
             app: Arc::clone(self),
             address,
         }
@@ -204,7 +214,8 @@ impl App {
         let longest = lifetimes
             .refresh_token_absolute
             .max(lifetimes.session_absolute)
-            .max(lifetimes.access_token);
+            .max(lifetimes.access_token)
+            .max(self.directory.longest_access_token());
         now + longest.duration() + Duration::from_secs(24 * 60 * 60)
     }
 

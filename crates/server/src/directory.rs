@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
-use symbolon_protocol::{ClientId, ClientKind, RedirectUri, Resource};
+use symbolon_protocol::{ClientId, ClientKind, Lifetime, RedirectUri, Resource};
 use symbolon_store::{AllResources, Fault, FindClient, ListClients, Store, StoredClient};
 
 /// How many clients are kept.
@@ -94,6 +94,13 @@ impl Directory {
     /// All resources.
     pub(crate) fn resources(&self) -> Arc<Vec<Arc<Resource>>> {
         self.resources.load_full()
+    }
+
+    /// The longest life that a resource gives its access tokens.
+    pub(crate) fn longest_access_token(&self) -> Lifetime {
+        let resources = self.resources.load();
+        let lifetimes = resources.iter().filter_map(|own| own.access_token_lifetime);
+        lifetimes.max().unwrap_or(Lifetime::seconds(0))
     }
 
     /// The origins from which browsers may call for a client. They are read

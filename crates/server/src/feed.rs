@@ -14,6 +14,8 @@ use symbolon_store::{Feed as Read, LoadFeed, Revocation as Stored, Store, Target
 use symbolon_token::revocation::{self, Hit, Target, pair_name, public_name, token_name};
 use symbolon_token::{Blinding, Id, Marks, Person, Position, RevocationSet};
 
+use tokio::sync::Notify;
+
 use crate::failure::Broken;
 
 /// How old the knowledge may be before nothing is decided on it.
@@ -27,6 +29,8 @@ pub(crate) struct Feed {
     blinding: Blinding,
     /// Milliseconds on the monotonic clock when the last reading *began*.
     confirmed: AtomicU64,
+    /// Wakes the follower.
+    woken: Notify,
 }
 
 impl Feed {
@@ -35,6 +39,7 @@ impl Feed {
             set: RwLock::default(),
             blinding,
             confirmed: AtomicU64::new(0),
+            woken: Notify::new(),
         }
     }
 
@@ -79,13 +84,27 @@ impl Feed {
 
     /// Applies what an act of this node has just committed.
     ///
-    /// The position does not move: records of other nodes with smaller numbers
-    /// may not have been read yet.
+    /// The position moves over records that follow it without a gap. Behind a
+    /// gap are records of other nodes, so the follower is woken to read them.
     pub(crate) fn apply_own(&self, records: &[Stored]) {
         let mut set = self.write();
         for record in records {
             set.apply(self.named(record));
+            if record.position.sequence == set.position().sequence + 1 {
+                set.advance(record.position.sequence);
+            }
         }
+        let behind = records.iter().any(|own| own.position > set.position());
+        drop(set);
+        if behind {
+            self.woken.notify_one();
+        }
+    }
+
+    /// Waits until it is time to read again.
+    pub(crate) async fn wait(&self, at_most: Duration) {
+        // Either way it is time.
+        let _ = tokio::time::timeout(at_most, self.woken.notified()).await;
     }
 
     /// Reads what is new. `began` is when the question was asked.

@@ -24,11 +24,11 @@ const MAX_GUESSES: u32 = 20;
 /// stands for it: an entry has one size.
 pub(crate) struct GuessLimit(Cache<Source, Arc<AtomicU32>>);
 
-/// A source network and a client.
+/// A source address and a client.
 type Source = (IpAddr, Digest);
 
 fn key(source: IpAddr, client: &str) -> Source {
-    (network(source), Digest::of(client.as_bytes()))
+    (host(source), Digest::of(client.as_bytes()))
 }
 
 impl GuessLimit {
@@ -59,6 +59,14 @@ impl GuessLimit {
             .get_with(key(source, client), Arc::default)
             .fetch_add(1, Ordering::Relaxed);
         self.0.run_pending_tasks();
+    }
+}
+
+/// One machine: an address of version 4, a /64 of version 6.
+fn host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        v6 => network(v6),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A request as endpoints see it: limits kept, body read, caller known.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST};
@@ -14,6 +15,8 @@ use crate::failure::Refusal;
 
 /// How large a body may be, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of a body that is too large is read before the connection ends.
 const MAX_DISCARDED_BYTES: usize = 4 * 1024 * 1024;
 
@@ -34,7 +37,9 @@ impl Received {
                 Refusal::invalid_request("compressed bodies are not taken").with_status(415)
             );
         }
-        let body = read_body(body).await?;
+        let read = tokio::time::timeout(BODY_TIMEOUT, read_body(body)).await;
+        let late = || Refusal::invalid_request("the body took too long").with_status(408);
+        let body = read.map_err(|_| late())??;
         Ok(Self {
             method: parts.method,
             uri: parts.uri,
@@ -198,22 +203,92 @@ pub(crate) fn source(
     if !trusted(source) {
         return source;
     }
-    let lines = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|line| line.to_str().ok());
-    let hops: Vec<&str> = lines
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .collect();
-    for hop in hops.into_iter().rev().take(16) {
-        let Ok(address) = hop.parse::<std::net::IpAddr>() else {
-            break;
-        };
+    for address in hops(headers).into_iter().rev().take(MAX_HOPS) {
+        let Some(address) = address else { break };
         source = address.to_canonical();
         if !trusted(source) {
             break;
         }
     }
     source
+}
+
+/// How many hops are looked at.
+const MAX_HOPS: usize = 16;
+
+/// The addresses that proxies noted, farthest first: of `Forwarded` where it
+/// stands, else of `X-Forwarded-For`. `None` is a hop that is no address.
+fn hops(headers: &HeaderMap) -> Vec<Option<std::net::IpAddr>> {
+    let elements = |name: &str| -> Vec<String> {
+        let lines = headers
+            .get_all(name)
+            .iter()
+            .filter_map(|line| line.to_str().ok());
+        let parts = lines.flat_map(|line| line.split(','));
+        parts.map(|part| part.trim().to_owned()).collect()
+    };
+    let forwarded = elements("forwarded");
+    if forwarded.is_empty() {
+        return elements("x-forwarded-for")
+            .iter()
+            .map(|hop| node(hop))
+            .collect();
+    }
+    let of_element = |element: &String| {
+        let mut pairs = element
+            .split(';')
+            .filter_map(|pair| pair.trim().split_once('='));
+        let found = pairs.find(|(name, _)| name.eq_ignore_ascii_case("for"));
+        found.and_then(|(_, value)| node(value))
+    };
+    forwarded.iter().map(of_element).collect()
+}
+
+/// An address, as a proxy writes it: with quotes, brackets or a port or without.
+fn node(text: &str) -> Option<std::net::IpAddr> {
+    let text = text.trim_matches('"');
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let with_port = text.parse::<std::net::SocketAddr>().map(|own| own.ip());
+    let bracketed = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    with_port.ok().or_else(|| bracketed?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(name: &'static str, value: &'static str) -> Vec<Option<std::net::IpAddr>> {
+        let mut headers = HeaderMap::new();
+        headers.append(name, http::HeaderValue::from_static(value));
+        hops(&headers)
+    }
+
+    #[test]
+    fn hops_are_read_in_every_spelling() {
+        let one = Some("192.0.2.43".parse().unwrap());
+        let six = Some("2001:db8::1".parse().unwrap());
+        assert_eq!(
+            found("x-forwarded-for", "192.0.2.43, 2001:db8::1"),
+            [one, six]
+        );
+        assert_eq!(
+            found("x-forwarded-for", "192.0.2.43:4711, [2001:db8::1]:1"),
+            [one, six]
+        );
+        assert_eq!(
+            found(
+                "forwarded",
+                "for=192.0.2.43;proto=https, For=\"[2001:db8::1]\""
+            ),
+            [one, six]
+        );
+        assert_eq!(
+            found("forwarded", "for=unknown, by=192.0.2.43"),
+            [None, None]
+        );
+    }
 }

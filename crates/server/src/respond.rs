@@ -99,10 +99,8 @@ pub(crate) fn failure(cx: &Cx, failure: Failure, written: Written) -> Response {
         ),
         Written::Page => error_page(cx, status, &refusal),
     };
+    name(cx, &mut response);
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&cx.request.to_string()) {
-        headers.insert(REQUEST_ID, id);
-    }
     if let Some(challenge) = refusal.challenge {
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
@@ -110,6 +108,20 @@ pub(crate) fn failure(cx: &Cx, failure: Failure, written: Written) -> Response {
         headers.insert(RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// Names the request in every answer that is not a plain success.
+pub(crate) fn named(cx: &Cx, mut response: Response) -> Response {
+    if response.status() != StatusCode::OK && !response.headers().contains_key(REQUEST_ID) {
+        name(cx, &mut response);
+    }
+    response
+}
+
+fn name(cx: &Cx, response: &mut Response) {
+    if let Ok(id) = HeaderValue::from_str(&cx.request.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
 }
 
 fn error_page(cx: &Cx, status: StatusCode, refusal: &Refusal) -> Response {

@@ -123,7 +123,10 @@ pub fn router(app: &Arc<App>) -> Router {
             router = router.route(&path, on(filter, endpoint));
         }
     }
-    router.fallback(not_found).with_state(Arc::clone(app))
+    router
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(not_found)
+        .with_state(Arc::clone(app))
 }
 
 /// Where a route is served: below the issuer's path, and for well-known
@@ -158,7 +161,8 @@ async fn answer(
         Ok(received) => (route.handler)(cx.clone(), received).await,
         Err(refusal) => Err(refusal.into()),
     };
-    let response = outcome.unwrap_or_else(|failure| respond::failure(&cx, failure, route.written));
+    let outcome = outcome.unwrap_or_else(|failure| respond::failure(&cx, failure, route.written));
+    let response = respond::named(&cx, outcome);
     match origin {
         Some(origin) => endpoint::preflight::expose(&cx, &origin, response).await,
         None => response,
@@ -184,4 +188,13 @@ async fn not_found(
     let cx = app.cx(peer.ip());
     let refusal = Refusal::invalid_request("there is nothing at this address").with_status(404);
     respond::failure(&cx, refusal.into(), Written::Json)
+}
+
+async fn wrong_method(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+) -> Response {
+    let cx = app.cx(peer.ip());
+    let refusal = Refusal::invalid_request("this address does not take that method");
+    respond::failure(&cx, refusal.with_status(405).into(), Written::Json)
 }

@@ -32,8 +32,9 @@ use tower::ServiceExt;
 
 /// How many connections are open at once.
 const MAX_CONNECTIONS: usize = 10_000;
-/// How long the head of a request may take to arrive.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the head of a request may take to arrive, idle time before it
+/// included.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How large the head of a request may be, in bytes.
@@ -159,11 +160,15 @@ impl Connection {
         // Small answers must not wait for more; a socket that cannot is served all the same.
         let _ = stream.set_nodelay(true);
         match &self.tls {
-            None => self.speak(TokioIo::new(stream)).await,
+            None => self.speak(TokioIo::new(stream), Spoken::Http1).await,
             Some(tls) => {
                 let handshake = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
                 if let Ok(Ok(stream)) = handshake.await {
-                    self.speak(TokioIo::new(stream)).await;
+                    let spoken = match stream.get_ref().1.alpn_protocol() {
+                        Some(b"h2") => Spoken::Http2,
+                        _ => Spoken::Http1,
+                    };
+                    self.speak(TokioIo::new(stream), spoken).await;
                 }
             }
         }
@@ -172,7 +177,7 @@ impl Connection {
     /// After the end was asked for, every answer says that it is the last of
     /// its connection, and only then are idle connections closed: closed at
     /// once, they would cut off requests that are on their way.
-    async fn speak<S>(&self, stream: S)
+    async fn speak<S>(&self, stream: S, spoken: Spoken)
     where
         S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
@@ -195,7 +200,7 @@ impl Connection {
                 Ok::<_, Infallible>(response)
             }
         });
-        let builder = builder();
+        let builder = builder(spoken);
         let connection = builder.serve_connection(stream, service);
         let mut connection = std::pin::pin!(connection);
         let mut stop = self.stop.clone();
@@ -211,7 +216,16 @@ impl Connection {
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
+/// What a connection speaks. It is known before the first byte is read, so no
+/// silent connection is waited for without a limit: HTTP/2 where TLS agreed on
+/// it, HTTP/1.1 everywhere else.
+#[derive(Clone, Copy)]
+enum Spoken {
+    Http1,
+    Http2,
+}
+
+fn builder(spoken: Spoken) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -226,5 +240,8 @@ fn builder() -> Builder<TokioExecutor> {
         .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
         .max_concurrent_streams(256)
         .keep_alive_interval(Duration::from_secs(30));
-    builder
+    match spoken {
+        Spoken::Http1 => builder.http1_only(),
+        Spoken::Http2 => builder.http2_only(),
+    }
 }

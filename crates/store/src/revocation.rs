@@ -8,6 +8,7 @@ use symbolon_token::id::Kind;
 use symbolon_token::{Family, Grant, Id, Person, Session, Token};
 
 use crate::act::{Act, Tx};
+use crate::audit::{self, AuditEvent};
 use crate::bind::binds;
 use crate::dialect::Engine;
 use crate::fault::Fault;
@@ -235,6 +236,8 @@ pub struct RevokeToken {
     pub expires: Timestamp,
     /// The time.
     pub now: Timestamp,
+    /// What to write down, where something is written.
+    pub audit: Option<AuditEvent>,
 }
 
 impl Act for RevokeToken {
@@ -246,6 +249,9 @@ impl Act for RevokeToken {
             return Ok(Vec::new());
         }
 
+        if let Some(event) = &self.audit {
+            audit::write(tx, event, self.now).await?;
+        }
         tx.one(&LOCK_HEAD, &[]).await?;
         let (client, subject) = (self.client.as_str(), self.subject.as_str());
         let live = tx

@@ -115,6 +115,13 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// The left half of SHA-512, which only `at_hash` under EdDSA asks for.
+pub fn half_of_sha512(bytes: &[u8]) -> [u8; 32] {
+    let mut half = [0; 32];
+    half.copy_from_slice(&digest::digest(&digest::SHA512, bytes).as_ref()[..32]);
+    half
+}
+
 /// Wipes a buffer that held a secret for a moment.
 pub(crate) fn wipe(bytes: &mut [u8]) {
     bytes.zeroize();

@@ -87,7 +87,7 @@ async fn authlib_completes_every_flow(engine: Engine) {
     );
     assert_eq!(
         said["scope"],
-        "openid profile email offline_access read:orders"
+        "email offline_access openid profile read:orders"
     );
     assert_eq!(
         (&said["rotated"], &said["renewed"]),

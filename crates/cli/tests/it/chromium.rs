@@ -93,7 +93,7 @@ async fn a_person_signs_in_agrees_and_takes_it_back(engine: Engine) {
         .await;
     assert_eq!(
         tokens.text("scope"),
-        "openid profile offline_access read:orders",
+        "offline_access openid profile read:orders",
         "the unticked scope was not given"
     );
     let renewed = site
@@ -304,7 +304,8 @@ async fn the_keyboard_alone_is_enough() {
 async fn two_tabs_each_end_with_their_own_answer() {
     let world = World::new(Engine::Sqlite).await;
     let driver = &world.chromium.driver;
-    let [first, second] = [(); 2].map(|()| Request::new(&world.site, "web", SCOPES));
+    let [first, second] =
+        [SCOPES, "openid delete:orders"].map(|scope| Request::new(&world.site, "web", scope));
     let one = driver.window().await.unwrap();
     world.open(&first.path()).await;
     let two = driver.new_tab().await.unwrap();

@@ -54,8 +54,9 @@ impl Run {
     fn keep(&mut self, answer: &Answer, names: &[&str]) {
         let document: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         for name in names {
-            self.secrets
-                .extend(document[name].as_str().map(str::to_owned));
+            // Of a link, the part that nobody can guess.
+            let last = |text: &str| text.rsplit("link=").next().map(str::to_owned);
+            self.secrets.extend(document[name].as_str().and_then(last));
         }
     }
 
@@ -417,8 +418,8 @@ async fn no_secret_is_printed_as_text(engine: Engine) {
     let (run, printed) = drive(engine, "text").await;
     assert_eq!(leak::found(&printed, &run.secrets), Vec::<String>::new());
     assert!(
-        !printed.contains("\u{1b}[5;41m"),
-        "control characters of strangers reach the terminal"
+        !printed.contains('\u{1b}'),
+        "control characters are in what is no terminal"
     );
     for line in printed.lines() {
         assert!(

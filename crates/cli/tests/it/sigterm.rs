@@ -20,73 +20,64 @@ enum Outcome {
     Kept,
     /// It was answered, and the connection is at its end, as the answer said.
     Closed,
+    /// Not one byte of an answer came.
+    Unanswered(String),
 }
 
-/// One request on a connection; every byte of it was taken and answered.
-async fn ask(stream: &mut TcpStream, request: &[u8]) -> Result<Outcome, String> {
-    stream
-        .write_all(request)
-        .await
-        .map_err(|error| format!("could not be sent: {error}"))?;
+/// One request on a connection; an answer has to be whole and good.
+async fn ask(stream: &mut TcpStream, request: &[u8]) -> Outcome {
+    if let Err(error) = stream.write_all(request).await {
+        return Outcome::Unanswered(error.to_string());
+    }
     let mut received = Vec::new();
     let head = loop {
         if let Some(at) = received.windows(4).position(|end| end == b"\r\n\r\n") {
             break at + 4;
         }
-        let size = stream
-            .read_buf(&mut received)
-            .await
-            .map_err(|error| format!("no answer: {error}"))?;
-        if size == 0 {
-            return Err(format!(
-                "the connection ended after {} bytes of the answer",
-                received.len()
-            ));
+        match stream.read_buf(&mut received).await {
+            Ok(size) if size > 0 => {}
+            ended if received.is_empty() => return Outcome::Unanswered(format!("{ended:?}")),
+            ended => panic!("the head was cut off: {ended:?}"),
         }
     };
     let text = String::from_utf8_lossy(&received[..head]).to_ascii_lowercase();
-    if !text.starts_with("http/1.1 200 ") {
-        return Err(format!(
-            "{text}{}",
-            String::from_utf8_lossy(&received[head..])
-        ));
-    }
+    assert!(text.starts_with("http/1.1 200 "), "{text}");
     let length = text
         .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .expect("a length")
-        .trim();
-    let whole = head + length.parse::<usize>().unwrap();
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let whole = head + length.expect("a length").parse::<usize>().unwrap();
     while received.len() < whole {
-        if stream
-            .read_buf(&mut received)
-            .await
-            .map_err(|error| error.to_string())?
-            == 0
-        {
-            return Err("the answer was cut off".to_owned());
-        }
+        let size = stream.read_buf(&mut received).await.unwrap();
+        assert!(size > 0, "the answer was cut off");
     }
-    Ok(if text.contains("\r\nconnection: close") {
-        Outcome::Closed
-    } else {
-        Outcome::Kept
-    })
+    match text.contains("\r\nconnection: close") {
+        true => Outcome::Closed,
+        false => Outcome::Kept,
+    }
 }
 
 /// Asks for tokens until no new connection is taken.
-async fn load(address: String, request: Vec<u8>, answered: Arc<AtomicU64>) -> Result<(), String> {
+async fn load(address: String, request: Vec<u8>, answered: Arc<AtomicU64>) {
     while let Ok(mut stream) = TcpStream::connect(&address).await {
         stream.set_nodelay(true).unwrap();
+        let mut is_new = true;
         loop {
-            let outcome = ask(&mut stream, &request).await?;
-            answered.fetch_add(1, Ordering::Relaxed);
-            if matches!(outcome, Outcome::Closed) {
-                break;
+            match ask(&mut stream, &request).await {
+                Outcome::Kept => {}
+                Outcome::Closed => break,
+                // The operating system greets whoever knocks while the
+                // listener closes, and hangs up: nobody was let in.
+                Outcome::Unanswered(_) if is_new && is_closed(&address).await => return,
+                Outcome::Unanswered(why) => panic!("a request was not answered: {why}"),
             }
+            is_new = false;
+            answered.fetch_add(1, Ordering::Relaxed);
         }
     }
-    Ok(())
+}
+
+async fn is_closed(address: &str) -> bool {
+    TcpStream::connect(address).await.is_err()
 }
 
 async fn sigterm_under_load_fails_no_request(engine: Engine) {
@@ -120,7 +111,7 @@ async fn sigterm_under_load_fails_no_request(engine: Engine) {
         assert!(program.end().await.success());
 
         for client in clients {
-            assert_eq!(timeout(PATIENCE, client).await.unwrap().unwrap(), Ok(()));
+            timeout(PATIENCE, client).await.unwrap().unwrap();
         }
     }
 }

@@ -214,10 +214,12 @@ impl Chromium {
             return;
         };
         std::fs::create_dir_all(&folder).unwrap();
-        let picture = self
-            .tool("Page.captureScreenshot", json!({ "format": "png" }))
-            .await
-            .unwrap();
+        let size = "const all = document.documentElement; return [innerWidth, Math.max(all.scrollHeight, innerHeight)]";
+        let size = self.driver.execute(size, Vec::new()).await.unwrap();
+        let [width, height] = size.convert::<[u32; 2]>().unwrap();
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        let whole = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+        let picture = self.tool("Page.captureScreenshot", whole).await.unwrap();
         let bytes = BASE64_STANDARD
             .decode(picture["data"].as_str().unwrap())
             .unwrap();

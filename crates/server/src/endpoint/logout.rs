@@ -18,6 +18,8 @@ use crate::pages::{Account, Client, FormAction, FormTies, Link, LogoutPage, Page
 use crate::received::Received;
 use crate::respond;
 
+/// How long a state may be, in bytes.
+const MAX_STATE_BYTES: usize = 2048;
 /// What the CSRF token of this form is about.
 const PURPOSE: &str = "csrf-logout";
 
@@ -42,13 +44,22 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     }
     let browser = Browser::of(&cx, &received);
     let carried = form.one("transaction").unwrap_or_default();
-    browser.check_csrf(&cx, PURPOSE, carried, form.one("csrf"))?;
+    let session = session::current(&cx, &received).await?;
+    let about = about(carried, session.as_ref());
+    browser.check_csrf(&cx, PURPOSE, &about, form.one("csrf"))?;
     let carried = Parameters::parse(carried.as_bytes())
         .map_err(|_| Refusal::invalid_request("this form is malformed"))?;
     let wish = Wish::read(&cx, &carried).await?;
-    let session = session::current(&cx, &received).await?;
-    end(&cx, session.as_ref()).await?;
-    wish.signed_out(&cx)
+    let ended = end(&cx, session.as_ref()).await?;
+    wish.signed_out(&cx, ended)
+}
+
+/// Whether this request ended a session. Only then is the cookie taken away:
+/// any site can make a browser send a request that ends none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Now,
+    Before,
 }
 
 /// What whoever sent the person here wants to happen afterwards.
@@ -78,7 +89,10 @@ impl Wish {
         }
         let id = hint.as_ref().map(|hint| hint.client.as_str()).or(named);
         let client = match id.and_then(|id| id.parse::<ClientId>().ok()) {
-            Some(id) => cx.directory.find_client(&id).await?,
+            Some(id) => {
+                let found = cx.directory.find_client(&id).await?;
+                found.filter(|found| found.enabled)
+            }
             None => None,
         };
         let redirect_uri = redirect_uri(client.as_deref(), parameters)?;
@@ -86,7 +100,10 @@ impl Wish {
             hint,
             client,
             redirect_uri,
-            state: parameters.one("state").map(str::to_owned),
+            state: parameters
+                .one("state")
+                .filter(|state| state.len() <= MAX_STATE_BYTES)
+                .map(str::to_owned),
         })
     }
 
@@ -115,7 +132,7 @@ impl Wish {
         Some(format!("{uri}{sign}{query}"))
     }
 
-    fn signed_out(&self, cx: &Cx) -> Result<Response, Failure> {
+    fn signed_out(&self, cx: &Cx, ended: Ended) -> Result<Response, Failure> {
         let mut response = match self.location() {
             Some(location) => respond::see_other(&location)?,
             None => SignedOutPage {
@@ -124,9 +141,10 @@ impl Wish {
             }
             .response(),
         };
-        response
-            .headers_mut()
-            .append(SET_COOKIE, session::forget(cx)?);
+        if ended == Ended::Now {
+            let cookie = session::forget(cx)?;
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
         Ok(response)
     }
 
@@ -161,19 +179,25 @@ async fn asked(cx: &Cx, received: &Received, parameters: &Parameters) -> Result<
     let Some(session) = session::current(cx, received).await? else {
         // Nobody is signed in: there is nothing to confirm.
         return match wish.hint {
-            Some(_) => wish.signed_out(cx),
+            Some(_) => wish.signed_out(cx, Ended::Before),
             None => Wish {
                 redirect_uri: None,
                 ..wish
             }
-            .signed_out(cx),
+            .signed_out(cx, Ended::Before),
         };
     };
     if wish.is_about(cx, &session) {
-        end(cx, Some(&session)).await?;
-        return wish.signed_out(cx);
+        let ended = end(cx, Some(&session)).await?;
+        return wish.signed_out(cx, ended);
     }
     confirmation(cx, received, &wish, &session)
+}
+
+/// The form is about the session that it showed, and no later one.
+fn about(carried: &str, session: Option<&LiveSession>) -> String {
+    let session = session.map(|own| own.session.id.to_string());
+    format!("{} {carried}", session.unwrap_or_default())
 }
 
 /// A link from anywhere must not sign anybody out, so the person is asked.
@@ -208,7 +232,7 @@ fn confirmation(
     let page = LogoutPage {
         site: cx.settings.site.clone(),
         ties: FormTies {
-            csrf: browser.csrf(cx, PURPOSE, &carried),
+            csrf: browser.csrf(cx, PURPOSE, &about(&carried, Some(session))),
             transaction: carried,
         },
         form_action: url
@@ -231,9 +255,9 @@ fn confirmation(
     Ok(response)
 }
 
-async fn end(cx: &Cx, session: Option<&LiveSession>) -> Result<(), Failure> {
+async fn end(cx: &Cx, session: Option<&LiveSession>) -> Result<Ended, Failure> {
     let Some(session) = session else {
-        return Ok(());
+        return Ok(Ended::Before);
     };
     let person = session.person.id.to_string();
     let mut audit = AuditEvent::new("session.end", person.clone());
@@ -247,5 +271,5 @@ async fn end(cx: &Cx, session: Option<&LiveSession>) -> Result<(), Failure> {
             audit,
         })
         .await?;
-    Ok(())
+    Ok(Ended::Now)
 }

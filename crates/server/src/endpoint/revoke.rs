@@ -54,14 +54,14 @@ async fn revoke(cx: &Cx, token: &str, caller: Option<&Client>, actor: &str) -> R
     if caller.is_some_and(|caller| caller.id.as_str() != read.client) {
         return Err(Refusal::invalid_grant("token belongs to another client").into());
     }
-    let Some(act) = revoke_token(cx, &read).await? else {
+    let Some(act) = revoke_token(cx, &read, actor).await? else {
         return Ok(());
     };
     cx.store.act(act).await?;
     Ok(())
 }
 
-async fn revoke_token(cx: &Cx, read: &Read) -> Result<Option<RevokeToken>, Failure> {
+async fn revoke_token(cx: &Cx, read: &Read, actor: &str) -> Result<Option<RevokeToken>, Failure> {
     let (Ok(token), Ok(client)) = (
         read.jti.parse::<Id<Token>>(),
         read.client.parse::<ClientId>(),
@@ -71,12 +71,18 @@ async fn revoke_token(cx: &Cx, read: &Read) -> Result<Option<RevokeToken>, Failu
     let Some(subject) = subject_of(cx, read, &client).await? else {
         return Ok(None);
     };
+    let mut audit = AuditEvent::new("token.revoke", actor);
+    audit.subject = Some(subject.clone());
+    audit.client = Some(client.to_string());
+    audit.detail = serde_json::json!({ "jti": token });
+    audit.request = cx.request.to_string();
     Ok(Some(RevokeToken {
         token,
         client,
         subject,
         expires: read.expires,
         now: cx.now,
+        audit: Some(audit),
     }))
 }
 

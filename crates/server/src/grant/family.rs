@@ -3,12 +3,16 @@
 //! Spec: RFC 9700 §4.14
 //! Spec: OpenID Connect Core 1.0 §11
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use symbolon_protocol::claims::ClaimsRequest;
 use symbolon_protocol::{Client, ClientKind, GrantType, RefreshRotation, Scopes, Timestamp};
-use symbolon_token::{Authority, Id, Session};
+use symbolon_store::FindFamily;
+use symbolon_token::{Authority, Family, Id, Session};
 
 use crate::cx::Cx;
+use crate::failure::{Broken, Failure};
 
 /// What a family keeps beside its row, written once.
 #[derive(Clone, Debug)]
@@ -55,6 +59,26 @@ impl FamilyDocument {
         })
     }
 }
+
+/// The document of a family, ended or not; `None` where there is none any
+/// more. It is written once, so what is kept here is never stale.
+pub(crate) async fn document(
+    cx: &Cx,
+    family: Id<Family>,
+) -> Result<Option<Arc<FamilyDocument>>, Failure> {
+    if let Some(document) = cx.families.get(&family) {
+        return Ok(Some(document));
+    }
+    let Some(found) = cx.store.read(FindFamily { id: family }).await? else {
+        return Ok(None);
+    };
+    let document = FamilyDocument::decode(&found.authority.document);
+    let document = Arc::new(document.ok_or(Broken::Impossible(UNREADABLE))?);
+    cx.families.insert(family, Arc::clone(&document));
+    Ok(Some(document))
+}
+
+const UNREADABLE: &str = "a family's document does not decode";
 
 /// Whether a person's grant comes with a refresh token: to a client that has
 /// the grant, and then if `offline_access` was granted, the request had no

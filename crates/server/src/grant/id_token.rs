@@ -5,9 +5,10 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
-use symbolon_protocol::claims::{ClaimRequest, ClaimsRequest, claims_of_scope, scope_of_claim};
-use symbolon_protocol::{Client, Scopes};
+use symbolon_protocol::claims::{ClaimsRequest, claims_of_scope, scope_of_claim};
+use symbolon_protocol::{Client, Scopes, SigningAlgorithm};
 use symbolon_store::FindPerson;
+use symbolon_token::secret::half_of_sha512;
 use symbolon_token::{Authority, Digest, Id, Person, Session};
 
 use super::subject;
@@ -41,9 +42,6 @@ pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<Str
         add_asked(cx, &wish, person, &mut claims).await?;
     }
     let sub = subject::of_person(&cx.keys, wish.client, person);
-    if !accepts(wish.claims.id_token.get("sub"), &sub) {
-        return Err(Refusal::access_denied("another person signed in than was asked for").into());
-    }
     let expires = cx.now + cx.settings.lifetimes.id_token.duration();
     let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
     set("iss", cx.settings.issuer.as_str().into());
@@ -52,7 +50,10 @@ pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<Str
     set("iat", cx.now.seconds().into());
     set("exp", expires.seconds().into());
     set("sid", wish.session.to_string().into());
-    set("at_hash", half_hash(wish.access_token).into());
+    set(
+        "at_hash",
+        half_hash(wish.client.id_token_signed_response_alg, wish.access_token).into(),
+    );
     if let Some(nonce) = wish.nonce {
         set("nonce", nonce.into());
     }
@@ -78,16 +79,12 @@ pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<Str
     Ok(Some(key.sign(ID_TOKEN_TYPE, &payload)))
 }
 
-fn accepts(asked: Option<&Option<ClaimRequest>>, value: &str) -> bool {
-    asked
-        .and_then(Option::as_ref)
-        .is_none_or(|asked| asked.accepts(value))
-}
-
-/// The left half of a digest (OpenID Connect Core §3.1.3.6). Every algorithm
-/// that signs ID tokens here hashes with SHA-256; for EdDSA, whose own hash is
-/// SHA-512, the same half is what deployed clients compare.
-fn half_hash(token: &str) -> String {
+/// The left half of the digest that belongs to the signature's algorithm
+/// (OpenID Connect Core §3.1.3.6); for EdDSA that is SHA-512.
+fn half_hash(algorithm: SigningAlgorithm, token: &str) -> String {
+    if algorithm == SigningAlgorithm::EdDsa {
+        return BASE64_URL_SAFE_NO_PAD.encode(half_of_sha512(token.as_bytes()));
+    }
     BASE64_URL_SAFE_NO_PAD.encode(&Digest::of(token.as_bytes()).as_bytes()[..16])
 }
 

@@ -1,17 +1,16 @@
 //! Renewal: one conditional update decides.
 //!
 //! 1. Open the token; forgeries never reach the database.
-//! 2. Derive the successor and mint nothing yet.
+//! 2. Ask whether it may be issued, and mint.
 //! 3. Rotate: the direct predecessor within the grace time gets the same
 //!    successor, anything else that is not current is theft.
-//! 4. Ask whether it may be issued, and mint.
 //!
 //! Spec: RFC 6749 §6
 //! Spec: OAuth 2.1 §4.3
 //! Spec: RFC 9700 §4.14.2
 
 use symbolon_protocol::{Client, Parameters, Scopes};
-use symbolon_store::{AuditEvent, FindFamily, Renew, Rotate, Rotated};
+use symbolon_store::{AuditEvent, Renew, Rotate, Rotated};
 use symbolon_token::refresh::RefreshToken;
 
 use super::family::{self, FamilyDocument};
@@ -50,16 +49,21 @@ pub(crate) async fn renew(
     client: &AuthenticatedClient,
     request: RefreshRequest,
 ) -> Result<Issued, Failure> {
-    let position = cx.position;
     let client = client.client();
     let Some(presented) = &request.token else {
         return Err(Refusal::invalid_grant("refresh_token is not one of this server").into());
     };
-    // Before a refusal nothing is rotated: what the request asks for besides
-    // the token is judged first. Most requests ask for nothing more.
-    if request.scopes.is_some() || !request.resources.is_empty() {
-        check_asked(cx, client, presented, &request).await?;
+    let Some(document) = family::document(cx, presented.family).await? else {
+        return Err(ENDED().into());
+    };
+    if *document.authority.client() != client.id {
+        return Err(Refusal::invalid_grant("refresh_token belongs to another client").into());
     }
+
+    // Everything that can be refused, and everything that is issued, comes
+    // before the act: a refusal rotates nothing, so no retry looks like theft.
+    let mut issued = mint(cx, client, &document, &request)?;
+    issued.id_token = id_token(cx, client, &document, &issued.access_token).await?;
     let outcome = if family::rotates(client) {
         cx.store.act(rotate(cx, client, presented)).await?
     } else {
@@ -69,20 +73,14 @@ pub(crate) async fn renew(
         Rotated::To(live) | Rotated::Same(live) => live,
         Rotated::Theft { .. } => {
             crate::metric::theft();
-            return Err(Refusal::invalid_grant(
-                "refresh_token was used before; everything that came of it has ended",
-            )
-            .into());
+            let reason = "refresh_token was used before; everything that came of it has ended";
+            return Err(Refusal::invalid_grant(reason).into());
         }
-        Rotated::Ended => {
-            return Err(Refusal::invalid_grant("refresh_token has ended or was taken back").into());
-        }
+        Rotated::Ended => return Err(ENDED().into()),
         Rotated::OtherClient => {
             return Err(Refusal::invalid_grant("refresh_token belongs to another client").into());
         }
     };
-    let document = FamilyDocument::decode(&live.authority.document).ok_or(UNREADABLE)?;
-    let mut issued = mint(cx, client, &document, &request, position)?;
     let current = if live.generation == presented.generation {
         presented.write(&cx.keys)
     } else {
@@ -92,55 +90,27 @@ pub(crate) async fn renew(
     };
     issued.refresh_token =
         Some(current.map_err(|_| Broken::Impossible("no key for refresh tokens"))?);
-    issued.id_token = id_token::mint_if_due(
-        cx,
-        IdToken {
-            client,
-            authority: &document.authority,
-            session: document.session,
-            nonce: None,
-            claims: &document.claims,
-            access_token: &issued.access_token,
-        },
-    )
-    .await?;
     Ok(issued)
 }
 
-const UNREADABLE: Broken = Broken::Impossible("a family's document does not decode");
+const ENDED: fn() -> Refusal =
+    || Refusal::invalid_grant("refresh_token has ended or was taken back");
 
-/// Refuses scopes and resources beyond the family's before anything rotates.
-async fn check_asked(
+async fn id_token(
     cx: &Cx,
     client: &Client,
-    presented: &RefreshToken,
-    request: &RefreshRequest,
-) -> Result<(), Failure> {
-    let Some(found) = cx
-        .store
-        .read(FindFamily {
-            id: presented.family,
-        })
-        .await?
-    else {
-        return Err(Refusal::invalid_grant("refresh_token has ended or was taken back").into());
+    document: &FamilyDocument,
+    access_token: &str,
+) -> Result<Option<String>, Failure> {
+    let wish = IdToken {
+        client,
+        authority: &document.authority,
+        session: document.session,
+        nonce: None,
+        claims: &document.claims,
+        access_token,
     };
-    if found.authority.client != client.id {
-        return Err(Refusal::invalid_grant("refresh_token belongs to another client").into());
-    }
-    // A stale or ended token is told so by the act, not by what it asks for.
-    if found.generation != presented.generation || found.ended.is_some() {
-        return Ok(());
-    }
-    let document = FamilyDocument::decode(&found.authority.document).ok_or(UNREADABLE)?;
-    if request
-        .scopes
-        .as_ref()
-        .is_some_and(|asked| !asked.is_within(document.authority.scopes()))
-    {
-        return Err(Refusal::invalid_scope("that is more than was granted").into());
-    }
-    mint(cx, client, &document, request, cx.position).map(drop)
+    id_token::mint_if_due(cx, wish).await
 }
 
 fn mint(
@@ -148,11 +118,14 @@ fn mint(
     client: &Client,
     document: &FamilyDocument,
     request: &RefreshRequest,
-    position: symbolon_token::Position,
 ) -> Result<Issued, Failure> {
     let whole = &document.authority;
     if whole.scopes().contains("offline_access") && !client.scopes.contains("offline_access") {
         return Err(Refusal::invalid_grant("offline access was taken from this client").into());
+    }
+    let is_wider = |asked: &Scopes| !asked.is_within(whole.scopes());
+    if request.scopes.as_ref().is_some_and(is_wider) {
+        return Err(Refusal::invalid_scope("that is more than was granted").into());
     }
     let named = target::named(cx, client, &request.resources)?;
     let scopes = request.scopes.as_ref().unwrap_or(whole.scopes());
@@ -167,7 +140,7 @@ fn mint(
         audience,
         scopes: request.scopes.clone(),
     };
-    Ok(may_issue(cx, wish, position)?
+    Ok(may_issue(cx, wish, cx.position)?
         .mint(cx, client)?
         .into_issued())
 }

@@ -35,8 +35,22 @@ impl ErrorPage {
         display_text(&self.code, 80)
     }
 
+    /// The description as a sentence; on the wire it begins small and has no end.
     fn shown_description(&self) -> String {
-        display_text(&self.description, 500)
+        let text = display_text(&self.description, 500);
+        let mut letters = text.chars();
+        let first = letters.next().map(char::to_uppercase);
+        let end = if text.ends_with(['.', '!', '?', '…']) {
+            ""
+        } else {
+            "."
+        };
+        first
+            .into_iter()
+            .flatten()
+            .chain(letters.clone())
+            .chain(end.chars())
+            .collect()
     }
 
     fn shown_request_id(&self) -> String {

@@ -26,6 +26,7 @@ fn revoke(world: &World, client: &ClientId, subject: &str) -> RevokeToken {
         subject: subject.to_owned(),
         expires: world.now + MINUTE * 10,
         now: world.now,
+        audit: None,
     }
 }
 

@@ -169,7 +169,9 @@ fn merge(
         claims: claim_names(transaction),
     };
     if let Some(grant) = found {
-        merged.scopes = merged.scopes.united_with(&grant.scopes);
+        // What was offered now and left out is no longer agreed to.
+        let rest = grant.scopes.without(&transaction.scopes);
+        merged.scopes = merged.scopes.united_with(&rest);
         merged.resources.extend(grant.resources.iter().cloned());
         merged.claims.extend(grant.claims.iter().cloned());
     }

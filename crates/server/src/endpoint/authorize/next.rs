@@ -117,7 +117,15 @@ fn is_agreed(cx: &Cx, client: &Client, transaction: &Transaction, grant: Option<
         return false;
     }
     if client.consent == ConsentPolicy::FirstParty {
-        return true;
+        // Sensitive scopes are never given without being named to the person.
+        let resources = cx.directory.resources();
+        let sensitive = transaction.scopes.filtered(|scope| {
+            resources
+                .iter()
+                .any(|own| own.sensitive_scopes.contains(scope))
+        });
+        return sensitive.is_empty()
+            || grant.is_some_and(|grant| sensitive.is_within(&grant.scopes));
     }
     client.is_confidential()
         && grant.is_some_and(|grant| {

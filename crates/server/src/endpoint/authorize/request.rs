@@ -42,6 +42,10 @@ pub(crate) fn read(
     let prompts = prompts(&form)?;
     let scopes = scopes(cx, client, &form)?;
     let claims = claims(client, &scopes, &form)?;
+    let person = match hinted(cx, client, &form)? {
+        None => claimed(cx, client, &claims)?,
+        hinted => hinted,
+    };
     let organization = organization(client, &form)?;
     let limited = |name: &str, most: usize| {
         let value = form.one(name).map(str::to_owned);
@@ -61,7 +65,7 @@ pub(crate) fn read(
         scopes,
         claims,
         organization,
-        person: hinted(cx, client, &form)?,
+        person,
         login_hint: limited("login_hint", MAX_HINT_BYTES)?,
         shown_to: None,
         ask_consent: prompts.contains(&Prompt::Consent),
@@ -215,6 +219,28 @@ fn hinted(cx: &Cx, client: &Client, form: &Parameters) -> Result<Option<Id<Perso
     subject::person(&cx.keys, client, &hint.subject)
         .map(Some)
         .ok_or_else(bad)
+}
+
+/// The person whom the request names as `sub` (OpenID Connect Core §5.5.1).
+fn claimed(
+    cx: &Cx,
+    client: &Client,
+    claims: &ClaimsRequest,
+) -> Result<Option<Id<Person>>, Refusal> {
+    let asked = claims.id_token.get("sub").and_then(Option::as_ref);
+    let Some(value) = asked.and_then(|asked| asked.value.as_ref()) else {
+        return Ok(None);
+    };
+    let person = value
+        .as_str()
+        .and_then(|sub| subject::person(&cx.keys, client, sub));
+    let nobody = || {
+        Refusal::new(
+            ErrorCode::LoginRequired,
+            "nobody has the subject that was asked for",
+        )
+    };
+    person.map(Some).ok_or_else(nobody)
 }
 
 /// What an ID token of ours says, whenever it was made.
