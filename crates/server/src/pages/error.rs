@@ -48,7 +48,7 @@ impl ErrorPage {
         first
             .into_iter()
             .flatten()
-            .chain(letters.clone())
+            .chain(letters)
             .chain(end.chars())
             .collect()
     }
