@@ -1,7 +1,7 @@
 //! Clients and resources, from memory. What is stored may change on any node;
 //! the version that rides in the head of the revocation feed says when.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub(crate) struct Directory {
     clients: Cache<ClientId, Arc<StoredClient>>,
     absent: Cache<ClientId, ()>,
     resources: ArcSwap<Vec<Arc<Resource>>>,
+    /// The same by identifier and alias.
+    named: ArcSwap<HashMap<String, Arc<Resource>>>,
     /// The origins of browser clients and the version they were read at.
     origins: ArcSwap<(i64, HashSet<String>)>,
 }
@@ -53,6 +55,7 @@ impl Directory {
                 .time_to_live(ABSENT_FOR)
                 .build(),
             resources: ArcSwap::default(),
+            named: ArcSwap::default(),
             origins: ArcSwap::from_pointee((i64::MIN, HashSet::new())),
         }
     }
@@ -84,11 +87,7 @@ impl Directory {
 
     /// The resource that a request names, by identifier or alias.
     pub(crate) fn find_resource(&self, named: &str) -> Option<Arc<Resource>> {
-        self.resources
-            .load()
-            .iter()
-            .find(|resource| resource.is_named(named))
-            .cloned()
+        self.named.load().get(named).cloned()
     }
 
     /// All resources.
@@ -144,12 +143,18 @@ impl Directory {
             return Ok(());
         }
         let resources = self.store.read(AllResources).await?;
-        self.resources.store(Arc::new(
-            resources
-                .into_iter()
-                .map(|stored| Arc::new(stored.resource))
-                .collect(),
-        ));
+        let resources: Vec<Arc<Resource>> = resources
+            .into_iter()
+            .map(|stored| Arc::new(stored.resource))
+            .collect();
+        let mut named = HashMap::new();
+        for resource in &resources {
+            for name in resource.aliases.iter().chain([&resource.identifier]) {
+                named.insert(name.as_str().to_owned(), Arc::clone(resource));
+            }
+        }
+        self.named.store(Arc::new(named));
+        self.resources.store(Arc::new(resources));
         self.version.store(version, Ordering::Release);
         self.clients.invalidate_all();
         self.absent.invalidate_all();

@@ -44,13 +44,12 @@ impl GuessLimit {
     /// Whether this source has guesses left. A right secret from elsewhere is
     /// never affected.
     pub(crate) fn is_exhausted(&self, source: IpAddr, client: &str) -> bool {
+        // On a quiet day nothing is counted, and nothing needs to be hashed.
+        if self.0.entry_count() == 0 {
+            return false;
+        }
         let count = self.0.get(&key(source, client));
         count.is_some_and(|count| count.load(Ordering::Relaxed) >= MAX_GUESSES)
-    }
-
-    /// Whether anything is counted at all: nothing is, on a quiet day.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.0.entry_count() == 0
     }
 
     /// Counts a wrong guess.

@@ -1,15 +1,30 @@
 //! What is counted. No label holds anything that a stranger can choose.
 
-use symbolon_protocol::ErrorCode;
+use std::sync::LazyLock;
+
+use metrics::Counter;
+use symbolon_protocol::{ErrorCode, GrantType};
 
 /// A request got nothing.
 pub(crate) fn refused(code: ErrorCode) {
     metrics::counter!("symbolon_refusals_total", "code" => code.as_str()).increment(1);
 }
 
+/// One counter for each grant, looked up once.
+static ISSUED: LazyLock<Vec<(GrantType, Counter)>> = LazyLock::new(|| {
+    let counter = |grant: &GrantType| {
+        let counter = metrics::counter!("symbolon_issued_total", "grant" => grant.as_str());
+        (*grant, counter)
+    };
+    GrantType::ALL.iter().map(counter).collect()
+});
+
 /// A token was issued.
-pub(crate) fn issued(grant: &'static str) {
-    metrics::counter!("symbolon_issued_total", "grant" => grant).increment(1);
+pub(crate) fn issued(grant: GrantType) {
+    let own = ISSUED.iter().find(|(own, _)| *own == grant);
+    if let Some((_, counter)) = own {
+        counter.increment(1);
+    }
 }
 
 /// A refresh family ended because a spent token came back.

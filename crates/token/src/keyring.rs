@@ -74,28 +74,36 @@ impl Purpose {
     }
 }
 
-/// Thirty-two random bytes with a number.
+/// Thirty-two random bytes with a number, and what is derived from them once.
 pub struct WorkingSecret {
     /// The number that stands in what it made.
     pub id: u32,
     bytes: [u8; 32],
+    /// Ready to make MACs: setting a key up costs as much as using it.
+    mac: hmac::Key,
+    /// Ready to derive keys. The bytes are uniform already, so HKDF begins
+    /// with its second step (RFC 5869 §3.3).
+    derivation: hkdf::Prk,
 }
 
 impl WorkingSecret {
+    fn new(id: u32, bytes: [u8; 32]) -> Self {
+        Self {
+            id,
+            mac: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
+            derivation: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA512, &bytes),
+            bytes,
+        }
+    }
+
     /// Draws a new one.
     pub fn generate(entropy: &dyn Entropy) -> Self {
-        Self {
-            id: u32::from_be_bytes(random(entropy)),
-            bytes: random(entropy),
-        }
+        Self::new(u32::from_be_bytes(random(entropy)), random(entropy))
     }
 
     /// Takes one back from where it was stored sealed.
     pub fn from_secret(id: u32, secret: &Secret) -> Option<Self> {
-        Some(Self {
-            id,
-            bytes: secret.expose().try_into().ok()?,
-        })
+        Some(Self::new(id, secret.expose().try_into().ok()?))
     }
 
     /// The bytes, to be sealed by the master key.
@@ -107,11 +115,19 @@ impl WorkingSecret {
         &self.bytes
     }
 
+    /// Bytes derived from this secret for one salt and one use.
+    pub(crate) fn derive<const N: usize>(&self, label: &[u8], salt: &[u8]) -> Option<[u8; N]> {
+        let mut out = [0; N];
+        let info = [label, salt];
+        let okm = self.derivation.expand(&info, Okm(N)).ok()?;
+        okm.fill(&mut out).ok()?;
+        Some(out)
+    }
+
     /// A MAC over parts, each led by its length so that no two lists of parts
     /// look alike.
     pub(crate) fn mac(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.bytes);
-        let mut context = hmac::Context::with_key(&key);
+        let mut context = hmac::Context::with_key(&self.mac);
         for part in std::iter::once(&label.as_bytes()).chain(parts) {
             context.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             context.update(part);
@@ -140,10 +156,7 @@ pub struct MasterKey(WorkingSecret);
 impl MasterKey {
     /// Draws a new one.
     pub fn generate(entropy: &dyn Entropy) -> Self {
-        Self(WorkingSecret {
-            id: 0,
-            bytes: random(entropy),
-        })
+        Self(WorkingSecret::new(0, random(entropy)))
     }
 
     /// Takes one from its file: 64 hexadecimal digits. A key that somebody
@@ -163,7 +176,7 @@ impl MasterKey {
                 .windows(2)
                 .all(|pair| pair[1].wrapping_sub(pair[0]) == step)
         };
-        (!steps(0) && !steps(1)).then_some(Self(WorkingSecret { id: 0, bytes }))
+        (!steps(0) && !steps(1)).then_some(Self(WorkingSecret::new(0, bytes)))
     }
 
     /// The text for the file.

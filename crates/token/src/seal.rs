@@ -1,17 +1,16 @@
 //! Sealing: AES-256-GCM under a key that is used once.
 //!
 //! Layout: version (1), key number (4), salt (24), ciphertext and tag. Key and
-//! nonce of each seal come from HKDF-SHA256 over the working key with the salt,
+//! nonce of each seal come from HKDF-SHA512 over the working key with the salt,
 //! so that no two seals share a key and no counter has to be kept.
 //!
 //! Spec: RFC 5869 §2
 //! Spec: RFC 5116 §2
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::hkdf;
 
 use crate::clock::{Entropy, random};
-use crate::keyring::{Keyring, Okm, Purpose, WorkingSecret};
+use crate::keyring::{Keyring, Purpose, WorkingSecret};
 use crate::mark::{self, Kind};
 use crate::secret::wipe;
 
@@ -135,12 +134,8 @@ fn key_number(sealed: &[u8]) -> Option<u32> {
 
 /// Key and nonce for one seal.
 fn derive(key: &WorkingSecret, salt: &[u8]) -> Result<(LessSafeKey, Nonce), Unsealable> {
-    let mut okm = [0; 44];
-    let filled = hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
-        .extract(key.bytes())
-        .expand(&[b"symbolon seal"], Okm(44))
-        .and_then(|okm_of| okm_of.fill(&mut okm));
-    let made = filled.and_then(|()| UnboundKey::new(&AES_256_GCM, &okm[..32]));
+    let mut okm: [u8; 44] = key.derive(b"symbolon seal", salt).ok_or(Unsealable)?;
+    let made = UnboundKey::new(&AES_256_GCM, &okm[..32]);
     let mut nonce = [0; 12];
     nonce.copy_from_slice(&okm[32..]);
     wipe(&mut okm);

@@ -61,73 +61,50 @@ impl World {
     }
 }
 
-async fn a_person_signs_in_agrees_and_takes_it_back(engine: Engine) {
-    let world = World::new(engine).await;
-    let (site, chromium) = (&world.site, &world.chromium);
-    let request = Request::new(site, "web", SCOPES);
+/// Signs in, unticks the e-mail address, agrees; gives the code.
+async fn agree_to_less(world: &World, request: &Request) -> String {
+    let chromium = &world.chromium;
     world.open(&request.path()).await;
     chromium.look("login").await;
     world.sign_in().await;
     chromium.element("consent-allow").await;
     chromium.look("consent").await;
-    chromium
-        .find(By::Css("input[name=scope][value=email]"))
-        .await
-        .click()
-        .await
-        .unwrap();
+    let email = By::Css("input[name=scope][value=email]");
+    chromium.find(email).await.click().await.unwrap();
     chromium.click("consent-allow").await;
     let arrival = world.stub.arrival("/callback").await;
-    assert_eq!(
-        (&*arrival.method, &arrival.fields["iss"]),
-        ("GET", &site.issuer)
-    );
+    assert_eq!(arrival.method, "GET");
+    assert_eq!(arrival.fields["iss"], world.site.issuer);
     chromium.element("arrived").await;
+    arrival.fields["code"].clone()
+}
 
-    let tokens = site
-        .form(
-            "/token",
-            "web",
-            &request.redemption(&arrival.fields["code"]),
-        )
-        .await;
-    assert_eq!(
-        tokens.text("scope"),
-        "offline_access openid profile read:orders",
-        "the unticked scope was not given"
-    );
-    let renewed = site
-        .form(
-            "/token",
-            "web",
-            &[
-                ("grant_type", "refresh_token"),
-                ("refresh_token", &tokens.text("refresh_token")),
-            ],
-        )
-        .await;
-    let (access, refresh) = (renewed.text("access_token"), renewed.text("refresh_token"));
-    let known = read(
-        http()
-            .get(format!("{}/userinfo", site.issuer))
-            .bearer_auth(&access)
-            .send()
-            .await
-            .unwrap(),
-    )
-    .await;
-    assert_eq!(
-        (known.text("name"), known.json().get("email")),
-        ("Alice Example".to_owned(), None)
-    );
+/// Redeems, renews, asks who it is, and takes it back.
+async fn use_up(site: &Site, request: &Request, code: &str) {
+    let tokens = site.form("/token", "web", &request.redemption(code)).await;
+    let scope = tokens.text("scope");
+    assert_eq!(scope, "offline_access openid profile read:orders");
+    let first = tokens.text("refresh_token");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", &first)];
+    let renewed = site.form("/token", "web", &form).await;
+    let access = renewed.text("access_token");
+    let userinfo = http().get(format!("{}/userinfo", site.issuer));
+    let known = read(userinfo.bearer_auth(&access).send().await.unwrap()).await;
+    assert_eq!(known.text("name"), "Alice Example");
+    assert_eq!(known.json().get("email"), None);
     assert_eq!(site.introspect(&access).await["active"], true);
-    assert_eq!(
-        site.form("/revoke", "web", &[("token", &refresh)])
-            .await
-            .status,
-        200
-    );
+    let refresh = renewed.text("refresh_token");
+    let revoked = site.form("/revoke", "web", &[("token", &refresh)]).await;
+    assert_eq!(revoked.status, 200, "{}", revoked.body);
     assert_eq!(site.introspect(&access).await, json!({ "active": false }));
+}
+
+async fn a_person_signs_in_agrees_and_takes_it_back(engine: Engine) {
+    let world = World::new(engine).await;
+    let chromium = &world.chromium;
+    let request = Request::new(&world.site, "web", SCOPES);
+    let code = agree_to_less(&world, &request).await;
+    use_up(&world.site, &request, &code).await;
 
     world.open("/logout").await;
     chromium.element("logout-confirm").await;
@@ -138,7 +115,7 @@ async fn a_person_signs_in_agrees_and_takes_it_back(engine: Engine) {
         .await;
     chromium.look("signed-out").await;
     world.open(&request.path()).await;
-    assert!(chromium.has("login-submit").await, "the session has ended");
+    assert!(chromium.has("login-submit").await, "it has not ended");
     world.end(&[]).await;
 }
 

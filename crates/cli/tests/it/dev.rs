@@ -285,21 +285,21 @@ async fn token_commands_end_with_zero_one_two_or_three() {
         "{}",
         inspected.errors
     );
-
-    let issuer = dev.text("issuer").to_owned();
-    let gateway = dev.text("gateway").to_owned();
     assert_eq!(dev.end().await, Some(0));
-    let unknown = bare(&[
-        "token",
-        "verify",
-        "--issuer",
-        &issuer,
-        "--audience",
-        &gateway,
-        &token,
-    ])
-    .await;
-    assert_eq!(unknown, Some(3), "nobody is there to be asked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_can_be_asked_a_token_is_neither_valid_nor_refused() {
+    let folder = Folder::new();
+    let dev = Dev::start(&folder.join("data")).await;
+    let mut command = command();
+    command.args(["token", "verify", "--issuer", dev.text("issuer")]);
+    command.args(["--audience", dev.text("gateway"), dev.text("access_token")]);
+    assert_eq!(dev.end().await, Some(0));
+
+    let said = Said::of(command.output().await.unwrap());
+
+    assert_eq!(said.code, Some(3), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

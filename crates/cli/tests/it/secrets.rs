@@ -10,6 +10,18 @@ use crate::leak;
 use crate::program::{Engine, Program, Site};
 
 const SCOPES: &str = "openid profile email offline_access read:orders";
+const FORM: &str = "application/x-www-form-urlencoded";
+/// Everything that takes a body.
+const POSTED: [&str; 8] = [
+    "/token",
+    "/introspect",
+    "/revoke",
+    "/authorize",
+    "/login",
+    "/consent",
+    "/logout",
+    "/userinfo",
+];
 /// A name that would begin a line of its own, and colour it, in a naive log.
 const FORGER: &str = "eve\n2026-01-01T00:00:00Z ERROR forged: line\r\n{\"level\":\"FORGED\"}\u{1b}[5;41m\u{85}\u{2028}end";
 
@@ -165,89 +177,55 @@ impl Run {
 
     /// A client that renews, asks, reuses and gives back.
     async fn client(&mut self) {
-        let request = Request::new(&self.site, "shop", "openid offline_access read:vault")
-            .with("resource", VAULT);
+        let scope = "openid offline_access read:vault";
+        let request = Request::new(&self.site, "shop", scope).with("resource", VAULT);
         let mut browser = Browser::new(&self.site);
         let tokens = browser.tokens(&request).await;
         let seen = std::mem::take(&mut browser.seen);
         drop(browser);
-        self.secrets
-            .extend(seen.into_iter().chain([request.verifier.clone()]));
+        self.secrets.extend(seen);
+        self.secrets.push(request.verifier.clone());
         self.keep(&tokens, &["access_token", "refresh_token", "id_token"]);
         let first = tokens.text("refresh_token");
-        let second = self
-            .form(
-                "/token",
-                "shop",
-                &[("grant_type", "refresh_token"), ("refresh_token", &first)],
-            )
-            .await
-            .text("refresh_token");
-        let third = self
-            .form(
-                "/token",
-                "shop",
-                &[("grant_type", "refresh_token"), ("refresh_token", &second)],
-            )
-            .await;
+        let second = self.renew(&first).await.text("refresh_token");
+        let third = self.renew(&second).await;
         let (access, third) = (third.text("access_token"), third.text("refresh_token"));
         for token in [&access, &third] {
             self.site.introspect(token).await;
         }
-        let userinfo = format!("{}/userinfo", self.site.issuer);
-        let known = read(
-            http()
-                .get(&userinfo)
-                .bearer_auth(&access)
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await;
+        let userinfo = http().get(format!("{}/userinfo", self.site.issuer));
+        let known = read(userinfo.bearer_auth(&access).send().await.unwrap()).await;
         assert_eq!(known.status, 200, "{}", known.body);
-        self.send(
-            Method::POST,
-            "/userinfo",
-            &format!("access_token={access}"),
-            "application/x-www-form-urlencoded",
-        )
-        .await;
+        let body = format!("access_token={access}");
+        let known = self.send(Method::POST, "/userinfo", &body, FORM).await;
+        assert_eq!(known.status, 200, "{}", known.body);
         // Stolen: an old token ends the family, and is worth a line in the log.
-        let stolen = self
-            .form(
-                "/token",
-                "shop",
-                &[("grant_type", "refresh_token"), ("refresh_token", &first)],
-            )
-            .await;
-        assert_eq!(stolen.text("error"), "invalid_grant");
+        assert_eq!(self.renew(&first).await.text("error"), "invalid_grant");
         for token in [&third, &access] {
             self.form("/revoke", "shop", &[("token", token)]).await;
         }
-        let machine = self
-            .form(
-                "/token",
-                "job",
-                &[
-                    ("grant_type", "client_credentials"),
-                    ("scope", "read:vault"),
-                    ("resource", VAULT),
-                ],
-            )
-            .await;
+        let grant = [("grant_type", "client_credentials"), ("resource", VAULT)];
+        let machine = self.form("/token", "job", &grant).await;
         assert_eq!(machine.status, 200, "{}", machine.body);
+    }
+
+    async fn renew(&mut self, token: &str) -> Answer {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        self.form("/token", "shop", &form).await
     }
 
     /// What strangers and broken programs send, with secrets where none belong.
     async fn stranger(&mut self) {
-        const FORM: &str = "application/x-www-form-urlencoded";
         let wrong = self.made();
-        let token = self
-            .secrets
-            .iter()
-            .find(|secret| secret.starts_with("sym_"))
-            .unwrap()
-            .clone();
+        let mut marked = self.secrets.iter().filter(|one| one.starts_with("sym_"));
+        let token = marked.next().unwrap().clone();
+        self.addresses(&wrong, &token).await;
+        self.bodies(&wrong, &token).await;
+        self.headers(&wrong, &token).await;
+    }
+
+    async fn addresses(&self, wrong: &str, token: &str) {
+        let body = format!("password={wrong}&transaction={wrong}&csrf={wrong}");
         for path in [
             format!("/token?client_secret={wrong}"),
             format!("/userinfo?access_token={token}"),
@@ -258,73 +236,58 @@ impl Run {
             format!("/logout?id_token_hint={token}"),
         ] {
             for method in [Method::GET, Method::POST, Method::PUT] {
-                let answer = self
-                    .send(
-                        method,
-                        &path,
-                        &format!("password={wrong}&transaction={wrong}&csrf={wrong}"),
-                        FORM,
-                    )
-                    .await;
+                let answer = self.send(method, &path, &body, FORM).await;
                 assert!(answer.status < 500, "{path} {}", answer.body);
             }
         }
-        for (body, content) in [
+    }
+
+    async fn bodies(&self, wrong: &str, token: &str) {
+        let web = format!("client_id=web&client_secret={wrong}");
+        let assertion = "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion";
+        let json = json!({ "client_secret": wrong, "refresh_token": token }).to_string();
+        for (content, body) in [
+            ("application/json", json),
             (
-                json!({ "client_secret": wrong, "refresh_token": token }).to_string(),
-                "application/json",
-            ),
-            (
-                format!(
-                    "grant_type=refresh_token&refresh_token={token}x&client_id=web&client_secret={wrong}"
-                ),
                 FORM,
+                format!("grant_type=refresh_token&refresh_token={token}x&{web}"),
             ),
             (
+                FORM,
                 format!("grant_type={wrong}&client_id={wrong}&client_secret={wrong}"),
-                FORM,
             ),
             (
-                format!(
-                    "grant_type=authorization_code&code=sym_ac_{wrong}&client_id=web&client_secret={wrong}"
-                ),
                 FORM,
+                format!("grant_type=authorization_code&code=sym_ac_{wrong}&{web}"),
             ),
             (
-                format!(
-                    "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=eyJhbGciOiJIUzI1NiJ9.{wrong}.{wrong}&grant_type=client_credentials"
-                ),
                 FORM,
+                format!(
+                    "grant_type=client_credentials&{assertion}=eyJhbGciOiJIUzI1NiJ9.{wrong}.{wrong}"
+                ),
             ),
-            (format!("{wrong}%zz=\u{0}{wrong}"), FORM),
+            (FORM, format!("{wrong}%zz=\u{0}{wrong}")),
         ] {
-            for path in [
-                "/token",
-                "/introspect",
-                "/revoke",
-                "/authorize",
-                "/login",
-                "/consent",
-                "/logout",
-                "/userinfo",
-            ] {
+            for path in POSTED {
                 let answer = self.send(Method::POST, path, &body, content).await;
                 assert!(answer.status < 500, "{path} {body} {}", answer.body);
             }
         }
+    }
+
+    async fn headers(&self, wrong: &str, token: &str) {
         for value in [
             format!("Bearer {wrong}"),
             format!("Basic {wrong}"),
-            wrong.clone(),
+            wrong.to_owned(),
             format!("Bearer {token}, {token}"),
         ] {
-            for path in ["/userinfo", "/introspect", "/token"] {
+            for path in POSTED {
                 let request = http()
                     .post(format!("{}{path}", self.site.issuer))
-                    .header("authorization", &value);
-                let request = request
+                    .header("authorization", &value)
                     .header("cookie", format!("session={wrong}; {wrong}"))
-                    .header("x-request-id", &wrong);
+                    .header("x-request-id", wrong);
                 assert!(request.send().await.unwrap().status().as_u16() < 500);
             }
         }

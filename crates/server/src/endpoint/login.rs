@@ -33,7 +33,7 @@ const PURPOSE: &str = "csrf-login";
 const MAX_NAME_BYTES: usize = 256;
 /// How long guesses count, in seconds.
 const WINDOW_SECONDS: u32 = 60 * 60;
-/// Guesses for one account, and for one account from a device that knows it.
+/// Guesses for one name, for one account, and for one from a device that knows it.
 const GUESSES_PER_ACCOUNT: u32 = 10;
 /// Guesses from one network.
 const GUESSES_PER_NETWORK: u32 = 100;
@@ -130,9 +130,23 @@ async fn prove(cx: &Cx, received: &Received, form: &Parameters) -> Result<Proved
     let account = found
         .as_ref()
         .map_or_else(|| name.clone(), |person| person.id.to_string());
-    let counted = counters(cx, received, &account);
-    if let Some(wait) = count(cx, &counted).await? {
-        return Ok(Proved::Not(LoginFailure::Throttled { wait }));
+    let counted = counters(cx, received, &name, &account);
+    match count(cx, &counted).await? {
+        Counted::Allowed => {}
+        Counted::Limited {
+            wait,
+            told: Told::Openly,
+        } => {
+            return Ok(Proved::Not(LoginFailure::Throttled { wait }));
+        }
+        Counted::Limited {
+            told: Told::Silently,
+            ..
+        } => {
+            // It takes as long as a wrong password.
+            cx.passwords.verify_nobody(password).await?;
+            return Ok(Proved::Not(LoginFailure::Mismatch));
+        }
     }
     let good = match found.as_ref().and_then(|person| person.password.clone()) {
         Some(phc) => cx.passwords.verify(password, phc).await,
@@ -152,11 +166,32 @@ async fn prove(cx: &Cx, received: &Received, form: &Parameters) -> Result<Proved
     }
 }
 
-async fn forgive(cx: &Cx, counters: &[([u8; 32], u32)]) -> Result<(), Failure> {
-    for (name, _) in counters {
-        cx.store.act(ForgiveAttempt { name: *name }).await?;
+async fn forgive(cx: &Cx, counters: &[Counter]) -> Result<(), Failure> {
+    for counter in counters {
+        let name = counter.name;
+        cx.store.act(ForgiveAttempt { name }).await?;
     }
     Ok(())
+}
+
+/// One of the counters that a guess is counted under.
+struct Counter {
+    name: [u8; 32],
+    limit: u32,
+    told: Told,
+}
+
+/// Whether whoever is limited learns of it. That two names are one account
+/// must not show, so the account's own limit looks like a wrong password.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Openly,
+    Silently,
+}
+
+enum Counted {
+    Allowed,
+    Limited { wait: Duration, told: Told },
 }
 
 /// The counters of one guess, the network's first: who has used that up uses
@@ -164,42 +199,44 @@ async fn forgive(cx: &Cx, counters: &[([u8; 32], u32)]) -> Result<(), Failure> {
 /// counter of its own, so strangers cannot lock anybody out.
 ///
 /// The names are MACs: people type passwords into the field for names.
-fn counters(cx: &Cx, received: &Received, account: &str) -> Vec<([u8; 32], u32)> {
-    let name = |label: &str, parts: &[&[u8]]| cx.keys.form_mac(label, parts);
+fn counters(cx: &Cx, received: &Received, typed: &str, account: &str) -> Vec<Counter> {
+    let counter = |label: &str, parts: &[&[u8]], limit, told| Counter {
+        name: cx.keys.form_mac(label, parts),
+        limit,
+        told,
+    };
+    let (account, each) = (account.as_bytes(), GUESSES_PER_ACCOUNT);
     let known = received
         .cookie(&device_cookie(cx))
         .filter(|text| is_device_of(cx, text, account));
     if let Some(device) = known {
-        let parts = [account.as_bytes(), device.as_bytes()];
-        return vec![(name("guess-device", &parts), GUESSES_PER_ACCOUNT)];
+        let parts = [account, device.as_bytes()];
+        return vec![counter("guess-device", &parts, each, Told::Openly)];
     }
     let network = network(cx.address).to_string();
+    let network = [network.as_bytes()];
     vec![
-        (
-            name("guess-network", &[network.as_bytes()]),
-            GUESSES_PER_NETWORK,
-        ),
-        (
-            name("guess-account", &[account.as_bytes()]),
-            GUESSES_PER_ACCOUNT,
-        ),
+        counter("guess-network", &network, GUESSES_PER_NETWORK, Told::Openly),
+        counter("guess-name", &[typed.as_bytes()], each, Told::Openly),
+        counter("guess-account", &[account], each, Told::Silently),
     ]
 }
 
-/// Counts a guess; the answer is how long to wait, where there are none left.
-async fn count(cx: &Cx, counters: &[([u8; 32], u32)]) -> Result<Option<Duration>, Failure> {
-    for (name, limit) in counters {
+/// Counts a guess under each counter, up to the first that is used up.
+async fn count(cx: &Cx, counters: &[Counter]) -> Result<Counted, Failure> {
+    for counter in counters {
         let act = CountAttempt {
-            name: *name,
+            name: counter.name,
             window_seconds: WINDOW_SECONDS,
-            limit: *limit,
+            limit: counter.limit,
             now: cx.now,
         };
         if let Attempt::Limited { until } = cx.store.act(act).await? {
-            return Ok(Some(until.since(cx.now)));
+            let (wait, told) = (until.since(cx.now), counter.told);
+            return Ok(Counted::Limited { wait, told });
         }
     }
-    Ok(None)
+    Ok(Counted::Allowed)
 }
 
 fn device_cookie(cx: &Cx) -> String {
@@ -207,15 +244,11 @@ fn device_cookie(cx: &Cx) -> String {
 }
 
 /// The device's mark: half of it random, half a MAC over that and the account.
-fn is_device_of(cx: &Cx, text: &str, account: &str) -> bool {
+fn is_device_of(cx: &Cx, text: &str, account: &[u8]) -> bool {
     let Some(bytes) = read_fixed::<36>(Kind::Transaction, text) else {
         return false;
     };
-    let expected = Secret::new(
-        cx.keys
-            .form_mac("device", &[&bytes[..16], account.as_bytes()])[..16]
-            .to_vec(),
-    );
+    let expected = Secret::new(cx.keys.form_mac("device", &[&bytes[..16], account])[..16].to_vec());
     expected.matches(&bytes[16..32])
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
             refresh_token::renew(&cx, &client, request).await?
         }
     };
-    crate::metric::issued(grant.as_str());
+    crate::metric::issued(grant);
     Ok(respond::json(StatusCode::OK, &issued))
 }
 

@@ -287,7 +287,7 @@ impl<'a> Probes<'a> {
     }
 
     async fn of_admin(&self, method: &Method, path: &str) -> Row {
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         let ask = |bearer: Option<String>| {
             let request = self
                 .server

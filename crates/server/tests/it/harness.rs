@@ -353,7 +353,15 @@ scopes = ["read:orders", "delete:orders", "read:vault"]
 resources = ["{ORDERS}", "{VAULT}"]
 default_resource = "{ORDERS}"
 
-[[client]]
+{people}"#,
+        people = people()
+    )
+}
+
+/// The clients that people use, and the people.
+fn people() -> String {
+    format!(
+        r#"[[client]]
 id = "web"
 name = "Example Shop"
 secret = "{SECRET}"

@@ -10,6 +10,7 @@ use crate::on_both_engines;
 on_both_engines! {
     a_name_that_exists_and_one_that_does_not_look_alike
     guesses_are_limited_by_account_under_every_spelling
+    a_name_that_is_guessed_at_too_often_is_told_so_whether_it_exists_or_not
     a_form_without_its_csrf_token_changes_nothing
     a_transaction_is_worth_nothing_in_another_browser
     a_session_cookie_changes_at_sign_in_and_the_old_one_is_dead
@@ -80,7 +81,7 @@ async fn guesses_are_limited_by_account_under_every_spelling(server: Server) {
         right.body.contains(r#"id="login-submit""#),
         "the tenth guess was the last"
     );
-    assert_eq!(right.status, 429);
+    assert_eq!(right.status, 422, "two names of one account must not show");
     server.advance(3601);
     let page = browser.authorize(&request()).await;
     let later = browser
@@ -95,6 +96,21 @@ async fn guesses_are_limited_by_account_under_every_spelling(server: Server) {
         "{}",
         later.body
     );
+}
+
+async fn a_name_that_is_guessed_at_too_often_is_told_so_whether_it_exists_or_not(server: Server) {
+    for name in ["bob", "nobody"] {
+        let mut statuses = Vec::new();
+        for _ in 0..11 {
+            let mut browser = Browser::new(&server);
+            let page = browser.authorize(&request()).await;
+            let fields = [("username", name), ("password", "wrong password")];
+            let answer = browser.submit("/login", &page, &fields).await;
+            statuses.push(answer.status);
+        }
+        assert_eq!(statuses[..10], [422; 10], "{name}");
+        assert_eq!(statuses[10], 429, "{name}");
+    }
 }
 
 async fn a_form_without_its_csrf_token_changes_nothing(server: Server) {
