@@ -70,7 +70,11 @@ fn culprit<'o, T: DeserializeOwned>(
     let mut names = object.keys().map(String::as_str);
     names.find(|name| match attempt::<T>(object, Some(name)).0 {
         Ok(_) => true,
-        Err(other) => other.to_string() != error,
+        Err(other) => {
+            let other = other.to_string();
+            // That a needed member is missed says nothing of the wrong one.
+            other != error && !other.contains(&format!("missing field `{name}`"))
+        }
     })
 }
 
