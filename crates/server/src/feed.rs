@@ -52,6 +52,11 @@ impl Feed {
         self.set.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How names are blinded.
+    pub(crate) fn blinding(&self) -> &Blinding {
+        &self.blinding
+    }
+
     /// How far the node has read.
     pub(crate) fn position(&self) -> Position {
         self.read().position()
