@@ -18,7 +18,7 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(60);
 /// How many wrong guesses one source has per client and window.
 const MAX_GUESSES: u32 = 20;
 
-/// Counts wrong guesses of client secrets by source network and client.
+/// Counts wrong guesses of client secrets by source address and client.
 ///
 /// A client's identifier may be long and is a stranger's choice, so a digest
 /// stands for it: an entry has one size.

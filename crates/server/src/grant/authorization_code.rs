@@ -12,7 +12,7 @@
 use symbolon_protocol::{CodeVerifier, Parameters, ResourceIdentifier, Scopes};
 use symbolon_store::{AuditEvent, NewFamily, RedeemCode, Redeemed};
 use symbolon_token::refresh::RefreshToken;
-use symbolon_token::{Digest, Narrowing, Position};
+use symbolon_token::{Digest, Narrowing};
 
 use super::code::{Code, OpenedCode};
 use super::family::{self, FamilyDocument};
@@ -60,7 +60,6 @@ pub(crate) async fn exchange(
     client: &AuthenticatedClient,
     request: CodeRequest,
 ) -> Result<Issued, Failure> {
-    let position = cx.position;
     let client = client.client();
     let Some(OpenedCode { ref code, number }) = request.code else {
         return Err(Refusal::invalid_grant("code is not one of this server").into());
@@ -86,10 +85,9 @@ pub(crate) async fn exchange(
             audience,
             scopes,
         },
-        position,
     )?
     .mint(cx, client)?;
-    let refresh = first_refresh_token(cx, client, code, position)?;
+    let refresh = first_refresh_token(cx, client, code)?;
     let mut issued = minted.into_issued();
     issued.refresh_token = refresh
         .as_ref()
@@ -172,7 +170,6 @@ fn first_refresh_token(
     cx: &Cx,
     client: &symbolon_protocol::Client,
     code: &Code,
-    position: Position,
 ) -> Result<Option<(RefreshToken, NewFamily)>, Failure> {
     if !family::is_due(client, code.authority.scopes()) {
         return Ok(None);
@@ -184,7 +181,7 @@ fn first_refresh_token(
     let absolute_ends = family::absolute_end(cx, client);
     let by = Narrowing {
         expires: Some(absolute_ends.min(own.expires())),
-        position: Some(position),
+        position: Some(cx.position),
         ..Narrowing::default()
     };
     let authority = own

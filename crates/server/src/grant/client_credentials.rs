@@ -18,7 +18,6 @@ pub(crate) fn issue(
     client: &AuthenticatedClient,
     form: &Parameters,
 ) -> Result<Issued, Failure> {
-    let position = cx.position;
     let client = client.client();
     let scopes = scopes(cx, client, form)?;
     let named = target::requested(cx, client, form)?;
@@ -39,7 +38,7 @@ pub(crate) fn issue(
         family: None,
         session: None,
         authentication: None,
-        position,
+        position: cx.position,
     });
     let wish = Wish {
         client,
@@ -47,9 +46,7 @@ pub(crate) fn issue(
         audience,
         scopes: None,
     };
-    Ok(may_issue(cx, wish, position)?
-        .mint(cx, client)?
-        .into_issued())
+    Ok(may_issue(cx, wish)?.mint(cx, client)?.into_issued())
 }
 
 /// The scopes asked for, without those that are about a person.

@@ -11,7 +11,7 @@ use symbolon_protocol::{
     Client, Resource, ResourceIdentifier, Scopes, SigningAlgorithm, Timestamp, TokenFormat,
 };
 use symbolon_token::jwt::{self, Written};
-use symbolon_token::{Authority, Id, Narrowing, Position, Slot, opaque};
+use symbolon_token::{Authority, Id, Narrowing, Slot, opaque};
 
 use super::{subject, target};
 use crate::cx::Cx;
@@ -60,9 +60,9 @@ pub(crate) struct Issuable {
 
 /// Asks whether a wish may be granted: at redemption, on every path.
 ///
-/// `position` is where the feed stood before anything of this request was
-/// checked; what is taken back later kills what is minted here.
-pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>, position: Position) -> Result<Issuable, Failure> {
+/// What is minted carries where the feed stood before anything of this request
+/// was checked, so what is taken back later kills it.
+pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
     cx.check_fresh()?;
     check_live(cx, wish.whole)?;
     let resource = target::resource(cx, &wish.audience);
@@ -93,7 +93,7 @@ pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>, position: Position) -> Result<I
         scopes: Some(scopes),
         audience: Some(wish.audience),
         expires: Some(expires),
-        position: Some(position),
+        position: Some(cx.position),
     });
     let authority =
         narrowed.map_err(|_| Refusal::invalid_scope("that is more than was granted"))?;

@@ -140,9 +140,7 @@ fn mint(
         audience,
         scopes: request.scopes.clone(),
     };
-    Ok(may_issue(cx, wish, cx.position)?
-        .mint(cx, client)?
-        .into_issued())
+    Ok(may_issue(cx, wish)?.mint(cx, client)?.into_issued())
 }
 
 fn rotate(cx: &Cx, client: &Client, presented: &RefreshToken) -> Rotate {
