@@ -13,7 +13,7 @@ pub const MAX_IDENTIFIER_BYTES: usize = 256;
 
 /// Beginnings that belong to people, so that a client acting for itself can
 /// never be taken for one (RFC 9700 §4.15).
-const RESERVED: [&str; 2] = ["usr_", "pws_"];
+const RESERVED: [&str; 3] = ["usr_", "pws_", "ext_"];
 
 /// Text that cannot be an identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum InvalidIdentifier {
     #[error("an identifier holds printable ASCII characters only")]
     Character,
     /// A beginning that subjects of people have.
-    #[error("an identifier must not begin with `usr_` or `pws_`: those are people")]
+    #[error("an identifier must not begin with `usr_`, `pws_` or `ext_`: those are people")]
     Reserved,
 }
 

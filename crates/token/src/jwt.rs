@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use symbolon_protocol::{Issuer, ResourceIdentifier, Scopes, Timestamp};
 
-use crate::authority::Authority;
+use crate::authority::{Actor, Ancestor, Authority, Binding, MAX_LINEAGE, Subject};
 use crate::explain::{Refused, Shown};
 use crate::id::{Id, Token};
 use crate::jose::{SigningKey, Unverified};
@@ -52,7 +52,36 @@ struct Claims<'a> {
     organization: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     roles: &'a [String],
+    #[serde(skip_serializing_if = "is_unbound")]
+    cnf: &'a Binding,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Acting<'a>>,
     rev: Rev,
+}
+
+fn is_unbound(binding: &&Binding) -> bool {
+    !binding.is_bound()
+}
+
+/// Who acts, and inside who acted before (RFC 8693 §4.1).
+#[derive(Serialize)]
+struct Acting<'a> {
+    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Box<Acting<'a>>>,
+}
+
+impl<'a> Acting<'a> {
+    fn of(actors: &'a [Actor]) -> Option<Self> {
+        let (latest, before) = actors.split_first()?;
+        Some(Self {
+            sub: &latest.subject,
+            iss: latest.issuer.as_deref(),
+            act: Self::of(before).map(Box::new),
+        })
+    }
 }
 
 /// The blinded marks: hexadecimal, so that no JSON reader rounds them.
@@ -71,6 +100,33 @@ struct Rev {
     c: Hex,
     #[serde(skip_serializing_if = "Option::is_none")]
     o: Option<Hex>,
+    /// What it was derived from: two digits of kind, sixteen of name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    a: Vec<Line>,
+}
+
+struct Line(Ancestor);
+
+impl Serialize for Line {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Ancestor { target, name } = self.0;
+        serializer.collect_str(&format_args!("{:02x}{name:016x}", target as u8))
+    }
+}
+
+impl Line {
+    fn read(value: &Value) -> Option<Ancestor> {
+        let (target, name) = value.as_str()?.split_at_checked(2)?;
+        let number = |text: &str, digits: usize| {
+            let plain = text.len() == digits && text.bytes().all(|own| own.is_ascii_hexdigit());
+            plain.then(|| u64::from_str_radix(text, 16).ok()).flatten()
+        };
+        let target = u8::try_from(number(target, 2)?).ok()?;
+        Some(Ancestor {
+            target: Target::numbered(target)?,
+            name: number(name, 16)?,
+        })
+    }
 }
 
 struct Hex(u64);
@@ -95,9 +151,10 @@ pub fn marks(authority: &Authority, token: Option<Id<Token>>, blinding: &Blindin
         session: authority
             .session()
             .map(|id| blinding.name(Target::Session, id.as_bytes())),
-        subject: Some(match authority.person() {
-            Some(person) => blinding.name(Target::Subject, person.as_bytes()),
-            None => blinding.name(Target::Subject, authority.client().as_str().as_bytes()),
+        subject: Some(match authority.subject() {
+            Subject::Person(person) => blinding.name(Target::Subject, person.as_bytes()),
+            Subject::Client(client) => blinding.name(Target::Subject, client.as_str().as_bytes()),
+            Subject::Foreign(subject) => blinding.name(Target::Subject, subject.as_bytes()),
         }),
         client: Some(client),
         organization: authority
@@ -105,6 +162,7 @@ pub fn marks(authority: &Authority, token: Option<Id<Token>>, blinding: &Blindin
             .map(|id| blinding.name(Target::Organization, id.as_str().as_bytes())),
         issuer: None,
         key: None,
+        lineage: authority.lineage().to_vec(),
     }
 }
 
@@ -130,6 +188,8 @@ pub fn mint(key: &SigningKey, written: &Written<'_>, authority: &Authority) -> S
         amr: authentication.map_or(&[], |own| &own.amr),
         organization: authority.organization().map(|id| id.as_str()),
         roles: authority.roles(),
+        cnf: authority.binding(),
+        act: Acting::of(authority.actors()),
         rev: Rev {
             e: position.epoch,
             q: position.sequence,
@@ -139,6 +199,7 @@ pub fn mint(key: &SigningKey, written: &Written<'_>, authority: &Authority) -> S
             u: marks.subject.map(Hex),
             c: Hex(marks.client.unwrap_or_default()),
             o: marks.organization.map(Hex),
+            a: marks.lineage.into_iter().map(Line).collect(),
         },
     };
     // A struct of strings and numbers always serialises.
@@ -175,6 +236,8 @@ pub struct AccessToken {
     pub expires: Timestamp,
     /// When it was made.
     pub issued: Timestamp,
+    /// Which keys its user has to hold. Whoever reads this asks for the proof.
+    pub binding: Binding,
     /// What a record could hit it by, and where the feed stood; absent in
     /// tokens of other issuers.
     pub rev: Option<(Marks, Position)>,
@@ -239,6 +302,7 @@ pub fn check_claims(
         jti: text(&claims, "jti")?.to_owned(),
         expires,
         issued,
+        binding: binding(&claims)?,
         rev: rev(&claims, kid)?,
         claims,
     })
@@ -270,6 +334,22 @@ fn instant(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Tim
         }
         _ => Err(Refused::Claim(name)),
     }
+}
+
+/// What `cnf` demands. A demand that is not understood cannot be met, so it is
+/// refused, not passed over.
+pub fn binding(claims: &Map<String, Value>) -> Result<Binding, Refused> {
+    let Some(value) = claims.get("cnf") else {
+        return Ok(Binding::NONE);
+    };
+    let refused = Refused::Claim("cnf");
+    let known = value.as_object().is_some_and(|cnf| {
+        !cnf.is_empty() && cnf.keys().all(|own| own == "jkt" || own == "x5t#S256")
+    });
+    if !known {
+        return Err(refused);
+    }
+    serde_json::from_value(value.clone()).map_err(|_| refused)
 }
 
 fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, Refused> {
@@ -315,6 +395,7 @@ fn rev(
         organization: mark("o")?,
         issuer: None,
         key: kid.map(|kid| public_name(Target::Key, kid)),
+        lineage: lineage(rev)?,
     };
     Ok(Some((
         marks,
@@ -323,4 +404,15 @@ fn rev(
             sequence: number("q")?,
         },
     )))
+}
+
+fn lineage(rev: &Map<String, Value>) -> Result<Vec<Ancestor>, Refused> {
+    match rev.get("a") {
+        None => Ok(Vec::new()),
+        Some(Value::Array(all)) if all.len() <= MAX_LINEAGE => all
+            .iter()
+            .map(|one| Line::read(one).ok_or(Refused::Claim("rev")))
+            .collect(),
+        Some(_) => Err(Refused::Claim("rev")),
+    }
 }

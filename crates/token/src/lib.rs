@@ -20,7 +20,10 @@ pub mod seal;
 pub mod secret;
 mod wire;
 
-pub use authority::{Authentication, Authority, Granted, Narrowing, Subject, WouldWiden};
+pub use authority::{
+    Actor, Ancestor, Authentication, Authority, Binding, Derivation, Granted, Narrowing, Subject,
+    Thumbprint, WouldWiden,
+};
 pub use clock::{Clock, Entropy, random};
 pub use id::{Family, Grant, Id, Person, Session, Slot, Token};
 pub use keyring::{Keyring, MasterKey, Purpose};

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 use symbolon_protocol::Timestamp;
 
+use crate::authority::Ancestor;
+
 /// A place in the revocation feed.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
@@ -146,7 +148,7 @@ pub fn public_name(target: Target, text: &str) -> u64 {
 }
 
 /// What a record could hit a token by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Marks {
     /// The token itself; see [`token_name`].
     pub token: Option<u64>,
@@ -166,9 +168,24 @@ pub struct Marks {
     pub issuer: Option<u64>,
     /// The key that signed it.
     pub key: Option<u64>,
+    /// What it was derived from.
+    pub lineage: Vec<Ancestor>,
 }
 
 impl Marks {
+    /// The names under which this could be taken back, as what is derived from
+    /// it keeps them.
+    pub fn ancestors(&self) -> Vec<Ancestor> {
+        let own = self.each().into_iter();
+        own.filter_map(|(target, name)| {
+            Some(Ancestor {
+                target,
+                name: name?,
+            })
+        })
+        .collect()
+    }
+
     fn each(&self) -> [(Target, Option<u64>); 11] {
         let pair = |target, one: Option<u64>, two: Option<u64>| Some(pair_name(target, one?, two?));
         [
@@ -288,8 +305,12 @@ impl RevocationSet {
         if self.records.is_empty() {
             return None;
         }
-        for (target, name) in marks.each() {
-            let Some(name) = name else { continue };
+        let own = marks.each();
+        let own = own
+            .into_iter()
+            .filter_map(|(target, name)| Some((target, name?)));
+        let inherited = marks.lineage.iter().map(|own| (own.target, own.name));
+        for (target, name) in own.chain(inherited) {
             if let Some(record) = self.records.get(&(target as u8, name))
                 && (!target.is_wide() || position.sequence < record.sequence)
             {
@@ -358,7 +379,7 @@ mod tests {
             set.hit(
                 &Marks {
                     organization: Some(3),
-                    ..member
+                    ..member.clone()
                 },
                 at(0)
             ),
@@ -385,7 +406,7 @@ mod tests {
             set.hit(
                 &Marks {
                     token: None,
-                    ..token
+                    ..token.clone()
                 },
                 at(0)
             ),
@@ -400,6 +421,33 @@ mod tests {
             sequence: 0,
         });
         assert_eq!(set.hit(&Marks::default(), at(100)), Some(Hit::Epoch));
+    }
+
+    #[test]
+    fn what_was_derived_dies_with_each_of_its_ancestors() {
+        let root = Marks {
+            token: Some(1),
+            client: Some(2),
+            subject: Some(3),
+            key: Some(4),
+            ..Marks::default()
+        };
+        let derived = Marks {
+            token: Some(9),
+            lineage: root.ancestors(),
+            ..Marks::default()
+        };
+        for ancestor in root.ancestors() {
+            let mut set = RevocationSet::new(at(0));
+            set.apply(record(5, ancestor.target, ancestor.name));
+
+            assert!(set.hit(&derived, at(4)).is_some(), "{ancestor:?}");
+        }
+        assert_eq!(
+            root.ancestors().len(),
+            5,
+            "the pair of client and subject too"
+        );
     }
 
     #[test]

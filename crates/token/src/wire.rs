@@ -21,6 +21,17 @@ impl Writer {
         self.bytes(text.as_bytes());
     }
 
+    /// Text behind a byte that says what it is; never sixteen bytes long, so
+    /// that it cannot be taken for an id.
+    pub(crate) fn text_with(&mut self, kind: u8, text: &str) {
+        let mut bytes = vec![kind];
+        if text.len() == 15 {
+            bytes.push(0);
+        }
+        bytes.extend_from_slice(text.as_bytes());
+        self.bytes(&bytes);
+    }
+
     pub(crate) fn id(&mut self, id: Option<&[u8; 16]>) {
         self.bytes(id.map_or(&[], |id| id.as_slice()));
     }

@@ -12,7 +12,7 @@ use symbolon_protocol::Timestamp;
 use symbolon_token::Digest;
 use symbolon_token::explain::{Refused, Shown};
 use symbolon_token::jose::{Invalid, MAX_JWT_BYTES, Unverified};
-use symbolon_token::jwt::{AccessToken, Expected, check_claims, check_type};
+use symbolon_token::jwt::{self, AccessToken, Expected, check_claims, check_type};
 use symbolon_token::mark::{self, Kind};
 
 use crate::bearer::Presented;
@@ -225,6 +225,7 @@ impl Verifier {
             jti: text("jti")?.unwrap_or_default(),
             expires,
             issued: instant("iat").unwrap_or(Timestamp::EPOCH),
+            binding: jwt::binding(claims)?,
             rev: None,
             claims: claims.clone(),
         })

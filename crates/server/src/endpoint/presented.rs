@@ -124,8 +124,8 @@ fn read_jwt(cx: &Cx, text: &str) -> Result<Read, Refused> {
         skew: std::time::Duration::ZERO,
         now: cx.now,
     };
-    let token = jwt::check_claims(claims, token.claimed_kid(), expected)?;
-    let (marks, position) = token.rev.ok_or(Refused::Claim("rev"))?;
+    let mut token = jwt::check_claims(claims, token.claimed_kid(), expected)?;
+    let (marks, position) = token.rev.take().ok_or(Refused::Claim("rev"))?;
     Ok(Read {
         marks,
         position,
@@ -143,6 +143,7 @@ impl Read {
             Body::Opaque(token) => Some(match token.authority.subject() {
                 Subject::Person(person) => person.to_string(),
                 Subject::Client(client) => client.to_string(),
+                Subject::Foreign(subject) => subject.to_string(),
             }),
             Body::Jwt(_) => None,
         }

@@ -4,7 +4,7 @@
 //! Spec: RFC 6749 §4.4
 
 use symbolon_protocol::{Parameters, Scopes};
-use symbolon_token::{Authority, Granted, Subject};
+use symbolon_token::{Authority, Binding, Granted, Subject};
 
 use super::issue::{Wish, after};
 use super::{Issued, may_issue, target};
@@ -38,6 +38,9 @@ pub(crate) fn issue(
         family: None,
         session: None,
         authentication: None,
+        binding: Binding::NONE,
+        actors: Vec::new(),
+        lineage: Vec::new(),
         position: cx.position,
     });
     let wish = Wish {

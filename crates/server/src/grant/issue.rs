@@ -94,6 +94,7 @@ pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
         audience: Some(wish.audience),
         expires: Some(expires),
         position: Some(cx.position),
+        ..Narrowing::default()
     });
     let authority =
         narrowed.map_err(|_| Refusal::invalid_scope("that is more than was granted"))?;

@@ -18,6 +18,7 @@ pub(crate) fn of(keys: &Keyring, client: &Client, subject: &Subject) -> String {
     match subject {
         Subject::Person(person) => of_person(keys, client, *person),
         Subject::Client(client) => client.to_string(),
+        Subject::Foreign(subject) => subject.to_string(),
     }
 }
 

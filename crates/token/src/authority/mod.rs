@@ -1,5 +1,8 @@
 //! What a credential permits, as one value that can only shrink.
 
+mod binding;
+mod derived;
+
 use std::sync::Arc;
 
 use symbolon_protocol::{ClientId, OrganizationId, ResourceIdentifier, Scope, Scopes, Timestamp};
@@ -8,19 +11,29 @@ use crate::id::{Family, Grant, Id, Person, Session};
 use crate::revocation::Position;
 use crate::wire::{Reader, Writer};
 
+pub use binding::{Binding, InvalidThumbprint, Thumbprint};
+pub use derived::{Actor, Ancestor, Derivation, MAX_ACTORS, MAX_LINEAGE};
+
 /// How many audiences one authority may have.
 pub const MAX_AUDIENCES: usize = 32;
 /// How many roles it may carry.
 pub const MAX_ROLES: usize = 32;
 
-/// Who acts: a person through a client, or a client for itself.
+/// Who acts: a person through a client, a client for itself, or somebody whom
+/// a trusted issuer vouches for.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub enum Subject {
     /// A person.
     Person(Id<Person>),
-    /// The client itself.
+    /// A client for itself.
     Client(ClientId),
+    /// Whom a trusted issuer names: [`FOREIGN`], its identifier, `|`, its `sub`.
+    Foreign(Arc<str>),
 }
+
+/// Begins the subject of whoever a trusted issuer vouches for; no client id
+/// begins so.
+pub const FOREIGN: &str = "ext_";
 
 /// How and when a person proved who they are.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,6 +71,13 @@ pub struct Granted {
     pub session: Option<Id<Session>>,
     /// After which sign-in.
     pub authentication: Option<Authentication>,
+    /// Which keys whoever uses it has to hold.
+    pub binding: Binding,
+    /// Who acts for the subject, the latest first.
+    pub actors: Vec<Actor>,
+    /// What it came from, the latest first: taking back any of it takes this
+    /// back.
+    pub lineage: Vec<Ancestor>,
     /// What was known of the revocation feed before anything was checked.
     pub position: Position,
 }
@@ -75,6 +95,10 @@ pub struct Narrowing {
     pub audience: Option<ResourceIdentifier>,
     /// Not after this.
     pub expires: Option<Timestamp>,
+    /// Only for who holds these keys too.
+    pub binding: Option<Binding>,
+    /// For another client, out of a token that is on record (RFC 8693).
+    pub derivation: Option<Derivation>,
     /// Minted by one who has since read further in the feed. The position is
     /// when the checks were made, not what is permitted, so it is replaced.
     pub position: Option<Position>,
@@ -103,6 +127,12 @@ impl Authority {
         if let Some(expires) = by.expires {
             narrowed.expires = expires;
         }
+        if let Some(binding) = by.binding {
+            narrowed.binding = binding;
+        }
+        if let Some(derivation) = by.derivation {
+            derivation.apply(&mut narrowed);
+        }
         let narrowed = Self(Granted {
             position: by.position.unwrap_or(narrowed.position),
             ..narrowed
@@ -123,8 +153,9 @@ impl Authority {
                 .all(|audience| whole.audiences.contains(audience))
             && own.expires <= whole.expires
             && own.roles.iter().all(|role| whole.roles.contains(role))
-            && (&own.subject, &own.client, &own.organization)
-                == (&whole.subject, &whole.client, &whole.organization)
+            && (&own.subject, &own.organization) == (&whole.subject, &whole.organization)
+            && own.binding.is_at_least(&whole.binding)
+            && derived::follows(own, whole)
             && (own.grant, own.family, own.session) == (whole.grant, whole.family, whole.session)
             && own.authentication == whole.authentication
             && own.position.epoch == whole.position.epoch
@@ -138,7 +169,7 @@ impl Authority {
     pub fn person(&self) -> Option<Id<Person>> {
         match self.0.subject {
             Subject::Person(person) => Some(person),
-            Subject::Client(_) => None,
+            Subject::Client(_) | Subject::Foreign(_) => None,
         }
     }
     /// Through which client.
@@ -181,6 +212,18 @@ impl Authority {
     pub fn authentication(&self) -> Option<&Authentication> {
         self.0.authentication.as_ref()
     }
+    /// Which keys its user has to hold.
+    pub fn binding(&self) -> &Binding {
+        &self.0.binding
+    }
+    /// Who acts for the subject, the latest first.
+    pub fn actors(&self) -> &[Actor] {
+        &self.0.actors
+    }
+    /// What it came from, the latest first.
+    pub fn lineage(&self) -> &[Ancestor] {
+        &self.0.lineage
+    }
     /// Where the feed stood.
     pub fn position(&self) -> Position {
         self.0.position
@@ -192,7 +235,9 @@ impl Authority {
         let mut out = Writer(Vec::with_capacity(192));
         match &own.subject {
             Subject::Person(person) => out.id(Some(person.as_bytes())),
-            Subject::Client(_) => out.id(None),
+            Subject::Client(client) if *client == own.client => out.id(None),
+            Subject::Client(client) => out.text_with(b'c', client.as_str()),
+            Subject::Foreign(subject) => out.text_with(b'f', subject),
         }
         out.text(own.client.as_str());
         out.number(own.audiences.len() as u64);
@@ -223,6 +268,8 @@ impl Authority {
                 }
             }
         }
+        own.binding.write(&mut out);
+        derived::write(own, &mut out);
         out.number(own.position.epoch.max(0) as u64);
         out.number(own.position.sequence.max(0) as u64);
         out.0
@@ -231,12 +278,9 @@ impl Authority {
     /// Reads the compact form; `None` for anything that `encode` never wrote.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut from = Reader(bytes);
-        let person = from.id()?;
+        let subject = from.bytes()?;
         let client: ClientId = from.text()?.parse().ok()?;
-        let subject = match person {
-            Some(person) => Subject::Person(Id::from_bytes(person)?),
-            None => Subject::Client(client.clone()),
-        };
+        let subject = subject_of(subject, &client)?;
         let audiences = from.list(MAX_AUDIENCES, |from| from.text()?.parse().ok())?;
         let scopes = from.list(symbolon_protocol::scope::MAX_SCOPES, |from| {
             from.text()?.parse::<Scope>().ok()
@@ -254,6 +298,9 @@ impl Authority {
                 amr: from.list(16, |from| from.text().map(Arc::from))?,
             }),
         };
+        let binding = Binding::read(&mut from)?;
+        let actors = from.list(MAX_ACTORS, Actor::read)?;
+        let lineage = from.list(MAX_LINEAGE, Ancestor::read)?;
         let epoch = i64::try_from(from.number()?).ok()?;
         let sequence = i64::try_from(from.number()?).ok()?;
         from.end()?;
@@ -278,8 +325,33 @@ impl Authority {
                 .transpose()
                 .ok()?,
             authentication,
+            binding,
+            actors,
+            lineage,
             position: Position { epoch, sequence },
         }))
+    }
+}
+
+/// Nothing: the client itself. Sixteen bytes: a person. One more kind of byte
+/// in front of text: another client, or somebody of a trusted issuer.
+fn subject_of(bytes: &[u8], client: &ClientId) -> Option<Subject> {
+    if let Ok(person) = <[u8; 16]>::try_from(bytes) {
+        return Some(Subject::Person(Id::from_bytes(person)?));
+    }
+    let Some((kind, rest)) = bytes.split_first() else {
+        return Some(Subject::Client(client.clone()));
+    };
+    let text = match rest.len() {
+        // Fifteen bytes of text would look like a person, so a zero leads them.
+        16 => rest.strip_prefix(&[0]).unwrap_or(rest),
+        _ => rest,
+    };
+    let text = std::str::from_utf8(text).ok()?;
+    match kind {
+        b'c' => Some(Subject::Client(text.parse().ok()?)),
+        b'f' if text.starts_with(FOREIGN) => Some(Subject::Foreign(text.into())),
+        _ => None,
     }
 }
 

@@ -18,11 +18,20 @@ prop_compose! {
         family in any::<[u8; 14]>(),
         authenticated in proptest::option::of(1..4_000_000_000_000_i64),
         sequence in 0..i64::MAX,
+        bound in (proptest::option::of(any::<[u8; 32]>()), proptest::option::of(any::<[u8; 32]>())),
+        actors in proptest::collection::vec("[a-z]{1,20}", 0..3),
+        ancestors in proptest::collection::vec((1..=11_u8, any::<u64>()), 0..6),
+        foreign in proptest::option::of("[ -~]{1,40}"),
     ) -> Authority {
         let id = |tail: [u8; 14]| { let mut id = [0; 16]; id[2..].copy_from_slice(&tail); id };
         let client: ClientId = "web".parse().unwrap();
         Authority::granted(Granted {
-            subject: person.map_or_else(|| Subject::Client(client.clone()), |tail| Subject::Person(Id::from_bytes(id(tail)).unwrap())),
+            subject: match (person, foreign) {
+                (Some(tail), _) => Subject::Person(Id::from_bytes(id(tail)).unwrap()),
+                (None, Some(name)) if name.len() % 2 == 0 => Subject::Foreign(format!("{FOREIGN}{name}").into()),
+                (None, Some(name)) => Subject::Client(format!("c{name}").parse().unwrap()),
+                (None, None) => Subject::Client(client.clone()),
+            },
             client,
             audiences: audiences.into_iter().map(audience).collect(),
             scopes: scopes.into_iter().map(|scope| scope.parse().unwrap()).collect(),
@@ -35,6 +44,14 @@ prop_compose! {
             authentication: authenticated.map(|time| Authentication {
                 time: Timestamp::from_millis(time), acr: "1".into(), amr: vec!["pwd".into()],
             }),
+            binding: Binding {
+                key: bound.0.map(Thumbprint::from_bytes),
+                certificate: bound.1.map(Thumbprint::from_bytes),
+            },
+            actors: actors.into_iter().map(|subject| Actor { subject, issuer: None }).collect(),
+            lineage: ancestors.into_iter().map(|(target, name)| Ancestor {
+                target: crate::revocation::Target::numbered(target).unwrap(), name,
+            }).collect(),
             position: Position { epoch: 1, sequence },
         })
     }
@@ -67,7 +84,7 @@ proptest! {
         let scopes: Scopes = scopes.into_iter().map(|scope| scope.parse().unwrap()).collect();
         let by = Narrowing {
             scopes: Some(scopes.clone()), audience: Some(audience(aim)),
-            expires: Some(Timestamp::from_millis(expires)), position: None,
+            expires: Some(Timestamp::from_millis(expires)), ..Narrowing::default()
         };
         match authority.narrow(by) {
             Ok(narrowed) => {
@@ -82,5 +99,45 @@ proptest! {
                     || expires > authority.expires().millis()
             ),
         }
+    }
+
+    #[test]
+    fn a_binding_is_kept_or_strengthened_and_never_changed(
+        authority in authorities(), key in proptest::option::of(any::<[u8; 32]>()),
+        certificate in proptest::option::of(any::<[u8; 32]>()),
+    ) {
+        let asked = Binding {
+            key: key.map(Thumbprint::from_bytes), certificate: certificate.map(Thumbprint::from_bytes),
+        };
+        let own = *authority.binding();
+
+        let narrowed = authority.narrow(Narrowing { binding: Some(asked), ..Narrowing::default() });
+
+        let kept = (own.key.is_none() || own.key == asked.key)
+            && (own.certificate.is_none() || own.certificate == asked.certificate);
+        prop_assert_eq!(narrowed.is_ok(), kept);
+        if let Ok(narrowed) = narrowed {
+            prop_assert_eq!(*narrowed.binding(), asked);
+        }
+    }
+
+    #[test]
+    fn a_derivation_keeps_every_actor_and_ancestor(authority in authorities(), name in any::<u64>()) {
+        let derived = |from: Vec<Ancestor>| authority.narrow(Narrowing {
+            derivation: Some(Derivation {
+                client: "other".parse().unwrap(),
+                actor: Some(Actor { subject: "other".into(), issuer: None }),
+                from,
+            }),
+            ..Narrowing::default()
+        });
+
+        prop_assert!(derived(Vec::new()).is_err(), "another client without a record");
+        let ancestor = Ancestor { target: crate::revocation::Target::Token, name };
+        let narrowed = derived(vec![ancestor]).unwrap();
+        prop_assert_eq!(narrowed.lineage()[0], ancestor);
+        prop_assert_eq!(&narrowed.lineage()[1..], authority.lineage());
+        prop_assert_eq!(&narrowed.actors()[1..], authority.actors());
+        prop_assert_eq!(Authority::decode(&narrowed.encode()), Some(narrowed));
     }
 }

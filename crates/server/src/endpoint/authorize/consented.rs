@@ -6,7 +6,7 @@
 use axum::response::Response;
 use symbolon_protocol::{Client, ResourceIdentifier, Scopes, Timestamp};
 use symbolon_store::{AuditEvent, Consent, Consented, FindGrant, Grant, Membership};
-use symbolon_token::{Authority, Granted, Id, Subject};
+use symbolon_token::{Authority, Binding, Granted, Id, Subject};
 
 use super::answer::Destination;
 use crate::authn::session::LiveSession;
@@ -233,6 +233,9 @@ fn code(
             family: Some(Id::new(session.person.id.slot(), cx.entropy())),
             session: ends_with_session.then_some(session.session.id),
             authentication: Some(session.authentication()),
+            binding: Binding::NONE,
+            actors: Vec::new(),
+            lineage: Vec::new(),
             position: cx.position,
         }),
     })
