@@ -10,7 +10,7 @@ use std::sync::Arc;
 use aws_lc_rs::cipher::{
     AES_256, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,
 };
-use aws_lc_rs::{hkdf, hmac};
+use aws_lc_rs::hmac;
 use zeroize::Zeroize;
 
 use crate::clock::{Entropy, random};
@@ -79,11 +79,9 @@ pub struct WorkingSecret {
     /// The number that stands in what it made.
     pub id: u32,
     bytes: [u8; 32],
-    /// Ready to make MACs: setting a key up costs as much as using it.
+    /// Ready to make MACs and to derive keys: setting a key up costs as much
+    /// as using it.
     mac: hmac::Key,
-    /// Ready to derive keys. The bytes are uniform already, so HKDF begins
-    /// with its second step (RFC 5869 §3.3).
-    derivation: hkdf::Prk,
 }
 
 impl WorkingSecret {
@@ -91,7 +89,6 @@ impl WorkingSecret {
         Self {
             id,
             mac: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
-            derivation: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA512, &bytes),
             bytes,
         }
     }
@@ -115,13 +112,19 @@ impl WorkingSecret {
         &self.bytes
     }
 
-    /// Bytes derived from this secret for one salt and one use.
-    pub(crate) fn derive<const N: usize>(&self, label: &[u8], salt: &[u8]) -> Option<[u8; N]> {
-        let mut out = [0; N];
-        let info = [label, salt];
-        let okm = self.derivation.expand(&info, Okm(N)).ok()?;
-        okm.fill(&mut out).ok()?;
-        Some(out)
+    /// A key derived from this secret for one salt and one use.
+    ///
+    /// This is HKDF-SHA256, whose first step is left out since the secret is
+    /// uniform already (RFC 5869 §3.3), and whose second step is one MAC for as
+    /// many bytes as the hash has (§2.3).
+    pub(crate) fn derive(&self, label: &[u8], salt: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.mac);
+        context.update(label);
+        context.update(salt);
+        context.update(&[1]);
+        let mut out = [0; 32];
+        out.copy_from_slice(context.sign().as_ref());
+        out
     }
 
     /// A MAC over parts, each led by its length so that no two lists of parts
@@ -395,11 +398,21 @@ enum Direction {
     Find,
 }
 
-/// HKDF output of a fixed size.
-pub(crate) struct Okm(pub usize);
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::hkdf;
 
-impl hkdf::KeyType for Okm {
-    fn len(&self) -> usize {
-        self.0
+    use super::*;
+
+    #[test]
+    fn what_is_derived_is_what_hkdf_gives() {
+        let secret = WorkingSecret::new(7, [3; 32]);
+        let prk = hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, &[3; 32]);
+        let mut expected = [0; 32];
+        let info = [&b"label"[..], b"salt"];
+        let okm = prk.expand(&info, hkdf::HKDF_SHA256).unwrap();
+        okm.fill(&mut expected).unwrap();
+
+        assert_eq!(secret.derive(b"label", b"salt"), expected);
     }
 }

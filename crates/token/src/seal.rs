@@ -1,11 +1,12 @@
 //! Sealing: AES-256-GCM under a key that is used once.
 //!
-//! Layout: version (1), key number (4), salt (24), ciphertext and tag. Key and
-//! nonce of each seal come from HKDF-SHA512 over the working key with the salt,
-//! so that no two seals share a key and no counter has to be kept.
+//! Layout: version (1), key number (4), salt (24), ciphertext and tag. The key
+//! of each seal comes from HKDF-SHA256 over the working key with the salt, so
+//! that no two seals share a key: the nonce can be zero, and no counter has to
+//! be kept.
 //!
-//! Spec: RFC 5869 §2
-//! Spec: RFC 5116 §2
+//! Spec: RFC 5869 §2.3
+//! Spec: RFC 5116 §3.1
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
@@ -132,15 +133,17 @@ fn key_number(sealed: &[u8]) -> Option<u32> {
     (sealed[0] == VERSION).then_some(u32::from_be_bytes(number))
 }
 
-/// Key and nonce for one seal.
+/// The key for one seal, and its only nonce.
 fn derive(key: &WorkingSecret, salt: &[u8]) -> Result<(LessSafeKey, Nonce), Unsealable> {
-    let mut okm: [u8; 44] = key.derive(b"symbolon seal", salt).ok_or(Unsealable)?;
-    let made = UnboundKey::new(&AES_256_GCM, &okm[..32]);
-    let mut nonce = [0; 12];
-    nonce.copy_from_slice(&okm[32..]);
-    wipe(&mut okm);
+    let mut once = key.derive(b"symbolon seal", salt);
+    let made = UnboundKey::new(&AES_256_GCM, &once);
+    wipe(&mut once);
     let made = made.map_err(|_| Unsealable)?;
-    Ok((LessSafeKey::new(made), Nonce::assume_unique_for_key(nonce)))
+    // INVARIANT: the salt is drawn for each seal, so no key seals twice.
+    Ok((
+        LessSafeKey::new(made),
+        Nonce::assume_unique_for_key([0; 12]),
+    ))
 }
 
 #[expect(
@@ -159,7 +162,7 @@ pub(crate) fn seal_bytes(
     out.extend_from_slice(&key.id.to_be_bytes());
     out.extend_from_slice(&salt);
     out.extend_from_slice(plain);
-    let (once, nonce) = derive(key, &salt).expect("HKDF and AES take 44 and 32 bytes");
+    let (once, nonce) = derive(key, &salt).expect("AES-256 takes 32 bytes");
     let tag = once
         .seal_in_place_separate_tag(nonce, Aad::from(aad), &mut out[HEAD..])
         .expect("plain text is far below the limit of the mode");
@@ -176,11 +179,9 @@ pub(crate) fn open_bytes(
         return Err(Unsealable);
     }
     let (once, nonce) = derive(key, &sealed[5..HEAD])?;
-    let mut inside = sealed[HEAD..].to_vec();
-    let length = once
-        .open_in_place(nonce, Aad::from(aad), &mut inside)
-        .map_err(|_| Unsealable)?
-        .len();
-    inside.truncate(length);
-    Ok(inside)
+    let (inside, tag) = sealed[HEAD..].split_at(sealed.len() - HEAD - TAG);
+    let mut plain = vec![0; inside.len()];
+    once.open_separate_gather(nonce, Aad::from(aad), inside, tag, &mut plain)
+        .map_err(|_| Unsealable)?;
+    Ok(plain)
 }

@@ -310,6 +310,14 @@ impl FromStr for ResourceIdentifier {
 }
 
 impl ResourceIdentifier {
+    /// Takes an identifier back from where it was sealed after it had been
+    /// parsed: it is not parsed again, only held to its length and characters.
+    pub fn from_sealed(text: &str) -> Option<Self> {
+        let fits = !text.is_empty() && text.len() <= MAX_URI_BYTES;
+        let whole = text.bytes().all(|byte| byte.is_ascii_graphic());
+        (fits && whole).then(|| Self(text.into()))
+    }
+
     /// The host to show to a person; the whole identifier where there is none.
     pub fn host(&self) -> String {
         let url = Url::parse(&self.0).ok();

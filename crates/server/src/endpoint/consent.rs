@@ -9,8 +9,9 @@
 use std::collections::BTreeSet;
 
 use axum::response::Response;
-use symbolon_protocol::{Client as Registered, Resource, Scopes};
-use symbolon_store::FindGrant;
+use symbolon_protocol::{Client as Registered, Resource, ResourceIdentifier, Scopes};
+use symbolon_store::{FindGrant, Membership};
+use url::Url;
 
 use super::authorize::answer::Destination;
 use super::authorize::consented::{self, Agreed, claim_names};
@@ -19,10 +20,10 @@ use crate::authn::session::{self, LiveSession};
 use crate::authn::transaction::{Browser, Transaction};
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
-use crate::grant::{family, target};
+use crate::grant::{family, issue, target};
 use crate::pages::{
-    Account, Client, ConsentPage, ConsentResource, ConsentScope, FormAction, Lasting, Page,
-    ScopeChoice,
+    Account, Client, ConsentPage, ConsentResource, ConsentScope, FormAction, Lasting, Link, Page,
+    Paper, ScopeChoice,
 };
 use crate::received::Received;
 
@@ -41,10 +42,24 @@ pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure>
     };
     let destination = Destination::of(&cx, &transaction).await?;
     match next::membership(&cx, transaction.organization.as_ref(), &session).await {
-        Ok(_) => page(&cx, &destination, &transaction, &session, &browser),
+        Ok(membership) => {
+            let asked = Asked {
+                transaction: &transaction,
+                session: &session,
+                membership,
+            };
+            page(&cx, &destination, &browser, &asked)
+        }
         Err(Failure::Refused(refusal)) => destination.refuse(&cx, &refusal),
         Err(broken) => Err(broken),
     }
+}
+
+/// What a person is asked, and who they are.
+struct Asked<'a> {
+    transaction: &'a Transaction,
+    session: &'a LiveSession,
+    membership: Option<Membership>,
 }
 
 /// Answers `POST /consent`.
@@ -63,7 +78,13 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     // Somebody else may have signed in since, in another tab: they are asked
     // themselves, whatever the one before them said.
     if transaction.shown_to != Some(session.person.id) {
-        return page(&cx, &destination, &transaction, &session, &browser);
+        let organization = transaction.organization.as_ref();
+        let asked = Asked {
+            transaction: &transaction,
+            session: &session,
+            membership: next::membership(&cx, organization, &session).await?,
+        };
+        return page(&cx, &destination, &browser, &asked);
     }
     let answered = if form.allow {
         allow(&cx, &destination, &transaction, &session, &ticked).await
@@ -167,10 +188,10 @@ fn choice<'a>(
 fn page(
     cx: &Cx,
     destination: &Destination,
-    transaction: &Transaction,
-    session: &LiveSession,
     browser: &Browser,
+    asked: &Asked<'_>,
 ) -> Result<Response, Failure> {
+    let (transaction, session) = (asked.transaction, asked.session);
     let client = &destination.client.client;
     let url = destination.url()?;
     let shown = Transaction {
@@ -199,12 +220,31 @@ fn page(
             &session.person.username,
         ),
         another_account: format!("{}/login?transaction={another}", cx.settings.issuer.path()),
-        organization: transaction.organization.as_ref().map(ToString::to_string),
+        papers: papers(client),
+        organization: asked
+            .membership
+            .as_ref()
+            .map(|own| own.organization.name.clone()),
         resources: resources(cx, client, transaction),
         claims: claims(transaction),
-        lasting: lasting(cx, client, &transaction.scopes),
+        lasting: lasting(cx, client, transaction),
     };
     Ok(page.response())
+}
+
+/// The client's own pages about its terms and what it does with data.
+fn papers(client: &Registered) -> Vec<Paper> {
+    let described = &client.described;
+    let paper = |title, address: &Option<String>| {
+        let url = Url::parse(address.as_deref()?).ok()?;
+        let link = Link::new(&client.name, &url)?;
+        Some(Paper { title, link })
+    };
+    let all = [
+        paper("Privacy policy", &described.policy_uri),
+        paper("Terms of service", &described.tos_uri),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// The scopes, resource by resource; those of the issuer first.
@@ -223,6 +263,7 @@ fn resources(cx: &Cx, client: &Registered, transaction: &Transaction) -> Vec<Con
         shown.push(ConsentResource {
             name: "Your account".to_owned(),
             host: cx.settings.site.host.clone(),
+            shows_values: false,
             scopes: of_issuer
                 .iter()
                 .map(|scope| entry(None, scope.as_str()))
@@ -247,6 +288,7 @@ fn resources(cx: &Cx, client: &Registered, transaction: &Transaction) -> Vec<Con
                 resource.name.clone()
             },
             host,
+            shows_values: true,
             scopes: own
                 .iter()
                 .map(|scope| entry(Some(resource), scope.as_str()))
@@ -254,10 +296,12 @@ fn resources(cx: &Cx, client: &Registered, transaction: &Transaction) -> Vec<Con
         });
         left = left.without(&own);
     }
+    // What no resource knows is good at the issuer itself, and nowhere else.
     if !left.is_empty() {
         shown.push(ConsentResource {
-            name: "Other".to_owned(),
+            name: "This site".to_owned(),
             host: cx.settings.site.host.clone(),
+            shows_values: true,
             scopes: left
                 .iter()
                 .map(|scope| entry(None, scope.as_str()))
@@ -306,15 +350,11 @@ fn claim_words(name: &str) -> String {
     words.to_owned()
 }
 
-fn lasting(cx: &Cx, client: &Registered, scopes: &Scopes) -> Lasting {
+fn lasting(cx: &Cx, client: &Registered, transaction: &Transaction) -> Lasting {
     let lifetimes = &cx.settings.lifetimes;
+    let scopes = &transaction.scopes;
     if !family::is_due(client, scopes) {
-        return Lasting::Once(
-            client
-                .access_token_lifetime
-                .unwrap_or(lifetimes.access_token)
-                .duration(),
-        );
+        return Lasting::Once(longest(cx, client, transaction, scopes));
     }
     let at_most = client
         .refresh_token_absolute
@@ -328,4 +368,19 @@ fn lasting(cx: &Cx, client: &Registered, scopes: &Scopes) -> Lasting {
     Lasting::Offline {
         at_most: Some(at_most),
     }
+}
+
+/// The longest life that an access token of this consent can have: that of any
+/// place where one may be for.
+fn longest(
+    cx: &Cx,
+    client: &Registered,
+    transaction: &Transaction,
+    scopes: &Scopes,
+) -> std::time::Duration {
+    let places = consented::resources(cx, client, transaction, scopes);
+    let of_place = |place: &ResourceIdentifier| {
+        issue::lifetime(cx, client, target::resource(cx, place).as_deref())
+    };
+    places.iter().map(of_place).max().unwrap_or_default()
 }

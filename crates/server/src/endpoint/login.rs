@@ -95,6 +95,7 @@ impl Shown<'_> {
             client: Some(Client::new(&destination.client.client.name, &url)),
             username,
             failure,
+            request_id: cx.request.to_string(),
         };
         Ok(page.response())
     }

@@ -115,7 +115,7 @@ pub(crate) fn check_live(cx: &Cx, authority: &Authority) -> Result<(), Refusal> 
 }
 
 /// The shorter of what resource and client say; the server's own otherwise.
-fn lifetime(cx: &Cx, client: &Client, resource: Option<&Resource>) -> Duration {
+pub(crate) fn lifetime(cx: &Cx, client: &Client, resource: Option<&Resource>) -> Duration {
     let of_resource = resource.and_then(|resource| resource.access_token_lifetime);
     let own = of_resource.unwrap_or(cx.settings.lifetimes.access_token);
     client

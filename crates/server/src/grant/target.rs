@@ -111,6 +111,34 @@ pub(crate) fn scopes(cx: &Cx, client: &Client, parameters: &Parameters) -> Resul
     }
 }
 
+/// The scopes that mean something at the resources which a request names, or
+/// at the issuer. One that was asked for and means nothing there is refused, so
+/// that nobody agrees to what no token of theirs could carry; of those given by
+/// default it is left out.
+pub(crate) fn scopes_among(
+    cx: &Cx,
+    resources: &[ResourceIdentifier],
+    parameters: &Parameters,
+    scopes: Scopes,
+) -> Result<Scopes, Refusal> {
+    if resources.is_empty() {
+        return Ok(scopes);
+    }
+    let found: Vec<_> = resources.iter().map(|named| resource(cx, named)).collect();
+    let kept = scopes.filtered(|scope| {
+        is_of_the_issuer(scope)
+            || found
+                .iter()
+                .any(|own| own.as_ref().is_none_or(|own| own.scopes.contains(scope)))
+    });
+    if kept.len() < scopes.len() && parameters.one("scope").is_some() {
+        return Err(Refusal::invalid_scope(
+            "a scope belongs to none of the resources that were named",
+        ));
+    }
+    Ok(kept)
+}
+
 /// The resource of a token whose request named at most one, among those that
 /// were granted: the named one, else the client's default, else the only one
 /// whose scopes were granted, else the issuer itself.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use askama::Template;
 
 use super::page::Page;
-use super::parts::{Account, Client, FormTies, Site};
+use super::parts::{Account, Client, FormTies, Link, Site};
 use super::policy::{FormAction, Policy};
 use super::text::{display_name, display_text, duration_words};
 
@@ -33,7 +33,9 @@ pub(crate) struct ConsentPage {
     pub(crate) account: Account,
     /// A path of this server that lets somebody else sign in.
     pub(crate) another_account: String,
-    /// The organization that the person acts for, if any.
+    /// The client's own pages about what it does with the data: terms, privacy.
+    pub(crate) papers: Vec<Paper>,
+    /// The name of the organization that the person acts for, if any.
     pub(crate) organization: Option<String>,
     /// What is asked for, resource by resource.
     pub(crate) resources: Vec<ConsentResource>,
@@ -43,6 +45,15 @@ pub(crate) struct ConsentPage {
     pub(crate) lasting: Lasting,
 }
 
+/// A page of the client's that a person may want to read first.
+#[derive(Debug, Clone)]
+pub(crate) struct Paper {
+    /// What it is, in plain words.
+    pub(crate) title: &'static str,
+    /// Where it is.
+    pub(crate) link: Link,
+}
+
 /// What a client asks for at one resource.
 #[derive(Debug, Clone)]
 pub(crate) struct ConsentResource {
@@ -50,6 +61,9 @@ pub(crate) struct ConsentResource {
     pub(crate) name: String,
     /// Its host.
     pub(crate) host: String,
+    /// Whether the scopes' values are shown beside the words: those of OpenID
+    /// Connect tell a person nothing.
+    pub(crate) shows_values: bool,
     /// The scopes asked for there.
     pub(crate) scopes: Vec<ConsentScope>,
 }
@@ -97,7 +111,10 @@ impl Lasting {
     /// The answer to "for how long?".
     pub(crate) fn words(self) -> String {
         match self {
-            Self::Once(lifetime) => format!("For {}, once.", duration_words(lifetime)),
+            Self::Once(lifetime) => format!(
+                "For {}. After that it has to ask again.",
+                duration_words(lifetime),
+            ),
             Self::Session { at_most } => format!(
                 "While you stay signed in here, {} at most.",
                 duration_words(at_most),
@@ -122,6 +139,15 @@ impl ConsentResource {
 
     fn shown_host(&self) -> String {
         display_text(&self.host, 300)
+    }
+
+    /// Whether the host says more than the name.
+    fn shows_host(&self) -> bool {
+        self.shown_host() != self.shown_name()
+    }
+
+    fn shows_value(&self, scope: &ConsentScope) -> bool {
+        self.shows_values && scope.shows_value()
     }
 
     fn needed(&self) -> impl Iterator<Item = &ConsentScope> {
@@ -192,10 +218,15 @@ impl ConsentPage {
             client: client(),
             account: account(),
             another_account: "/login?transaction=t1&account=other".to_owned(),
+            papers: vec![Paper {
+                title: "Privacy policy",
+                link: super::tests::link("https://ledger.example.net/privacy"),
+            }],
             organization: Some("Analytical Engines Ltd".to_owned()),
             resources: vec![ConsentResource {
                 name: "Invoices".to_owned(),
                 host: "api.example.com".to_owned(),
+                shows_values: true,
                 scopes: vec![
                     scope("read:invoices", "Read your invoices", ScopeChoice::Needed),
                     scope(

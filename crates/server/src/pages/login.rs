@@ -29,6 +29,8 @@ pub(crate) struct LoginPage {
     pub(crate) username: String,
     /// Why the page is shown again.
     pub(crate) failure: Option<LoginFailure>,
+    /// Names the request, for whoever asks an operator about a failure.
+    pub(crate) request_id: String,
 }
 
 /// Why a sign-in did not happen. None of these tells whether an account exists.
@@ -100,6 +102,7 @@ impl LoginPage {
             client: Some(client()),
             username: String::new(),
             failure: None,
+            request_id: "req_0123456789abcdef".to_owned(),
         }
     }
 }

@@ -25,7 +25,9 @@ mod status;
 pub(crate) mod text;
 
 pub(crate) use self::assets::asset;
-pub(crate) use self::consent::{ConsentPage, ConsentResource, ConsentScope, Lasting, ScopeChoice};
+pub(crate) use self::consent::{
+    ConsentPage, ConsentResource, ConsentScope, Lasting, Paper, ScopeChoice,
+};
 pub(crate) use self::error::ErrorPage;
 pub(crate) use self::form_post::FormPostPage;
 pub(crate) use self::login::{LoginFailure, LoginPage};

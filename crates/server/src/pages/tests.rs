@@ -35,6 +35,10 @@ pub(crate) fn client() -> Client {
     Client::new("Ledger", &url("https://ledger.example.net/callback"))
 }
 
+pub(crate) fn link(text: &str) -> Link {
+    Link::new("Ledger", &url(text)).unwrap()
+}
+
 pub(crate) fn account() -> Account {
     Account::new("Ada Lovelace", "ada@example.com")
 }
@@ -131,6 +135,7 @@ fn hostile_consent() -> ConsentPage {
     let bare = ConsentResource {
         name: "مرحبا\u{202e} evil \u{200b}API".to_owned(),
         host: "api.example.org:8443".to_owned(),
+        shows_values: true,
         scopes: vec![scope("write", "", ScopeChoice::Needed)],
     };
     ConsentPage {
@@ -142,6 +147,7 @@ fn hostile_consent() -> ConsentPage {
             ConsentResource {
                 name: HOSTILE.to_owned(),
                 host: format!("{long}.example.com"),
+                shows_values: true,
                 scopes,
             },
             bare,
@@ -158,6 +164,7 @@ fn small_consent() -> ConsentPage {
         resources: vec![ConsentResource {
             name: "Invoices".to_owned(),
             host: "api.example.com".to_owned(),
+            shows_values: true,
             scopes: vec![scope(
                 "read:invoices",
                 "Read your invoices",

@@ -281,7 +281,9 @@ impl Authority {
         let subject = from.bytes()?;
         let client: ClientId = from.text()?.parse().ok()?;
         let subject = subject_of(subject, &client)?;
-        let audiences = from.list(MAX_AUDIENCES, |from| from.text()?.parse().ok())?;
+        let audiences = from.list(MAX_AUDIENCES, |from| {
+            ResourceIdentifier::from_sealed(from.text()?)
+        })?;
         let scopes = from.list(symbolon_protocol::scope::MAX_SCOPES, |from| {
             from.text()?.parse::<Scope>().ok()
         })?;

@@ -40,7 +40,9 @@ pub(crate) fn read(
         .map_err(|_| Refusal::invalid_request("a parameter is repeated or not valid text"))?;
     check_supported(client, &form)?;
     let prompts = prompts(&form)?;
+    let resources = target::requested(cx, client, &form)?;
     let scopes = scopes(cx, client, &form)?;
+    let scopes = target::scopes_among(cx, &resources, &form, scopes)?;
     let claims = claims(client, &scopes, &form)?;
     let person = match hinted(cx, client, &form)? {
         None => claimed(cx, client, &claims)?,
@@ -61,7 +63,7 @@ pub(crate) fn read(
         state: destination.state.clone(),
         nonce: limited("nonce", MAX_NONCE_BYTES)?,
         challenge: challenge(client, &form)?,
-        resources: target::requested(cx, client, &form)?,
+        resources,
         scopes,
         claims,
         organization,
