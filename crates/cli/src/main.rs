@@ -79,7 +79,8 @@ fn fail(code: &str, error: &anyhow::Error) -> ExitCode {
     ExitCode::from(1)
 }
 
-/// No core dumps: they would hold keys.
+/// No core dumps: they would hold keys. As many open files as the system lets
+/// anybody have: each connection is one.
 fn harden() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     let none = Rlimit {
@@ -89,4 +90,13 @@ fn harden() {
     // Where the system refuses, it makes no dumps that it did not make before.
     let _ = setrlimit(Resource::Core, none);
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let files = rustix::process::getrlimit(Resource::Nofile);
+    // Where it cannot be raised, fewer connections are taken.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: files.maximum,
+            maximum: files.maximum,
+        },
+    );
 }

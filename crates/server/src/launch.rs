@@ -11,12 +11,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::admin;
 use crate::app::{App, Edge, StartError};
 use crate::apply::{self, ApplyError};
 use crate::config::{Config, SecretSource, Statements, StoreUrl};
 use crate::keys::{KeysError, master_key_from_file, write_private};
-use crate::serve::{self, ServeError};
-use crate::{admin, routes};
+use crate::routes::Public;
+use crate::serve::{self, Capacity, ServeError};
 
 /// How long an administration token is at least, in bytes.
 const MIN_TOKEN_BYTES: usize = 32;
@@ -151,8 +152,20 @@ pub async fn launch(
     apply::apply(&app, config).await?;
     app.catch_up().await?;
     let (stop, stopped) = watch::channel(false);
-    let public = serve::serve(listeners.public, tls, routes::router(&app), stopped.clone());
-    let private = serve::serve(listeners.admin, None, admin::router(&app, token), stopped);
+    let public = serve::serve(
+        listeners.public,
+        tls,
+        Public::new(&app),
+        Capacity::of_everybody(),
+        stopped.clone(),
+    );
+    let private = serve::serve(
+        listeners.admin,
+        None,
+        admin::router(&app, token),
+        Capacity::of_administration(),
+        stopped,
+    );
     let follower = tokio::spawn(Arc::clone(&app).follow_for_ever());
     Ok(Running {
         app,

@@ -62,7 +62,7 @@ impl GuessLimit {
 }
 
 /// One machine: an address of version 4, a /64 of version 6.
-fn host(address: IpAddr) -> IpAddr {
+pub(crate) fn host(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),
         v6 => network(v6),

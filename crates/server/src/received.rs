@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Bytes, HttpBody};
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, Method, Request, Uri};
 use http_body_util::BodyExt;
@@ -30,7 +30,10 @@ pub(crate) struct Received {
 
 impl Received {
     /// Reads the body. Compressed bodies are not taken, so nothing inflates.
-    pub(crate) async fn read(request: Request<Body>) -> Result<Self, Refusal> {
+    pub(crate) async fn read<B>(request: Request<B>) -> Result<Self, Refusal>
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin,
+    {
         let (parts, body) = request.into_parts();
         if parts.headers.contains_key(CONTENT_ENCODING) {
             return Err(
@@ -120,7 +123,10 @@ impl Received {
 
 /// Reads a body within its limit. What is over it is thrown away for a while,
 /// so that the caller, still sending, gets to see the answer.
-async fn read_body(mut body: Body) -> Result<Bytes, Refusal> {
+async fn read_body<B>(mut body: B) -> Result<Bytes, Refusal>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
     let unreadable = || Refusal::invalid_request("the body could not be read");
     let (mut kept, mut seen) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
@@ -128,6 +134,10 @@ async fn read_body(mut body: Body) -> Result<Bytes, Refusal> {
             continue;
         };
         seen += data.len();
+        // Most bodies come in one piece, which need not be copied.
+        if body.is_end_stream() && kept.is_empty() && seen <= MAX_BODY_BYTES {
+            return Ok(data);
+        }
         if seen <= MAX_BODY_BYTES {
             kept.extend_from_slice(&data);
         } else if seen > MAX_DISCARDED_BYTES {
@@ -163,7 +173,7 @@ fn unreadable(invalid: InvalidParameters) -> Refusal {
 
 /// Refuses a request that was meant for another host: links and redirects are
 /// made from the configured issuer alone, never from what a caller says.
-pub(crate) fn check_host(app: &Arc<App>, request: &Request<Body>) -> Result<(), Refusal> {
+pub(crate) fn check_host<B>(app: &Arc<App>, request: &Request<B>) -> Result<(), Refusal> {
     let named = match request.uri().authority() {
         Some(authority) => Some(authority.as_str()),
         None => request

@@ -1,16 +1,15 @@
 //! Every route of the public listener, in one table that can be read aloud.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
-use axum::routing::{MethodFilter, on};
-use http::{Method, Request};
+use http::header::ALLOW;
+use http::{HeaderValue, Method, Request};
+use hyper::body::Incoming;
 
 use crate::app::App;
 use crate::cx::Cx;
@@ -18,6 +17,7 @@ use crate::endpoint;
 use crate::failure::{Failure, Refusal};
 use crate::received::{Received, check_host};
 use crate::respond::{self, Written};
+use crate::serve::Answer;
 
 /// Who may call a route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,8 +34,8 @@ pub enum Access {
     Browser,
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
-type Handler = fn(Cx, Received) -> Answer;
+type Outcome = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
+type Handler = fn(Cx, Received) -> Outcome;
 
 /// One route.
 pub struct Route {
@@ -102,31 +102,72 @@ pub fn table() -> Vec<Route> {
     }
 }
 
-/// The service of the public listener.
-pub fn router(app: &Arc<App>) -> Router {
-    let base = app.settings.issuer.path().to_owned();
-    let mut router = Router::new();
-    for route in table() {
-        let Ok(filter) = MethodFilter::try_from(route.method.clone()) else {
-            continue;
-        };
-        let all = paths(&base, route.path);
-        let route = Arc::new(route);
-        for path in all {
-            let route = Arc::clone(&route);
-            let endpoint = move |State(app): State<Arc<App>>,
-                                 ConnectInfo(peer): ConnectInfo<SocketAddr>,
-                                 request: Request<Body>| {
-                let route = Arc::clone(&route);
-                async move { answer(&app, peer, request, &route).await }
-            };
-            router = router.route(&path, on(filter, endpoint));
+/// The public listener: finds the route that a request means.
+#[derive(Clone)]
+pub struct Public {
+    app: Arc<App>,
+    /// By path: the routes that differ in their method alone.
+    routes: Arc<matchit::Router<Vec<Arc<Route>>>>,
+}
+
+impl Public {
+    /// The public listener of an application.
+    #[expect(
+        clippy::expect_used,
+        reason = "a URI holds no braces, so no path of an issuer is a pattern, and no two are alike"
+    )]
+    pub fn new(app: &Arc<App>) -> Self {
+        let mut by_path: BTreeMap<String, Vec<Arc<Route>>> = BTreeMap::new();
+        for route in table() {
+            let route = Arc::new(route);
+            for path in paths(app.settings.issuer.path(), route.path) {
+                by_path.entry(path).or_default().push(Arc::clone(&route));
+            }
+        }
+        let mut routes = matchit::Router::new();
+        for (path, own) in by_path {
+            routes.insert(path, own).expect("paths differ");
+        }
+        Self {
+            app: Arc::clone(app),
+            routes: Arc::new(routes),
         }
     }
-    router
-        .method_not_allowed_fallback(wrong_method)
-        .fallback(not_found)
-        .with_state(Arc::clone(app))
+
+    fn nothing(&self, peer: SocketAddr) -> Response {
+        let cx = self.app.cx(peer.ip());
+        let refusal = Refusal::invalid_request("there is nothing at this address");
+        respond::failure(&cx, refusal.with_status(404).into(), Written::Json)
+    }
+
+    fn wrong_method(&self, peer: SocketAddr, known: &[Arc<Route>]) -> Response {
+        let cx = self.app.cx(peer.ip());
+        let refusal = Refusal::invalid_request("this address does not take that method");
+        let written = known.first().map_or(Written::Json, |route| route.written);
+        let mut response = respond::failure(&cx, refusal.with_status(405).into(), written);
+        let methods: Vec<&str> = known.iter().map(|route| route.method.as_str()).collect();
+        if let Ok(methods) = HeaderValue::from_str(&methods.join(", ")) {
+            response.headers_mut().insert(ALLOW, methods);
+        }
+        response
+    }
+}
+
+impl Answer for Public {
+    async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response {
+        let Ok(found) = self.routes.at(request.uri().path()) else {
+            return self.nothing(peer);
+        };
+        // What GET answers, HEAD answers without its body.
+        let method = match *request.method() {
+            Method::HEAD => &Method::GET,
+            ref method => method,
+        };
+        match found.value.iter().find(|route| route.method == *method) {
+            Some(route) => answer(&self.app, peer, request, route).await,
+            None => self.wrong_method(peer, found.value),
+        }
+    }
 }
 
 /// Where a route is served: below the issuer's path, and for well-known
@@ -145,7 +186,7 @@ fn paths(base: &str, path: &str) -> Vec<String> {
 async fn answer(
     app: &Arc<App>,
     peer: SocketAddr,
-    request: Request<Body>,
+    request: Request<Incoming>,
     route: &Route,
 ) -> Response {
     let address = crate::received::source(&app.settings, peer.ip(), request.headers());
@@ -172,29 +213,11 @@ async fn answer(
 /// Probes of a load balancer name whatever host they like.
 async fn receive(
     app: &Arc<App>,
-    request: Request<Body>,
+    request: Request<Incoming>,
     route: &Route,
 ) -> Result<Received, Refusal> {
     if !matches!(route.path, "/healthz" | "/readyz") {
         check_host(app, &request)?;
     }
     Received::read(request).await
-}
-
-async fn not_found(
-    State(app): State<Arc<App>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-) -> Response {
-    let cx = app.cx(peer.ip());
-    let refusal = Refusal::invalid_request("there is nothing at this address").with_status(404);
-    respond::failure(&cx, refusal.into(), Written::Json)
-}
-
-async fn wrong_method(
-    State(app): State<Arc<App>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-) -> Response {
-    let cx = app.cx(peer.ip());
-    let refusal = Refusal::invalid_request("this address does not take that method");
-    respond::failure(&cx, refusal.with_status(405).into(), Written::Json)
 }

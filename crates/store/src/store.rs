@@ -113,7 +113,8 @@ impl Store {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.act(act).await,
             #[cfg(feature = "postgres")]
-            Backend::Postgres(postgres) => postgres.act(&self.inner.shared, &act).await,
+            // On the heap, so that flows which never come here stay small.
+            Backend::Postgres(postgres) => Box::pin(postgres.act(&self.inner.shared, &act)).await,
         }
     }
 
@@ -122,7 +123,7 @@ impl Store {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.read(act).await,
             #[cfg(feature = "postgres")]
-            Backend::Postgres(postgres) => postgres.read(&self.inner.shared, &act).await,
+            Backend::Postgres(postgres) => Box::pin(postgres.read(&self.inner.shared, &act)).await,
         }
     }
 

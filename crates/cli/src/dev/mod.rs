@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::Value;
 use symbolon_server::launch::{Listeners, launch};
-use symbolon_server::serve as listener;
+use symbolon_server::serve::{self as listener, Capacity};
 use tokio::sync::watch;
 
 use self::home::Home;
@@ -73,7 +73,8 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<ExitCode> {
     let running = launch(&config, listeners, edge()).await?;
     let (stop, stopped) = watch::channel(false);
     let router = demo::router(&home).await?;
-    let serving = tokio::spawn(listener::serve(demo, None, router, stopped));
+    let capacity = Capacity::of_administration();
+    let serving = tokio::spawn(listener::serve(demo, None, router, capacity, stopped));
     let ready = ready(&home, running.app.status_link()).await?;
     if arguments.json {
         println!("{}", serde_json::to_string(&ready)?);

@@ -1,0 +1,155 @@
+//! Listeners: connections in, answers out, and an end in which no request fails.
+//!
+//! The accept loop is our own so that limits, TLS handshakes off the loop and
+//! the drain are in one place.
+//!
+//! Spec: RFC 9325 §3.1
+
+mod connection;
+mod places;
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use self::connection::Connection;
+use self::places::{Place, Places};
+
+pub use self::places::Capacity;
+
+/// How long running requests have after the end was asked for.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// What a listener asks for the answer to a request.
+pub trait Answer: Clone + Send + Sync + 'static {
+    /// Answers one request of a peer.
+    fn answer(
+        &self,
+        peer: SocketAddr,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response> + Send;
+}
+
+impl Answer for Router {
+    async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let answered = self.clone().oneshot(request).await;
+        answered.unwrap_or_else(|never| match never {})
+    }
+}
+
+/// Why a listener cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The address.
+    #[error("could not listen on {address}: {cause}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the operating system said.
+        cause: std::io::Error,
+    },
+    /// The certificate or its key.
+    #[error("could not use certificate `{path}`: {cause}")]
+    Certificate {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+/// Binds an address.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| ServeError::Listen { address, cause })
+}
+
+/// Reads certificate and key. TLS 1.2 and 1.3 only, forward secrecy only.
+pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
+    let failed = |path: &Path, cause: String| ServeError::Certificate {
+        path: path.display().to_string(),
+        cause,
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| failed(certificate, error.to_string()))?;
+    let own = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(certificate, error.to_string()))?
+        .with_no_client_auth()
+        .with_single_cert(chain, own)
+        .map_err(|error| failed(certificate, error.to_string()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Serves until `stop` says so, then finishes what has begun.
+pub async fn serve<A: Answer>(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    answer: A,
+    capacity: Capacity,
+    stop: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Places::new(capacity));
+    let take = |stream: TcpStream, peer: SocketAddr, place: Place| {
+        let connection = Connection {
+            peer,
+            tls: tls.clone(),
+            answer: answer.clone(),
+            stop: stop.clone(),
+        };
+        tokio::spawn(async move {
+            connection.run(stream).await;
+            drop(place);
+        });
+    };
+    let mut asked = stop.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = asked.wait_for(|stop| *stop) => break,
+        };
+        let Ok((stream, peer)) = accepted else {
+            // Out of file descriptors, most likely: wait for some to come back.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        // Who has had their share is let go of without an answer.
+        if let Some(place) = places.take(peer.ip()).await {
+            take(stream, peer, place);
+        }
+    }
+    // Whoever the operating system has let in already is served; closing the
+    // listener would cut them off.
+    while let Poll::Ready(Ok((stream, peer))) =
+        poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
+        && let Some(place) = places.try_take(peer.ip())
+    {
+        take(stream, peer, place);
+    }
+    drop(listener);
+    places.wait_until_empty(DRAIN).await;
+}
