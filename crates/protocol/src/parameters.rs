@@ -74,6 +74,12 @@ impl Parameters {
             .filter(|value| !value.is_empty())
     }
 
+    /// Names and values in order, without the empty ones.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter().filter(|(_, value)| !value.is_empty());
+        pairs.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether `name` stands there at all, even empty.
     pub fn names(&self, name: &str) -> bool {
         self.0.iter().any(|(own, _)| own == name)

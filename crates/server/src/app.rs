@@ -92,6 +92,7 @@ impl App {
         let loaded = keys::load(&store, &master, now, &*edge.entropy).await?;
         let rest = Rest {
             trusted_proxies: config.trusted_proxies.clone(),
+            forwarded_header: config.forwarded_header,
             clock_skew: config.clock_skew,
             lifetimes: config.lifetimes.clone(),
         };

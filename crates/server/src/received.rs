@@ -11,6 +11,7 @@ use symbolon_protocol::parameters::InvalidParameters;
 use symbolon_protocol::{ErrorCode, Parameters};
 
 use crate::app::App;
+use crate::config::ForwardedHeader;
 use crate::failure::Refusal;
 
 /// How large a body may be, in bytes.
@@ -213,7 +214,8 @@ pub(crate) fn source(
     if !trusted(source) {
         return source;
     }
-    for address in hops(headers).into_iter().rev().take(MAX_HOPS) {
+    let hops = hops(settings.forwarded_header, headers);
+    for address in hops.into_iter().rev().take(MAX_HOPS) {
         let Some(address) = address else { break };
         source = address.to_canonical();
         if !trusted(source) {
@@ -226,9 +228,13 @@ pub(crate) fn source(
 /// How many hops are looked at.
 const MAX_HOPS: usize = 16;
 
-/// The addresses that proxies noted, farthest first: of `Forwarded` where it
-/// stands, else of `X-Forwarded-For`. `None` is a hop that is no address.
-fn hops(headers: &HeaderMap) -> Vec<Option<std::net::IpAddr>> {
+/// The addresses that proxies noted, farthest first. `None` is a hop that is no
+/// address.
+///
+/// A proxy adds to the header that it knows and lets another one through as the
+/// caller wrote it. So only the configured one counts; where none is configured
+/// and both stand there, one of them is the caller's, and neither counts.
+fn hops(written: ForwardedHeader, headers: &HeaderMap) -> Vec<Option<std::net::IpAddr>> {
     let elements = |name: &str| -> Vec<String> {
         let lines = headers
             .get_all(name)
@@ -237,12 +243,16 @@ fn hops(headers: &HeaderMap) -> Vec<Option<std::net::IpAddr>> {
         let parts = lines.flat_map(|line| line.split(','));
         parts.map(|part| part.trim().to_owned()).collect()
     };
-    let forwarded = elements("forwarded");
-    if forwarded.is_empty() {
-        return elements("x-forwarded-for")
-            .iter()
-            .map(|hop| node(hop))
-            .collect();
+    let (forwarded, for_each) = (elements("forwarded"), elements("x-forwarded-for"));
+    let by_name = match written {
+        ForwardedHeader::Forwarded => false,
+        ForwardedHeader::XForwardedFor => true,
+        ForwardedHeader::Either if forwarded.is_empty() => true,
+        ForwardedHeader::Either if for_each.is_empty() => false,
+        ForwardedHeader::Either => return Vec::new(),
+    };
+    if by_name {
+        return for_each.iter().map(|hop| node(hop)).collect();
     }
     let of_element = |element: &String| {
         let mut pairs = element
@@ -274,7 +284,20 @@ mod tests {
     fn found(name: &'static str, value: &'static str) -> Vec<Option<std::net::IpAddr>> {
         let mut headers = HeaderMap::new();
         headers.append(name, http::HeaderValue::from_static(value));
-        hops(&headers)
+        hops(ForwardedHeader::Either, &headers)
+    }
+
+    #[test]
+    fn what_the_proxy_does_not_write_is_the_callers_and_does_not_count() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", "192.0.2.43".parse().unwrap());
+        headers.append("forwarded", "for=198.51.100.7".parse().unwrap());
+        let honest = Some("192.0.2.43".parse().unwrap());
+        let forged = Some("198.51.100.7".parse().unwrap());
+
+        assert_eq!(hops(ForwardedHeader::XForwardedFor, &headers), [honest]);
+        assert_eq!(hops(ForwardedHeader::Forwarded, &headers), [forged]);
+        assert_eq!(hops(ForwardedHeader::Either, &headers), []);
     }
 
     #[test]

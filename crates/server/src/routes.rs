@@ -112,25 +112,10 @@ pub struct Public {
 
 impl Public {
     /// The public listener of an application.
-    #[expect(
-        clippy::expect_used,
-        reason = "a URI holds no braces, so no path of an issuer is a pattern, and no two are alike"
-    )]
     pub fn new(app: &Arc<App>) -> Self {
-        let mut by_path: BTreeMap<String, Vec<Arc<Route>>> = BTreeMap::new();
-        for route in table() {
-            let route = Arc::new(route);
-            for path in paths(app.settings.issuer.path(), route.path) {
-                by_path.entry(path).or_default().push(Arc::clone(&route));
-            }
-        }
-        let mut routes = matchit::Router::new();
-        for (path, own) in by_path {
-            routes.insert(path, own).expect("paths differ");
-        }
         Self {
             app: Arc::clone(app),
-            routes: Arc::new(routes),
+            routes: Arc::new(by_path(app.settings.issuer.path())),
         }
     }
 
@@ -168,6 +153,26 @@ impl Answer for Public {
             None => self.wrong_method(peer, found.value),
         }
     }
+}
+
+/// All routes below the issuer's path.
+#[expect(
+    clippy::expect_used,
+    reason = "a URI holds no braces, so no path of an issuer is a pattern, and no two are alike"
+)]
+fn by_path(base: &str) -> matchit::Router<Vec<Arc<Route>>> {
+    let mut by_path: BTreeMap<String, Vec<Arc<Route>>> = BTreeMap::new();
+    for route in table() {
+        let route = Arc::new(route);
+        for path in paths(base, route.path) {
+            by_path.entry(path).or_default().push(Arc::clone(&route));
+        }
+    }
+    let mut routes = matchit::Router::new();
+    for (path, own) in by_path {
+        routes.insert(path, own).expect("paths differ");
+    }
+    routes
 }
 
 /// Where a route is served: below the issuer's path, and for well-known
@@ -220,4 +225,34 @@ async fn receive(
         check_host(app, &request)?;
     }
     Received::read(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_may_have_any_path_that_a_uri_may_have() {
+        for base in ["", "/tenant", "/:t", "/*x", "/a//b", "/%7Bx%7D", "/a/b/c"] {
+            let routes = by_path(base);
+
+            let path = format!("{base}/token");
+            let found = routes.at(&path).unwrap();
+
+            assert_eq!(found.value.len(), 2, "{base}");
+            assert!(routes.at("/nothing").is_err());
+        }
+    }
+
+    #[test]
+    fn well_known_documents_are_found_in_both_orders() {
+        let routes = by_path("/tenant");
+        for path in [
+            "/tenant/.well-known/openid-configuration",
+            "/.well-known/openid-configuration/tenant",
+            "/.well-known/oauth-authorization-server/tenant",
+        ] {
+            assert!(routes.at(path).is_ok(), "{path}");
+        }
+    }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use symbolon_protocol::{Issuer, Lifetime};
+use symbolon_token::Digest;
 use url::Url;
 
-use crate::config::Lifetimes;
+use crate::config::{ForwardedHeader, Lifetimes};
 use crate::pages::Site;
 
 /// The settled part of the configuration.
@@ -18,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: Vec<String>,
     /// Whose word about the caller's address is believed.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// In which header they give it.
+    pub(crate) forwarded_header: ForwardedHeader,
     /// How far clocks may differ.
     pub(crate) clock_skew: Duration,
     /// How long things live.
@@ -37,11 +40,19 @@ impl Settings {
     pub(crate) fn new(issuer: Issuer, rest: Rest) -> Self {
         let url = Url::parse(issuer.as_str()).expect("an issuer is a URL");
         let port = url.port_or_known_default().unwrap_or(0);
-        let cookie_prefix = if issuer.is_plain_http() {
+        let mut cookie_prefix = if issuer.is_plain_http() {
             format!("sym-dev-{port}-")
         } else {
             "__Host-sym-".to_owned()
         };
+        // `__Host-` cookies belong to the whole host, so issuers that differ in
+        // their path alone would take each other's.
+        if !issuer.path().is_empty() {
+            let digest = Digest::of(issuer.path().as_bytes());
+            let short = digest.as_bytes()[..4].iter();
+            cookie_prefix.extend(short.map(|byte| format!("{byte:02x}")));
+            cookie_prefix.push('-');
+        }
         let authority = issuer.authority().to_owned();
         let default_port = if issuer.is_plain_http() {
             ":80"
@@ -58,6 +69,7 @@ impl Settings {
             cookie_prefix,
             issuer,
             trusted_proxies: rest.trusted_proxies,
+            forwarded_header: rest.forwarded_header,
             clock_skew: rest.clock_skew.duration(),
             lifetimes: rest.lifetimes,
         }
@@ -67,6 +79,33 @@ impl Settings {
 /// What [`Settings::new`] takes besides the issuer.
 pub(crate) struct Rest {
     pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) forwarded_header: ForwardedHeader,
     pub(crate) clock_skew: Lifetime,
     pub(crate) lifetimes: Lifetimes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cookie_prefix(issuer: &str) -> String {
+        let rest = Rest {
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::Either,
+            clock_skew: Lifetime::seconds(10),
+            lifetimes: Lifetimes::default(),
+        };
+        Settings::new(issuer.parse().unwrap(), rest).cookie_prefix
+    }
+
+    #[test]
+    fn issuers_on_one_host_have_cookies_of_their_own() {
+        let one = cookie_prefix("https://login.example.com/one");
+        let two = cookie_prefix("https://login.example.com/two");
+
+        assert_ne!(one, two);
+        assert!(one.starts_with("__Host-sym-") && two.starts_with("__Host-sym-"));
+        assert_eq!(cookie_prefix("https://login.example.com"), "__Host-sym-");
+        assert_eq!(cookie_prefix("http://127.0.0.1:8080"), "sym-dev-8080-");
+    }
 }

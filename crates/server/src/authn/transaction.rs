@@ -100,6 +100,11 @@ impl Browser {
         Self { secret, fresh }
     }
 
+    /// Whether the request came without the cookie of a browser.
+    pub(crate) fn is_new(&self) -> bool {
+        self.fresh
+    }
+
     /// The cookie to set, where the browser has none yet.
     pub(crate) fn cookie(&self, cx: &Cx) -> Result<Option<HeaderValue>, Failure> {
         if !self.fresh {

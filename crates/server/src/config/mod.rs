@@ -41,6 +41,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Networks whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Which of those headers they write.
+    pub forwarded_header: ForwardedHeader,
     /// How far the clocks of others may be off.
     pub clock_skew: Lifetime,
     /// PEM files that are trusted for outbound calls besides the usual ones.
@@ -102,6 +104,20 @@ pub enum Statements {
     Named,
     /// For poolers that hand out another connection for each transaction.
     Unnamed,
+}
+
+/// In which header trusted proxies say where a request came from. What else
+/// stands beside it came from the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// Whichever stands there; where both do, neither is believed.
+    #[default]
+    Either,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// `X-Forwarded-For`.
+    XForwardedFor,
 }
 
 /// Administration.
@@ -306,6 +322,7 @@ fn finish(draft: read::Draft<'_>, findings: Vec<Finding>) -> Loaded {
         issuer,
         listen: server.listen,
         trusted_proxies: server.trusted_proxies,
+        forwarded_header: server.forwarded_header,
         clock_skew: server.clock_skew,
         trust_extra_ca: server.trust_extra_ca,
         outbound_allow: server.outbound_allow,

@@ -124,6 +124,7 @@ section!(TOP, "", "", {
     "listen": Text, r#""127.0.0.1:8080""#;
     "mtls_listen": Text, r#""""#;
     "trusted_proxies": Texts, r#"["10.0.0.0/8"]"#;
+    "forwarded_header": Text, r#""x-forwarded-for""#;
     "clock_skew": Text, r#""10s""#;
     "trust_extra_ca": Texts, r#"["ca.pem"]"#;
     "outbound_allow": Texts, r#"["keys.internal", "10.1.0.0/16"]"#;

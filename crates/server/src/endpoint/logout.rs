@@ -22,6 +22,15 @@ use crate::respond;
 const MAX_STATE_BYTES: usize = 2048;
 /// What the CSRF token of this form is about.
 const PURPOSE: &str = "csrf-logout";
+/// The parameters of a request (RP-Initiated Logout §2).
+const PARAMETERS: [&str; 6] = [
+    "id_token_hint",
+    "logout_hint",
+    "client_id",
+    "post_logout_redirect_uri",
+    "state",
+    "ui_locales",
+];
 
 /// Answers `GET /logout`.
 pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure> {
@@ -33,12 +42,9 @@ pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure>
 pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
     let form = received.form()?;
     if form.one("confirm") != Some("yes") {
-        // A form of another site comes without our cookies (SameSite=Lax); the
-        // redirect that answers it brings them.
         if !session::is_presented(&cx, &received) {
-            let query = String::from_utf8_lossy(&received.body).into_owned();
-            let url = format!("{}?{query}", cx.settings.issuer.endpoint("/logout"));
-            return respond::see_other(&url);
+            let is_ours = |name: &str| PARAMETERS.contains(&name);
+            return respond::carried(&cx, "/logout", &form, is_ours);
         }
         return asked(&cx, &received, &form).await;
     }
@@ -96,14 +102,19 @@ impl Wish {
             None => None,
         };
         let redirect_uri = redirect_uri(client.as_deref(), parameters)?;
+        let state = parameters.one("state").map(str::to_owned);
+        // Whoever sent a state relies on getting it back, so it is never dropped.
+        if state
+            .as_ref()
+            .is_some_and(|state| state.len() > MAX_STATE_BYTES)
+        {
+            return Err(Refusal::invalid_request("state is too long").into());
+        }
         Ok(Self {
             hint,
             client,
             redirect_uri,
-            state: parameters
-                .one("state")
-                .filter(|state| state.len() <= MAX_STATE_BYTES)
-                .map(str::to_owned),
+            state,
         })
     }
 

@@ -10,6 +10,7 @@ mod access;
 mod browser;
 mod code;
 mod harness;
+mod listener;
 mod machine;
 mod oidc;
 mod refresh;

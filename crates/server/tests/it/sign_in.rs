@@ -27,7 +27,8 @@ fn scrubbed(html: &str) -> String {
             html = html.replace(&value, "");
         }
     }
-    html
+    let (before, named) = html.split_once("req_").unwrap_or((&html, ""));
+    format!("{before}{}", named.get(16..).unwrap_or_default())
 }
 
 async fn a_name_that_exists_and_one_that_does_not_look_alike(server: Server) {

@@ -12,13 +12,14 @@ use super::super::document::{Node, Table, Value};
 use super::super::finding::{Finding, Location};
 use super::super::schema::{ADMIN, Kind, LIFETIMES, REGISTRATION, STORE, TLS, TOP};
 use super::super::secret::{Form, SecretSource};
-use super::super::{Admin, Lifetimes, Statements, StoreConfig, StoreUrl, Tls};
+use super::super::{Admin, ForwardedHeader, Lifetimes, Statements, StoreConfig, StoreUrl, Tls};
 use super::{Loading, asks_for, invalid, not_built};
 
 /// Everything but the issuer and the blocks.
 pub(in super::super) struct Server {
     pub(in super::super) listen: SocketAddr,
     pub(in super::super) trusted_proxies: Vec<IpNet>,
+    pub(in super::super) forwarded_header: ForwardedHeader,
     pub(in super::super) clock_skew: Lifetime,
     pub(in super::super) trust_extra_ca: Vec<PathBuf>,
     pub(in super::super) outbound_allow: Vec<String>,
@@ -43,6 +44,9 @@ impl Loading<'_> {
                 .value(root, &TOP, "listen")
                 .unwrap_or_else(|| on_this_machine(8080)),
             trusted_proxies: self.values(root, &TOP, "trusted_proxies"),
+            forwarded_header: self
+                .value(root, &TOP, "forwarded_header")
+                .unwrap_or_default(),
             clock_skew: self
                 .value(root, &TOP, "clock_skew")
                 .unwrap_or(Lifetime::seconds(10)),

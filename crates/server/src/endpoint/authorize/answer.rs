@@ -46,6 +46,10 @@ fn one(parameters: &[u8], name: &str) -> Option<String> {
     if all.len() == 1 { all.pop() } else { None }
 }
 
+fn is_short(state: &str) -> bool {
+    state.len() <= MAX_STATE_BYTES
+}
+
 impl Destination {
     /// Finds client and redirect URI, in this order.
     pub(crate) async fn find(cx: &Cx, parameters: &[u8]) -> Result<Self, Failure> {
@@ -64,13 +68,22 @@ impl Destination {
         let response_mode = mode
             .and_then(|mode| mode.parse().ok())
             .unwrap_or(ResponseMode::Query);
-        let state = one(parameters, "state").filter(|state| state.len() <= MAX_STATE_BYTES);
         Ok(Self {
             client,
             redirect_uri,
             response_mode,
-            state,
+            state: one(parameters, "state").filter(|state| is_short(state)),
         })
+    }
+
+    /// Refuses a state that would not be sent back: the client's protection
+    /// against forged answers rests on it (RFC 6749 §4.1.2).
+    pub(crate) fn check_state(&self, parameters: &[u8]) -> Result<(), Refusal> {
+        let all = values(parameters, "state");
+        match all.iter().all(|state| is_short(state)) {
+            true => Ok(()),
+            false => Err(Refusal::invalid_request("state is too long")),
+        }
     }
 
     /// The destination of a transaction that was checked when it began.

@@ -25,6 +25,7 @@ use crate::authn::transaction::Browser;
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 use crate::received::Received;
+use crate::respond;
 
 use self::answer::Destination;
 use self::request::Asked;
@@ -45,6 +46,13 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         );
     }
     let body = received.body.to_vec();
+    let comes_without_cookies =
+        Browser::of(&cx, &received).is_new() && !session::is_presented(&cx, &received);
+    if comes_without_cookies && let Ok(form) = received.form() {
+        // Wrong here already: nobody is sent anywhere.
+        Destination::find(&cx, &body).await?;
+        return respond::carried(&cx, "/authorize", &form, |_| true);
+    }
     authorize(cx, received, &body).await
 }
 
@@ -64,6 +72,7 @@ async fn answered(
     destination: &Destination,
     parameters: &[u8],
 ) -> Result<Response, Failure> {
+    destination.check_state(parameters)?;
     let Asked {
         transaction,
         prompts,

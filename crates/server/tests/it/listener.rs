@@ -1,0 +1,158 @@
+//! What arrives on the wire, before and around a request.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use reqwest::Method;
+
+use crate::browser::{Browser, encode, request};
+use crate::harness::{Answer, Server, read};
+use crate::on_both_engines;
+
+on_both_engines! {
+    a_head_that_cannot_be_read_is_answered
+    a_form_of_another_site_is_sent_on_with_get
+    a_state_that_would_not_come_back_is_refused
+    nothing_of_a_posted_body_reaches_a_header_as_it_came
+    a_method_that_is_not_taken_says_which_are
+}
+
+/// Sends bytes as they are and reads the status of the answer.
+async fn raw(server: &Server, bytes: &[u8]) -> Option<u16> {
+    let address = server.issuer.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    let mut part = [0; 1024];
+    while answer.len() < 12 {
+        match stream.read(&mut part).await {
+            Ok(0) | Err(_) => break,
+            Ok(read) => answer.extend_from_slice(&part[..read]),
+        }
+    }
+    let text = String::from_utf8_lossy(&answer);
+    text.get(9..12)?.parse().ok()
+}
+
+/// Attack: N364
+async fn a_head_that_cannot_be_read_is_answered(server: Server) {
+    let host = server.issuer.trim_start_matches("http://").to_owned();
+    let with = |rest: &str| format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n{rest}\r\n");
+    let many: String = (0..101).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let long = format!("x: {}\r\n", "a".repeat(300_000));
+
+    for (head, status) in [
+        (with(""), 200),
+        (with(&many), 431),
+        (with(&long), 431),
+        (
+            format!(
+                "GET /{} HTTP/1.1\r\nHost: {host}\r\n\r\n",
+                "a".repeat(300_000)
+            ),
+            431,
+        ),
+        (format!("G@T / HTTP/1.1\r\nHost: {host}\r\n\r\n"), 400),
+        (
+            format!("GET /healthz HTTP/1.1\r\nHost : {host}\r\n\r\n"),
+            400,
+        ),
+        ("GET /healthz HTTP/9.9\r\n\r\n".to_owned(), 400),
+    ] {
+        let shown: String = head.chars().take(60).collect();
+        assert_eq!(raw(&server, head.as_bytes()).await, Some(status), "{shown}");
+    }
+}
+
+async fn post(server: &Server, path: &str, body: String) -> Answer {
+    let request = server.request(Method::POST, path);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    read(request.body(body).send().await.unwrap()).await
+}
+
+/// Attack: K289
+async fn a_form_of_another_site_is_sent_on_with_get(server: Server) {
+    let answer = post(&server, "/authorize", encode(&request())).await;
+
+    assert_eq!(answer.status, 303);
+    assert_eq!(
+        answer.header("set-cookie"),
+        None,
+        "it would replace that of another tab"
+    );
+    let location = answer.header("location").unwrap();
+    assert!(location.contains("/authorize?client_id=web"), "{location}");
+    // A browser that is known is answered itself.
+    let mut browser = Browser::new(&server);
+    browser.authorize(&request()).await;
+    let fields: Vec<(String, String)> = request().into_iter().collect();
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    let page = browser.submit("/authorize", &answer, &fields).await;
+    assert!(page.body.contains("id=\"username\""), "{}", page.body);
+    // Where nobody may be redirected to, nobody is.
+    let mut wrong = request();
+    wrong.insert("redirect_uri".into(), "https://evil.example/cb".into());
+    let refused = post(&server, "/authorize", encode(&wrong)).await;
+    assert_eq!((refused.status, refused.header("location")), (400, None));
+}
+
+/// Attack: A037
+async fn a_state_that_would_not_come_back_is_refused(server: Server) {
+    let with = |length: usize| {
+        let mut request = request();
+        request.insert("state".into(), "s".repeat(length));
+        format!("/authorize?{}", encode(&request))
+    };
+
+    let refused = server.get(&with(2049)).await;
+
+    let location = refused.header("location").unwrap();
+    assert!(location.contains("error=invalid_request"), "{location}");
+    assert!(!location.contains("state="), "{location}");
+    let taken = server.get(&with(2048)).await;
+    assert!(taken.header("location").unwrap().contains("/login"));
+    let logout = server
+        .get(&format!("/logout?state={}", "s".repeat(2049)))
+        .await;
+    assert_eq!(logout.status, 400);
+}
+
+/// Attack: A037
+async fn nothing_of_a_posted_body_reaches_a_header_as_it_came(server: Server) {
+    for body in [
+        "a=\u{1}",
+        "state=%0d%0aSet-Cookie:x",
+        "state=\u{e9}",
+        "a=%41\u{7f}",
+    ] {
+        for path in ["/logout", "/authorize"] {
+            let answer = post(&server, path, body.to_owned()).await;
+            assert!(answer.status < 500, "{path} {body:?} {}", answer.status);
+            let location = answer.header("location").unwrap_or_default();
+            assert!(
+                location.is_ascii() && !location.contains(['\r', '\n']),
+                "{location}"
+            );
+        }
+    }
+    let long = format!("state={}", "a".repeat(40_000));
+    assert_eq!(post(&server, "/logout", long).await.status, 400);
+}
+
+/// Attack: N364
+async fn a_method_that_is_not_taken_says_which_are(server: Server) {
+    let answer = server.get("/token").await;
+    assert_eq!(
+        (answer.status, answer.header("allow")),
+        (405, Some("POST, OPTIONS"))
+    );
+    let head = server
+        .request(Method::HEAD, "/healthz")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(head.status(), 200);
+}
