@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use crate::bench::{Bench, Rounds, latencies, milliseconds};
 use crate::figure::{Bound, Figure};
 use crate::load::{CONNECTIONS, Caller, Run};
-use crate::measure::rows::Rows;
+use crate::measure::rows::{Plans, Rows};
 use crate::postgres::{Database, Rotations};
 use crate::process::Process;
 use crate::server::{self, Home};
@@ -24,19 +24,23 @@ fn on_sqlite(bench: &Bench) -> Result<Vec<Figure>> {
     let home = Home::on_sqlite(bench, "refresh")?;
     let ours = home.start(bench)?;
     let mut chains = Chains::open(&ours)?;
-    let mut rows = Rows::copy(&home.database(), &home.folder.join("floor.db"))?;
     let warm_up = bench.measured() / 5;
-
-    let rounds = bench.interleave(
-        || rows.run(warm_up, bench.measured()),
-        || chains.run(bench, &ours),
-    )?;
+    let mut against = |name: &str, plans| {
+        let mut rows = Rows::copy(&home.database(), &home.folder.join(name), plans)?;
+        bench.interleave(
+            || rows.run(warm_up, bench.measured()),
+            || chains.run(bench, &ours),
+        )
+    };
+    let rounds = against("floor.db", Plans::Renewed)?;
+    let kept = against("floor-kept.db", Plans::Kept)?;
 
     let p99 = rounds.ours.iter().map(|run| milliseconds(run.p99));
     let p99 = Figure::new("refresh, SQLite, p99", "ms", Bound::AtMost(25.0))
         .rounds(Vec::new(), p99.collect());
     Ok(vec![
         rate("refresh, SQLite", Bound::AtLeast(0.70), rounds),
+        rate("refresh, SQLite, beside kept plans", Bound::None, kept),
         p99,
     ])
 }
