@@ -191,3 +191,27 @@ words! {
         FirstParty = "first_party",
     }
 }
+
+words! {
+    /// How the key of an encrypted token reaches its reader (RFC 7518 §4).
+    KeyManagement {
+        /// RSAES-OAEP with SHA-256 and MGF1.
+        RsaOaep256 = "RSA-OAEP-256",
+        /// Agreed upon with the reader's key, used as it is.
+        EcdhEs = "ECDH-ES",
+        /// Agreed upon, and wrapping a random key with AES-256.
+        EcdhEsA256Kw = "ECDH-ES+A256KW",
+    }
+}
+
+words! {
+    /// How the content of an encrypted token is encrypted (RFC 7518 §5).
+    ContentEncryption {
+        /// AES-128 in Galois/Counter Mode.
+        A128Gcm = "A128GCM",
+        /// AES-256 in Galois/Counter Mode.
+        A256Gcm = "A256GCM",
+        /// AES-256 in CBC mode with HMAC-SHA-512.
+        A256CbcHs512 = "A256CBC-HS512",
+    }
+}

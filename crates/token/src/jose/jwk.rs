@@ -150,7 +150,7 @@ fn public_bytes(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<Public
 }
 
 /// A modulus of 2,048 to 8,192 bits and an odd exponent of 65,537 or more.
-fn rsa_der(n: &[u8], e: &[u8]) -> Result<Vec<u8>, InvalidKey> {
+pub(super) fn rsa_der(n: &[u8], e: &[u8]) -> Result<Vec<u8>, InvalidKey> {
     let exponent = e
         .iter()
         .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));

@@ -12,6 +12,7 @@
 //! Spec: RFC 8725 §3
 
 pub mod json;
+pub mod jwe;
 mod jwk;
 mod sign;
 mod verify;
