@@ -1,10 +1,14 @@
-//! Fixed clock, seeded randomness, sample keys: for tests only.
+//! Fixed clock, seeded randomness, sizes of tests: for tests only.
+
+mod size;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use symbolon_protocol::Timestamp;
 use symbolon_token::{Clock, Digest, Entropy};
+
+pub use size::Row;
 
 /// The instant at which test clocks start: 2026-01-01T00:00:00Z.
 pub const START: Timestamp = Timestamp::from_seconds(1_767_225_600);

@@ -1,0 +1,62 @@
+//! How large a test that repeats itself is: quick beside all others, or in full under
+//! `./test --long`.
+
+/// A test of a row of the reliability catalogue (R…) or of the attacks that has
+/// two sizes. `./test --long ROW…` takes these names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Row {
+    /// The process is killed while clients renew their tokens.
+    R01,
+    /// Many redeem one code at once.
+    R07,
+    /// Many renew with one token at once.
+    R08,
+    /// What was taken back dies on every node.
+    R13,
+    /// Many sign in at once.
+    R23,
+    /// The configuration is read again and again.
+    R40,
+    /// Every request brings another locale.
+    A038,
+    /// The time that a wrong secret takes is compared with an unknown client's.
+    D123,
+    /// The time that a wrong MAC takes is compared wherever it differs.
+    E170,
+    /// Every request starts a sign-in that nobody finishes.
+    K319,
+}
+
+impl Row {
+    /// The size to take: the full one where it was asked for, of everything or
+    /// of this row.
+    pub fn size<T>(self, short: T, long: T) -> T {
+        if self.is_long() { long } else { short }
+    }
+
+    /// Whether the full size was asked for.
+    pub fn is_long(self) -> bool {
+        let read = |name: &str| std::env::var(name).unwrap_or_default();
+        is_asked_for(self, &read("SYMBOLON_LONG"), &read("SYMBOLON_LONG_ROWS"))
+    }
+}
+
+fn is_asked_for(row: Row, long: &str, rows: &str) -> bool {
+    let name = format!("{row:?}");
+    let mut named = rows.split(' ').filter(|row| !row.is_empty()).peekable();
+    long == "1" && (named.peek().is_none() || named.any(|row| row == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_long_where_all_are_or_it_is_named() {
+        assert!(is_asked_for(Row::R07, "1", ""));
+        assert!(is_asked_for(Row::R07, "1", "R01 R07"));
+        assert!(!is_asked_for(Row::R07, "1", "R01"));
+        assert!(!is_asked_for(Row::R07, "", ""));
+        assert!(!is_asked_for(Row::R07, "", "R07"));
+    }
+}
