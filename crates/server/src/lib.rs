@@ -24,5 +24,7 @@ mod respond;
 pub mod routes;
 pub mod serve;
 mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use app::App;

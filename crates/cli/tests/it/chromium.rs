@@ -3,7 +3,7 @@
 use serde_json::json;
 use thirtyfour::{By, Key};
 
-use crate::browser::{Request, http, read};
+use crate::browser::{Request, http, read, request};
 use crate::dev::Dev;
 use crate::program::{Engine, Folder, Program, Site};
 use crate::stub::Stub;
@@ -102,7 +102,7 @@ async fn use_up(site: &Site, request: &Request, code: &str) {
 async fn a_person_signs_in_agrees_and_takes_it_back(engine: Engine) {
     let world = World::new(engine).await;
     let chromium = &world.chromium;
-    let request = Request::new(&world.site, "web", SCOPES);
+    let request = request(&world.site, "web", SCOPES);
     let code = agree_to_less(&world, &request).await;
     use_up(&world.site, &request, &code).await;
 
@@ -124,7 +124,7 @@ on_both_engines! { a_person_signs_in_agrees_and_takes_it_back }
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logout_with_a_hint_leads_back_to_the_client() {
     let world = World::new(Engine::Sqlite).await;
-    let request = Request::new(&world.site, "web", SCOPES);
+    let request = request(&world.site, "web", SCOPES);
     let code = world.grant(&request).await;
     let tokens = world
         .site
@@ -151,7 +151,7 @@ async fn logout_with_a_hint_leads_back_to_the_client() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn denying_tells_the_client_and_gives_nothing() {
     let world = World::new(Engine::Sqlite).await;
-    let request = Request::new(&world.site, "web", "openid delete:orders");
+    let request = request(&world.site, "web", "openid delete:orders");
     world.open(&request.path()).await;
     world.chromium.sign_in("alice", "not the password").await;
     world.chromium.element("login-error").await;
@@ -184,7 +184,7 @@ async fn form_post_carries_a_hostile_state_unchanged_with_and_without_script() {
     const HOSTILE: &str = r#""><script>document.title='x'</script>&amp;'"#;
     let world = World::new(Engine::Sqlite).await;
     let request = || {
-        Request::new(&world.site, "web", SCOPES)
+        request(&world.site, "web", SCOPES)
             .with("response_mode", "form_post")
             .with("state", HOSTILE)
     };
@@ -230,8 +230,8 @@ async fn form_post_carries_a_hostile_state_unchanged_with_and_without_script() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_must_not_redirect_shows_a_page_with_code_and_description() {
     let world = World::new(Engine::Sqlite).await;
-    let request = Request::new(&world.site, "web", SCOPES)
-        .with("redirect_uri", "https://evil.example/callback");
+    let request =
+        request(&world.site, "web", SCOPES).with("redirect_uri", "https://evil.example/callback");
 
     world.open(&request.path()).await;
 
@@ -246,7 +246,7 @@ async fn the_keyboard_alone_is_enough() {
     let world = World::new(Engine::Sqlite).await;
     let chromium = &world.chromium;
     world
-        .open(&Request::new(&world.site, "web", SCOPES).path())
+        .open(&request(&world.site, "web", SCOPES).path())
         .await;
     chromium.element("login-submit").await;
     assert_eq!(chromium.focus().await, "username");
@@ -282,7 +282,7 @@ async fn two_tabs_each_end_with_their_own_answer() {
     let world = World::new(Engine::Sqlite).await;
     let driver = &world.chromium.driver;
     let [first, second] =
-        [SCOPES, "openid delete:orders"].map(|scope| Request::new(&world.site, "web", scope));
+        [SCOPES, "openid delete:orders"].map(|scope| request(&world.site, "web", scope));
     let one = driver.window().await.unwrap();
     world.open(&first.path()).await;
     let two = driver.new_tab().await.unwrap();

@@ -1,14 +1,12 @@
 //! The configuration of every test here, with secrets made for one test alone.
 
 use symbolon_server::clock::SystemEntropy;
+use symbolon_server::testing::{Head, head, resources};
 use symbolon_token::random;
 
 use crate::program::Site;
 
-/// An API whose tokens are JWTs.
-pub(crate) const ORDERS: &str = "https://orders.example.com";
-/// An API whose tokens are opaque.
-pub(crate) const VAULT: &str = "https://vault.example.com";
+pub(crate) use symbolon_server::testing::{ORDERS, VAULT};
 
 /// What only one test knows.
 pub(crate) struct Words {
@@ -64,50 +62,22 @@ pub(crate) fn bye(callback: &str) -> String {
     callback.replace("/callback", "/bye")
 }
 
-/// The file.
-pub(crate) fn text(site: &Site, keys: &str) -> String {
+/// The file, with further lines at its top.
+pub(crate) fn text(site: &Site, keys: &str, more: &str) -> String {
+    let top = head(Head {
+        issuer: &site.issuer,
+        listen: &site.listen.to_string(),
+        admin: site.admin.trim_start_matches("http://"),
+        store: &site.store,
+        more,
+    });
     [
-        server(site),
+        top,
+        resources("orders-api"),
         machines(&site.words, keys),
         applications(&site.words),
     ]
     .concat()
-}
-
-fn server(site: &Site) -> String {
-    let (issuer, store) = (&site.issuer, &site.store);
-    let listen = issuer.trim_start_matches("http://");
-    let admin = site.admin.trim_start_matches("http://");
-    format!(
-        r#"issuer = "{issuer}"
-listen = "{listen}"
-[store]
-url = "{store}"
-master_key_file = "master.key"
-[admin]
-listen = "{admin}"
-token_file = "admin.token"
-
-[[resource]]
-identifier = "{ORDERS}"
-name = "Orders"
-scopes = ["read:orders", "delete:orders"]
-sensitive_scopes = ["delete:orders"]
-introspection_client = "orders-api"
-
-[resource.scope_descriptions]
-"read:orders" = "See your orders"
-"delete:orders" = "Delete your orders"
-
-[[resource]]
-identifier = "{VAULT}"
-name = "Vault"
-scopes = ["read:vault"]
-token_format = "opaque"
-introspection_client = "orders-api"
-
-"#
-    )
 }
 
 /// Clients that act for themselves.

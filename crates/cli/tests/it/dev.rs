@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
-use crate::program::{Folder, PATIENCE, command, send};
+use crate::program::{Folder, PATIENCE, Said, command, send};
 
 /// How soon a built binary is ready: two seconds, and five times as much for a
 /// build without optimisation on a machine that runs other tests.
@@ -78,30 +78,6 @@ impl Dev {
             .args(["--client-id", "demo-api", "--client-secret-file"])
             .arg(data.join("demo-api.secret"));
         Said::of(command.args(arguments).output().await.unwrap())
-    }
-}
-
-/// What a command printed, and how it ended.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    lines: Vec<String>,
-    errors: String,
-}
-
-impl Said {
-    fn of(output: Output) -> Self {
-        let text = String::from_utf8(output.stdout).unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        Self {
-            code: output.status.code(),
-            lines: text.lines().map(str::to_owned).collect(),
-            errors,
-        }
-    }
-
-    fn line(&self, number: usize) -> &str {
-        self.lines.get(number).map_or("", String::as_str)
     }
 }
 

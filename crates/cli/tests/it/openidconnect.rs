@@ -11,7 +11,7 @@ use openidconnect::{
     SubjectIdentifier, TokenIntrospectionResponse, TokenResponse,
 };
 
-use crate::browser::{Browser, http};
+use crate::browser::{Browser, http, response};
 use crate::program::{Engine, Site};
 
 const CALLBACK: &str = "http://127.0.0.1:3000/callback";
@@ -93,7 +93,7 @@ async fn sign_in(site: &Site, web: &Web) -> (CoreTokenResponse, Nonce) {
         .set_pkce_challenge(challenge)
         .url();
     let path = url.as_str().strip_prefix(&site.issuer).unwrap();
-    let response = Browser::new(site).grant(path).await.response();
+    let response = response(&Browser::new(site).grant_at("alice", path).await);
     assert_eq!(&response["state"], state.secret());
     let code = AuthorizationCode::new(response["code"].clone());
     let redemption = web.exchange_code(code).unwrap();

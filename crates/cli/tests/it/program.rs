@@ -4,16 +4,19 @@
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use symbolon_server::clock::SystemEntropy;
 use symbolon_token::random;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use crate::browser::http;
+use symbolon_server::testing::http;
+
 use crate::configuration::{Words, text};
 
 /// How long a step may take before the test gives up.
@@ -85,14 +88,80 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) lines: Vec<String>,
+    pub(crate) errors: String,
+}
+
+impl Said {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        Self {
+            code: output.status.code(),
+            lines: text.lines().map(str::to_owned).collect(),
+            errors,
+        }
+    }
+
+    pub(crate) fn line(&self, number: usize) -> &str {
+        self.lines.get(number).map_or("", String::as_str)
+    }
+
+    /// All that was printed, as JSON.
+    pub(crate) fn json(&self) -> Value {
+        let text = self.lines.join("\n");
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+}
+
+/// What differs from installation to installation.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) engine: Engine,
+    /// Where clients are sent back to.
+    pub(crate) callback: &'a str,
+    /// The public keys of client `signer`, as TOML.
+    pub(crate) keys: &'a str,
+    pub(crate) scheme: &'a str,
+    /// The issuer's path.
+    pub(crate) path: &'a str,
+    /// Further lines for the top of the file.
+    pub(crate) more: &'a str,
+}
+
+impl Plan<'_> {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            callback: "http://127.0.0.1:3000/callback",
+            keys: "{ keys = [] }",
+            scheme: "http",
+            path: "",
+            more: "",
+        }
+    }
+}
+
 /// An installation: a configuration and what it leads to.
 pub(crate) struct Site {
-    pub(crate) folder: Folder,
+    pub(crate) folder: Arc<Folder>,
     pub(crate) issuer: String,
+    /// Where this node listens; that of the first is the issuer's host.
+    pub(crate) listen: SocketAddr,
     pub(crate) admin: String,
-    pub(crate) words: Words,
+    pub(crate) words: Arc<Words>,
     pub(crate) store: String,
     pub(crate) environment: Vec<(String, String)>,
+    pub(crate) http: reqwest::Client,
+    keys: String,
+}
+
+fn free_address() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))
 }
 
 impl Site {
@@ -103,32 +172,68 @@ impl Site {
 
     /// The same, whose client `signer` has these public keys (as TOML).
     pub(crate) async fn with_keys(engine: Engine, callback: &str, keys: &str) -> Self {
-        let folder = Folder::new();
-        let store = match engine {
+        let plan = Plan::new(engine);
+        Self::planned(Plan {
+            callback,
+            keys,
+            ..plan
+        })
+        .await
+    }
+
+    pub(crate) async fn planned(plan: Plan<'_>) -> Self {
+        let store = match plan.engine {
             Engine::Sqlite => "sqlite://symbolon.db".to_owned(),
             Engine::Postgres => schema().await,
         };
-        let at = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let (public, admin) = (at(), at());
+        let listen = free_address();
         let site = Self {
-            issuer: format!("http://{public}"),
-            admin: format!("http://{admin}"),
-            words: Words::new(callback),
+            issuer: format!("{}://{listen}{}", plan.scheme, plan.path),
+            listen,
+            admin: format!("http://{}", free_address()),
+            words: Arc::new(Words::new(plan.callback)),
             store,
             environment: Vec::new(),
-            folder,
+            folder: Arc::new(Folder::new()),
+            http: http(),
+            keys: plan.keys.to_owned(),
         };
-        std::fs::write(site.configuration(), text(&site, keys)).unwrap();
+        site.configure(plan.more, "");
         site
     }
 
-    fn configuration(&self) -> PathBuf {
-        self.folder.join("symbolon.toml")
+    /// Another node of the same installation, which is a process of its own.
+    pub(crate) fn node(&self) -> Self {
+        let node = Self {
+            folder: Arc::clone(&self.folder),
+            issuer: self.issuer.clone(),
+            listen: free_address(),
+            admin: format!("http://{}", free_address()),
+            words: Arc::clone(&self.words),
+            store: self.store.clone(),
+            environment: self.environment.clone(),
+            http: self.http.clone(),
+            keys: self.keys.clone(),
+        };
+        node.configure("", "");
+        node
+    }
+
+    /// Writes the file anew, with further lines at its top and at its end.
+    pub(crate) fn configure(&self, more: &str, end: &str) {
+        let whole = [&*text(self, &self.keys, more), end].concat();
+        std::fs::write(self.configuration(), whole).unwrap();
+    }
+
+    pub(crate) fn configuration(&self) -> PathBuf {
+        self.folder
+            .join(&format!("symbolon-{}.toml", self.listen.port()))
     }
 
     /// Where the program's own output goes, standard output and error together.
     fn output(&self) -> PathBuf {
-        self.folder.join("output.log")
+        self.folder
+            .join(&format!("output-{}.log", self.listen.port()))
     }
 
     /// All that the program printed so far.
@@ -141,6 +246,27 @@ impl Site {
             .unwrap()
             .trim()
             .to_owned()
+    }
+
+    /// Runs a command on this installation's file, with the environment of it.
+    pub(crate) async fn run(&self, verb: &[&str]) -> Said {
+        let mut command = command();
+        command
+            .args(verb)
+            .arg("--config")
+            .arg(self.configuration())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Said::of(command.output().await.unwrap())
+    }
+
+    /// Runs a command of administration.
+    pub(crate) async fn administer(&self, arguments: &[&str]) -> Said {
+        let mut command = command();
+        command
+            .args(arguments)
+            .args(["--admin", &self.admin, "--admin-token-file"])
+            .arg(self.folder.join("admin.token"));
+        Said::of(command.output().await.unwrap())
     }
 
     /// Starts the program and waits until it is ready.
@@ -158,12 +284,11 @@ impl Site {
         command.stdout(output.try_clone().unwrap()).stderr(output);
         let begin = Instant::now();
         let mut child = command.spawn().unwrap();
-        let client = http();
         loop {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("the program ended with {status}:\n{}", self.printed());
             }
-            let answer = client.get(format!("{}/readyz", self.issuer)).send().await;
+            let answer = self.request(reqwest::Method::GET, "/readyz").send().await;
             if answer.is_ok_and(|answer| answer.status() == 200) {
                 return Program {
                     child,
@@ -184,8 +309,17 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         send(&self.child, signal);
+    }
+
+    /// How much memory it holds, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id().unwrap());
+        let text = std::fs::read_to_string(path).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.expect("a line VmRSS").parse().unwrap()
     }
 
     /// Ends it without giving it a chance to finish anything.

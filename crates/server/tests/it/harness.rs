@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
 use serde_json::Value;
 use symbolon_protocol::Timestamp;
 use symbolon_server::app::Edge;
 use symbolon_server::clock::SystemEntropy;
-use symbolon_server::config::Config;
-use symbolon_server::launch::{Listeners, Running, launch};
+use symbolon_server::launch::Running;
+use symbolon_server::testing::{Head, Node, Site, head, resources, send_form};
 use symbolon_testkit::FixedClock;
 use symbolon_token::{Clock, Entropy, random};
+
+pub(crate) use symbolon_server::testing::{Answer, ORDERS, VAULT, http, read};
 
 /// Secrets of the configured clients.
 pub(crate) const SECRET: &str = "a secret of thirty-two characters";
@@ -21,10 +22,6 @@ pub(crate) const SECRET: &str = "a secret of thirty-two characters";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 /// Where codes are sent.
 pub(crate) const CALLBACK: &str = "https://app.example.com/callback";
-/// An API whose tokens are JWTs.
-pub(crate) const ORDERS: &str = "https://orders.example.com";
-/// An API whose tokens are opaque.
-pub(crate) const VAULT: &str = "https://vault.example.com";
 
 /// A wall clock that the test moves, and durations that nobody measures: a
 /// jump of the one is not time passing.
@@ -51,59 +48,7 @@ pub(crate) struct Server {
     pub(crate) folder: PathBuf,
     pub(crate) http: reqwest::Client,
     store: String,
-}
-
-/// An answer, read to its end.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
-    }
-
-    pub(crate) fn text(&self, name: &str) -> String {
-        self.json()[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("no `{name}` in {}", self.body))
-            .to_owned()
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The error code, whose answer must have the form that every refusal has.
-    pub(crate) fn refusal(&self) -> String {
-        assert!(self.status >= 400, "{} {}", self.status, self.body);
-        let id = self.text("request_id");
-        assert_eq!(self.header("x-request-id"), Some(&*id));
-        assert_eq!(self.header("cache-control"), Some("no-store"));
-        self.text("error")
-    }
-}
-
-pub(crate) fn http() -> reqwest::Client {
-    #[expect(clippy::disallowed_methods, reason = "tests call their own server")]
-    let builder = reqwest::Client::builder();
-    builder
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
-}
-
-pub(crate) async fn read(response: reqwest::Response) -> Answer {
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer {
-        status,
-        headers,
-        body: response.text().await.unwrap(),
-    }
+    more: String,
 }
 
 fn fresh_folder() -> PathBuf {
@@ -116,92 +61,105 @@ fn fresh_folder() -> PathBuf {
     folder
 }
 
+impl Site for Server {
+    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let issuer = url::Url::parse(&self.name()).unwrap();
+        let host = format!(
+            "{}:{}",
+            issuer.host_str().unwrap(),
+            issuer.port_or_known_default().unwrap()
+        );
+        self.http
+            .request(method, format!("{}{path}", self.issuer))
+            .header("host", host)
+    }
+
+    fn issuer(&self) -> String {
+        self.name()
+    }
+
+    fn password(&self) -> &str {
+        PASSWORD
+    }
+
+    fn secret(&self, client: &str) -> Option<&str> {
+        Some(SECRET).filter(|_| !["spa", "cli"].contains(&client))
+    }
+}
+
 impl Server {
     pub(crate) async fn on_sqlite() -> Self {
-        Self::start(
-            "sqlite://symbolon.db".to_owned(),
-            fresh_folder(),
-            Arc::new(WallClock(FixedClock::new())),
-        )
-        .await
+        Self::on_sqlite_with("").await
+    }
+
+    /// One whose file has further lines at its top.
+    pub(crate) async fn on_sqlite_with(more: &str) -> Self {
+        let store = "sqlite://symbolon.db".to_owned();
+        let clock = Arc::new(WallClock(FixedClock::new()));
+        Self::start(store, fresh_folder(), clock, more).await
     }
 
     pub(crate) async fn on_postgres() -> Self {
         let url = symbolon_store::conformance::postgres_schema(&SystemEntropy as &dyn Entropy)
             .await
             .unwrap();
-        Self::start(url, fresh_folder(), Arc::new(WallClock(FixedClock::new()))).await
+        let clock = Arc::new(WallClock(FixedClock::new()));
+        Self::start(url, fresh_folder(), clock, "").await
     }
 
     /// Another node over the same database, with the same keys and clock.
     pub(crate) async fn sibling(&self) -> Self {
-        Self::start(
-            self.store.clone(),
-            self.folder.clone(),
-            Arc::clone(&self.clock),
-        )
-        .await
+        let clock = Arc::clone(&self.clock);
+        Self::start(self.store.clone(), self.folder.clone(), clock, &self.more).await
     }
 
     /// A second node, where the engine carries more than one.
     pub(crate) async fn second_node(&self) -> Option<Self> {
-        if self.store.starts_with("sqlite") {
-            None
-        } else {
+        if self.carries_nodes() {
             Some(self.sibling().await)
+        } else {
+            None
         }
+    }
+
+    /// Whether several nodes may work over one database.
+    pub(crate) fn carries_nodes(&self) -> bool {
+        !self.store.starts_with("sqlite")
+    }
+
+    /// Further nodes: none on an engine that carries one, else none, one and two.
+    pub(crate) async fn further_nodes(&self) -> Vec<Vec<Self>> {
+        let mut all = vec![Vec::new()];
+        if self.carries_nodes() {
+            all.push(vec![self.sibling().await]);
+            all.push(vec![self.sibling().await, self.sibling().await]);
+        }
+        all
     }
 
     /// The same server again, after it ended.
     pub(crate) async fn restart(mut self) -> Self {
         self.running.take().unwrap().stop().await;
-        Self::start(
-            self.store.clone(),
-            self.folder.clone(),
-            Arc::clone(&self.clock),
-        )
-        .await
+        self.sibling().await
     }
 
-    async fn start(store: String, folder: PathBuf, clock: Arc<WallClock>) -> Self {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let listeners = Listeners::bind(any, any).await.unwrap();
-        let public = listeners.public.local_addr().unwrap();
-        let admin = listeners.admin.local_addr().unwrap();
-        // Nodes share an issuer, whatever port each listens on.
-        let name = folder.join("issuer");
-        let issuer = std::fs::read_to_string(&name).unwrap_or_else(|_| format!("http://{public}"));
-        std::fs::write(&name, &issuer).unwrap();
-        let path = folder.join(format!("symbolon-{}.toml", public.port()));
-        std::fs::write(&path, configuration(&issuer, &store)).unwrap();
-        let (config, _) = Config::load(&path, Vec::new()).unwrap_or_else(|findings| {
-            panic!(
-                "{}",
-                findings
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            )
-        });
+    async fn start(store: String, folder: PathBuf, clock: Arc<WallClock>, more: &str) -> Self {
         let edge = Edge {
             clock: Arc::clone(&clock) as _,
             entropy: Arc::new(SystemEntropy),
         };
-        let running = launch(&config, listeners, edge).await.unwrap();
-        let admin_token = std::fs::read_to_string(folder.join("admin.token")).unwrap();
-        let http = http();
-        let own = format!("http://{public}");
-        let _ = &issuer;
+        let text = |issuer: &str| configuration(issuer, &store, more);
+        let node = Node::start(&folder, edge, text).await;
         Self {
-            issuer: own,
-            admin: format!("http://{admin}"),
-            admin_token,
+            issuer: node.address,
+            admin: node.admin,
+            admin_token: node.admin_token,
             clock,
-            running: Some(running),
+            running: Some(node.running),
             folder,
-            http,
+            http: http(),
             store,
+            more: more.to_owned(),
         }
     }
 
@@ -226,28 +184,17 @@ impl Server {
 
     /// A request whose host is the issuer's, whichever node it goes to.
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        let issuer = std::fs::read_to_string(self.folder.join("issuer")).unwrap();
-        let host = issuer.trim_start_matches("http://").to_owned();
-        self.http
-            .request(method, format!("{}{path}", self.issuer))
-            .header("host", host)
+        Site::request(self, method, path)
     }
 
     /// The issuer as tokens name it.
     pub(crate) fn name(&self) -> String {
-        std::fs::read_to_string(self.folder.join("issuer")).unwrap()
+        Node::issuer(&self.folder).unwrap()
     }
 
     /// A form by a client with its secret in the header.
     pub(crate) async fn form(&self, path: &str, client: &str, form: &[(&str, &str)]) -> Answer {
-        let request = self.request(reqwest::Method::POST, path).form(form);
-        let request = match client {
-            "spa" | "cli" => self
-                .request(reqwest::Method::POST, path)
-                .form(&[form, &[("client_id", client)]].concat()),
-            _ => request.basic_auth(client, Some(SECRET)),
-        };
-        read(request.send().await.unwrap()).await
+        send_form(self, path, client, form).await
     }
 
     pub(crate) async fn token(&self, client: &str, form: &[(&str, &str)]) -> Answer {
@@ -308,31 +255,21 @@ impl Drop for Server {
     }
 }
 
-fn configuration(issuer: &str, store: &str) -> String {
+fn configuration(issuer: &str, store: &str, more: &str) -> String {
+    let top = head(Head {
+        issuer,
+        listen: "127.0.0.1:1",
+        admin: "127.0.0.1:2",
+        store,
+        more,
+    });
+    [top, resources("vault-api"), machines(), people()].concat()
+}
+
+/// Clients that act for themselves.
+fn machines() -> String {
     format!(
-        r#"
-issuer = "{issuer}"
-[store]
-url = "{store}"
-master_key_file = "master.key"
-[admin]
-listen = "127.0.0.1:1"
-token_file = "admin.token"
-
-[[resource]]
-identifier = "{ORDERS}"
-aliases = ["{ORDERS}/"]
-scopes = ["read:orders", "write:orders", "delete:orders"]
-sensitive_scopes = ["delete:orders"]
-introspection_client = "orders-api"
-
-[[resource]]
-identifier = "{VAULT}"
-scopes = ["read:vault"]
-token_format = "opaque"
-introspection_client = "vault-api"
-
-[[client]]
+        r#"[[client]]
 id = "orders-api"
 kind = "service"
 secret = "{SECRET}"
@@ -353,8 +290,7 @@ scopes = ["read:orders", "delete:orders", "read:vault"]
 resources = ["{ORDERS}", "{VAULT}"]
 default_resource = "{ORDERS}"
 
-{people}"#,
-        people = people()
+"#
     )
 }
 

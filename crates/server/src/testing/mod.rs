@@ -1,0 +1,22 @@
+//! What tests of more than one crate need: a server in this process, a browser
+//! without a screen, and a call of every route. Behind the feature `testing`.
+//!
+//! Everything here stops the test where something is missing.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "only tests are built with this, and they stop where something is missing"
+)]
+
+mod answer;
+mod browser;
+mod configuration;
+mod node;
+mod probe;
+
+pub use answer::{Answer, http, read};
+pub use browser::{Asking, Browser, Request, Site, VERIFIER, challenge, hidden, redemption};
+pub use browser::{encode, response, send_form};
+pub use configuration::{Head, ORDERS, VAULT, head, resources};
+pub use node::Node;
+pub use probe::{Known, Probe, is_of_route, probes, without_a_probe};
