@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use symbolon_testkit::Row;
 
-use crate::browser::{Browser, Request, http};
+use crate::browser::{Browser, http, request};
 use crate::program::{Engine, PATIENCE, Program, Site, number};
 
 const CLIENTS: usize = 50;
@@ -15,18 +16,7 @@ const CLIENTS: usize = 50;
 /// How often it is killed, and how soon it has to be ready again. The short
 /// form runs beside other tests.
 fn size() -> (usize, Duration) {
-    if is_long("R01") {
-        (100, Duration::from_secs(1))
-    } else {
-        (8, Duration::from_secs(5))
-    }
-}
-
-/// Whether the full size was asked for: of everything, or of this row.
-fn is_long(row: &str) -> bool {
-    let rows = std::env::var("SYMBOLON_LONG_ROWS").unwrap_or_default();
-    std::env::var("SYMBOLON_LONG").is_ok_and(|long| long == "1")
-        && (rows.is_empty() || rows.split(' ').any(|one| one == row))
+    Row::R01.size((8, Duration::from_secs(5)), (2_000, Duration::from_secs(1)))
 }
 
 /// One client's family, as the client knows it: every token that it was given.
@@ -117,9 +107,9 @@ async fn families(site: &Site) -> Vec<Family> {
     let mut browser = Browser::new(site);
     let mut families = Vec::new();
     for _ in 0..CLIENTS {
-        let request = Request::new(site, "shop", "openid offline_access read:vault")
+        let request = request(site, "shop", "openid offline_access read:vault")
             .with("resource", crate::configuration::VAULT);
-        let tokens = browser.tokens(&request).await;
+        let tokens = browser.tokens("alice", &request).await;
         families.push(Family {
             tokens: vec![tokens.text("refresh_token")],
         });
@@ -175,7 +165,7 @@ async fn run(engine: Engine) {
         living.push(client.await.unwrap());
     }
     eprintln!(
-        "{kills} kills, {} answers, ready again after at most {slowest:?}",
+        "R01: {kills} kills, {} answers, ready again after at most {slowest:?}",
         answered.load(Ordering::Relaxed)
     );
     assert!(slowest <= ready, "ready again only after {slowest:?}");

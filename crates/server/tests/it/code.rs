@@ -1,8 +1,11 @@
 //! The code flow, and everything that must not work about it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use symbolon_testkit::Row;
+use tokio::time::Instant;
 
 use crate::browser::{Browser, redemption, request, response};
 use crate::harness::{CALLBACK, ORDERS, Server};
@@ -138,35 +141,45 @@ async fn a_code_used_twice_ends_what_it_made_and_nothing_else(server: Server) {
     assert_eq!(third.refusal(), "invalid_grant");
 }
 
+/// Row R07 of the reliability catalogue: on one node, on two and on three.
+///
+/// Attack: B061
 async fn of_64_parallel_redemptions_one_succeeds_and_its_tokens_are_dead(server: Server) {
-    let rounds = if std::env::var_os("SYMBOLON_LONG").is_some() {
-        200
-    } else {
-        10
-    };
-    let other = server.second_node().await;
-    let nodes: Vec<&Server> = other.iter().chain([&server]).collect();
+    let rounds = Row::R07.size(5, 1_000);
     let mut browser = Browser::new(&server);
-    for _ in 0..rounds {
-        let code = Arc::new(browser.code("alice", &request()).await);
-        let tries = (0..64).map(|n| {
-            let (node, code) = (nodes[n % nodes.len()], Arc::clone(&code));
-            async move { node.token("web", &redemption(&code, CALLBACK)).await }
-        });
+    for further in server.further_nodes().await {
+        let nodes: Vec<&Server> = further.iter().chain([&server]).collect();
+        for _ in 0..rounds {
+            let code = Arc::new(browser.code("alice", &request()).await);
+            let tries = (0..64).map(|n| {
+                let (node, code) = (nodes[n % nodes.len()], Arc::clone(&code));
+                async move { node.token("web", &redemption(&code, CALLBACK)).await }
+            });
 
-        let answers = join_all(tries).await;
+            let answers = join_all(tries).await;
 
-        let (won, lost): (Vec<_>, Vec<_>) =
-            answers.into_iter().partition(|answer| answer.status == 200);
-        assert_eq!(won.len(), 1);
-        assert!(
-            lost.iter()
-                .all(|answer| (answer.status, &*answer.refusal()) == (400, "invalid_grant"))
-        );
-        tokio::time::sleep(std::time::Duration::from_secs(u64::from(nodes.len() > 1))).await;
-        for node in &nodes {
-            assert!(!node.is_active(&won[0].text("access_token")).await);
+            let (won, lost): (Vec<_>, Vec<_>) =
+                answers.into_iter().partition(|answer| answer.status == 200);
+            assert_eq!(won.len(), 1);
+            assert!(
+                lost.iter()
+                    .all(|answer| (answer.status, &*answer.refusal()) == (400, "invalid_grant"))
+            );
+            let access = won[0].text("access_token");
+            for node in &nodes {
+                dies(node, &access).await;
+            }
         }
+    }
+}
+
+/// Waits until a node knows that a token is dead: within a second, by promise.
+async fn dies(node: &Server, token: &str) {
+    let begin = Instant::now();
+    while node.is_active(token).await {
+        let waited = begin.elapsed();
+        assert!(waited < crate::withdrawal::soon(), "alive after {waited:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Refresh families: retries, races, theft, ends.
 
 use futures_util::future::join_all;
+use symbolon_testkit::Row;
 
 use crate::browser::{Browser, request};
 use crate::harness::{Answer, Server};
@@ -111,30 +112,30 @@ async fn a_spent_token_after_the_grace_time_ends_the_family(server: Server) {
     assert!(!server.is_active(&second.text("access_token")).await);
 }
 
+/// Row R08 of the reliability catalogue: on one node, on two and on three.
+///
+/// Attack: C078
 async fn of_64_parallel_refreshes_all_that_succeed_carry_one_successor(server: Server) {
-    let rounds = if std::env::var_os("SYMBOLON_LONG").is_some() {
-        200
-    } else {
-        20
-    };
-    let other = server.second_node().await;
-    let nodes: Vec<&Server> = other.iter().chain([&server]).collect();
+    let rounds = Row::R08.size(8, 1_000);
     let mut token = family(&server).await.text("refresh_token");
-    for _ in 0..rounds {
-        let tries = (0..64).map(|n| refresh(nodes[n % nodes.len()], "web", &token));
+    for further in server.further_nodes().await {
+        let nodes: Vec<&Server> = further.iter().chain([&server]).collect();
+        for _ in 0..rounds {
+            let tries = (0..64).map(|n| refresh(nodes[n % nodes.len()], "web", &token));
 
-        let answers = join_all(tries).await;
+            let answers = join_all(tries).await;
 
-        let (won, lost): (Vec<_>, Vec<_>) =
-            answers.into_iter().partition(|answer| answer.status == 200);
-        let mut successors: Vec<_> = won
-            .iter()
-            .map(|answer| answer.text("refresh_token"))
-            .collect();
-        successors.dedup();
-        assert_eq!(successors.len(), 1, "of {} winners", won.len());
-        assert!(lost.iter().all(|answer| answer.status == 400));
-        token = successors.remove(0);
+            let (won, lost): (Vec<_>, Vec<_>) =
+                answers.into_iter().partition(|answer| answer.status == 200);
+            let mut successors: Vec<_> = won
+                .iter()
+                .map(|answer| answer.text("refresh_token"))
+                .collect();
+            successors.dedup();
+            assert_eq!(successors.len(), 1, "of {} winners", won.len());
+            assert!(lost.iter().all(|answer| answer.status == 400));
+            token = successors.remove(0);
+        }
     }
 }
 
