@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use symbolon_server::app::Edge;
 use symbolon_server::clock::{SystemClock, SystemEntropy};
-use symbolon_server::config::Config;
+use symbolon_server::config::{Config, Finding};
 use symbolon_server::launch::{Listeners, Running, launch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -31,6 +31,10 @@ pub(crate) fn edge() -> Edge {
 
 /// Reads a configuration; what is wrong is printed, what is unwise logged.
 pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
+    read(path, |finding| eprintln!("{finding}"))
+}
+
+fn read(path: &Path, tell: fn(&Finding)) -> anyhow::Result<Config> {
     match Config::load(path, std::env::vars()) {
         Ok((config, advice)) => {
             for finding in advice {
@@ -39,9 +43,7 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
             Ok(config)
         }
         Err(findings) => {
-            for finding in &findings {
-                eprintln!("{finding}");
-            }
+            findings.iter().for_each(tell);
             bail!(
                 "the configuration has {} mistakes",
                 findings.iter().filter(|finding| finding.is_error()).count()
@@ -69,7 +71,17 @@ pub(crate) async fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
 
 /// A configuration with a mistake changes nothing.
 async fn reload(running: &Running, path: &Path) {
-    let reloaded = match load(path) {
+    // In the log, in its form: standard error is a collector's by now.
+    let log = |finding: &Finding| {
+        let at = finding.location.as_ref().map(ToString::to_string);
+        let (code, at) = (finding.code, at.unwrap_or_default());
+        if finding.is_error() {
+            tracing::error!(code, at, "{}", finding.message);
+        } else {
+            tracing::warn!(code, at, "{}", finding.message);
+        }
+    };
+    let reloaded = match read(path, log) {
         Ok(config) => running.reload(&config).await.map_err(anyhow::Error::from),
         Err(error) => Err(error),
     };
