@@ -1,13 +1,18 @@
-//! Every endpoint, rightly and wrongly used, at TRACE: no secret and no piece
-//! of one is in anything that the program prints.
+//! Every route of both tables, rightly and wrongly used, at TRACE: no secret and
+//! no piece of one is in anything that the program prints. A route that nobody
+//! drives here fails the test.
+
+use std::cell::RefCell;
 
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use symbolon_server::testing::{Known, is_of_route, probes};
 
-use crate::browser::{Answer, Browser, Request, http, read};
+use crate::browser::{Answer, Browser, http, read, request};
 use crate::configuration::{VAULT, secret};
 use crate::leak;
-use crate::program::{Engine, Program, Site};
+use crate::program::{Engine, PATIENCE, Program, Said, Site};
 
 const SCOPES: &str = "openid profile email offline_access read:orders";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -29,6 +34,14 @@ const FORGER: &str = "eve\n2026-01-01T00:00:00Z ERROR forged: line\r\n{\"level\"
 struct Run {
     site: Site,
     secrets: Vec<String>,
+    /// What was asked of the public listener, and of administration.
+    driven: RefCell<Driven>,
+}
+
+#[derive(Default)]
+struct Driven {
+    public: Vec<(Method, String)>,
+    admin: Vec<(Method, String)>,
 }
 
 impl Run {
@@ -53,7 +66,13 @@ impl Run {
                 .and_then(|url| url.password().map(str::to_owned))
                 .filter(|password| password.len() > 12),
         );
-        (Self { site, secrets }, program)
+        let driven = RefCell::default();
+        let run = Self {
+            site,
+            secrets,
+            driven,
+        };
+        (run, program)
     }
 
     /// A secret that is made here and means nothing to the server.
@@ -73,6 +92,7 @@ impl Run {
     }
 
     async fn form(&mut self, path: &str, client: &str, form: &[(&str, &str)]) -> Answer {
+        self.note(Method::POST, path);
         let answer = self.site.form(path, client, form).await;
         self.keep(&answer, &["access_token", "refresh_token", "id_token"]);
         answer
@@ -85,6 +105,8 @@ impl Run {
         token: &str,
         body: Option<Value>,
     ) -> Answer {
+        let driven = (method.clone(), path.to_owned());
+        self.driven.get_mut().admin.push(driven);
         let mut request = http()
             .request(method, format!("{}{path}", self.site.admin))
             .bearer_auth(token);
@@ -99,7 +121,13 @@ impl Run {
         answer
     }
 
+    fn note(&self, method: Method, path: &str) {
+        let mut driven = self.driven.borrow_mut();
+        driven.public.push((method, path.to_owned()));
+    }
+
     async fn send(&self, method: Method, path: &str, body: &str, content: &str) -> Answer {
+        self.note(method.clone(), path);
         let request = http().request(method, format!("{}{path}", self.site.issuer));
         read(
             request
@@ -116,8 +144,8 @@ impl Run {
     async fn person(&mut self) {
         let wrong = self.made();
         let mut browser = Browser::new(&self.site);
-        let request = Request::new(&self.site, "web", SCOPES);
-        let page = browser.get(&request.path()).await;
+        let request = request(&self.site, "web", SCOPES);
+        let page = browser.authorize(&request).await;
         let page = browser
             .submit(
                 "/login",
@@ -146,7 +174,7 @@ impl Run {
                 &[("username", FORGER), ("password", &wrong)],
             )
             .await;
-        let code = browser.code(&request).await;
+        let code = browser.code("alice", &request).await;
         let seen = std::mem::take(&mut browser.seen);
         let redemption = request.redemption(&code);
         let mut halved = redemption.clone();
@@ -166,7 +194,9 @@ impl Run {
         let replayed = self.site.form("/token", "web", &redemption).await;
         assert_eq!(replayed.text("error"), "invalid_grant");
         let later = std::mem::take(&mut browser.seen);
+        let visited = std::mem::take(&mut browser.visited);
         drop(browser);
+        self.driven.get_mut().public.extend(visited);
         self.secrets.extend(
             seen.into_iter()
                 .chain(later)
@@ -178,9 +208,9 @@ impl Run {
     /// A client that renews, asks, reuses and gives back.
     async fn client(&mut self) {
         let scope = "openid offline_access read:vault";
-        let request = Request::new(&self.site, "shop", scope).with("resource", VAULT);
+        let request = request(&self.site, "shop", scope).with("resource", VAULT);
         let mut browser = Browser::new(&self.site);
-        let tokens = browser.tokens(&request).await;
+        let tokens = browser.tokens("alice", &request).await;
         let seen = std::mem::take(&mut browser.seen);
         drop(browser);
         self.secrets.extend(seen);
@@ -193,6 +223,7 @@ impl Run {
         for token in [&access, &third] {
             self.site.introspect(token).await;
         }
+        self.note(Method::GET, "/userinfo");
         let userinfo = http().get(format!("{}/userinfo", self.site.issuer));
         let known = read(userinfo.bearer_auth(&access).send().await.unwrap()).await;
         assert_eq!(known.status, 200, "{}", known.body);
@@ -326,7 +357,6 @@ impl Run {
                 Some(json!({ "password": self.made() })),
             ),
             (Method::GET, "/admin/v1/users", None),
-            (Method::POST, "/admin/v1/status-links", None),
             (
                 Method::POST,
                 "/admin/v1/revoke",
@@ -334,23 +364,120 @@ impl Run {
             ),
             (Method::GET, "/admin/v1/audit", None),
             (Method::DELETE, "/admin/v1/clients/made", None),
-            (Method::GET, "/metrics", None),
+            (Method::DELETE, "/admin/v1/users/bob", None),
         ];
         for (method, path, body) in calls {
             let refused = self.admin(method.clone(), path, &wrong, body.clone()).await;
-            assert!(
-                refused.status == 401 || path == "/metrics",
-                "{path} {}",
-                refused.status
-            );
+            assert_eq!(refused.status, 401, "{path}");
             let answer = self.admin(method, path, &token, body).await;
             assert!(answer.status < 500, "{path} {}", answer.body);
             assert_ne!(answer.status, 401, "{path}");
         }
+        self.operations(&token).await;
         let made = self
             .admin(Method::POST, "/admin/v1/clients", &token, Some(client))
             .await;
         assert_eq!(made.status, 201, "{}", made.body);
+    }
+
+    /// Every operation of the table once, as it should be called.
+    async fn operations(&mut self, token: &str) {
+        let mut ids = Vec::new();
+        for what in ["grants", "sessions"] {
+            let list = format!("/admin/v1/{what}?user=alice");
+            let list = self.admin(Method::GET, &list, token, None).await;
+            let first = list.json()["items"][0]["id"].as_str().map(str::to_owned);
+            ids.push(first.unwrap_or_else(|| panic!("{}", list.body)));
+        }
+        let (session, grant) = (ids.remove(1), ids.remove(0));
+        let password = self.made();
+        for probe in probes(&Known {
+            grant,
+            session,
+            password,
+        }) {
+            let answer = self
+                .admin(probe.method, &probe.path, token, probe.body)
+                .await;
+            assert!(answer.status < 300, "{} {}", probe.path, answer.body);
+        }
+        let link = self
+            .admin(Method::POST, "/admin/v1/status-links", token, None)
+            .await;
+        let url = link.text("url");
+        let path = url.strip_prefix(&self.site.admin).unwrap().to_owned();
+        for _ in 0..2 {
+            let visited = self.admin(Method::GET, &path, token, None).await;
+            let cookie = visited.header("set-cookie").map(str::to_owned);
+            let value =
+                cookie.and_then(|line| Some(line.split(';').next()?.split_once('=')?.1.to_owned()));
+            self.secrets.extend(value);
+        }
+        self.admin(Method::GET, "/assets/symbolon.css", token, None)
+            .await;
+    }
+
+    /// What anybody may ask for, and browsers ask before they send.
+    async fn anybody(&mut self) {
+        for route in symbolon_server::routes::table() {
+            let path = route.path.replace("{name}", "symbolon.css");
+            if route.method != Method::POST {
+                let answer = self.send(route.method, &path, "", FORM).await;
+                assert!(answer.status < 500, "{path} {}", answer.body);
+            }
+        }
+    }
+
+    /// The routes that nobody drove.
+    fn missed(&self) -> Vec<String> {
+        let driven = self.driven.borrow();
+        let is_driven = |driven: &[(Method, String)], method: &Method, route: &str| {
+            driven
+                .iter()
+                .any(|(own, path)| own == method && is_of_route(route, path))
+        };
+        let public = symbolon_server::routes::table().into_iter();
+        let public = public.filter(|route| !is_driven(&driven.public, &route.method, route.path));
+        let public = public.map(|route| format!("{} {}", route.method, route.path));
+        let admin = symbolon_server::admin::table().into_iter();
+        let admin = admin.filter(|route| !is_driven(&driven.admin, &route.method, route.path));
+        let admin = admin.map(|route| format!("admin {} {}", route.method, route.path));
+        public.chain(admin).collect()
+    }
+
+    /// Commands that read the file with all secrets in it, right and wrong, and
+    /// the same file read again while the program runs. What they print is theirs.
+    async fn configuration(&mut self, program: &Program) -> String {
+        let mut printed = String::new();
+        let mut keep = |said: Said| {
+            printed.push_str(&said.lines.join("\n"));
+            printed.push_str(&said.errors);
+            printed.push('\n');
+        };
+        keep(self.site.run(&["check"]).await);
+        keep(self.site.run(&["check", "--json"]).await);
+        program.signal(Signal::HUP);
+        let wrong = self.made();
+        self.site.configure(
+            "",
+            &format!(
+                "[[client]]\nid = \"bad\"\nsecret = \"{wrong}\"\nkind = \"nonsense\"\nunknown = \"{wrong}\"\n"
+            ),
+        );
+        let refused = self.site.run(&["check"]).await;
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        keep(refused);
+        keep(self.site.run(&["check", "--json"]).await);
+        keep(self.site.run(&["migrate", "--plan"]).await);
+        keep(self.site.run(&["serve"]).await);
+        program.signal(Signal::HUP);
+        let begin = tokio::time::Instant::now();
+        while !self.site.printed().contains("not applied") {
+            assert!(begin.elapsed() < PATIENCE, "{}", self.site.printed());
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        self.site.configure("", "");
+        printed
     }
 }
 
@@ -359,7 +486,15 @@ async fn drive(engine: Engine, form: &str) -> (Run, String) {
     run.person().await;
     run.client().await;
     run.stranger().await;
+    run.anybody().await;
     run.administrator().await;
+    assert_eq!(
+        run.missed(),
+        Vec::<String>::new(),
+        "routes that nobody drove"
+    );
+    let commands = run.configuration(&program).await;
+    assert_eq!(leak::found(&commands, &run.secrets), Vec::<String>::new());
     assert!(program.end().await.success());
     let printed = run.site.printed();
     (run, printed)
