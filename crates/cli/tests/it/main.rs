@@ -25,6 +25,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod administration;
 mod authlib;
 mod browser;
 mod chromium;
