@@ -9,7 +9,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use argon2::password_hash::phc::{Output, ParamsString, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use symbolon_protocol::ErrorCode;
@@ -33,6 +34,7 @@ pub(crate) struct Passwords {
     most: usize,
     inside: Arc<AtomicUsize>,
     salts: Mutex<Salts>,
+    memory: Arc<Memory>,
     /// What a name that does not exist is compared with.
     nobody: String,
 }
@@ -55,6 +57,7 @@ impl Passwords {
                 seed: random(entropy),
                 count: 0,
             }),
+            memory: Arc::default(),
             nobody: nobody(entropy),
         }
     }
@@ -63,7 +66,8 @@ impl Passwords {
     pub(crate) async fn hash(&self, password: Secret) -> Result<String, Failure> {
         check_length(&password)?;
         let salt = self.salt();
-        let hashed = self.queued(move || hash(password.expose(), &salt)).await?;
+        let work = move |memory: &mut Vec<Block>| hash(password.expose(), &salt, memory);
+        let hashed = self.queued(work).await?;
         hashed.ok_or(Broken::Impossible("a password could not be hashed").into())
     }
 
@@ -72,7 +76,8 @@ impl Passwords {
         if check_length(&password).is_err() {
             return Ok(false);
         }
-        self.queued(move || verify(password.expose(), &phc)).await
+        let work = move |memory: &mut Vec<Block>| verify(password.expose(), &phc, memory);
+        Ok(self.queued(work).await?.unwrap_or(false))
     }
 
     /// The same work for somebody who has no password.
@@ -95,7 +100,7 @@ impl Passwords {
     /// Does the work in a slot, or turns the caller away at once.
     async fn queued<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
         let place = Place::take(&self.inside, self.most).ok_or_else(busy)?;
         let slots = Arc::clone(&self.slots);
@@ -103,13 +108,37 @@ impl Passwords {
         let Ok(Ok(slot)) = slot else {
             return Err(busy().into());
         };
+        let memory = Arc::clone(&self.memory);
         let done = tokio::task::spawn_blocking(move || {
-            let done = work();
+            let mut own = memory.take();
+            let done = work(&mut own);
+            memory.give_back(own);
             drop((slot, place));
             done
         });
         done.await
             .map_err(|_| Broken::Impossible("a hash did not end").into())
+    }
+}
+
+/// What hashes are made in: as many pieces as there are slots, used again.
+/// Given back to the system each time, they would stay with the thread that
+/// freed them, and there are more threads than slots.
+#[derive(Default)]
+struct Memory(Mutex<Vec<Vec<Block>>>);
+
+impl Memory {
+    fn take(&self) -> Vec<Block> {
+        let mut pieces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pieces.pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, mut piece: Vec<Block>) {
+        // A hash from elsewhere may have needed more.
+        piece.truncate(MEMORY_KIB as usize);
+        piece.shrink_to_fit();
+        let mut pieces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pieces.push(piece);
     }
 }
 
@@ -152,18 +181,50 @@ fn check_length(password: &Secret) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn argon() -> Option<Argon2<'static>> {
+fn hash(password: &[u8], salt: &[u8], memory: &mut Vec<Block>) -> Option<String> {
     let params = Params::new(MEMORY_KIB, PASSES, 1, None).ok()?;
-    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+    let stored = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).ok()?,
+        salt: Some(Salt::new(salt).ok()?),
+        hash: None,
+    };
+    let output = fill(password, &stored, (memory, Params::DEFAULT_OUTPUT_LEN))?;
+    let hash = Some(output);
+    Some(PasswordHash { hash, ..stored }.to_string())
 }
 
-fn hash(password: &[u8], salt: &[u8]) -> Option<String> {
-    let hash: PasswordHash = argon()?.hash_password_with_salt(password, salt).ok()?;
-    Some(hash.to_string())
+/// Whether a password is the one of a PHC string; nothing where that is none.
+fn verify(password: &[u8], phc: &str, memory: &mut Vec<Block>) -> Option<bool> {
+    let stored = PasswordHash::new(phc).ok()?;
+    let expected = stored.hash?;
+    let found = fill(password, &stored, (memory, expected.len()))?;
+    Some(Secret::new(expected.as_ref().to_vec()).matches(found.as_ref()))
 }
 
-fn verify(password: &[u8], phc: &str) -> bool {
-    argon().is_some_and(|argon| argon.verify_password(password, phc).is_ok())
+/// Hashes a password as a stored hash says, in memory that is there.
+fn fill(
+    password: &[u8],
+    stored: &PasswordHash,
+    (memory, length): (&mut Vec<Block>, usize),
+) -> Option<Output> {
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).ok()?;
+    let version = match stored.version {
+        Some(version) => Version::try_from(version).ok()?,
+        None => Version::default(),
+    };
+    let params = Params::try_from(stored).ok()?;
+    let blocks = params.block_count();
+    if memory.len() < blocks {
+        memory.resize(blocks, Block::new());
+    }
+    let (argon, salt) = (Argon2::new(algorithm, version, params), stored.salt?);
+    let mut out = [0; Output::MAX_LENGTH];
+    let out = out.get_mut(..length)?;
+    let filled = argon.hash_password_into_with_memory(password, &salt, out, &mut memory[..]);
+    filled.ok()?;
+    Output::new(out).ok()
 }
 
 #[cfg(test)]
