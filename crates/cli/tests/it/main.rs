@@ -27,7 +27,9 @@ macro_rules! on_both_engines {
 
 mod administration;
 mod authlib;
+mod bounds;
 mod browser;
+mod check;
 mod chromium;
 mod configuration;
 mod dev;
@@ -35,7 +37,9 @@ mod kill;
 mod leak;
 mod openidconnect;
 mod program;
+mod races;
 mod secrets;
+mod serve;
 mod sigterm;
 mod stub;
 mod webdriver;

@@ -1,6 +1,5 @@
 //! Sign-in, sessions and forms: what an attacker tries.
 
-use futures_util::future::join_all;
 use reqwest::Method;
 
 use crate::browser::{Browser, hidden, request};
@@ -371,43 +370,4 @@ async fn pages_carry_the_headers_that_protect_them(server: Server) {
     for hidden in ["/metrics", "/admin/v1/clients", "/debug"] {
         assert_eq!(server.get(hidden).await.status, 404);
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_storm_of_sign_ins_is_turned_away_quickly() {
-    let server = Server::on_sqlite().await;
-    let storm = (0..60).map(|n| {
-        let server = &server;
-        async move {
-            let mut browser = Browser::new(server);
-            let page = browser.authorize(&request()).await;
-            let name = format!("nobody{n}");
-            browser
-                .submit(
-                    "/login",
-                    &page,
-                    &[("username", &name), ("password", "a wrong password")],
-                )
-                .await
-        }
-    });
-
-    let answers = join_all(storm).await;
-
-    let turned_away = answers.iter().filter(|answer| answer.status == 503);
-    assert!(turned_away.clone().count() > 0);
-    assert!(
-        turned_away
-            .clone()
-            .all(|answer| answer.header("retry-after").is_some())
-    );
-    assert!(
-        answers
-            .iter()
-            .all(|answer| [422, 429, 503].contains(&answer.status))
-    );
-    let machine = server
-        .token("job", &[("grant_type", "client_credentials")])
-        .await;
-    assert_eq!(machine.status, 200, "other grants go on");
 }

@@ -1,0 +1,118 @@
+//! Races between processes: on SQLite one, on PostgreSQL two over one database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use symbolon_testkit::Row;
+use tokio::time::Instant;
+
+use crate::browser::{Answer, Browser, request};
+use crate::configuration::VAULT;
+use crate::program::{Engine, Program, Site};
+
+const CALLBACK: &str = "http://127.0.0.1:3000/callback";
+const SCOPE: &str = "openid offline_access read:vault";
+
+/// The processes: as many as the engine carries.
+async fn processes(engine: Engine) -> Vec<(Site, Program)> {
+    let first = Site::new(engine, CALLBACK).await;
+    let second = (engine == Engine::Postgres).then(|| first.node());
+    let program = first.start().await;
+    let mut all = vec![(first, program)];
+    if let Some(second) = second {
+        let program = second.start().await;
+        all.push((second, program));
+    }
+    all
+}
+
+async fn end(all: Vec<(Site, Program)>) {
+    for (_, program) in all {
+        assert!(program.end().await.success());
+    }
+}
+
+/// How soon every process has to know: within a second. The short form runs
+/// beside other tests.
+fn soon() -> Duration {
+    Row::R07.size(Duration::from_secs(5), Duration::from_secs(1))
+}
+
+async fn refresh(site: &Site, token: &str) -> Answer {
+    let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    site.form("/token", "shop", &form).await
+}
+
+/// Sixty-four of one request, over all processes in turn: who won, and who lost.
+async fn race<F: Future<Output = Answer>>(
+    all: &[(Site, Program)],
+    attempt: impl Fn(usize) -> F,
+) -> (Vec<Answer>, Vec<Answer>) {
+    let answers = join_all((0..64).map(|n| attempt(n % all.len()))).await;
+    answers.into_iter().partition(|answer| answer.status == 200)
+}
+
+async fn of_64_parallel_redemptions_one_succeeds(engine: Engine) {
+    let all = processes(engine).await;
+    let site = &all[0].0;
+    let mut browser = Browser::new(site);
+    for _ in 0..Row::R07.size(5, 200) {
+        let asked = request(site, "shop", SCOPE).with("resource", VAULT);
+        let code = Arc::new(browser.code("alice", &asked).await);
+
+        let (won, lost) = race(&all, |n| {
+            let (site, code, asked) = (&all[n].0, Arc::clone(&code), &asked);
+            async move { site.form("/token", "shop", &asked.redemption(&code)).await }
+        })
+        .await;
+
+        assert_eq!(won.len(), 1);
+        for answer in &lost {
+            assert_eq!((answer.status, &*answer.refusal()), (400, "invalid_grant"));
+        }
+        let begin = Instant::now();
+        for (site, _) in &all {
+            while site.introspect(&won[0].text("access_token")).await["active"] == true {
+                assert!(
+                    begin.elapsed() < soon(),
+                    "alive after {:?}",
+                    begin.elapsed()
+                );
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let renewed = refresh(site, &won[0].text("refresh_token")).await;
+            assert_eq!(renewed.refusal(), "invalid_grant");
+        }
+    }
+    end(all).await;
+}
+
+async fn of_64_parallel_refreshes_all_that_succeed_carry_one_successor(engine: Engine) {
+    let all = processes(engine).await;
+    let site = &all[0].0;
+    let asked = request(site, "shop", SCOPE).with("resource", VAULT);
+    let tokens = Browser::new(site).tokens("alice", &asked).await;
+    let mut token = tokens.text("refresh_token");
+    for _ in 0..Row::R08.size(8, 200) {
+        let (won, lost) = race(&all, |n| refresh(&all[n].0, &token)).await;
+
+        let mut successors: Vec<_> = won
+            .iter()
+            .map(|answer| answer.text("refresh_token"))
+            .collect();
+        successors.dedup();
+        assert_eq!(successors.len(), 1, "of {} winners", won.len());
+        for answer in &lost {
+            assert_eq!((answer.status, &*answer.refusal()), (400, "invalid_grant"));
+        }
+        token = successors.remove(0);
+    }
+    assert_eq!(refresh(site, &token).await.status, 200);
+    end(all).await;
+}
+
+on_both_engines! {
+    of_64_parallel_redemptions_one_succeeds
+    of_64_parallel_refreshes_all_that_succeed_carry_one_successor
+}
