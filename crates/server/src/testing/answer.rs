@@ -1,5 +1,7 @@
 //! An answer of a server, read to its end, as tests look at it.
 
+use std::net::IpAddr;
+
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
@@ -46,10 +48,16 @@ impl Answer {
 
 /// A client that follows no redirect and trusts a test's own certificate.
 pub fn http() -> reqwest::Client {
+    http_from(None)
+}
+
+/// The same, calling from an address of this machine's own.
+pub fn http_from(address: Option<IpAddr>) -> reqwest::Client {
     #[expect(clippy::disallowed_methods, reason = "tests call their own server")]
     let builder = reqwest::Client::builder();
     builder
         .no_proxy()
+        .local_address(address)
         .redirect(reqwest::redirect::Policy::none())
         .tls_danger_accept_invalid_certs(true)
         .build()

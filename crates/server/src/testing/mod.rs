@@ -14,7 +14,7 @@ mod configuration;
 mod node;
 mod probe;
 
-pub use answer::{Answer, http, read};
+pub use answer::{Answer, http, http_from, read};
 pub use browser::{Asking, Browser, Request, Site, VERIFIER, challenge, hidden, redemption};
 pub use browser::{encode, response, send_form};
 pub use configuration::{Head, ORDERS, VAULT, head, resources};

@@ -7,9 +7,13 @@
 )]
 
 mod access;
+mod assertion;
 mod browser;
 mod code;
+mod guesses;
 mod harness;
+mod hostile;
+mod lifecycle;
 mod listener;
 mod machine;
 mod oidc;

@@ -1,0 +1,142 @@
+//! Clients that prove themselves by an assertion, over HTTP.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use symbolon_protocol::SigningAlgorithm;
+use symbolon_testkit::START;
+use symbolon_token::jose::SigningKey;
+
+use crate::harness::{Answer, ORDERS, Server, read};
+use crate::on_both_engines;
+
+on_both_engines! {
+    an_assertion_proves_a_client_once_and_adds_one_write
+    whatever_else_an_assertion_says_it_proves_nothing
+}
+
+const BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+fn key() -> SigningKey {
+    let algorithm = SigningAlgorithm::Es256;
+    SigningKey::from_pkcs8(algorithm, &SigningKey::generate(algorithm).unwrap()).unwrap()
+}
+
+/// A client that has no secret but a key.
+async fn partner(server: &Server) -> Arc<SigningKey> {
+    let key = key();
+    let client = json!({
+        "id": "partner", "kind": "service", "authentication": "private_key_jwt",
+        "jwks": { "keys": [key.public_jwk()] }, "grants": ["client_credentials"],
+        "scopes": ["read:orders"], "resources": [ORDERS],
+    });
+    let made = server
+        .admin(Method::POST, "/admin/v1/clients", Some(client))
+        .await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    Arc::new(key)
+}
+
+fn claims(server: &Server, jti: &str) -> Value {
+    let now = START.seconds();
+    json!({
+        "iss": "partner", "sub": "partner", "aud": server.name(), "jti": jti,
+        "iat": now, "exp": now + 60,
+    })
+}
+
+async fn show(server: &Server, assertion: &str) -> Answer {
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_assertion_type", BEARER),
+        ("client_assertion", assertion),
+    ];
+    let request = server.request(Method::POST, "/token").form(&form);
+    read(request.send().await.unwrap()).await
+}
+
+/// Client credentials write nothing; the `jti` of an assertion adds one.
+async fn an_assertion_proves_a_client_once_and_adds_one_write(server: Server) {
+    let key = partner(&server).await;
+    let assertion = key.sign("JWT", claims(&server, "one").to_string().as_bytes());
+    let other = server.second_node().await;
+    let before = server.commits();
+
+    let first = show(&server, &assertion).await;
+
+    assert_eq!(first.status, 200, "{}", first.body);
+    assert_eq!(server.commits() - before, 1);
+    let token = first.text("access_token");
+    assert_eq!(
+        server.introspect("orders-api", &token).await["active"],
+        true
+    );
+    for node in other.iter().chain([&server]) {
+        let again = show(node, &assertion).await;
+        assert_eq!((again.status, &*again.refusal()), (401, "invalid_client"));
+    }
+    drop(other);
+    let server = server.restart().await;
+    assert_eq!(show(&server, &assertion).await.refusal(), "invalid_client");
+    let next = key.sign("JWT", claims(&server, "two").to_string().as_bytes());
+    assert_eq!(show(&server, &next).await.status, 200);
+}
+
+/// Attack: D114
+/// Attack: D115
+/// Attack: D117
+/// Attack: D118
+async fn whatever_else_an_assertion_says_it_proves_nothing(server: Server) {
+    let key = partner(&server).await;
+    let now = START.seconds();
+    let endpoint = format!("{}/token", server.name());
+    let changed = [
+        ("aud", json!(endpoint)),
+        ("aud", json!([server.name(), "https://evil.example"])),
+        ("aud", json!([])),
+        ("aud", json!(format!("{}/", server.name()))),
+        ("iss", json!("other")),
+        ("sub", json!("other")),
+        ("sub", json!("")),
+        ("jti", Value::Null),
+        ("jti", json!("")),
+        ("exp", Value::Null),
+        ("exp", json!(now + 86_400)),
+        ("exp", json!(now - 60)),
+        ("exp", json!("soon")),
+        ("nbf", json!(now + 60)),
+        ("iat", json!(now + 60)),
+    ];
+    for (number, (name, value)) in changed.into_iter().enumerate() {
+        let mut wrong = claims(&server, &format!("wrong-{number}"));
+        if value.is_null() {
+            wrong.as_object_mut().unwrap().remove(name);
+        } else {
+            wrong[name] = value;
+        }
+        let answer = show(&server, &key.sign("JWT", wrong.to_string().as_bytes())).await;
+        assert_eq!(
+            (answer.status, &*answer.refusal()),
+            (401, "invalid_client"),
+            "{wrong}"
+        );
+    }
+    let good = claims(&server, "good").to_string();
+    for (typ, by) in [
+        ("at+jwt", &*key),
+        ("logout+jwt", &key),
+        ("JWT", &self::key()),
+    ] {
+        let answer = show(&server, &by.sign(typ, good.as_bytes())).await;
+        assert_eq!(answer.status, 401, "{typ}");
+    }
+
+    let right = show(&server, &key.sign("JWT", good.as_bytes())).await;
+
+    assert_eq!(right.status, 200, "{}", right.body);
+    let mut list = claims(&server, "list");
+    list["aud"] = json!([server.name()]);
+    let list = key.sign("client-authentication+jwt", list.to_string().as_bytes());
+    assert_eq!(show(&server, &list).await.status, 200);
+}
