@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::Answer;
+use super::linger::Lingering;
 
 /// How often a connection is looked at: one on which no request began since
 /// the last look, and none is running, is closed. So the head of a request may
@@ -89,6 +90,7 @@ impl<A: Answer> Connection<A> {
     pub(super) async fn run(self, stream: TcpStream) {
         // Small answers must not wait for more; a socket that cannot is served all the same.
         let _ = stream.set_nodelay(true);
+        let stream = Lingering::new(stream);
         match self.tls.clone() {
             None => self.speak(TokioIo::new(stream), Spoken::Http1).await,
             Some(tls) => {

@@ -6,6 +6,7 @@
 //! Spec: RFC 9325 §3.1
 
 mod connection;
+mod linger;
 mod places;
 
 use std::future::{Future, poll_fn};

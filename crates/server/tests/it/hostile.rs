@@ -312,11 +312,9 @@ async fn heads_bodies_and_chunks_that_are_too_large_or_of_another_kind_are_refus
         multipart.len()
     );
     let typed = head(&server, "POST /token", &typed) + multipart;
-    assert_eq!(status(&raw(&server, typed.as_bytes()).await), "401");
-    let basic = "Authorization: Basic am9iOmEgc2VjcmV0IG9mIHRoaXJ0eS10d28gY2hhcmFjdGVycw==\r\n";
-    let typed = typed.replacen("Content-Type", &format!("{basic}Content-Type"), 1);
     assert_eq!(status(&raw(&server, typed.as_bytes()).await), "415");
 
+    let basic = "Authorization: Basic am9iOmEgc2VjcmV0IG9mIHRoaXJ0eS10d28gY2hhcmFjdGVycw==\r\n";
     let chunked = |extension: &str, last: &str| {
         let lines = format!(
             "{basic}Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n"
