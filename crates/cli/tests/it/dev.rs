@@ -31,11 +31,23 @@ impl Dev {
         command
             .args(["dev", "--json", "--port", "0", "--data"])
             .arg(data);
+        command.stderr(Stdio::null());
+        Self::run(command).await
+    }
+
+    /// The same at TRACE, whose log goes to a file.
+    pub(crate) async fn start_logging(data: &Path, log: &Path) -> Self {
+        let mut command = command();
+        command
+            .args(["dev", "--json", "--port", "0", "--data"])
+            .arg(data);
+        command.envs([("SYMBOLON_LOG", "trace"), ("SYMBOLON_LOG_FORM", "text")]);
+        command.stderr(std::fs::File::create(log).unwrap());
         Self::run(command).await
     }
 
     async fn run(mut command: Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdout(Stdio::piped());
         let begin = Instant::now();
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

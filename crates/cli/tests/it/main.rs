@@ -32,6 +32,8 @@ mod browser;
 mod check;
 mod chromium;
 mod configuration;
+mod database;
+mod demo;
 mod dev;
 mod kill;
 mod leak;
