@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::spec_coverage;
+use crate::{attack_coverage, spec_coverage};
 
 /// What to do with the generated files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,10 @@ pub enum Mode {
 type Generator = fn(&Path) -> Result<String>;
 
 /// Every generated file with its generator. A new one is a line here.
-const GENERATED: &[(&str, Generator)] = &[("docs/spec-coverage.md", spec_coverage::render)];
+const GENERATED: &[(&str, Generator)] = &[
+    ("docs/attack-coverage.md", attack_coverage::render),
+    ("docs/spec-coverage.md", spec_coverage::render),
+];
 
 /// Runs every generator.
 ///

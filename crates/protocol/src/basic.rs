@@ -42,6 +42,7 @@ mod tests {
         Some((id.to_string(), secret))
     }
 
+    /// Attack: D111
     #[test]
     fn both_halves_are_form_decoded_once() {
         let expected = Some(("a:b+c d".to_owned(), "x%2By&z=".to_owned()));

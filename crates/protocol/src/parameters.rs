@@ -118,6 +118,7 @@ fn decode(text: &[u8]) -> Result<String, InvalidParameters> {
 mod tests {
     use super::*;
 
+    /// Attack: A023
     #[test]
     fn a_repeated_parameter_is_refused_and_resource_is_not() {
         let repeated = Parameters::parse(b"state=a&state=a").unwrap_err();
@@ -139,6 +140,7 @@ mod tests {
         assert_eq!(form.one("x"), Some("1"));
     }
 
+    /// Attack: B074
     #[test]
     fn what_is_not_text_is_refused() {
         for bad in [

@@ -97,6 +97,7 @@ mod tests {
         );
     }
 
+    /// Attack: B055
     #[test]
     fn a_verifier_has_43_to_128_unreserved_characters() {
         assert!("a".repeat(43).parse::<CodeVerifier>().is_ok());

@@ -220,6 +220,7 @@ mod tests {
         }
     }
 
+    /// Attack: A035
     #[test]
     fn a_scope_bomb_is_refused_before_it_is_kept() {
         assert_eq!(

@@ -11,7 +11,7 @@ use symbolon_testkit::{Row, SeededEntropy};
 use symbolon_token::{Digest, Entropy, Secret};
 
 /// How many comparisons are measured as one: one alone is shorter than a tick.
-const TOGETHER: usize = 50;
+const TOGETHER: usize = 20;
 
 /// Welch's t of two samples, without the tenth that took longest: what was
 /// interrupted says nothing of the comparison.
@@ -46,9 +46,16 @@ fn measured(number: usize, compare: impl Fn(bool) -> bool) -> f64 {
 /// One of three runs has to show nothing: on a machine that does other work,
 /// a difference in one is chance, and a difference that is there is in all.
 fn assert_shows_nothing(name: &str, compare: impl Fn(bool) -> bool) {
-    let number = Row::E170.size(4_000, 1_000_000);
-    let found: Vec<_> = (0..3).map(|_| measured(number, &compare).abs()).collect();
-    assert!(found.iter().any(|t| *t < 4.5), "{name}: |t| is {found:?}");
+    let number = Row::E170.size(2_000, 1_000_000);
+    let mut found = Vec::new();
+    for _ in 0..3 {
+        let t = measured(number, &compare).abs();
+        if t < 4.5 {
+            return;
+        }
+        found.push(t);
+    }
+    panic!("{name}: |t| is {found:?}");
 }
 
 /// Attack: E170
@@ -84,7 +91,7 @@ fn a_comparison_that_stops_early_would_be_noticed() {
         wrong
     });
 
-    let t = measured(2_000, |is_late| {
+    let t = measured(1_000, |is_late| {
         let wrong = if is_late { &late } else { &early };
         right
             .iter()

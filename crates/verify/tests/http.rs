@@ -328,6 +328,7 @@ async fn an_explanation_says_which_checks_passed_and_labels_what_nobody_vouches_
     assert_eq!(serde_json::to_value(&good).unwrap()["vouched"], "verified");
 }
 
+/// Attack: C098
 #[tokio::test]
 async fn a_route_of_another_audience_takes_its_own_tokens_alone() {
     let issuer = Issuer::start().await;

@@ -131,6 +131,7 @@ async fn parallel_requests_with_one_token_ask_once() {
     assert_eq!(issuer.questions(), 1);
 }
 
+/// Attack: C098
 #[tokio::test]
 async fn what_is_remembered_is_a_fact_and_no_decision() {
     let issuer = Issuer::start().await;

@@ -58,6 +58,7 @@ async fn ready_fetches_once_and_the_first_token_fetches_nothing() {
     assert_eq!(issuer.jwks_read(), 1);
 }
 
+/// Attack: E133, E137
 #[tokio::test]
 async fn addresses_in_a_token_are_never_connected_to() {
     let issuer = Issuer::start().await;
@@ -125,6 +126,7 @@ async fn metadata_that_points_elsewhere_or_redirects_is_not_followed() {
     assert_eq!(connects.load(Ordering::SeqCst), 0);
 }
 
+/// Attack: E136
 #[tokio::test]
 async fn a_storm_of_unknown_keys_costs_one_fetch_a_cooldown() {
     let issuer = Issuer::start().await;

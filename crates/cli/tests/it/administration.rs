@@ -53,6 +53,7 @@ fn refusal(exit: i32, code: &str) -> (i32, String) {
     (exit, code.to_owned())
 }
 
+/// Attack: D124, O380
 async fn clients_are_administrated(engine: Engine) {
     let (site, program) = site(engine).await;
     let create = [
@@ -185,6 +186,7 @@ async fn resources_are_administrated(engine: Engine) {
     assert!(program.end().await.success());
 }
 
+/// Attack: O380
 async fn people_are_administrated(engine: Engine) {
     let (site, program) = site(engine).await;
     let file = site.folder.join("password");

@@ -179,6 +179,7 @@ async fn denying_tells_the_client_and_gives_nothing() {
     world.end(&["status of 4"]).await;
 }
 
+/// Attack: A028
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn form_post_carries_a_hostile_state_unchanged_with_and_without_script() {
     const HOSTILE: &str = r#""><script>document.title='x'</script>&amp;'"#;

@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::configuration::secret;
+use crate::browser::{Browser, request};
+use crate::configuration::{VAULT, secret};
 use crate::program::{Engine, PATIENCE, Plan, Said, Site};
 
 /// What a client of PostgreSQL asks first: whether TLS is spoken.
@@ -67,4 +68,47 @@ async fn a_database_without_the_certificate_that_was_asked_for_is_told_no_passwo
     for said in [plain, broken] {
         assert!(!said.errors.contains(&password), "{said:?}");
     }
+}
+
+/// Attack: O385
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_fails_is_told_to_the_log_and_to_nobody_else() {
+    let site = Site::planned(Plan::new(Engine::Postgres)).await;
+    let program = site.start().await;
+    let asked = request(&site, "shop", "openid offline_access read:vault").with("resource", VAULT);
+    let tokens = Browser::new(&site).tokens("alice", &asked).await;
+    let (client, connection) = tokio_postgres::connect(&site.store, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let broken = client.batch_execute("DROP TABLE family CASCADE").await;
+    broken.unwrap();
+    let refresh = tokens.text("refresh_token");
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", &*refresh),
+    ];
+
+    let answer = site.form("/token", "shop", &form).await;
+
+    assert_eq!((answer.status, &*answer.refusal()), (500, "server_error"));
+    for word in [
+        "family", "relation", "SELECT", "UPDATE", "42P01", "panicked", ".rs",
+    ] {
+        assert!(!answer.body.contains(word), "{word}: {}", answer.body);
+    }
+    let id = answer.text("request_id");
+    let printed = site.printed();
+    let told = printed
+        .lines()
+        .find(|line| line.contains(&id) && line.contains("ERROR"));
+    assert!(
+        told.is_some_and(|line| line.contains("family")),
+        "{printed}"
+    );
+    let service = [("grant_type", "client_credentials")];
+    assert_eq!(site.form("/token", "job", &service).await.status, 200);
+    drop(client);
+    connection.await.unwrap().unwrap();
+    assert!(program.end().await.success());
 }

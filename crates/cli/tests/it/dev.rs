@@ -311,6 +311,7 @@ async fn a_second_start_on_the_same_data_keeps_what_the_first_made() {
     assert_eq!(second.end().await, Some(0));
 }
 
+/// Attack: E169, O382
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_owner_may_read_the_data_whatever_the_umask_says() {
     let folder = Folder::new();

@@ -500,6 +500,7 @@ async fn drive(engine: Engine, form: &str) -> (Run, String) {
     (run, printed)
 }
 
+/// Attack: O376, O379
 async fn no_secret_is_printed_as_json(engine: Engine) {
     let (run, printed) = drive(engine, "json").await;
     assert!(run.secrets.len() > 30, "{}", run.secrets.len());
@@ -512,6 +513,7 @@ async fn no_secret_is_printed_as_json(engine: Engine) {
     }
 }
 
+/// Attack: O376, O379
 async fn no_secret_is_printed_as_text(engine: Engine) {
     let (run, printed) = drive(engine, "text").await;
     assert_eq!(leak::found(&printed, &run.secrets), Vec::<String>::new());

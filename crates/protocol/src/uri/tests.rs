@@ -6,6 +6,7 @@ fn registered(text: &str) -> RedirectUri {
     text.parse().unwrap()
 }
 
+/// Attack: A010, A017, A022, A025, A050
 #[test]
 fn redirect_uris_that_cannot_be_registered() {
     for bad in [
@@ -55,6 +56,7 @@ fn redirect_uris_that_cannot_be_registered() {
     }
 }
 
+/// Attack: A008, A014
 #[test]
 fn comparison_is_exact_text() {
     let uri = registered("https://app.test/cb");
@@ -74,6 +76,7 @@ fn comparison_is_exact_text() {
     }
 }
 
+/// Attack: A016
 #[test]
 fn only_the_loopback_port_of_native_clients_may_differ() {
     let uri = registered("http://127.0.0.1/cb");

@@ -217,6 +217,7 @@ fn every_page_names_language_main_title_and_stylesheet() {
     }
 }
 
+/// Attack: K316
 #[test]
 fn no_page_has_inline_style_handler_or_script_but_form_post() {
     for (name, html, _, _) in samples() {
@@ -233,6 +234,7 @@ fn no_page_has_inline_style_handler_or_script_but_form_post() {
     }
 }
 
+/// Attack: A032, O377
 #[test]
 fn every_response_carries_the_fixed_headers() {
     for (name, _, response, _) in samples() {
@@ -505,6 +507,7 @@ fn a_link_that_could_run_something_is_not_made() {
     assert!(Link::new("x", &url("https://a.example/")).is_some());
 }
 
+/// Attack: A040
 #[test]
 fn a_name_loses_what_hides_or_reverses() {
     assert_eq!(

@@ -83,10 +83,7 @@ async fn an_assertion_proves_a_client_once_and_adds_one_write(server: Server) {
     assert_eq!(show(&server, &next).await.status, 200);
 }
 
-/// Attack: D114
-/// Attack: D115
-/// Attack: D117
-/// Attack: D118
+/// Attack: D114, D115, D117, D118
 async fn whatever_else_an_assertion_says_it_proves_nothing(server: Server) {
     let key = partner(&server).await;
     let now = START.seconds();

@@ -21,6 +21,7 @@ on_both_engines! {
     a_code_is_worth_nothing_after_logout_or_when_the_person_is_disabled
     a_verifier_without_a_challenge_is_refused
     wrong_clients_and_redirect_uris_never_redirect
+    a_loopback_name_matches_itself_alone_whatever_the_port
     everything_else_that_is_wrong_redirects_with_state_and_issuer
 }
 
@@ -77,6 +78,7 @@ async fn a_code_flow_writes_twice_between_consent_and_tokens(server: Server) {
     assert_eq!(server.commits() - before, 2);
 }
 
+/// Attack: B056, B062
 async fn a_code_shown_without_its_bindings_harms_nobody(server: Server) {
     let code = Browser::new(&server).code("alice", &request()).await;
     let good = redemption(&code, CALLBACK);
@@ -183,6 +185,7 @@ async fn dies(node: &Server, token: &str) {
     }
 }
 
+/// Attack: B065
 async fn a_code_expires_after_a_minute(server: Server) {
     let mut browser = Browser::new(&server);
     let (early, late) = (
@@ -209,6 +212,7 @@ async fn a_code_expires_after_a_minute(server: Server) {
     );
 }
 
+/// Attack: B067
 async fn a_code_is_worth_nothing_after_logout_or_when_the_person_is_disabled(server: Server) {
     let mut browser = Browser::new(&server);
     let code = browser.code("alice", &request()).await;
@@ -240,6 +244,7 @@ async fn a_code_is_worth_nothing_after_logout_or_when_the_person_is_disabled(ser
     );
 }
 
+/// Attack: B058
 async fn a_verifier_without_a_challenge_is_refused(server: Server) {
     let mut legacy = request();
     for (name, value) in [
@@ -260,6 +265,7 @@ async fn a_verifier_without_a_challenge_is_refused(server: Server) {
     assert_eq!(without.status, 200, "{}", without.body);
 }
 
+/// Attack: A001, A002, A004, A005, A007, A008, A010, A011, A013, A014, A019, A020, A022, A023, A029
 async fn wrong_clients_and_redirect_uris_never_redirect(server: Server) {
     let cases = [
         ("client_id", "nobody"),
@@ -278,6 +284,22 @@ async fn wrong_clients_and_redirect_uris_never_redirect(server: Server) {
         ),
         ("redirect_uri", "https://app.example.com/callback#x"),
         ("redirect_uri", "https://a@app.example.com/callback"),
+        ("redirect_uri", "https://a@b@app.example.com/callback"),
+        (
+            "redirect_uri",
+            "https://app.example.com/callback%2f..%2fevil",
+        ),
+        ("redirect_uri", "https://app.example.com/%63allback"),
+        ("redirect_uri", "https://app.example.com/%2e%2e%3b/callback"),
+        (
+            "redirect_uri",
+            "https://evil.example\\.app.example.com/callback",
+        ),
+        ("redirect_uri", "https:\\\\app.example.com\\callback"),
+        ("redirect_uri", "https://appXexample.com/callback"),
+        ("redirect_uri", "https://app.xn--example-.com/callback"),
+        ("redirect_uri", "https://app.ехample.com/callback"),
+        ("client_id", "\"><script>alert(1)</script>"),
         ("redirect_uri", "https:app.example.com/callback"),
         ("redirect_uri", "////app.example.com/callback"),
         ("redirect_uri", "javascript:alert(1)"),
@@ -291,6 +313,7 @@ async fn wrong_clients_and_redirect_uris_never_redirect(server: Server) {
             assert_eq!(answer.status, 400, "{name}={value}");
             assert!(answer.header("location").is_none() && answer.header("set-cookie").is_none());
             assert!(answer.body.contains(r#"id="error-code""#));
+            assert!(!answer.body.contains("<script"), "{}", answer.body);
             let policy = answer.header("content-security-policy").unwrap();
             assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-inline"));
         }
@@ -302,6 +325,42 @@ async fn wrong_clients_and_redirect_uris_never_redirect(server: Server) {
     assert_eq!(Browser::new(&server).get(&doubled).await.status, 400);
 }
 
+/// Attack: A016
+async fn a_loopback_name_matches_itself_alone_whatever_the_port(server: Server) {
+    let with = |uri: &str| {
+        let mut asked = request();
+        asked.insert("client_id".into(), "cli".into());
+        asked.insert("scope".into(), "openid".into());
+        asked.insert("redirect_uri".into(), uri.to_owned());
+        asked
+    };
+    for other in [
+        "http://localhost:5/callback",
+        "http://[::1]:5/callback",
+        "http://2130706433/callback",
+        "http://127.0.0.1.:5/callback",
+        "http://127.1:5/callback",
+        "https://127.0.0.1:5/callback",
+        "http://127.0.0.1:5/other",
+    ] {
+        let answer = Browser::new(&server).authorize(&with(other)).await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (400, None),
+            "{other}"
+        );
+    }
+
+    let own = with("http://127.0.0.1:54321/callback");
+    let tokens = Browser::new(&server).tokens("alice", &own).await;
+
+    assert_eq!(
+        server.userinfo(&tokens.text("access_token")).await.status,
+        200
+    );
+}
+
+/// Attack: A026, A034, B052, B053, B055, B058, B059
 async fn everything_else_that_is_wrong_redirects_with_state_and_issuer(server: Server) {
     let long = "x".repeat(129);
     let cases = [

@@ -150,12 +150,7 @@ async fn what_was_made_for_one_use_is_no_code_and_no_code_is_anything_else(serve
     assert_eq!(good.status, 200, "{}", good.body);
 }
 
-/// Attack: A010
-/// Attack: A017
-/// Attack: A022
-/// Attack: A025
-/// Attack: A050
-/// Attack: A040
+/// Attack: A010, A017, A022, A025, A050, A040
 async fn addresses_that_cannot_be_registered_are_refused(server: Server) {
     let client = |number: usize, name: &str, value: serde_json::Value| {
         let mut client = json!({

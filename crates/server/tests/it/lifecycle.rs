@@ -204,8 +204,7 @@ async fn a_role_that_was_taken_away_ends_tokens_that_carry_it(server: Server) {
     assert_eq!(told["roles"], json!(["buyer"]));
 }
 
-/// Attack: C105
-/// Attack: K313
+/// Attack: C105, K313
 async fn nothing_that_is_said_of_a_person_replaces_a_claim_of_the_server(server: Server) {
     const RESERVED: [&str; 13] = [
         "iss",

@@ -16,6 +16,7 @@ on_both_engines! {
     the_token_endpoint_takes_forms_by_post_alone
 }
 
+/// Attack: B071, C095
 async fn a_service_gets_a_token_that_its_api_finds_active(server: Server) {
     let jwt = server
         .token("job", &[GRANT, ("scope", "read:orders")])
@@ -113,6 +114,7 @@ async fn sensitive_scopes_are_not_given_by_default(server: Server) {
     assert_eq!(asked.text("scope"), "delete:orders");
 }
 
+/// Attack: D108, D109
 async fn wrong_credentials_get_one_answer(server: Server) {
     let basic = |id: &'static str, secret: &'static str| {
         server
@@ -167,6 +169,7 @@ async fn wrong_credentials_get_one_answer(server: Server) {
     assert_eq!(server.token("job", &[GRANT]).await.status, 200);
 }
 
+/// Attack: B068, B070, B073, B074, D112, N361, N362
 async fn the_token_endpoint_takes_forms_by_post_alone(server: Server) {
     let get = server.get("/token?grant_type=client_credentials").await;
     assert_eq!(get.status, 405);

@@ -48,6 +48,7 @@ fn with(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
     changed
 }
 
+/// Attack: B076
 async fn id_tokens_are_signed_as_the_client_says_and_bound_to_the_access_token(server: Server) {
     let tokens = Browser::new(&server).tokens("alice", &request()).await;
     let jwt = tokens.text("id_token");
@@ -78,6 +79,7 @@ async fn id_tokens_are_signed_as_the_client_says_and_bound_to_the_access_token(s
     );
 }
 
+/// Attack: A041
 async fn no_prompt_means_no_question(server: Server) {
     let mut browser = Browser::new(&server);
     let silent = with(&[("prompt", "none")]);
@@ -133,6 +135,7 @@ async fn a_fresh_sign_in_is_demanded_by_prompt_and_by_age(server: Server) {
     assert!(response(&young).contains_key("code"));
 }
 
+/// Attack: A049
 async fn a_hint_of_another_person_is_refused(server: Server) {
     let bobs = Browser::new(&server)
         .tokens("bob", &request())
@@ -228,6 +231,7 @@ async fn pairwise_subjects_differ_and_lead_back(server: Server) {
     assert_eq!(claims(&server, &userinfo.body).await["sub"], hidden["sub"]);
 }
 
+/// Attack: E164
 async fn answers_are_signed_where_asked_for(server: Server) {
     let tokens = Browser::new(&server).tokens("alice", &legacy()).await;
 
@@ -278,6 +282,7 @@ async fn answers_are_signed_where_asked_for(server: Server) {
     );
 }
 
+/// Attack: A028
 async fn a_response_by_form_post_arrives_escaped(server: Server) {
     let hostile = r#""><script>alert(1)</script>"#;
     let posted = with(&[("response_mode", "form_post"), ("state", hostile)]);
@@ -374,6 +379,7 @@ async fn logout(browser: &mut Browser<'_>, pairs: &[(&str, &str)]) -> Answer {
     browser.get(&format!("/logout?{query}")).await
 }
 
+/// Attack: C101, C102
 async fn logout_ends_what_hangs_on_the_session(server: Server) {
     let mut browser = Browser::new(&server);
     let short = browser

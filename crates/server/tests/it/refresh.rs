@@ -61,6 +61,7 @@ async fn a_retry_within_the_grace_time_gets_the_same_successor(server: Server) {
     assert_eq!(refresh(&server, "web", &second).await.status, 200);
 }
 
+/// Attack: C077
 async fn a_spent_token_after_its_successor_was_used_ends_the_family(server: Server) {
     let first = family(&server).await.text("refresh_token");
     let second = refresh(&server, "web", &first).await.text("refresh_token");
@@ -93,6 +94,7 @@ async fn a_spent_token_after_its_successor_was_used_ends_the_family(server: Serv
     );
 }
 
+/// Attack: C077
 async fn a_spent_token_after_the_grace_time_ends_the_family(server: Server) {
     let first = family(&server).await.text("refresh_token");
     let second = refresh(&server, "web", &first).await;
@@ -139,6 +141,7 @@ async fn of_64_parallel_refreshes_all_that_succeed_carry_one_successor(server: S
     }
 }
 
+/// Attack: C080
 async fn another_client_changes_nothing(server: Server) {
     let first = family(&server).await.text("refresh_token");
 
@@ -157,6 +160,7 @@ async fn another_client_changes_nothing(server: Server) {
     assert_eq!(refresh(&server, "web", &first).await.status, 200);
 }
 
+/// Attack: C083
 async fn scopes_and_resources_only_narrow_and_the_family_keeps_its_own(server: Server) {
     let mut wide = request();
     wide.insert(
@@ -198,6 +202,7 @@ async fn scopes_and_resources_only_narrow_and_the_family_keeps_its_own(server: S
     assert!(whole.text("scope").contains("write:orders"));
 }
 
+/// Attack: C087
 async fn families_end_when_idle_and_absolutely(server: Server) {
     let day = 24 * 60 * 60;
     let idle = family(&server).await.text("refresh_token");

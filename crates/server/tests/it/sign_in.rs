@@ -30,6 +30,7 @@ fn scrubbed(html: &str) -> String {
     format!("{before}{}", named.get(16..).unwrap_or_default())
 }
 
+/// Attack: K296
 async fn a_name_that_exists_and_one_that_does_not_look_alike(server: Server) {
     let mut pages = Vec::new();
     for name in ["alice", "nobody"] {
@@ -48,6 +49,7 @@ async fn a_name_that_exists_and_one_that_does_not_look_alike(server: Server) {
     assert_eq!(pages[0], pages[1]);
 }
 
+/// Attack: K299
 async fn guesses_are_limited_by_account_under_every_spelling(server: Server) {
     let spellings = [
         "alice",
@@ -113,6 +115,7 @@ async fn a_name_that_is_guessed_at_too_often_is_told_so_whether_it_exists_or_not
     }
 }
 
+/// Attack: A043, K289
 async fn a_form_without_its_csrf_token_changes_nothing(server: Server) {
     let mut browser = Browser::new(&server);
     let page = browser.authorize(&request()).await;
@@ -159,6 +162,7 @@ async fn a_form_without_its_csrf_token_changes_nothing(server: Server) {
     }
 }
 
+/// Attack: A046
 async fn a_transaction_is_worth_nothing_in_another_browser(server: Server) {
     let mut attacker = Browser::new(&server);
     let page = attacker.authorize(&request()).await;
@@ -192,6 +196,7 @@ fn session_cookie(browser: &Browser<'_>) -> Option<(String, String)> {
         .map(|(name, value)| (name.clone(), value.clone()))
 }
 
+/// Attack: A047, K290, K292
 async fn a_session_cookie_changes_at_sign_in_and_the_old_one_is_dead(server: Server) {
     let mut browser = Browser::new(&server);
     browser.code("alice", &request()).await;
@@ -235,6 +240,7 @@ async fn a_session_cookie_changes_at_sign_in_and_the_old_one_is_dead(server: Ser
     );
 }
 
+/// Attack: K293
 async fn another_host_is_not_answered(server: Server) {
     for (header, value, status) in [
         ("host", "evil.example", 421),
@@ -254,6 +260,7 @@ async fn another_host_is_not_answered(server: Server) {
     }
 }
 
+/// Attack: A044
 async fn consent_cannot_be_widened_by_its_form(server: Server) {
     let mut asked = request();
     asked.insert(
@@ -325,6 +332,7 @@ async fn several_tabs_work_at_once(server: Server) {
     }
 }
 
+/// Attack: A031, A032, O377, O386
 async fn pages_carry_the_headers_that_protect_them(server: Server) {
     let page = Browser::new(&server).authorize(&request()).await;
     let policy = page.header("content-security-policy").unwrap();

@@ -15,6 +15,7 @@ use crate::on_both_engines;
 
 on_both_engines! {
     a_client_takes_back_its_own_tokens
+    a_public_client_takes_back_what_it_was_given
     each_act_stops_what_a_person_would_expect_on_every_node
     taking_back_needs_exactly_one_thing_that_there_is
     what_was_taken_back_stays_dead_after_a_restart
@@ -37,6 +38,7 @@ async fn can_refresh(server: &Server, tokens: &Answer) -> bool {
         == 200
 }
 
+/// Attack: C093
 async fn a_client_takes_back_its_own_tokens(server: Server) {
     let tokens = Browser::new(&server).tokens("alice", &request()).await;
     let access = tokens.text("access_token");
@@ -88,6 +90,29 @@ async fn id_of(server: &Server, what: &str) -> String {
         .as_str()
         .unwrap()
         .to_owned()
+}
+
+/// Attack: C092
+async fn a_public_client_takes_back_what_it_was_given(server: Server) {
+    let mut asked = request();
+    asked.insert("client_id".into(), "spa".into());
+    asked.insert(
+        "redirect_uri".into(),
+        "https://spa.example.com/callback".into(),
+    );
+    let tokens = Browser::new(&server).tokens("alice", &asked).await;
+    let other = Browser::new(&server).tokens("alice", &request()).await;
+    let access = tokens.text("access_token");
+    let foreign = revoke(&server, "spa", &other.text("access_token")).await;
+    assert_eq!(foreign.refusal(), "invalid_grant");
+    let unnamed = server.request(Method::POST, "/revoke");
+    let unnamed = unnamed.form(&[("token", &access)]).send().await.unwrap();
+    assert_eq!(unnamed.status(), 401);
+
+    assert_eq!(revoke(&server, "spa", &access).await.status, 200);
+
+    assert!(!server.is_active(&access).await);
+    assert!(server.is_active(&other.text("access_token")).await);
 }
 
 /// The session that an ID token names.
@@ -307,6 +332,7 @@ async fn what_was_taken_back_stays_dead_after_a_restart(server: Server) {
     assert!(!can_refresh(&server, &tokens).await);
 }
 
+/// Attack: C095, C096, C099, E164
 async fn tokens_shown_to_the_wrong_endpoint_say_nothing(server: Server) {
     let tokens = Browser::new(&server).tokens("alice", &request()).await;
     let inactive = json!({ "active": false });
@@ -322,6 +348,12 @@ async fn tokens_shown_to_the_wrong_endpoint_say_nothing(server: Server) {
             assert_eq!(server.userinfo(shown).await.refusal(), "invalid_token");
         }
     }
+    let access = [("token", tokens.text("access_token"))];
+    let unnamed = server.request(Method::POST, "/introspect").form(&access);
+    assert_eq!(unnamed.send().await.unwrap().status(), 401);
+    let public = [("token", &*access[0].1)];
+    let public = server.form("/introspect", "spa", &public).await;
+    assert_eq!((public.status, &*public.refusal()), (401, "invalid_client"));
     assert_eq!(
         server
             .introspect("vault-api", &tokens.text("access_token"))

@@ -127,6 +127,7 @@ mod tests {
         parse(url).unwrap().config.get_ssl_mode()
     }
 
+    /// Attack: N374
     #[test]
     fn far_databases_are_verified_and_near_ones_are_plain() {
         assert_eq!(mode("postgres://u@db.example.com/x"), SslMode::Require);

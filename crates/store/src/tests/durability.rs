@@ -133,6 +133,7 @@ fn again(test: &str, folder: &Folder, umask: &str) -> Command {
     command
 }
 
+/// Attack: O382
 #[tokio::test]
 async fn files_are_private_whatever_the_umask() {
     if let Ok(url) = std::env::var(FOLDER) {

@@ -211,6 +211,7 @@ mod tests {
         );
     }
 
+    /// Attack: D109
     #[test]
     fn two_methods_at_once_are_refused() {
         let assertion = asserted(&jwt(r#"{"sub":"a"}"#));

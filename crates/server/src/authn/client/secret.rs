@@ -73,6 +73,7 @@ mod tests {
         }
     }
 
+    /// Attack: D108
     #[test]
     fn a_blank_secret_is_wrong_even_where_a_blank_one_was_stored() {
         let keys = keys();
@@ -87,6 +88,7 @@ mod tests {
         assert!(!is_right(&keys, &[], &Secret::from("any"), at(1)));
     }
 
+    /// Attack: D124
     #[test]
     fn a_replaced_secret_counts_until_its_overlap_ends() {
         let keys = keys();
