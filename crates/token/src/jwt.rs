@@ -168,10 +168,25 @@ pub fn marks(authority: &Authority, token: Option<Id<Token>>, blinding: &Blindin
 
 /// Writes an authority of one audience as an access token.
 pub fn mint(key: &SigningKey, written: &Written<'_>, authority: &Authority) -> String {
+    // A struct of strings and numbers always serialises.
+    let payload = serde_json::to_vec(&said(written, authority)).unwrap_or_default();
+    key.sign(ACCESS_TOKEN_TYPE, &payload)
+}
+
+/// The claims that [`mint`] would write, for a rendering that is no JWT.
+#[cfg(feature = "saml")]
+pub(crate) fn claims(written: &Written<'_>, authority: &Authority) -> Map<String, Value> {
+    match serde_json::to_value(said(written, authority)) {
+        Ok(Value::Object(claims)) => claims,
+        _ => Map::new(),
+    }
+}
+
+fn said<'a>(written: &Written<'a>, authority: &'a Authority) -> Claims<'a> {
     let marks = marks(authority, None, written.blinding);
     let position = authority.position();
     let authentication = authority.authentication();
-    let claims = Claims {
+    Claims {
         iss: written.issuer.as_str(),
         sub: written.subject,
         aud: authority
@@ -201,10 +216,7 @@ pub fn mint(key: &SigningKey, written: &Written<'_>, authority: &Authority) -> S
             o: marks.organization.map(Hex),
             a: marks.lineage.into_iter().map(Line).collect(),
         },
-    };
-    // A struct of strings and numbers always serialises.
-    let payload = serde_json::to_vec(&claims).unwrap_or_default();
-    key.sign(ACCESS_TOKEN_TYPE, &payload)
+    }
 }
 
 /// What whoever checks demands of a token, scopes aside.

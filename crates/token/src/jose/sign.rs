@@ -135,16 +135,23 @@ impl SigningKey {
         jwk
     }
 
+    /// The public half as certificates hold it: a point, or the two numbers of
+    /// an RSA key (RFC 8017 §A.1.1).
+    #[cfg(feature = "saml")]
+    pub(crate) fn public_bytes(&self) -> &[u8] {
+        match &self.pair {
+            Pair::Ec(pair) => pair.public_key().as_ref(),
+            Pair::Ed(pair) => pair.public_key().as_ref(),
+            Pair::Rsa(pair, _) => pair.public_key().as_ref(),
+        }
+    }
+
     /// A compact JWS over `payload`, whose kind is `typ`.
     ///
     /// # Panics
     ///
     /// Where the cryptographic library cannot sign, which it does for lack of
     /// memory or randomness only.
-    #[expect(
-        clippy::expect_used,
-        reason = "the library fails for lack of memory or randomness only"
-    )]
     pub fn sign(&self, typ: &str, payload: &[u8]) -> String {
         let header = format!(
             r#"{{"alg":"{}","typ":"{typ}","kid":"{}"}}"#,
@@ -154,8 +161,20 @@ impl SigningKey {
         BASE64_URL_SAFE_NO_PAD.encode_string(header, &mut out);
         out.push('.');
         BASE64_URL_SAFE_NO_PAD.encode_string(payload, &mut out);
-        let signed = out.as_bytes();
-        let signature = match &self.pair {
+        let signature = self.sign_bytes(out.as_bytes());
+        out.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut out);
+        out
+    }
+
+    /// A signature over bytes; an ECDSA one is its two numbers, each of full
+    /// length (RFC 7518 §3.4).
+    #[expect(
+        clippy::expect_used,
+        reason = "the library fails for lack of memory or randomness only"
+    )]
+    pub(crate) fn sign_bytes(&self, signed: &[u8]) -> Vec<u8> {
+        match &self.pair {
             Pair::Ec(pair) => pair
                 .sign(&self.random, signed)
                 .expect("P-256 signs")
@@ -168,10 +187,7 @@ impl SigningKey {
                     .expect("RSA signs");
                 signature
             }
-        };
-        out.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut out);
-        out
+        }
     }
 }
 
