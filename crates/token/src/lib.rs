@@ -16,6 +16,8 @@ pub mod mark;
 pub mod opaque;
 pub mod refresh;
 pub mod revocation;
+#[cfg(feature = "saml")]
+pub mod saml;
 pub mod seal;
 pub mod secret;
 mod wire;

@@ -1,0 +1,121 @@
+//! Whether what a signed assertion says lets it be accepted here and now.
+//!
+//! Spec: RFC 7522 §3
+//! Spec: SAML 2.0 Core §2.5.1
+//! Spec: SAML 2.0 Profiles §4.1.4.2
+
+use std::time::Duration;
+
+use symbolon_protocol::Timestamp;
+
+use super::assertion::{Confirmation, Read};
+use super::refused::Refused;
+
+/// What whoever accepts an assertion demands of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// Who accepts it: the identifiers of this party. Any one will do.
+    pub audiences: &'a [&'a str],
+    /// Where it is handed over: addresses of this endpoint. Any one will do.
+    pub recipients: &'a [&'a str],
+    /// Which request it answers. Where `None`, it may answer none.
+    pub in_response_to: Option<&'a str>,
+    /// How long it may still live. What it is remembered for to be used once
+    /// ends with it, so this bounds that memory.
+    pub longest: Duration,
+    /// How far clocks may differ.
+    pub skew: Duration,
+    /// What time it is.
+    pub now: Timestamp,
+}
+
+/// Judges conditions and confirmations; the answer is the end that counts.
+pub(super) fn judge(read: &Read, expected: &Expected<'_>) -> Result<Timestamp, Refused> {
+    let now = expected.now;
+    for begins in [read.begins, Some(read.issued)].into_iter().flatten() {
+        if begins > now + expected.skew {
+            return Err(Refused::NotYet { begins, now });
+        }
+    }
+    let session_ends = read
+        .authentication
+        .as_ref()
+        .and_then(|own| own.session_ends);
+    for expires in [read.expires, session_ends].into_iter().flatten() {
+        check_end(expires, expected)?;
+    }
+    check_audience(read, expected)?;
+    let confirmed = confirm(read, expected)?;
+    let expires = [read.expires, session_ends]
+        .into_iter()
+        .flatten()
+        .fold(confirmed, Timestamp::min);
+    if expires > now + expected.longest {
+        return Err(Refused::TooLong { expires });
+    }
+    Ok(expires)
+}
+
+fn check_end(expires: Timestamp, expected: &Expected<'_>) -> Result<(), Refused> {
+    let now = expected.now;
+    if now >= expires + expected.skew {
+        return Err(Refused::Expired { expires, now });
+    }
+    Ok(())
+}
+
+/// Every restriction has to name this party, and there has to be one.
+fn check_audience(read: &Read, expected: &Expected<'_>) -> Result<(), Refused> {
+    let names_us = |restriction: &Vec<String>| {
+        restriction
+            .iter()
+            .any(|own| expected.audiences.contains(&own.as_str()))
+    };
+    if read.audiences.is_empty() || !read.audiences.iter().all(names_us) {
+        return Err(Refused::Audience {
+            found: read.audiences.concat(),
+        });
+    }
+    Ok(())
+}
+
+/// Finds a confirmation that lets a bearer hand it over here; its end counts.
+///
+// Differs from RFC 7522 §3, item 5: a confirmation without data, which the
+// issuer may write where the conditions have an end, is refused. It would let
+// an assertion made for one endpoint be handed over at every other.
+fn confirm(read: &Read, expected: &Expected<'_>) -> Result<Timestamp, Refused> {
+    let mut refused = None;
+    for bearer in &read.bearers {
+        match judge_bearer(bearer, expected) {
+            Ok(expires) => return Ok(expires),
+            // The last one is told, unless an earlier one was meant for here.
+            Err(found @ Refused::Recipient { .. }) => {
+                refused.get_or_insert(found);
+            }
+            Err(found) => refused = Some(found),
+        }
+    }
+    Err(refused.unwrap_or(Refused::Recipient { found: Vec::new() }))
+}
+
+fn judge_bearer(bearer: &Confirmation, expected: &Expected<'_>) -> Result<Timestamp, Refused> {
+    let here = bearer
+        .recipient
+        .as_deref()
+        .is_some_and(|own| expected.recipients.contains(&own));
+    if !here {
+        return Err(Refused::Recipient {
+            found: bearer.recipient.iter().cloned().collect(),
+        });
+    }
+    if bearer.begins.is_some() {
+        return Err(Refused::Schema("NotBefore"));
+    }
+    let expires = bearer.expires.ok_or(Refused::Schema("NotOnOrAfter"))?;
+    check_end(expires, expected)?;
+    if bearer.in_response_to.as_deref() != expected.in_response_to {
+        return Err(Refused::InResponseTo);
+    }
+    Ok(expires)
+}

@@ -1,0 +1,112 @@
+//! An assertion that somebody presents, and its opening.
+//!
+//! Spec: RFC 7522 §2.1, §3
+//! Spec: RFC 8693 §3
+
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::assertion::{self, Assertion};
+use super::encryption::{self, DecryptionKey};
+use super::judge::{self, Expected};
+use super::names::SAML;
+use super::refused::Refused;
+use super::trusted::Trusted;
+use super::xml::{Element, Xml};
+use super::{MAX_ASSERTION_BYTES, signature};
+
+/// An assertion that nobody has checked yet. Only its issuer can be asked for,
+/// so that whoever checks it can look up whether that one is trusted.
+pub struct Presented {
+    document: Xml,
+    claimed_issuer: String,
+}
+
+/// The padding should not be there (RFC 7522 §2.1), and may be.
+const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+impl Presented {
+    /// Takes the form parameter apart: base64url of one `Assertion`, or of one
+    /// `EncryptedAssertion` for one of these keys.
+    pub fn parse(text: &str, keys: &[DecryptionKey]) -> Result<Self, Refused> {
+        // Checked before it is decoded: four characters are three bytes.
+        if text.len() > MAX_ASSERTION_BYTES.div_ceil(3) * 4 {
+            return Err(Refused::TooLarge("bytes"));
+        }
+        let bytes = BASE64URL.decode(text).map_err(|_| Refused::Malformed)?;
+        let xml = String::from_utf8(bytes).map_err(|_| Refused::Malformed)?;
+        let mut document = Xml::parse(&xml)?;
+        if document.root()?.is(SAML, "EncryptedAssertion") {
+            document = Xml::parse(&encryption::decrypt(document.root()?, keys)?)?;
+        }
+        let claimed_issuer = assertion::claimed_issuer(root(&document)?)?;
+        Ok(Self {
+            document,
+            claimed_issuer,
+        })
+    }
+
+    /// The issuer that it claims.
+    pub fn claimed_issuer(&self) -> &str {
+        &self.claimed_issuer
+    }
+
+    /// Checks it against an issuer, in the order of [`Refused`].
+    pub fn open(&self, trusted: &Trusted, expected: &Expected<'_>) -> Result<Assertion, Refused> {
+        if trusted.issuer() != self.claimed_issuer {
+            return Err(Refused::Issuer {
+                found: self.claimed_issuer.clone(),
+            });
+        }
+        let keys = trusted.keys(expected.now);
+        if keys.is_empty() {
+            return Err(Refused::NoKey);
+        }
+        // INVARIANT: the element that is verified is the element that is read.
+        let element = root(&self.document)?;
+        let key = signature::verify(element, &keys)?;
+        let read = assertion::read(element)?;
+        let expires = judge::judge(&read, expected)?;
+        Ok(Assertion {
+            read,
+            kid: key.kid().map(str::to_owned),
+            expires,
+        })
+    }
+}
+
+/// The assertion is the document: it stands nowhere else.
+fn root(document: &Xml) -> Result<Element<'_>, Refused> {
+    let root = document.root()?;
+    if root.is(SAML, "Assertion") {
+        Ok(root)
+    } else {
+        Err(Refused::NotAnAssertion)
+    }
+}
+
+/// Opens an assertion of one of the trusted issuers.
+pub fn open(
+    text: &str,
+    keys: &[DecryptionKey],
+    trusted: &[Trusted],
+    expected: &Expected<'_>,
+) -> Result<Assertion, Refused> {
+    let presented = Presented::parse(text, keys)?;
+    let issuer = presented.claimed_issuer();
+    let own = trusted.iter().find(|own| own.issuer() == issuer);
+    let own = own.ok_or_else(|| Refused::Issuer {
+        found: issuer.to_owned(),
+    })?;
+    presented.open(own, expected)
+}
+
+impl std::fmt::Debug for Presented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Presented({})", self.claimed_issuer)
+    }
+}
