@@ -31,29 +31,48 @@ pub struct Expected<'a> {
 
 /// Judges conditions and confirmations; the answer is the end that counts.
 pub(super) fn judge(read: &Read, expected: &Expected<'_>) -> Result<Timestamp, Refused> {
-    let now = expected.now;
-    for begins in [read.begins, Some(read.issued)].into_iter().flatten() {
-        if begins > now + expected.skew {
-            return Err(Refused::NotYet { begins, now });
-        }
-    }
-    let session_ends = read
-        .authentication
-        .as_ref()
-        .and_then(|own| own.session_ends);
-    for expires in [read.expires, session_ends].into_iter().flatten() {
+    let (now, skew) = (expected.now, expected.skew);
+    check_beginnings(read, now + skew)?;
+    for expires in ends(read) {
         check_end(expires, expected)?;
     }
     check_audience(read, expected)?;
     let confirmed = confirm(read, expected)?;
-    let expires = [read.expires, session_ends]
-        .into_iter()
-        .flatten()
-        .fold(confirmed, Timestamp::min);
+    let expires = ends(read).fold(confirmed, Timestamp::min);
     if expires > now + expected.longest {
         return Err(Refused::TooLong { expires });
     }
     Ok(expires)
+}
+
+/// Judges the dates of an assertion of this server.
+pub(super) fn judge_own(read: &Read, now: Timestamp) -> Result<Timestamp, Refused> {
+    check_beginnings(read, now)?;
+    let confirmed = read.bearers.iter().filter_map(|bearer| bearer.expires);
+    let expires = ends(read).chain(confirmed).min();
+    let expires = expires.ok_or(Refused::Schema("NotOnOrAfter"))?;
+    if now >= expires {
+        return Err(Refused::Expired { expires, now });
+    }
+    Ok(expires)
+}
+
+/// Where it says that it ends, confirmations aside.
+fn ends(read: &Read) -> impl Iterator<Item = Timestamp> {
+    let session = read
+        .authentication
+        .as_ref()
+        .and_then(|own| own.session_ends);
+    [read.expires, session].into_iter().flatten()
+}
+
+fn check_beginnings(read: &Read, now: Timestamp) -> Result<(), Refused> {
+    for begins in [read.begins, Some(read.issued)].into_iter().flatten() {
+        if begins > now {
+            return Err(Refused::NotYet { begins, now });
+        }
+    }
+    Ok(())
 }
 
 fn check_end(expires: Timestamp, expected: &Expected<'_>) -> Result<(), Refused> {

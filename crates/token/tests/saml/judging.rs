@@ -117,6 +117,27 @@ fn only_the_issuer_can_be_asked_for_before_the_checks() {
 }
 
 #[test]
+fn one_of_our_own_comes_back_until_its_end_whoever_it_was_for() {
+    let making = Making::new(Es256);
+    let presented = Presented::parse(&making.mint().unwrap(), &[]).unwrap();
+    let reopen = |now| {
+        let opened = presented.reopen(&trusted(&making.key), at(now));
+        opened.map(drop).map_err(|refused| refused.code())
+    };
+    let stranger = trusted(&crate::fixture::key(
+        symbolon_protocol::SigningAlgorithm::Rs256,
+    ));
+
+    assert_eq!(reopen(-1), Err("not_yet_valid"));
+    assert_eq!((reopen(0), reopen(299)), (Ok(()), Ok(())));
+    assert_eq!(reopen(300), Err("expired"));
+    assert_eq!(
+        presented.reopen(&stranger, at(1)).unwrap_err(),
+        Refused::Algorithm
+    );
+}
+
+#[test]
 fn issuer_and_id_name_an_assertion_for_the_memory_of_what_was_used() {
     let making = Making::new(Es256);
     let once = || {
