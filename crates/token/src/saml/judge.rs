@@ -31,8 +31,8 @@ pub struct Expected<'a> {
 
 /// Judges conditions and confirmations; the answer is the end that counts.
 pub(super) fn judge(read: &Read, expected: &Expected<'_>) -> Result<Timestamp, Refused> {
-    let (now, skew) = (expected.now, expected.skew);
-    check_beginnings(read, now + skew)?;
+    let now = expected.now;
+    check_beginnings(read, now, expected.skew)?;
     for expires in ends(read) {
         check_end(expires, expected)?;
     }
@@ -47,7 +47,7 @@ pub(super) fn judge(read: &Read, expected: &Expected<'_>) -> Result<Timestamp, R
 
 /// Judges the dates of an assertion of this server.
 pub(super) fn judge_own(read: &Read, now: Timestamp) -> Result<Timestamp, Refused> {
-    check_beginnings(read, now)?;
+    check_beginnings(read, now, Duration::ZERO)?;
     let confirmed = read.bearers.iter().filter_map(|bearer| bearer.expires);
     let expires = ends(read).chain(confirmed).min();
     let expires = expires.ok_or(Refused::Schema("NotOnOrAfter"))?;
@@ -66,9 +66,9 @@ fn ends(read: &Read) -> impl Iterator<Item = Timestamp> {
     [read.expires, session].into_iter().flatten()
 }
 
-fn check_beginnings(read: &Read, now: Timestamp) -> Result<(), Refused> {
+fn check_beginnings(read: &Read, now: Timestamp, skew: Duration) -> Result<(), Refused> {
     for begins in [read.begins, Some(read.issued)].into_iter().flatten() {
-        if begins > now {
+        if begins > now + skew {
             return Err(Refused::NotYet { begins, now });
         }
     }
