@@ -166,6 +166,9 @@ pub enum Refused {
     Revoked(Option<Hit>),
     /// The issuer says that it is not active, and no more.
     Inactive,
+    /// It is an assertion that is not good.
+    #[cfg(feature = "saml")]
+    Assertion(crate::saml::Refused),
 }
 
 impl Refused {
@@ -180,6 +183,8 @@ impl Refused {
             Self::Audience { .. } => Check::Audience,
             Self::Scope { .. } => Check::Scope,
             Self::Revoked(_) | Self::Inactive => Check::Revocation,
+            #[cfg(feature = "saml")]
+            Self::Assertion(refused) => refused.check(),
         }
     }
 
@@ -197,6 +202,8 @@ impl Refused {
             Self::Scope { .. } => "insufficient_scope",
             Self::Revoked(_) => "revoked",
             Self::Inactive => "inactive",
+            #[cfg(feature = "saml")]
+            Self::Assertion(refused) => refused.code(),
         }
     }
 
@@ -232,6 +239,8 @@ impl Refused {
             Self::Revoked(Some(Hit::Epoch)) => "revocation: it is from before a restore of the issuer".into(),
             Self::Revoked(None) => "revocation: it was taken back".into(),
             Self::Inactive => "revocation: the issuer says that the token is not active".into(),
+            #[cfg(feature = "saml")]
+            Self::Assertion(refused) => refused.to_string(),
         }
     }
 
@@ -249,6 +258,8 @@ impl Refused {
             Self::Audience { expected, .. } => format!("ask for the token with `resource={expected}`"),
             Self::Scope { needed, .. } => format!("ask for the token with `scope={}`, if the person and the client may have it", needed.join(" ")),
             Self::Revoked(_) | Self::Inactive => "sign in again, or ask for a new token; a token that was taken back never works again".into(),
+            #[cfg(feature = "saml")]
+            Self::Assertion(refused) => refused.repair().into(),
         }
     }
 }

@@ -94,6 +94,11 @@ impl Assertion {
     pub fn attributes(&self) -> &[Attribute] {
         &self.read.attributes
     }
+    /// Whether its issuer lets it be used only once, and at once
+    /// (`OneTimeUse`).
+    pub const fn is_for_one_use(&self) -> bool {
+        self.read.one_use
+    }
     /// The name of the key that signed it, by which a key is distrusted.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
@@ -121,6 +126,7 @@ pub(super) struct Read {
     pub(super) expires: Option<Timestamp>,
     /// Each restriction by itself has to name who accepts.
     pub(super) audiences: Vec<Vec<String>>,
+    pub(super) one_use: bool,
     pub(super) authentication: Option<Statement>,
     pub(super) attributes: Vec<Attribute>,
 }
@@ -168,6 +174,7 @@ pub(super) fn read(assertion: Element<'_>) -> Result<Read, Refused> {
         begins: None,
         expires: None,
         audiences: Vec::new(),
+        one_use: false,
         authentication: None,
         attributes: Vec::new(),
     };
@@ -255,9 +262,10 @@ fn read_conditions(conditions: Element<'_>, read: &mut Read) -> Result<(), Refus
                 audiences.push(value(audience, "Audience")?);
             }
             read.audiences.push(audiences);
-        } else if !condition.is(SAML, "OneTimeUse") {
-            // Every assertion is used once here. Any other condition is not
-            // understood, which makes the assertion indeterminate.
+        } else if condition.is(SAML, "OneTimeUse") {
+            read.one_use = true;
+        } else {
+            // What is not understood makes the assertion indeterminate.
             return Err(Refused::Schema("Conditions"));
         }
     }

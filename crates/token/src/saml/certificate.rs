@@ -19,6 +19,10 @@ use crate::jose::{SigningKey, VerifyingKey};
 
 /// How long a certificate may be, in bytes.
 pub const MAX_CERTIFICATE_BYTES: usize = 16 * 1024;
+/// How many certificates one party may have.
+pub const MAX_CERTIFICATES: usize = 8;
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
 
 /// A certificate that was read.
 #[derive(Debug, Clone)]
@@ -44,10 +48,8 @@ impl Certificate {
     /// Reads one from PEM, or from bare base64 as metadata has it.
     pub fn parse(text: &str) -> Result<Self, InvalidCertificate> {
         let text = text.trim();
-        let body = match text.strip_prefix("-----BEGIN CERTIFICATE-----") {
-            Some(rest) => rest
-                .strip_suffix("-----END CERTIFICATE-----")
-                .ok_or(InvalidCertificate)?,
+        let body = match text.strip_prefix(BEGIN) {
+            Some(rest) => rest.strip_suffix(END).ok_or(InvalidCertificate)?,
             None => text,
         };
         let mut body = body.to_owned();
@@ -56,6 +58,19 @@ impl Certificate {
             .decode(body)
             .map_err(|_| InvalidCertificate)?;
         Self::from_der(der)
+    }
+
+    /// Reads one or several, as a file has them: the old and the new one of a
+    /// party that changes its key.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, InvalidCertificate> {
+        let all: Vec<_> = text
+            .split_inclusive(END)
+            .filter(|part| !part.trim().is_empty())
+            .collect();
+        if all.is_empty() || all.len() > MAX_CERTIFICATES {
+            return Err(InvalidCertificate);
+        }
+        all.into_iter().map(Self::parse).collect()
     }
 
     /// Reads one from DER.
@@ -130,12 +145,13 @@ impl Certificate {
     /// Its text, as files have it (RFC 7468 §5).
     pub fn to_pem(&self) -> String {
         let body = self.to_base64();
-        let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+        let mut text = format!("{BEGIN}\n");
         for line in body.as_bytes().chunks(64) {
             text.push_str(&String::from_utf8_lossy(line));
             text.push('\n');
         }
-        text.push_str("-----END CERTIFICATE-----\n");
+        text.push_str(END);
+        text.push('\n');
         text
     }
 

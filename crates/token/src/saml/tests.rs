@@ -192,6 +192,20 @@ fn what_is_not_understood_is_refused() {
 }
 
 #[test]
+fn whether_it_is_for_one_use_is_told() {
+    let one_use = |text: &str| {
+        let document = Xml::parse(text).unwrap();
+        assertion::read(document.root().unwrap()).unwrap().one_use
+    };
+
+    assert!(!one_use(&good()));
+    assert!(one_use(&changed(
+        "</s:Conditions>",
+        "<s:OneTimeUse/></s:Conditions>"
+    )));
+}
+
+#[test]
 fn what_says_no_more_may_be_there() {
     #[rustfmt::skip]
     let cases = [

@@ -200,6 +200,32 @@ fn a_certificate_for_a_key_of_ours_holds_that_key_and_its_dates() {
 }
 
 #[test]
+fn a_file_holds_one_certificate_or_several_and_nothing_else() {
+    let own = |algorithm| {
+        Certificate::self_signed(&key(algorithm), "x", START, at(60))
+            .unwrap()
+            .to_pem()
+    };
+    let (rsa, elliptic) = (own(Rs256), own(Es256));
+    let count = |text: &str| Certificate::parse_all(text).map(|all| all.len()).ok();
+
+    assert_eq!(count(&rsa), Some(1));
+    assert_eq!(count(&format!("{rsa}\n{elliptic}\n")), Some(2));
+    for bad in [
+        "",
+        "x",
+        &rsa[..rsa.len() - 30],
+        &format!("x{rsa}"),
+        &format!("{rsa}x"),
+        &rsa.repeat(9),
+    ] {
+        assert_eq!(count(bad), None, "{bad:.20}");
+    }
+    let private = rsa.replace("CERTIFICATE", "PRIVATE KEY");
+    assert_eq!(count(&private), None);
+}
+
+#[test]
 fn a_certificate_in_the_signature_is_carried_and_not_believed() {
     let own = Certificate::self_signed(&key(Es256), "as.test", START, at(86_400)).unwrap();
     let mut making = Making::new(Es256);
