@@ -86,6 +86,7 @@ fn every_end_and_beginning_is_looked_at() {
     }
 }
 
+/// Attack: J273
 #[test]
 fn every_restriction_names_this_party_and_one_is_there() {
     let other = AUDIENCE.replace("as.test", "other.test");
@@ -117,6 +118,7 @@ fn every_restriction_names_this_party_and_one_is_there() {
     );
 }
 
+/// Attack: J273
 #[test]
 fn one_bearer_confirmation_for_here_is_enough_and_needed() {
     let other = BEARER.replace("as.test/token", "sp.test/acs");
@@ -146,6 +148,7 @@ fn one_bearer_confirmation_for_here_is_enough_and_needed() {
     }
 }
 
+/// Attack: J268
 #[test]
 fn what_is_not_understood_is_refused() {
     let name = "<s:NameID>alice</s:NameID>";

@@ -75,6 +75,7 @@ fn what_is_encrypted_still_has_to_be_signed_by_the_issuer() {
     );
 }
 
+/// Attack: J270
 #[test]
 fn only_the_allowed_ciphers_and_transports_are_read() {
     let good = encrypted(KeyTransport::OaepSha256);
@@ -104,6 +105,7 @@ fn only_the_allowed_ciphers_and_transports_are_read() {
     assert!(read(&good).is_ok() && read(&old).is_ok(), "the twins");
 }
 
+/// Attack: J270
 #[test]
 fn any_changed_byte_of_key_or_text_gives_the_same_answer() {
     let good = encrypted(KeyTransport::OaepSha256);

@@ -32,6 +32,7 @@ fn the_good_one_is_accepted() {
     );
 }
 
+/// Attack: J249, J250, J252, J253, J255, J267
 #[test]
 fn a_forged_assertion_around_beside_or_over_the_signed_one_is_refused() {
     let signed = good(Es256);
@@ -87,6 +88,7 @@ fn a_forged_assertion_around_beside_or_over_the_signed_one_is_refused() {
     }
 }
 
+/// Attack: J256
 #[test]
 fn a_comment_splits_no_name_and_no_digest() {
     let inside = changed(SUBJECT, "usr_<!-- x -->alice");
@@ -117,6 +119,7 @@ fn a_name_that_a_comment_would_cut_is_read_whole() {
     );
 }
 
+/// Attack: J258, J261
 #[test]
 fn a_document_type_is_refused_before_anything_is_parsed() {
     let good = good(Es256);
@@ -149,6 +152,7 @@ fn a_document_type_is_refused_before_anything_is_parsed() {
     );
 }
 
+/// Attack: J262
 #[test]
 fn sections_and_instructions_are_refused_and_character_references_have_one_reading() {
     assert_eq!(
@@ -170,6 +174,7 @@ fn sections_and_instructions_are_refused_and_character_references_have_one_readi
     assert_eq!(code(&changed(SUBJECT, "&#0;")), "malformed");
 }
 
+/// Attack: J259
 #[test]
 fn a_second_id_of_any_spelling_is_refused() {
     for second in [
@@ -196,6 +201,7 @@ fn a_second_id_of_any_spelling_is_refused() {
     );
 }
 
+/// Attack: J264
 #[test]
 fn only_the_two_transforms_in_their_order_are_accepted() {
     let enveloped =
@@ -224,6 +230,7 @@ fn only_the_two_transforms_in_their_order_are_accepted() {
     }
 }
 
+/// Attack: J265
 #[test]
 fn only_the_allowed_algorithms_are_accepted_and_only_with_a_key_for_them() {
     let method = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
@@ -272,6 +279,7 @@ fn only_the_allowed_algorithms_are_accepted_and_only_with_a_key_for_them() {
     );
 }
 
+/// Attack: J265
 #[test]
 fn a_mac_by_the_public_key_is_no_signature() {
     let own = key(Rs256);
@@ -297,6 +305,7 @@ fn a_mac_by_the_public_key_is_no_signature() {
     assert!(read(&good, Rs256).is_ok(), "the twin");
 }
 
+/// Attack: J286
 #[test]
 fn an_unsigned_assertion_is_refused_whatever_is_trusted() {
     let good = good(Es256);
@@ -316,6 +325,7 @@ fn an_unsigned_assertion_is_refused_whatever_is_trusted() {
     );
 }
 
+/// Attack: J286
 #[test]
 fn an_issuer_whose_certificates_have_all_ended_has_no_key() {
     let own = key(Es256);
@@ -338,6 +348,7 @@ fn an_issuer_whose_certificates_have_all_ended_has_no_key() {
     );
 }
 
+/// Attack: J276
 #[test]
 fn another_issuers_key_does_not_sign_for_this_one() {
     let theirs = Trusted::by_keys("https://other.test", [public(&key(Rs256))]).unwrap();

@@ -50,6 +50,7 @@ fn bytes_are_counted_before_they_are_decoded() {
     assert_eq!(code(&filled(MAX_ASSERTION_BYTES + 1)), "too_large");
 }
 
+/// Attack: J282
 #[test]
 fn attributes_and_namespaces_of_a_tag_are_counted() {
     let with = |count: usize, name: &str| {

@@ -102,6 +102,7 @@ fn request_session_and_attributes_are_written_and_read() {
     );
 }
 
+/// Attack: J285
 #[test]
 fn a_name_is_written_as_a_name_whatever_it_looks_like() {
     for name in [

@@ -184,6 +184,7 @@ fn with_last(own: &str, element: &str, last: &str) -> String {
     own.replace(&format!("</{element}>"), &format!("{last}</{element}>"))
 }
 
+/// Attack: J249, J250, J252
 #[test]
 fn a_signed_assertion_elsewhere_does_not_vouch_for_the_one_in_place() {
     let signer = Signer::new();
