@@ -3,6 +3,11 @@
     clippy::disallowed_methods,
     reason = "what is measured here is the machine's own time"
 )]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests stop where something is missing"
+)]
 
 use std::hint::black_box;
 use std::time::Instant;

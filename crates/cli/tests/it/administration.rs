@@ -53,28 +53,31 @@ fn refusal(exit: i32, code: &str) -> (i32, String) {
     (exit, code.to_owned())
 }
 
-/// Attack: D124, O380
+/// Makes a client that acts for itself.
+const CREATE: [&str; 11] = [
+    "client",
+    "create",
+    "billing",
+    "--kind",
+    "service",
+    "--grant",
+    "client_credentials",
+    "--scope",
+    "read:orders",
+    "--resource",
+    "https://orders.example.com",
+];
+
+/// Attack: O380
 async fn clients_are_administrated(engine: Engine) {
     let (site, program) = site(engine).await;
-    let create = [
-        "client",
-        "create",
-        "billing",
-        "--kind",
-        "service",
-        "--grant",
-        "client_credentials",
-        "--scope",
-        "read:orders",
-        "--resource",
-        "https://orders.example.com",
-    ];
+    let made = site.done(&CREATE).await;
 
-    let made = site.done(&create).await;
-
-    let secret = made["secret"].as_str().unwrap().to_owned();
-    assert!(secret.starts_with("sym_cs_"), "{made}");
-    assert_eq!(site.refused(&create).await, refusal(1, "admin.conflict"));
+    assert!(
+        made["secret"].as_str().unwrap().starts_with("sym_cs_"),
+        "{made}"
+    );
+    assert_eq!(site.refused(&CREATE).await, refusal(1, "admin.conflict"));
     let shown = site.done(&["client", "get", "billing"]).await;
     assert_eq!(
         (&shown["kind"], shown.get("secret")),
@@ -104,6 +107,27 @@ async fn clients_are_administrated(engine: Engine) {
         (&changed["name"], &changed["access_token_lifetime"]),
         (&json!("Billing"), &json!("5m"))
     );
+    let gone = site.told(&["client", "delete", "billing"]).await;
+    assert!(gone.contains("billing is deleted"), "{gone}");
+    for verb in ["get", "delete", "enable", "disable", "secret"] {
+        let refused = site.refused(&["client", verb, "billing"]).await;
+        assert_eq!(refused, refusal(1, "admin.not_found"), "{verb}");
+    }
+    let wrong = ["client", "create", "bad", "--kind", "nonsense"];
+    assert_eq!(
+        site.refused(&wrong).await,
+        refusal(1, "admin.invalid_request")
+    );
+    let wrong = ["client", "update", "web", "--set", "nothing"];
+    assert_eq!(site.refused(&wrong).await, refusal(2, "admin.set"));
+    assert!(program.end().await.success());
+}
+
+/// Attack: D124
+async fn secrets_of_a_client_overlap_and_end_with_it(engine: Engine) {
+    let (site, program) = site(engine).await;
+    let made = site.done(&CREATE).await;
+    let secret = made["secret"].as_str().unwrap().to_owned();
     let token = async |secret: &str| {
         let form = [("grant_type", "client_credentials")];
         let request = site.request(reqwest::Method::POST, "/token").form(&form);
@@ -120,20 +144,8 @@ async fn clients_are_administrated(engine: Engine) {
     assert_eq!(token(&other).await, 401);
     site.done(&["client", "enable", "billing"]).await;
     assert_eq!(token(&other).await, 200);
-    let gone = site.told(&["client", "delete", "billing"]).await;
-    assert!(gone.contains("billing is deleted"), "{gone}");
+    site.done(&["client", "delete", "billing"]).await;
     assert_eq!(token(&other).await, 401);
-    for verb in ["get", "delete", "enable", "disable", "secret"] {
-        let refused = site.refused(&["client", verb, "billing"]).await;
-        assert_eq!(refused, refusal(1, "admin.not_found"), "{verb}");
-    }
-    let wrong = ["client", "create", "bad", "--kind", "nonsense"];
-    assert_eq!(
-        site.refused(&wrong).await,
-        refusal(1, "admin.invalid_request")
-    );
-    let wrong = ["client", "update", "web", "--set", "nothing"];
-    assert_eq!(site.refused(&wrong).await, refusal(2, "admin.set"));
     assert!(program.end().await.success());
 }
 
@@ -207,13 +219,6 @@ async fn people_are_administrated(engine: Engine) {
     assert!(made["id"].as_str().unwrap().starts_with("usr_"), "{made}");
     assert!(!made.to_string().contains("correct horse"), "{made}");
     assert_eq!(site.refused(&create).await, refusal(1, "admin.conflict"));
-    let signs_in = async |password: &str| {
-        let mut browser = Browser::new(&site);
-        let page = browser.authorize(&request(&site, "web", "openid")).await;
-        let page = browser.sign_in(&page, "carol", password).await;
-        page.body.contains(r#"id="consent-allow""#)
-    };
-    assert!(signs_in("correct horse battery").await);
     let update = [
         "user",
         "update",
@@ -233,17 +238,7 @@ async fn people_are_administrated(engine: Engine) {
             .await
             .contains("carol@example.com")
     );
-    std::fs::write(file, "another horse battery").unwrap();
-    site.done(&["user", "password", "carol", "--password-file", file])
-        .await;
-    assert!(!signs_in("correct horse battery").await);
-    assert!(signs_in("another horse battery").await);
-    site.done(&["user", "disable", "carol"]).await;
-    assert!(!signs_in("another horse battery").await);
-    site.done(&["user", "enable", "carol"]).await;
-    assert!(signs_in("another horse battery").await);
     site.done(&["user", "delete", "carol"]).await;
-    assert!(!signs_in("another horse battery").await);
     assert_eq!(
         site.refused(&["user", "get", "carol"]).await,
         refusal(1, "admin.not_found")
@@ -260,6 +255,43 @@ async fn people_are_administrated(engine: Engine) {
         "/nowhere/password",
     ];
     assert_eq!(site.refused(&missing).await, refusal(1, "user.password"));
+    assert!(program.end().await.success());
+}
+
+async fn a_password_is_set_and_a_person_kept_out_by_command(engine: Engine) {
+    let (site, program) = site(engine).await;
+    let file = site.folder.join("password");
+    std::fs::write(&file, "correct horse battery\n").unwrap();
+    let file = file.to_str().unwrap();
+    let create = [
+        "user",
+        "create",
+        "carol",
+        "--email",
+        "carol@example.com",
+        "--password-file",
+        file,
+    ];
+    site.done(&create).await;
+    let signs_in = async |password: &str| {
+        let mut browser = Browser::new(&site);
+        let page = browser.authorize(&request(&site, "web", "openid")).await;
+        let page = browser.sign_in(&page, "carol", password).await;
+        page.body.contains(r#"id="consent-allow""#)
+    };
+    assert!(signs_in("correct horse battery").await);
+
+    std::fs::write(file, "another horse battery").unwrap();
+    site.done(&["user", "password", "carol", "--password-file", file])
+        .await;
+    assert!(!signs_in("correct horse battery").await);
+    assert!(signs_in("another horse battery").await);
+    site.done(&["user", "disable", "carol"]).await;
+    assert!(!signs_in("another horse battery").await);
+    site.done(&["user", "enable", "carol"]).await;
+    assert!(signs_in("another horse battery").await);
+    site.done(&["user", "delete", "carol"]).await;
+    assert!(!signs_in("another horse battery").await);
     assert!(program.end().await.success());
 }
 
@@ -455,8 +487,10 @@ async fn everything_can_be_taken_back_by_a_command(engine: Engine) {
 
 on_both_engines! {
     clients_are_administrated
+    secrets_of_a_client_overlap_and_end_with_it
     resources_are_administrated
     people_are_administrated
+    a_password_is_set_and_a_person_kept_out_by_command
     organizations_are_administrated
     grants_and_sessions_are_shown_and_ended
     keys_audit_and_status_are_shown

@@ -82,17 +82,4 @@ impl Site {
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()
     }
-
-    /// A call of the admin API.
-    pub(crate) async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        let request = self
-            .http
-            .request(method, format!("{}{path}", self.admin))
-            .bearer_auth(self.admin_token());
-        let request = match body {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-        read(request.send().await.unwrap()).await
-    }
 }

@@ -49,15 +49,8 @@ async fn over_tls(engine: Engine, path: &str) -> Site {
     site
 }
 
-/// HTTP/2, both orders of the well-known addresses, and cookies that no
-/// sibling host can set.
-///
-/// Attack: K292
-async fn a_person_signs_in_over_tls_below_a_path(engine: Engine) {
-    let site = over_tls(engine, "/tenant").await;
-    let program = site.start().await;
-    let spoken = site.request(Method::GET, "/readyz").send().await.unwrap();
-    assert_eq!(spoken.version(), Version::HTTP_2);
+/// Metadata is found in both orders of path and well-known name.
+async fn check_well_known(site: &Site) {
     for address in [
         "tenant/.well-known/openid-configuration",
         ".well-known/openid-configuration/tenant",
@@ -80,6 +73,18 @@ async fn a_person_signs_in_over_tls_below_a_path(engine: Engine) {
             json!(format!("{}/token", site.issuer))
         );
     }
+}
+
+/// HTTP/2, both orders of the well-known addresses, and cookies that no
+/// sibling host can set.
+///
+/// Attack: K292
+async fn a_person_signs_in_over_tls_below_a_path(engine: Engine) {
+    let site = over_tls(engine, "/tenant").await;
+    let program = site.start().await;
+    let spoken = site.request(Method::GET, "/readyz").send().await.unwrap();
+    assert_eq!(spoken.version(), Version::HTTP_2);
+    check_well_known(&site).await;
     let outside = format!("https://{}/token", site.listen);
     assert_eq!(site.http.post(outside).send().await.unwrap().status(), 404);
 

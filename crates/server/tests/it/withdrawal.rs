@@ -256,7 +256,7 @@ async fn each_act_stops_what_a_person_would_expect_on_every_node(server: Server)
 
         let taken_back = Instant::now();
         assert_eq!(answer.status, 204, "{act}: {}", answer.body);
-        for node in &other {
+        for node in other.iter() {
             loop {
                 let taken = own.taken_by(node, act).await;
                 if taken.is_empty() && !node.is_active(&before).await {
