@@ -3,6 +3,7 @@
 //! Nothing here does input or output, reads a clock or holds a key. A value of
 //! one of these types has been checked; the text it came from has not.
 
+pub mod agreement;
 pub mod basic;
 pub mod claims;
 pub mod client;
@@ -18,6 +19,7 @@ pub mod time;
 pub mod uri;
 pub mod vocabulary;
 
+pub use agreement::Agreement;
 pub use client::Client;
 pub use error::ErrorCode;
 pub use identifier::{ClientId, InvalidIdentifier, OrganizationId};

@@ -3,7 +3,7 @@
 //!
 //! Spec: RFC 6749 §1.3
 
-use symbolon_protocol::{ClientId, OrganizationId, ResourceIdentifier, Scopes, Timestamp};
+use symbolon_protocol::{Agreement, ClientId, OrganizationId, Timestamp};
 use symbolon_token::{Id, Person};
 
 use crate::act::{Act, Tx};
@@ -30,12 +30,8 @@ pub struct Grant {
     pub client: ClientId,
     /// For which organization, if for one.
     pub organization: Option<OrganizationId>,
-    /// Which scopes.
-    pub scopes: Scopes,
-    /// At which resources.
-    pub resources: Vec<ResourceIdentifier>,
-    /// Which claims by name.
-    pub claims: Vec<String>,
+    /// What.
+    pub agreement: Agreement,
     /// When first.
     pub created: Timestamp,
     /// When last; it grows with every change.
@@ -47,10 +43,11 @@ pub struct Grant {
 }
 
 /// Writes a person's consent down: a new grant, or the live one replaced by
-/// what the caller merged it with.
+/// what the caller merged it with. Where that holds less than before, the live
+/// grant is withdrawn with all that came of it, and a new one takes its place.
 #[derive(Clone, Debug)]
 pub struct Consent {
-    /// The id of a new grant; a live one keeps its own.
+    /// The id of a new grant; a live one that only grows keeps its own.
     pub id: GrantId,
     /// Who grants.
     pub person: Id<Person>,
@@ -58,15 +55,12 @@ pub struct Consent {
     pub client: ClientId,
     /// For which organization, if for one.
     pub organization: Option<OrganizationId>,
-    /// Which scopes, those of the live grant among them.
-    pub scopes: Scopes,
-    /// At which resources, likewise.
-    pub resources: Vec<ResourceIdentifier>,
-    /// Which claims by name, likewise.
-    pub claims: Vec<String>,
-    /// The `updated` of the live grant that the caller read; `None` where it
-    /// found none.
-    pub expected: Option<Timestamp>,
+    /// What, as far as it still holds from before and is agreed to now.
+    pub agreement: Agreement,
+    /// The live grant that the caller read; `None` where it found none.
+    pub former: Option<Grant>,
+    /// When the last token of the live grant has expired.
+    pub horizon: Timestamp,
     /// What to write down.
     pub audit: AuditEvent,
     /// The time.
@@ -133,26 +127,28 @@ pub struct GrantsOfClient {
 
 macro_rules! columns {
     () => {
-        "id, person, client, organization, scopes, resources, claims, created, updated, epoch, sequence, withdrawn"
+        "id, person, client, organization, agreement, created, updated, epoch, sequence, withdrawn"
     };
 }
 
 statements! {
-    INSERT = concat!("INSERT INTO grants (slot, id, person, client, organization, scopes, resources,
-            claims, created, updated, epoch, sequence)
-        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, epoch, sequence
+    INSERT = concat!("INSERT INTO grants (slot, id, person, client, organization, agreement,
+            created, updated, epoch, sequence)
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, epoch, sequence
         FROM feed_head WHERE one = 1
         ON CONFLICT (slot, person, client, organization) WHERE withdrawn IS NULL DO NOTHING
         RETURNING ", columns!());
     // It moves to the present place in the feed, because the person is here
     // and said so again.
-    REPLACE = concat!("UPDATE grants SET scopes = ?5, resources = ?6, claims = ?7,
-            updated = {greatest}(?8, updated + 1),
+    REPLACE = concat!("UPDATE grants SET agreement = ?5,
+            updated = {greatest}(?6, updated + 1),
             epoch = (SELECT epoch FROM feed_head WHERE one = 1),
             sequence = (SELECT sequence FROM feed_head WHERE one = 1)
         WHERE slot = ?1 AND person = ?2 AND client = ?3 AND organization = ?4
-            AND withdrawn IS NULL AND updated = ?9
+            AND withdrawn IS NULL AND updated = ?7
         RETURNING ", columns!());
+    SUPERSEDE = "UPDATE grants SET withdrawn = ?3
+        WHERE slot = ?1 AND id = ?2 AND withdrawn IS NULL AND updated = ?4";
     WITHDRAW = "UPDATE grants SET withdrawn = ?3
         WHERE slot = ?1 AND id = ?2 AND withdrawn IS NULL";
     FIND_LIVE = concat!("SELECT ", columns!(), " FROM grants WHERE slot = ?1 AND person = ?2
@@ -170,13 +166,11 @@ fn read(row: &Row) -> Result<Grant, Fault> {
         person: row.id(1)?,
         client: row.parsed(2)?,
         organization: row.parsed_or_none(3)?,
-        scopes: row.json(4)?,
-        resources: row.json(5)?,
-        claims: row.json(6)?,
-        created: row.time(7)?,
-        updated: row.time(8)?,
-        position: row.position(9)?,
-        withdrawn: row.time_or_none(11)?,
+        agreement: row.json(4)?,
+        created: row.time(5)?,
+        updated: row.time(6)?,
+        position: row.position(7)?,
+        withdrawn: row.time_or_none(9)?,
     })
 }
 
@@ -188,46 +182,51 @@ impl Act for Consent {
     type Out = Consented;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Consented, Fault> {
-        let (slot, client) = (self.person.slot(), self.client.as_str());
-        let organization = name(self.organization.as_ref());
-        let scopes = document(&self.scopes)?;
-        let resources = document(&self.resources)?;
-        let claims = document(&self.claims)?;
-        let row = match self.expected {
-            None => {
-                let binds = binds![
-                    slot,
-                    &self.id,
-                    &self.person,
-                    client,
-                    organization,
-                    &scopes,
-                    &resources,
-                    &claims,
-                    self.now,
-                ];
-                tx.one(&INSERT, binds).await?
-            }
-            Some(expected) => {
-                let binds = binds![
-                    slot,
-                    &self.person,
-                    client,
-                    organization,
-                    &scopes,
-                    &resources,
-                    &claims,
-                    self.now,
-                    expected,
-                ];
-                tx.one(&REPLACE, binds).await?
+        let is_less = |former: &&Grant| !former.agreement.is_within(&self.agreement);
+        let superseded = self.former.as_ref().filter(is_less);
+        let row = match (&self.former, superseded) {
+            (None, _) => self.insert(tx).await?,
+            (Some(former), None) => self.replace(tx, former).await?,
+            (Some(former), Some(_)) => {
+                let binds = binds![former.id.slot(), &former.id, self.now, former.updated];
+                if tx.run(&SUPERSEDE, binds).await? == 0 {
+                    return Ok(Consented::Changed);
+                }
+                ending::families_of_grant(tx, &former.id, self.now).await?;
+                let row = self.insert(tx).await?;
+                // Somebody else's came between the two: all of this again.
+                Some(row.ok_or_else(|| Fault::retry("a grant came in between"))?)
             }
         };
         let Some(row) = row else {
             return Ok(Consented::Changed);
         };
         audit::write(tx, &self.audit, self.now).await?;
+        if let Some(former) = superseded {
+            let record = (Target::Grant(former.id), self.horizon);
+            revocation::record(tx, &[record], self.now).await?;
+        }
         Ok(Consented::Granted(read(&row)?))
+    }
+}
+
+impl Consent {
+    async fn insert(&self, tx: &mut Tx<'_>) -> Result<Option<Row>, Fault> {
+        let (slot, client) = (self.person.slot(), self.client.as_str());
+        let organization = name(self.organization.as_ref());
+        let agreement = document(&self.agreement)?;
+        let (id, person) = (&self.id, &self.person);
+        let binds = binds![slot, id, person, client, organization, &agreement, self.now];
+        tx.one(&INSERT, binds).await
+    }
+
+    async fn replace(&self, tx: &mut Tx<'_>, former: &Grant) -> Result<Option<Row>, Fault> {
+        let (slot, client) = (self.person.slot(), self.client.as_str());
+        let organization = name(self.organization.as_ref());
+        let agreement = document(&self.agreement)?;
+        let (person, expected) = (&self.person, former.updated);
+        let binds = binds![slot, person, client, organization, &agreement, self.now, expected];
+        tx.one(&REPLACE, binds).await
     }
 }
 

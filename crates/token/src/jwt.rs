@@ -52,6 +52,9 @@ struct Claims<'a> {
     organization: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     roles: &'a [String],
+    /// Claims that userinfo may tell besides those of the scopes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    userinfo: Vec<&'a str>,
     #[serde(skip_serializing_if = "is_unbound")]
     cnf: &'a Binding,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,6 +206,7 @@ fn said<'a>(written: &Written<'a>, authority: &'a Authority) -> Claims<'a> {
         amr: authentication.map_or(&[], |own| &own.amr),
         organization: authority.organization().map(|id| id.as_str()),
         roles: authority.roles(),
+        userinfo: authority.userinfo_claims().collect(),
         cnf: authority.binding(),
         act: Acting::of(authority.actors()),
         rev: Rev {

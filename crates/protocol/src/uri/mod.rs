@@ -261,6 +261,12 @@ impl RedirectUri {
         }
     }
 
+    /// Whether only whoever holds a host can receive at this URI: https, and
+    /// not on the machine of the person itself (RFC 8252 §7.2, §8.6).
+    pub fn is_claimed_https(&self) -> bool {
+        Url::parse(&self.0).is_ok_and(|url| url.scheme() == "https" && !is_loopback(&url))
+    }
+
     /// The origin, for CORS and for the content security policy; a
     /// private-use scheme has only itself (`com.example.app:`).
     pub fn origin(&self) -> String {

@@ -11,7 +11,7 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use symbolon_protocol::claims::ClaimsRequest;
 use symbolon_protocol::{
-    ClientId, OrganizationId, RedirectUri, ResourceIdentifier, ResponseMode, Scopes, Timestamp,
+    Agreement, ClientId, OrganizationId, RedirectUri, ResourceIdentifier, ResponseMode, Scopes, Timestamp,
 };
 use symbolon_token::mark::{Kind, read_fixed, write_fixed};
 use symbolon_token::{Digest, Id, Person, random};
@@ -56,15 +56,16 @@ pub(crate) struct Transaction {
     /// For which organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) organization: Option<OrganizationId>,
-    /// Whose session is wanted, by `id_token_hint`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) person: Option<Id<Person>>,
+    /// Whose session is wanted, by `id_token_hint` or by `claims`: any of
+    /// these; anybody's, where nobody is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) people: Vec<Id<Person>>,
     /// What to fill in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) login_hint: Option<String>,
-    /// Whom the consent page was shown to.
+    /// Whom the consent page was shown to, and what stood there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) shown_to: Option<Id<Person>>,
+    pub(crate) shown: Option<(Id<Person>, String)>,
     /// Whether consent is asked for again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) ask_consent: bool,
@@ -116,16 +117,13 @@ impl Browser {
 
     fn digest(&self) -> String {
         let digest = Digest::of(&self.secret);
-        digest.as_bytes()[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&digest.as_bytes()[..16])
     }
 
     /// What ties a form to this browser and to what it is about.
     pub(crate) fn csrf(&self, cx: &Cx, purpose: &str, about: &str) -> String {
         let mac = cx.keys.form_mac(purpose, &[&self.secret, about.as_bytes()]);
-        mac.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&mac)
     }
 
     /// Refuses a form that this browser was not shown.
@@ -147,11 +145,40 @@ impl Browser {
     }
 }
 
+/// Stands for what is asked, in a few characters.
+fn what(asked: &Agreement) -> String {
+    // Strings always serialise.
+    let text = serde_json::to_vec(asked).unwrap_or_default();
+    hex(&Digest::of(&text).as_bytes()[..16])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn cookie_name(cx: &Cx) -> String {
     format!("{}browser", cx.settings.cookie_prefix)
 }
 
 impl Transaction {
+    /// Whether the request is good for a person.
+    pub(crate) fn is_for(&self, person: Id<Person>) -> bool {
+        self.people.is_empty() || self.people.contains(&person)
+    }
+
+    /// The transaction as it stands on a page that shows a person what is asked.
+    pub(crate) fn shown(&self, person: Id<Person>, asked: &Agreement) -> Self {
+        Self {
+            shown: Some((person, what(asked))),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a person was shown what is asked.
+    pub(crate) fn was_shown(&self, person: Id<Person>, asked: &Agreement) -> bool {
+        self.shown == Some((person, what(asked)))
+    }
+
     /// Seals the transaction for one browser.
     pub(crate) fn seal(&self, cx: &Cx, browser: &Browser) -> Result<String, Refusal> {
         let own = Self {

@@ -274,10 +274,7 @@ async fn go_on(
         ask_sign_in: false,
         ..shown.transaction.clone()
     };
-    let is_other = transaction
-        .person
-        .is_some_and(|wanted| wanted != session.person.id);
-    let next = if is_other {
+    let next = if !transaction.is_for(session.person.id) {
         let code = symbolon_protocol::ErrorCode::LoginRequired;
         Err(Refusal::new(code, "another person signed in than was asked for").into())
     } else {

@@ -27,6 +27,8 @@ pub(crate) struct Live {
     pub(crate) person: Option<Id<Person>>,
     pub(crate) audience: String,
     pub(crate) scopes: Scopes,
+    /// Claims that userinfo may tell besides those of the scopes.
+    pub(crate) claims: Vec<String>,
     pub(crate) issued: Timestamp,
     pub(crate) expires: Timestamp,
     pub(crate) organization: Option<String>,
@@ -188,6 +190,7 @@ fn opaque_live(
             .map(ToString::to_string)
             .unwrap_or_default(),
         scopes: authority.scopes().clone(),
+        claims: authority.userinfo_claims().map(str::to_owned).collect(),
         issued,
         expires: authority.expires(),
         organization: authority.organization().map(ToString::to_string),
@@ -206,12 +209,13 @@ fn jwt_live(cx: &Cx, client: Arc<StoredClient>, token: AccessToken) -> Live {
             .and_then(|value| value.as_str())
             .map(str::to_owned)
     };
-    let roles = token.claims.get("roles").and_then(|roles| roles.as_array());
-    let roles = roles
-        .into_iter()
-        .flatten()
-        .filter_map(|role| role.as_str().map(str::to_owned))
-        .collect();
+    let texts = |name: &str| {
+        let all = token.claims.get(name).and_then(|all| all.as_array());
+        let texts = all.into_iter().flatten();
+        texts
+            .filter_map(|one| one.as_str().map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
     let own = token.subject == client.client.id.as_str();
     Live {
         person: if own {
@@ -226,7 +230,8 @@ fn jwt_live(cx: &Cx, client: Arc<StoredClient>, token: AccessToken) -> Live {
             .claims
             .get("auth_time")
             .and_then(serde_json::Value::as_i64),
-        roles,
+        roles: texts("roles"),
+        claims: texts("userinfo"),
         jti: token.jti,
         subject: token.subject,
         scopes: token.scopes,

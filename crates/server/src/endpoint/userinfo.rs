@@ -10,9 +10,8 @@
 use axum::response::Response;
 use http::{HeaderValue, StatusCode};
 use symbolon_protocol::ErrorCode;
-use symbolon_store::{FindGrant, FindPerson};
+use symbolon_store::FindPerson;
 
-use super::authorize::consented::USERINFO;
 use super::presented::{self, Live};
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
@@ -75,22 +74,7 @@ async fn answer(cx: &Cx, token: &str) -> Result<Response, Failure> {
         return Err(bad_token("the access token is not good").into());
     };
     let client = &live.client.client;
-    let organization = live.organization.as_deref().and_then(|id| id.parse().ok());
-    let grant = cx
-        .store
-        .read(FindGrant {
-            person,
-            client: client.id.clone(),
-            organization,
-        })
-        .await?;
-    let agreed = grant.map(|grant| grant.claims).unwrap_or_default();
-    let agreed: Vec<String> = agreed
-        .iter()
-        .filter_map(|name| name.strip_prefix(USERINFO))
-        .map(str::to_owned)
-        .collect();
-    let mut claims = id_token::for_userinfo(&found, &live.scopes, client, &agreed);
+    let mut claims = id_token::for_userinfo(&found, &live.scopes, client, &live.claims);
     claims.insert("sub".to_owned(), live.subject.as_str().into());
     respond_with(cx, &live, claims)
 }

@@ -100,6 +100,7 @@ pub(crate) async fn exchange(
             client,
             authority: &code.authority,
             session: code.session,
+            asked: request.scopes.as_ref(),
             nonce: code.nonce.as_deref(),
             claims: &code.claims,
             access_token: &issued.access_token,
@@ -160,7 +161,7 @@ fn audience(
     let scopes = request.scopes.as_ref().unwrap_or(code.authority.scopes());
     let granted = target::Granted {
         scopes,
-        resources: Some(code.authority.audiences()),
+        whole: Some(&code.authority),
     };
     target::choose(cx, client, &named, &granted)
 }

@@ -3,7 +3,7 @@
 //!
 //! Spec: RFC 6749 §4.4
 
-use symbolon_protocol::{Parameters, Scopes};
+use symbolon_protocol::{Agreement, Parameters, Scopes};
 use symbolon_token::{Authority, Binding, Granted, Subject};
 
 use super::issue::{Wish, after};
@@ -23,7 +23,7 @@ pub(crate) fn issue(
     let named = target::requested(cx, client, form)?;
     let granted = target::Granted {
         scopes: &scopes,
-        resources: None,
+        whole: None,
     };
     let audience = target::choose(cx, client, &named, &granted)?;
     let whole = Authority::granted(Granted {
@@ -31,6 +31,7 @@ pub(crate) fn issue(
         client: client.id.clone(),
         audiences: vec![audience.clone()],
         scopes,
+        agreement: Agreement::default(),
         expires: after(cx.now, cx.settings.lifetimes.refresh_token_absolute),
         organization: client.organization.clone(),
         roles: Vec::new(),

@@ -22,23 +22,28 @@ pub(crate) const ID_TOKEN_TYPE: &str = "JWT";
 pub(crate) struct IdToken<'a> {
     pub(crate) client: &'a Client,
     pub(crate) authority: &'a Authority,
+    /// The scopes that the client asked for, where it named some.
+    pub(crate) asked: Option<&'a Scopes>,
     pub(crate) session: Id<Session>,
     pub(crate) nonce: Option<&'a str>,
     pub(crate) claims: &'a ClaimsRequest,
     pub(crate) access_token: &'a str,
 }
 
-/// Makes an ID token where `openid` was granted.
+/// Makes an ID token where `openid` was granted, and not narrowed away.
 pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<String>, Failure> {
+    let whole = wish.authority.scopes();
     let Some(person) = wish
         .authority
         .person()
-        .filter(|_| wish.authority.scopes().contains("openid"))
+        .filter(|_| wish.asked.unwrap_or(whole).contains("openid") && whole.contains("openid"))
     else {
         return Ok(None);
     };
     let mut claims = Map::new();
-    if !wish.claims.id_token.is_empty() {
+    // Claims come with the whole, as in an access token.
+    let is_whole = wish.asked.is_none_or(|asked| whole.is_within(asked));
+    if is_whole && !wish.claims.id_token.is_empty() {
         add_asked(cx, &wish, person, &mut claims).await?;
     }
     let sub = subject::of_person(&cx.keys, wish.client, person);

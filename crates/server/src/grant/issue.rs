@@ -72,15 +72,17 @@ pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
     }
     if resource
         .as_ref()
-        .is_some_and(|resource| !target::shares_organization(wish.client, resource))
+        .is_some_and(|own| !target::is_of_organization(own, wish.whole.organization()))
     {
         return Err(Refusal::invalid_target("resource belongs to another organization").into());
     }
-    // A scope that was since taken from the client is not issued again.
+    // What was granted at another resource is not good here, and a scope that
+    // was since taken from the client is not issued again.
     let asked = wish.scopes.unwrap_or_else(|| wish.whole.scopes().clone());
+    let here = wish.whole.scopes_at(&wish.audience);
     let scopes = target::scopes_at(
         resource.as_deref(),
-        &asked.intersection(&wish.client.scopes),
+        &asked.intersection(&here).intersection(&wish.client.scopes),
     );
     if scopes.is_empty() && !asked.is_empty() {
         return Err(

@@ -63,7 +63,19 @@ pub(crate) async fn renew(
     // Everything that can be refused, and everything that is issued, comes
     // before the act: a refusal rotates nothing, so no retry looks like theft.
     let mut issued = mint(cx, client, &document, &request)?;
-    issued.id_token = id_token(cx, client, &document, &issued.access_token).await?;
+    issued.id_token = id_token::mint_if_due(
+        cx,
+        IdToken {
+            client,
+            authority: &document.authority,
+            asked: request.scopes.as_ref(),
+            session: document.session,
+            nonce: None,
+            claims: &document.claims,
+            access_token: &issued.access_token,
+        },
+    )
+    .await?;
     let outcome = if family::rotates(client) {
         cx.store.act(rotate(cx, client, presented)).await?
     } else {
@@ -96,23 +108,6 @@ pub(crate) async fn renew(
 const ENDED: fn() -> Refusal =
     || Refusal::invalid_grant("refresh_token has ended or was taken back");
 
-async fn id_token(
-    cx: &Cx,
-    client: &Client,
-    document: &FamilyDocument,
-    access_token: &str,
-) -> Result<Option<String>, Failure> {
-    let wish = IdToken {
-        client,
-        authority: &document.authority,
-        session: document.session,
-        nonce: None,
-        claims: &document.claims,
-        access_token,
-    };
-    id_token::mint_if_due(cx, wish).await
-}
-
 fn mint(
     cx: &Cx,
     client: &Client,
@@ -131,7 +126,7 @@ fn mint(
     let scopes = request.scopes.as_ref().unwrap_or(whole.scopes());
     let granted = target::Granted {
         scopes,
-        resources: Some(whole.audiences()),
+        whole: Some(whole),
     };
     let audience = target::choose(cx, client, &named, &granted)?;
     let wish = Wish {

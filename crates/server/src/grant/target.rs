@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
-use symbolon_protocol::{Client, Parameters, Resource, ResourceIdentifier, Scopes};
+use symbolon_protocol::{
+    Client, OrganizationId, Parameters, Resource, ResourceIdentifier, Scopes,
+};
+use symbolon_token::Authority;
 
 use crate::cx::Cx;
 use crate::failure::Refusal;
@@ -82,6 +85,33 @@ pub(crate) fn shares_organization(client: &Client, resource: &Resource) -> bool 
         (Some(own), Some(other)) => own == other,
         _ => true,
     }
+}
+
+/// Whether a token that carries this organization, or none, may be for a
+/// resource: what belongs to an organization is for its own tokens alone.
+pub(crate) fn is_of_organization(
+    resource: &Resource,
+    organization: Option<&OrganizationId>,
+) -> bool {
+    let owner = resource.organization.as_ref();
+    owner.is_none() || owner == organization
+}
+
+/// Refuses resources of another organization than tokens will carry.
+pub(crate) fn check_organization(
+    cx: &Cx,
+    resources: &[ResourceIdentifier],
+    organization: Option<&OrganizationId>,
+) -> Result<(), Refusal> {
+    let is_other = |named: &ResourceIdentifier| {
+        resource(cx, named).is_some_and(|own| !is_of_organization(&own, organization))
+    };
+    if resources.iter().any(is_other) {
+        return Err(Refusal::invalid_target(
+            "resource belongs to another organization",
+        ));
+    }
+    Ok(())
 }
 
 /// The scopes that a request asks for, all of which the client may have.
@@ -171,8 +201,7 @@ pub(crate) fn choose(
             .iter()
             .find(|resource| resource.identifier == **identifier);
         granted.allows(identifier)
-            && resource
-                .is_some_and(|resource| !resource.scopes.intersection(granted.scopes).is_empty())
+            && resource.is_some_and(|resource| granted.fits(resource))
     });
     match (fitting.next(), fitting.next()) {
         (Some(only), None) => Ok(only.clone()),
@@ -184,13 +213,26 @@ pub(crate) fn choose(
 pub(crate) struct Granted<'a> {
     /// The scopes.
     pub(crate) scopes: &'a Scopes,
-    /// The resources; `None` where the client's own list is the bound.
-    pub(crate) resources: Option<&'a [ResourceIdentifier]>,
+    /// What they are taken from; `None` where the client's own list is the bound.
+    pub(crate) whole: Option<&'a Authority>,
 }
 
 impl Granted<'_> {
     fn allows(&self, resource: &ResourceIdentifier) -> bool {
-        self.resources.is_none_or(|all| all.contains(resource))
+        self.whole
+            .is_none_or(|whole| whole.audiences().contains(resource))
+    }
+
+    /// Whether any of the scopes is the resource's own, and good there.
+    fn fits(&self, resource: &Resource) -> bool {
+        let own = resource.scopes.intersection(self.scopes);
+        match self.whole {
+            None => !own.is_empty(),
+            Some(whole) => {
+                let good = whole.scopes_at(&resource.identifier);
+                !own.intersection(&good).is_empty()
+            }
+        }
     }
 }
 

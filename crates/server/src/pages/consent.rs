@@ -31,8 +31,9 @@ pub(crate) struct ConsentPage {
     pub(crate) client: Client,
     /// Who is asked.
     pub(crate) account: Account,
-    /// A path of this server that lets somebody else sign in.
-    pub(crate) another_account: String,
+    /// A path of this server that lets somebody else sign in, where the client
+    /// did not ask for this very person.
+    pub(crate) another_account: Option<String>,
     /// The client's own pages about what it does with the data: terms, privacy.
     pub(crate) papers: Vec<Paper>,
     /// The name of the organization that the person acts for, if any.
@@ -73,6 +74,8 @@ pub(crate) struct ConsentResource {
 pub(crate) struct ConsentScope {
     /// The scope's value.
     pub(crate) value: String,
+    /// What its box sends.
+    pub(crate) box_name: String,
     /// What it lets the client do, in plain words; the value, if nobody wrote any.
     pub(crate) description: String,
     /// What the person may decide about it.
@@ -166,9 +169,12 @@ impl ConsentResource {
         self.scopes.iter().filter(sensitive)
     }
 
-    /// Whether there is anything to list beside what is sensitive.
+    /// Whether there is anything to list beside what is sensitive. A resource
+    /// is named even where nothing may be done there: it gets a token.
     fn has_usual(&self) -> bool {
-        self.needed().next().is_some() || self.optional().next().is_some()
+        self.scopes.is_empty()
+            || self.needed().next().is_some()
+            || self.optional().next().is_some()
     }
 }
 
@@ -217,7 +223,7 @@ impl ConsentPage {
             form_action: form_action(),
             client: client(),
             account: account(),
-            another_account: "/login?transaction=t1&account=other".to_owned(),
+            another_account: Some("/login?transaction=t1&account=other".to_owned()),
             papers: vec![Paper {
                 title: "Privacy policy",
                 link: super::tests::link("https://ledger.example.net/privacy"),

@@ -50,6 +50,7 @@ pub(crate) fn form_action() -> FormAction {
 pub(crate) fn scope(value: &str, description: &str, choice: ScopeChoice) -> ConsentScope {
     ConsentScope {
         value: value.to_owned(),
+        box_name: value.to_owned(),
         description: description.to_owned(),
         choice,
     }
@@ -141,7 +142,7 @@ fn hostile_consent() -> ConsentPage {
     ConsentPage {
         client: Client::new(HOSTILE, &url("com.example.ledger:/callback")),
         account: Account::new(&long, &format!("{long}@{long}.example.com")),
-        another_account: HOSTILE.to_owned(),
+        another_account: Some(HOSTILE.to_owned()),
         organization: Some(HOSTILE.to_owned()),
         resources: vec![
             ConsentResource {

@@ -5,7 +5,8 @@
 use super::world::{RACERS, World};
 use super::{Broken, Checked, check, same};
 use crate::authorization_code::{RedeemCode, Redeemed};
-use crate::grant::{Consent, Consented, FindGrant};
+use crate::feed::LoadFeed;
+use crate::grant::{Consent, Consented, FindGrant, FindGrantById};
 use crate::revocation::Target;
 use crate::session::EndSession;
 use crate::{SetPersonEnabled, WithdrawGrant};
@@ -117,7 +118,7 @@ pub(crate) async fn consent_widens_the_live_grant_only_as_it_was_read(world: &Wo
     let stale = world.consent(scene.person, &scene.client, "openid");
     same(&world.store.act(stale).await?, &Consented::Changed)?;
     let wider = Consent {
-        expected: Some(scene.grant.updated),
+        former: Some(scene.grant.clone()),
         ..world.consent(
             scene.person,
             &scene.client,
@@ -141,6 +142,36 @@ pub(crate) async fn consent_widens_the_live_grant_only_as_it_was_read(world: &Wo
         organization: None,
     };
     same(&world.store.read(find).await?, &Some(grant))
+}
+
+/// What a person no longer agrees to dies with the grant that held it.
+pub(crate) async fn a_consent_to_less_ends_what_came_of_more(world: &World) -> Checked {
+    let scene = world.scene().await?;
+    let family = world.family(&scene).await?;
+    let less = Consent {
+        former: Some(scene.grant.clone()),
+        ..world.consent(scene.person, &scene.client, "openid")
+    };
+
+    let Consented::Granted(grant) = world.store.act(less.clone()).await? else {
+        return Err(Broken::from("a merge as read was refused"));
+    };
+
+    check(grant.id != scene.grant.id, "the grant kept its id")?;
+    check(
+        !world.is_family_live(family.id).await?,
+        "a family of the wider grant lives",
+    )?;
+    let old = FindGrantById { id: scene.grant.id };
+    let withdrawn = world.store.read(old).await?.and_then(|old| old.withdrawn);
+    same(&withdrawn, &Some(world.now))?;
+    let feed = world.store.read(LoadFeed { after: None }).await?;
+    let gone = Target::Grant(scene.grant.id);
+    check(
+        feed.revocations.iter().any(|own| own.target == gone),
+        "no record names the wider grant",
+    )?;
+    same(&world.store.act(less).await?, &Consented::Changed)
 }
 
 /// At most one grant lives between a person and a client.

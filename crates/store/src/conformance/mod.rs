@@ -111,6 +111,7 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
         code::a_code_of_an_ended_session_is_worth_nothing,
         code::a_code_of_a_disabled_person_is_worth_nothing,
         code::consent_widens_the_live_grant_only_as_it_was_read,
+        code::a_consent_to_less_ends_what_came_of_more,
         code::of_parallel_consents_one_makes_the_grant,
         once::of_parallel_spendings_one_is_the_first,
         once::of_parallel_keys_one_is_made,

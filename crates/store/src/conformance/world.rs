@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use symbolon_protocol::{Client, ClientId, ClientKind, Scopes, Timestamp};
+use symbolon_protocol::{Agreement, Client, ClientId, ClientKind, Scopes, Timestamp};
 use symbolon_token::clock::random;
 use symbolon_token::id::Kind;
 use symbolon_token::{Digest, Entropy, Family, Id, Slot};
@@ -119,10 +119,12 @@ impl World {
             person,
             client: client.clone(),
             organization: None,
-            scopes: scopes.parse().unwrap_or(Scopes::empty()),
-            resources: Vec::new(),
-            claims: Vec::new(),
-            expected: None,
+            agreement: Agreement {
+                everywhere: scopes.parse().unwrap_or(Scopes::empty()),
+                ..Agreement::default()
+            },
+            former: None,
+            horizon: self.horizon(),
             audit: self.audit("grant.consent"),
             now: self.now,
         }

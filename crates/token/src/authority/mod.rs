@@ -1,11 +1,14 @@
 //! What a credential permits, as one value that can only shrink.
 
+mod agreed;
 mod binding;
 mod derived;
 
 use std::sync::Arc;
 
-use symbolon_protocol::{ClientId, OrganizationId, ResourceIdentifier, Scope, Scopes, Timestamp};
+use symbolon_protocol::{
+    Agreement, ClientId, OrganizationId, ResourceIdentifier, Scope, Scopes, Timestamp,
+};
 
 use crate::id::{Family, Grant, Id, Person, Session};
 use crate::revocation::Position;
@@ -57,6 +60,9 @@ pub struct Granted {
     pub audiences: Vec<ResourceIdentifier>,
     /// What.
     pub scopes: Scopes,
+    /// Which of the scopes are good where, and claims by name. Without places,
+    /// all scopes are good at every audience.
+    pub agreement: Agreement,
     /// Until when.
     pub expires: Timestamp,
     /// For which organization.
@@ -118,11 +124,11 @@ impl Authority {
     /// The only way to derive one authority from another. There is no `widen`.
     pub fn narrow(&self, by: Narrowing) -> Result<Self, WouldWiden> {
         let mut narrowed = self.0.clone();
-        if let Some(scopes) = by.scopes {
-            narrowed.scopes = scopes;
-        }
         if let Some(audience) = by.audience {
-            narrowed.audiences = vec![audience];
+            agreed::choose(&mut narrowed, audience);
+        }
+        if let Some(scopes) = by.scopes {
+            agreed::take(&mut narrowed, scopes);
         }
         if let Some(expires) = by.expires {
             narrowed.expires = expires;
@@ -146,11 +152,7 @@ impl Authority {
     /// Whether this permits nothing that `other` does not.
     pub fn is_within(&self, other: &Self) -> bool {
         let (own, whole) = (&self.0, &other.0);
-        own.scopes.is_within(&whole.scopes)
-            && own
-                .audiences
-                .iter()
-                .all(|audience| whole.audiences.contains(audience))
+        agreed::is_within(own, whole)
             && own.expires <= whole.expires
             && own.roles.iter().all(|role| whole.roles.contains(role))
             && (&own.subject, &own.organization) == (&whole.subject, &whole.organization)
@@ -183,6 +185,14 @@ impl Authority {
     /// What.
     pub fn scopes(&self) -> &Scopes {
         &self.0.scopes
+    }
+    /// What at one of its audiences.
+    pub fn scopes_at(&self, audience: &ResourceIdentifier) -> Scopes {
+        agreed::scopes_at(&self.0, audience)
+    }
+    /// Which claims userinfo may tell besides those of the scopes.
+    pub fn userinfo_claims(&self) -> impl Iterator<Item = &str> {
+        self.0.agreement.userinfo_claims()
     }
     /// Until when.
     pub fn expires(&self) -> Timestamp {
@@ -248,6 +258,7 @@ impl Authority {
         for scope in own.scopes.iter() {
             out.text(scope.as_str());
         }
+        agreed::write(own, &mut out);
         out.number(own.expires.millis().max(0) as u64);
         out.text(own.organization.as_ref().map_or("", OrganizationId::as_str));
         out.number(own.roles.len() as u64);
@@ -287,6 +298,7 @@ impl Authority {
         let scopes = from.list(symbolon_protocol::scope::MAX_SCOPES, |from| {
             from.text()?.parse::<Scope>().ok()
         })?;
+        let agreement = agreed::read(&scopes, &audiences, &mut from)?;
         let expires = instant(from.number()?)?;
         let organization = Some(from.text()?).filter(|text| !text.is_empty());
         let organization = organization.map(str::parse).transpose().ok()?;
@@ -311,6 +323,7 @@ impl Authority {
             client,
             audiences,
             scopes: scopes.into_iter().collect(),
+            agreement,
             expires,
             organization,
             roles,

@@ -8,6 +8,32 @@ fn audience(n: u8) -> ResourceIdentifier {
     format!("https://api{n}.example.com").parse().unwrap()
 }
 
+/// An agreement that says where some of the scopes are good, or nothing of it.
+fn agreement(
+    audiences: &[ResourceIdentifier],
+    scopes: &Scopes,
+    apart: Vec<(u8, String)>,
+    claims: std::collections::BTreeSet<String>,
+) -> Agreement {
+    let mut agreement = Agreement {
+        claims,
+        ..Agreement::default()
+    };
+    if apart.len() < 2 {
+        return agreement;
+    }
+    let placed = |scope: &str| apart.iter().any(|(_, own)| own == scope);
+    agreement.everywhere = scopes.filtered(|scope| !placed(scope));
+    for place in audiences {
+        let own = scopes.filtered(|scope| {
+            let mut pairs = apart.iter();
+            pairs.any(|(n, own)| own == scope && audience(*n) == *place)
+        });
+        agreement.places.insert(place.clone(), own);
+    }
+    agreement
+}
+
 prop_compose! {
     fn authorities()(
         person in proptest::option::of(any::<[u8; 14]>()),
@@ -22,10 +48,15 @@ prop_compose! {
         actors in proptest::collection::vec("[a-z]{1,20}", 0..3),
         ancestors in proptest::collection::vec((1..=11_u8, any::<u64>()), 0..6),
         foreign in proptest::option::of("[ -~]{1,40}"),
+        apart in proptest::collection::vec((0..4_u8, "[a-d]{1,2}"), 0..8),
+        claims in proptest::collection::btree_set("userinfo\\.[a-c]", 0..3),
     ) -> Authority {
         let id = |tail: [u8; 14]| { let mut id = [0; 16]; id[2..].copy_from_slice(&tail); id };
         let client: ClientId = "web".parse().unwrap();
+        let audiences: Vec<_> = audiences.into_iter().map(audience).collect();
+        let scopes: Scopes = scopes.into_iter().map(|scope| scope.parse().unwrap()).collect();
         Authority::granted(Granted {
+            agreement: agreement(&audiences, &scopes, apart, claims),
             subject: match (person, foreign) {
                 (Some(tail), _) => Subject::Person(Id::from_bytes(id(tail)).unwrap()),
                 (None, Some(name)) if name.len() % 2 == 0 => Subject::Foreign(format!("{FOREIGN}{name}").into()),
@@ -33,8 +64,8 @@ prop_compose! {
                 (None, None) => Subject::Client(client.clone()),
             },
             client,
-            audiences: audiences.into_iter().map(audience).collect(),
-            scopes: scopes.into_iter().map(|scope| scope.parse().unwrap()).collect(),
+            audiences,
+            scopes,
             expires: Timestamp::from_millis(expires),
             organization: (!roles.is_empty()).then(|| "acme".parse().unwrap()),
             roles: roles.into_iter().collect(),
@@ -88,13 +119,15 @@ proptest! {
         };
         match authority.narrow(by) {
             Ok(narrowed) => {
-                prop_assert!(narrowed.scopes().is_within(authority.scopes()));
+                prop_assert!(narrowed.scopes().is_within(&authority.scopes_at(&audience(aim))));
+                prop_assert!(narrowed.scopes() == &authority.scopes_at(&audience(aim))
+                    || narrowed.userinfo_claims().next().is_none());
                 prop_assert!(authority.audiences().contains(&audience(aim)));
                 prop_assert!(narrowed.expires() <= authority.expires());
                 prop_assert!(narrowed.is_within(&authority));
             }
             Err(WouldWiden) => prop_assert!(
-                !scopes.is_within(authority.scopes())
+                !scopes.is_within(&authority.scopes_at(&audience(aim)))
                     || !authority.audiences().contains(&audience(aim))
                     || expires > authority.expires().millis()
             ),

@@ -243,6 +243,7 @@ fn add_presence(add: &mut impl FnMut(&str, Value)) {
                 ("scopes", texts()),
                 ("resources", texts()),
                 ("claims", texts()),
+                ("agreed", agreement()),
                 ("created", time()),
                 ("updated", time()),
                 ("withdrawn", maybe_text()),
@@ -378,6 +379,15 @@ fn maybe_text() -> Value {
 }
 fn texts() -> Value {
     json!({ "type": "array", "items": { "type": "string" } })
+}
+fn agreement() -> Value {
+    let by_resource = json!({ "type": "object", "additionalProperties": texts() });
+    let members = [
+        ("everywhere", texts()),
+        ("places", by_resource),
+        ("claims", texts()),
+    ];
+    object(&[], &members)
 }
 fn boolean() -> Value {
     json!({ "type": "boolean" })

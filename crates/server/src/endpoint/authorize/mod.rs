@@ -12,6 +12,7 @@
 //! Spec: RFC 9700 §2.1, §4.11
 
 pub(crate) mod answer;
+pub(crate) mod asked;
 pub(crate) mod consented;
 pub(crate) mod next;
 pub(crate) mod request;

@@ -3,10 +3,11 @@
 //! Spec: OpenID Connect Core 1.0 §3.1.2.3, §3.1.2.4, §3.1.2.6
 
 use axum::response::Response;
-use symbolon_protocol::{Client, ConsentPolicy, ErrorCode, OrganizationId};
-use symbolon_store::{FindGrant, FindOrganization, Grant, Membership, MembershipsOf};
+use symbolon_protocol::{ErrorCode, OrganizationId};
+use symbolon_store::{FindGrant, FindOrganization, Membership, MembershipsOf};
 
 use super::answer::Destination;
+use super::asked::{asked, is_agreed};
 use super::consented::{self, Agreed};
 use crate::authn::session::LiveSession;
 use crate::authn::transaction::{Browser, Transaction};
@@ -39,9 +40,10 @@ pub(crate) async fn proceed(
         organization: transaction.organization.clone(),
     });
     let grant = grant.await?;
-    if is_agreed(cx, client, transaction, grant.as_ref()) {
+    let granted = grant.as_ref().map(|grant| &grant.agreement);
+    if is_agreed(cx, client, transaction, granted) {
         let agreed = Agreed {
-            scopes: transaction.scopes.clone(),
+            agreement: asked(cx, client, transaction),
             membership,
             grant,
         };
@@ -60,9 +62,7 @@ pub(crate) async fn proceed(
 /// Whether a session is the right person's and young enough.
 pub(crate) fn is_enough(transaction: &Transaction, session: &LiveSession) -> bool {
     !transaction.ask_sign_in
-        && transaction
-            .person
-            .is_none_or(|person| person == session.person.id)
+        && transaction.is_for(session.person.id)
         && session.session.authenticated >= transaction.not_before
 }
 
@@ -108,33 +108,4 @@ pub(crate) async fn membership(
         .into_iter()
         .find(|own| own.organization.id == *organization);
     own.map(Some).ok_or_else(|| refused.into())
-}
-
-/// Whether nobody needs to be asked. A client that does not prove itself could
-/// be anybody, so its answer is never given silently (RFC 8252 §8.6).
-fn is_agreed(cx: &Cx, client: &Client, transaction: &Transaction, grant: Option<&Grant>) -> bool {
-    if transaction.ask_consent {
-        return false;
-    }
-    if client.consent == ConsentPolicy::FirstParty {
-        // Sensitive scopes are never given without being named to the person.
-        let resources = cx.directory.resources();
-        let sensitive = transaction.scopes.filtered(|scope| {
-            resources
-                .iter()
-                .any(|own| own.sensitive_scopes.contains(scope))
-        });
-        return sensitive.is_empty()
-            || grant.is_some_and(|grant| sensitive.is_within(&grant.scopes));
-    }
-    client.is_confidential()
-        && grant.is_some_and(|grant| {
-            transaction.scopes.is_within(&grant.scopes)
-                && consented::resources(cx, client, transaction, &transaction.scopes)
-                    .iter()
-                    .all(|resource| grant.resources.contains(resource))
-                && consented::claim_names(transaction)
-                    .iter()
-                    .all(|name| grant.claims.contains(name))
-        })
 }

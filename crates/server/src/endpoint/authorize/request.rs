@@ -3,6 +3,7 @@
 //! Spec: OpenID Connect Core 1.0 §3.1.2.1, §3.1.2.2, §5.5
 //! Spec: RFC 7636 §4.3, §4.4.1
 
+use serde_json::Value;
 use symbolon_protocol::claims::{ClaimsRequest, scope_of_claim};
 use symbolon_protocol::{
     Client, CodeChallenge, ErrorCode, GrantType, Parameters, Prompt, ResponseMode, Scopes,
@@ -44,11 +45,9 @@ pub(crate) fn read(
     let scopes = scopes(cx, client, &form)?;
     let scopes = target::scopes_among(cx, &resources, &form, scopes)?;
     let claims = claims(client, &scopes, &form)?;
-    let person = match hinted(cx, client, &form)? {
-        None => claimed(cx, client, &claims)?,
-        hinted => hinted,
-    };
+    let people = people(cx, client, &claims, &form)?;
     let organization = organization(client, &form)?;
+    target::check_organization(cx, &resources, organization.as_ref())?;
     let limited = |name: &str, most: usize| {
         let value = form.one(name).map(str::to_owned);
         match value.as_ref().is_some_and(|value| value.len() > most) {
@@ -67,9 +66,9 @@ pub(crate) fn read(
         scopes,
         claims,
         organization,
-        person,
+        people,
         login_hint: limited("login_hint", MAX_HINT_BYTES)?,
-        shown_to: None,
+        shown: None,
         ask_consent: prompts.contains(&Prompt::Consent),
         ask_sign_in: asks_sign_in(&form, &prompts),
         not_before: not_before(cx, client, &form)?,
@@ -186,7 +185,9 @@ fn claims(client: &Client, scopes: &Scopes, form: &Parameters) -> Result<ClaimsR
     claims
         .id_token
         .retain(|name, _| covered(name) || name == "sub");
-    claims.userinfo.retain(|name, _| covered(name));
+    claims
+        .userinfo
+        .retain(|name, _| covered(name) || name == "sub");
     Ok(claims)
 }
 
@@ -223,26 +224,38 @@ fn hinted(cx: &Cx, client: &Client, form: &Parameters) -> Result<Option<Id<Perso
         .ok_or_else(bad)
 }
 
-/// The person whom the request names as `sub` (OpenID Connect Core §5.5.1).
-fn claimed(
+/// The people whom the request allows: the one of the hint, and of those whom
+/// it names as `sub` any (OpenID Connect Core §3.1.2.2, §5.5.1). Nobody, where it
+/// names none; a request that contradicts itself is good for nobody.
+fn people(
     cx: &Cx,
     client: &Client,
     claims: &ClaimsRequest,
-) -> Result<Option<Id<Person>>, Refusal> {
-    let asked = claims.id_token.get("sub").and_then(Option::as_ref);
-    let Some(value) = asked.and_then(|asked| asked.value.as_ref()) else {
-        return Ok(None);
+    form: &Parameters,
+) -> Result<Vec<Id<Person>>, Refusal> {
+    let hinted = hinted(cx, client, form)?.map(|person| vec![person]);
+    let named = [&claims.id_token, &claims.userinfo].map(|place| {
+        let asked = place.get("sub").and_then(Option::as_ref)?;
+        let mut values = asked.value.iter().chain(&asked.values).peekable();
+        values.peek()?;
+        let person = |value: &Value| subject::person(&cx.keys, client, value.as_str()?);
+        Some(values.filter_map(person).collect::<Vec<_>>())
+    });
+    let mut all = [hinted].into_iter().chain(named).flatten();
+    let Some(first) = all.next() else {
+        return Ok(Vec::new());
     };
-    let person = value
-        .as_str()
-        .and_then(|sub| subject::person(&cx.keys, client, sub));
-    let nobody = || {
-        Refusal::new(
+    let people = all.fold(first, |mut people, more| {
+        people.retain(|person| more.contains(person));
+        people
+    });
+    if people.is_empty() {
+        return Err(Refusal::new(
             ErrorCode::LoginRequired,
             "nobody has the subject that was asked for",
-        )
-    };
-    person.map(Some).ok_or_else(nobody)
+        ));
+    }
+    Ok(people)
 }
 
 /// What an ID token of ours says, whenever it was made.

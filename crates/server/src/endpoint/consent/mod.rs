@@ -1,0 +1,180 @@
+//! Consent: who gets what, where, for how long; and the person's answer.
+//!
+//! The form says yes or no and which optional scopes are ticked. What was
+//! asked for stands in the sealed transaction, so a form can only take away.
+//!
+//! Spec: RFC 6749 §4.1.1
+//! Spec: OpenID Connect Core 1.0 §3.1.2.4
+
+mod shown;
+
+use std::collections::BTreeSet;
+
+use axum::response::Response;
+use symbolon_protocol::Agreement;
+use symbolon_store::{FindGrant, Membership};
+
+use super::authorize::answer::Destination;
+use super::authorize::asked::{asked, box_name, choice};
+use super::authorize::consented::{self, Agreed};
+use super::authorize::next;
+use crate::authn::session::{self, LiveSession};
+use crate::authn::transaction::{Browser, Transaction};
+use crate::cx::Cx;
+use crate::failure::{Failure, Refusal};
+use crate::pages::ScopeChoice;
+use crate::received::Received;
+
+use self::shown::page;
+
+/// What the CSRF token of this form is about.
+const PURPOSE: &str = "csrf-consent";
+/// How many boxes of one form are read.
+const MAX_BOXES: usize = 4096;
+
+/// Answers `GET /consent`.
+pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let query = received.query()?;
+    let browser = Browser::of(&cx, &received);
+    let sealed = query.one("transaction");
+    let transaction = Transaction::open(&cx, &browser, sealed)?;
+    let session = session::current(&cx, &received).await?;
+    let Some(session) = session.filter(|session| next::is_enough(&transaction, session)) else {
+        return next::proceed(&cx, &browser, &transaction, None, false).await;
+    };
+    let destination = Destination::of(&cx, &transaction).await?;
+    match next::membership(&cx, transaction.organization.as_ref(), &session).await {
+        Ok(membership) => {
+            let asked = Asked {
+                transaction: &transaction,
+                session: &session,
+                membership,
+            };
+            page(&cx, &destination, &browser, &asked)
+        }
+        Err(Failure::Refused(refusal)) => destination.refuse(&cx, &refusal),
+        Err(broken) => Err(broken),
+    }
+}
+
+/// What a person is asked, and who they are.
+struct Asked<'a> {
+    transaction: &'a Transaction,
+    session: &'a LiveSession,
+    membership: Option<Membership>,
+}
+
+/// Answers `POST /consent`.
+pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let ticked = ticked(&received);
+    let form = decision(&received)?;
+    let browser = Browser::of(&cx, &received);
+    let sealed = form.transaction.as_deref().unwrap_or_default();
+    browser.check_csrf(&cx, PURPOSE, sealed, form.csrf.as_deref())?;
+    let transaction = Transaction::open(&cx, &browser, form.transaction.as_deref())?;
+    let session = session::current(&cx, &received).await?;
+    let Some(session) = session.filter(|session| next::is_enough(&transaction, session)) else {
+        return next::proceed(&cx, &browser, &transaction, None, false).await;
+    };
+    let destination = Destination::of(&cx, &transaction).await?;
+    // Somebody else may have signed in since, in another tab, or what is asked
+    // for may have become more: they are asked, whatever was said before.
+    let whole = asked(&cx, &destination.client.client, &transaction);
+    if !transaction.was_shown(session.person.id, &whole) {
+        let organization = transaction.organization.as_ref();
+        let asked = Asked {
+            transaction: &transaction,
+            session: &session,
+            membership: next::membership(&cx, organization, &session).await?,
+        };
+        return page(&cx, &destination, &browser, &asked);
+    }
+    let answered = if form.allow {
+        let agreed = agreed(&cx, &destination, &whole, &ticked);
+        allow(&cx, &destination, &transaction, &session, agreed).await
+    } else {
+        Err(Refusal::access_denied("the person said no").into())
+    };
+    match answered {
+        Err(Failure::Refused(refusal)) => destination.refuse(&cx, &refusal),
+        answered => answered,
+    }
+}
+
+struct Decision {
+    transaction: Option<String>,
+    csrf: Option<String>,
+    allow: bool,
+}
+
+/// The form without its ticked boxes, which are the one name that repeats.
+fn decision(received: &Received) -> Result<Decision, Refusal> {
+    if !received.is_form() {
+        return Err(
+            Refusal::invalid_request("the body must be application/x-www-form-urlencoded")
+                .with_status(415),
+        );
+    }
+    let one = |name: &str| {
+        let mut all = form_urlencoded::parse(&received.body).filter(|(own, _)| own == name);
+        let first = all.next().map(|(_, value)| value.into_owned());
+        if all.next().is_some() { None } else { first }
+    };
+    Ok(Decision {
+        transaction: one("transaction"),
+        csrf: one("csrf"),
+        allow: one("decision").as_deref() == Some("allow"),
+    })
+}
+
+fn ticked(received: &Received) -> BTreeSet<String> {
+    let pairs =
+        form_urlencoded::parse(&received.body).take(MAX_BOXES);
+    pairs
+        .filter(|(name, _)| name == "scope")
+        .map(|(_, value)| value.into_owned())
+        .collect()
+}
+
+/// What is left of what was asked for: all that needs no tick, and what was
+/// ticked.
+fn agreed(
+    cx: &Cx,
+    destination: &Destination,
+    whole: &Agreement,
+    ticked: &BTreeSet<String>,
+) -> Agreement {
+    let client = &destination.client.client;
+    let agreed = whole.filtered(|place, scope| {
+        choice(cx, client, place, scope) == ScopeChoice::Needed
+            || ticked.contains(&box_name(whole, place, scope))
+    });
+    agreed.after(whole, &agreed)
+}
+
+async fn allow(
+    cx: &Cx,
+    destination: &Destination,
+    transaction: &Transaction,
+    session: &LiveSession,
+    agreement: Agreement,
+) -> Result<Response, Failure> {
+    let client = &destination.client.client;
+    let membership = next::membership(cx, transaction.organization.as_ref(), session).await?;
+    let person = session.person.id;
+    let organization = transaction.organization.clone();
+    let grant = cx
+        .store
+        .read(FindGrant {
+            person,
+            client: client.id.clone(),
+            organization,
+        })
+        .await?;
+    let agreed = Agreed {
+        agreement,
+        membership,
+        grant,
+    };
+    consented::send_code(cx, destination, transaction, session, agreed).await
+}
