@@ -135,7 +135,9 @@ impl App {
     pub(crate) async fn follow(&self) -> Result<(), Broken> {
         let began = self.edge.clock.monotonic();
         let configuration = self.feed.follow(&self.store, began).await?;
-        self.directory.follow(configuration).await?;
+        if self.directory.follow(configuration).await? {
+            self.passwords.learn(&self.store).await?;
+        }
         let age = self.feed.age(self.edge.clock.monotonic());
         crate::metric::feed(self.feed.position().sequence, self.feed.len(), age);
         Ok(())

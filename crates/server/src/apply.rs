@@ -377,7 +377,11 @@ impl Applying<'_> {
 
     async fn password(&self, block: &ConfiguredPerson) -> Result<Option<String>, ApplyError> {
         match (&block.password_hash, &block.password) {
-            (Some(hash), _) => Ok(Some(hash.expose_str().to_owned())),
+            (Some(hash), _) => {
+                let hash = hash.expose_str();
+                self.app.passwords.import(&self.app.store, hash).await?;
+                Ok(Some(hash.to_owned()))
+            }
             (None, Some(password)) => Ok(Some(
                 hash_password(self.app, Secret::from(password.expose_str())).await?,
             )),

@@ -4,20 +4,21 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use symbolon_protocol::{ClientId, ClientKind, Lifetime, RedirectUri, Resource};
-use symbolon_store::{AllResources, Fault, FindClient, ListClients, Store, StoredClient};
+use symbolon_store::{
+    AllResources, ClientIds, Fault, FindClient, ListClients, Store, StoredClient,
+};
+use symbolon_token::Digest;
 
 /// How many clients are kept.
 const MAX_CLIENTS: u64 = 10_000;
-/// How long the absence of a client is remembered.
-const ABSENT_FOR: Duration = Duration::from_secs(1);
-
 /// How many clients are read at once.
 const PAGE: u32 = 500;
+/// How many identifiers are read at once.
+const PAGE_OF_IDS: u32 = 10_000;
 /// How many origins are kept.
 const MAX_ORIGINS: usize = 100_000;
 
@@ -36,7 +37,10 @@ pub(crate) struct Directory {
     store: Store,
     version: AtomicI64,
     clients: Cache<ClientId, Arc<StoredClient>>,
-    absent: Cache<ClientId, ()>,
+    /// Which clients there are, each by half a digest of its identifier. What
+    /// is not here is absent, and nothing has to be read to know it: strangers
+    /// who ask for names cost the store nothing, and learn nothing by time.
+    known: ArcSwap<HashSet<u64>>,
     resources: ArcSwap<Vec<Arc<Resource>>>,
     /// The same by identifier and alias.
     named: ArcSwap<HashMap<String, Arc<Resource>>>,
@@ -50,10 +54,7 @@ impl Directory {
             store,
             version: AtomicI64::new(-1),
             clients: Cache::new(MAX_CLIENTS),
-            absent: Cache::builder()
-                .max_capacity(MAX_CLIENTS)
-                .time_to_live(ABSENT_FOR)
-                .build(),
+            known: ArcSwap::default(),
             resources: ArcSwap::default(),
             named: ArcSwap::default(),
             origins: ArcSwap::from_pointee((i64::MIN, HashSet::new())),
@@ -65,15 +66,14 @@ impl Directory {
         &self,
         id: &ClientId,
     ) -> Result<Option<Arc<StoredClient>>, Fault> {
+        if !self.known.load().contains(&short(id)) {
+            return Ok(None);
+        }
         if let Some(client) = self.clients.get(id) {
             return Ok(Some(client));
         }
-        if self.absent.contains_key(id) {
-            return Ok(None);
-        }
         let version = self.version.load(Ordering::Acquire);
         let Some(client) = self.store.read(FindClient { id: id.clone() }).await? else {
-            self.absent.insert(id.clone(), ());
             return Ok(None);
         };
         let client = Arc::new(client);
@@ -137,11 +137,27 @@ impl Directory {
         Ok(Origins(read))
     }
 
-    /// Notes which version is stored; a new one empties what is kept here.
-    pub(crate) async fn follow(&self, version: i64) -> Result<(), Fault> {
-        if self.version.load(Ordering::Acquire) == version {
-            return Ok(());
+    async fn ids(&self) -> Result<HashSet<u64>, Fault> {
+        let mut known = HashSet::new();
+        let mut after = None;
+        loop {
+            let limit = PAGE_OF_IDS;
+            let page = self.store.read(ClientIds { after, limit }).await?;
+            known.extend(page.iter().map(short));
+            if page.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+                return Ok(known);
+            }
+            after = page.last().cloned();
         }
+    }
+
+    /// Notes which version is stored; a new one empties what is kept here.
+    /// Whether it is a new one.
+    pub(crate) async fn follow(&self, version: i64) -> Result<bool, Fault> {
+        if self.version.load(Ordering::Acquire) == version {
+            return Ok(false);
+        }
+        let known = self.ids().await?;
         let resources = self.store.read(AllResources).await?;
         let resources: Vec<Arc<Resource>> = resources
             .into_iter()
@@ -155,9 +171,15 @@ impl Directory {
         }
         self.named.store(Arc::new(named));
         self.resources.store(Arc::new(resources));
+        self.known.store(Arc::new(known));
         self.version.store(version, Ordering::Release);
         self.clients.invalidate_all();
-        self.absent.invalidate_all();
-        Ok(())
+        Ok(true)
     }
+}
+
+fn short(id: &ClientId) -> u64 {
+    let digest = Digest::of(id.as_str().as_bytes());
+    let [a, b, c, d, e, f, g, h, ..] = *digest.as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }

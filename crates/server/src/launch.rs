@@ -151,6 +151,7 @@ pub async fn launch(
     let app = App::start(config, master, store, edge).await?;
     apply::apply(&app, config).await?;
     app.catch_up().await?;
+    app.passwords.rest();
     let (stop, stopped) = watch::channel(false);
     let public = serve::serve(
         listeners.public,

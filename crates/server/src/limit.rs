@@ -69,6 +69,17 @@ pub(crate) fn host(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The site of one customer, which may have 65,536 networks: a /48 of version
+/// 6. Version 4 has none.
+pub(crate) fn site(address: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(v6) = address.to_canonical() else {
+        return None;
+    };
+    let mut octets = v6.octets();
+    octets[6..].fill(0);
+    Some(IpAddr::from(octets))
+}
+
 /// The network of one customer: a /24 of version 4, a /64 of version 6.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -81,5 +92,22 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
             octets[8..].fill(0);
             IpAddr::from(octets)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_of_one_site_are_counted_together() {
+        let parsed = |text: &str| text.parse::<IpAddr>().unwrap();
+
+        let one = site(parsed("2001:db8:7:1::1"));
+
+        assert_eq!(one, site(parsed("2001:db8:7:ffff::9")));
+        assert_ne!(one, site(parsed("2001:db8:8:1::1")));
+        assert_eq!(site(parsed("192.0.2.1")), None);
+        assert_eq!(site(parsed("::ffff:192.0.2.1")), None);
     }
 }

@@ -47,8 +47,10 @@ statements! {
         WHERE attempt.ends <= ?3 OR attempt.tries < ?4
         RETURNING ends";
     ENDS = "SELECT ends FROM attempt WHERE name = ?1";
-    // One less, not none: a success of one's own must not clear the guesses
-    // at somebody else's account that were counted under the same name.
+    // A counter that would stand at nothing leaves no row. Otherwise one less,
+    // not none: a success of one's own must not clear the guesses at somebody
+    // else's account that were counted under the same name.
+    FORGET = "DELETE FROM attempt WHERE name = ?1 AND tries <= 1";
     FORGIVE = "UPDATE attempt SET tries = tries - 1 WHERE name = ?1 AND tries > 0";
 }
 
@@ -70,10 +72,11 @@ impl Act for CountAttempt {
 
 impl Act for ForgiveAttempt {
     type Out = ();
-    const SINGLE: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
-        tx.run(&FORGIVE, binds![&self.name]).await?;
+        if tx.run(&FORGET, binds![&self.name]).await? == 0 {
+            tx.run(&FORGIVE, binds![&self.name]).await?;
+        }
         Ok(())
     }
 }

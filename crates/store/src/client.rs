@@ -148,6 +148,15 @@ pub struct FindClient {
     pub id: ClientId,
 }
 
+/// Lists the identifiers of clients, and nothing else of them.
+#[derive(Clone, Debug)]
+pub struct ClientIds {
+    /// The last one that was read.
+    pub after: Option<ClientId>,
+    /// At most how many.
+    pub limit: u32,
+}
+
 /// Lists clients by id.
 #[derive(Clone, Debug)]
 pub struct ListClients {
@@ -174,6 +183,7 @@ statements! {
             s.id, s.digest, s.sealed, s.created, s.expires
         FROM client c LEFT JOIN client_secret s ON s.client = c.id
         WHERE c.id = ?1 ORDER BY s.id";
+    IDS = "SELECT id FROM client WHERE id > ?1 ORDER BY id LIMIT ?2";
     LIST = "SELECT c.document, c.enabled, c.created, c.updated,
             s.id, s.digest, s.sealed, s.created, s.expires
         FROM client c LEFT JOIN client_secret s ON s.client = c.id
@@ -321,6 +331,17 @@ impl Act for FindClient {
         let binds = binds![self.id.as_str()];
         tx.each(&FIND, binds, |row| add(&mut clients, &row)).await?;
         Ok(clients.pop())
+    }
+}
+
+impl Act for ClientIds {
+    type Out = Vec<ClientId>;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<ClientId>, Fault> {
+        let after = self.after.as_ref().map_or("", ClientId::as_str);
+        let binds = binds![after, self.limit];
+        tx.all(&IDS, binds, |row| row.parsed(0)).await
     }
 }
 

@@ -41,8 +41,8 @@ pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
 pub use audit::{AuditEntry, AuditEvent, AuditPlace, ListAudit};
 pub use authorization_code::{RedeemCode, Redeemed};
 pub use client::{
-    AddClientSecret, ClientSecret, CreateClient, Created, DeleteClient, FindClient, ListClients,
-    NewSecret, SetClientEnabled, StoredClient, UpdateClient, Updated,
+    AddClientSecret, ClientIds, ClientSecret, CreateClient, Created, DeleteClient, FindClient,
+    ListClients, NewSecret, SetClientEnabled, StoredClient, UpdateClient, Updated,
 };
 pub use count::{CountRows, Counted};
 pub use dialect::Engine;
@@ -52,7 +52,7 @@ pub use grant::{
     Consent, Consented, FindGrant, FindGrantById, Grant, GrantsOf, GrantsOfClient, WithdrawGrant,
 };
 pub use key::{AllKeys, CreateKeyIfAbsent, KeyState, SetKeyState, WorkingKey};
-pub use meta::{ClaimMeta, FindMeta};
+pub use meta::{ClaimMeta, FindMeta, RaiseMeta};
 pub use migration::{Migrated, Migration};
 pub use organization::{
     CreateOrganization, DeleteOrganization, FindOrganization, ListOrganizations, Member, Members,

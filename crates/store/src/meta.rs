@@ -14,6 +14,16 @@ pub struct ClaimMeta {
     pub value: Vec<u8>,
 }
 
+/// Writes a number under a name, unless there is a larger one: eight bytes, the
+/// most significant first.
+#[derive(Clone, Debug)]
+pub struct RaiseMeta {
+    /// The name.
+    pub name: &'static str,
+    /// The number.
+    pub value: Vec<u8>,
+}
+
 /// Reads the value under a name.
 #[derive(Clone, Debug)]
 pub struct FindMeta {
@@ -23,6 +33,8 @@ pub struct FindMeta {
 
 statements! {
     CLAIM = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+    RAISE = "INSERT INTO meta (name, value) VALUES (?1, ?2)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE meta.value < excluded.value";
     FIND = "SELECT value FROM meta WHERE name = ?1";
 }
 
@@ -36,6 +48,16 @@ impl Act for ClaimMeta {
             .ok_or_else(|| Fault::retry("a claim vanished"))?
             .bytes(0)?
             .to_vec())
+    }
+}
+
+impl Act for RaiseMeta {
+    type Out = ();
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        tx.run(&RAISE, binds![self.name, &self.value]).await?;
+        Ok(())
     }
 }
 

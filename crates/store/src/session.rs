@@ -78,7 +78,10 @@ pub struct OpenSession {
     pub device: String,
     /// Another person's session in the same browser: it ends.
     pub replaces: Option<SessionId>,
-    /// When the last token of the replaced one has expired.
+    /// How many sessions of the person may live; those beyond, which were used
+    /// the longest ago, end.
+    pub most: u32,
+    /// When the last token of those that end has expired.
     pub horizon: Timestamp,
     /// What to write down.
     pub audit: AuditEvent,
@@ -168,6 +171,10 @@ statements! {
         WHERE slot = ?1 AND id = ?2 AND ended IS NULL AND idle_ends > ?3 AND absolute_ends > ?3
             AND seen <= ?5";
     END = "UPDATE session SET ended = ?3 WHERE slot = ?1 AND id = ?2 AND ended IS NULL";
+    // The new one is not among them, so one less than the most may stay.
+    BEYOND = "SELECT id FROM session
+        WHERE slot = ?1 AND person = ?2 AND id <> ?3 AND ended IS NULL
+        ORDER BY seen DESC, id LIMIT 100 OFFSET ?4";
     FIND = "SELECT id, person, secret, authenticated, created, seen, idle_ends, absolute_ends,
             acr, amr, device, epoch, sequence, ended
         FROM session WHERE slot = ?1 AND id = ?2";
@@ -221,11 +228,17 @@ impl Act for OpenSession {
             .ok_or_else(|| Fault::broken("the feed has no head"))?
             .position(0)?;
         audit::write(tx, &self.audit, self.now).await?;
-        if let Some(old) = &self.replaces
-            && end(tx, old, self.now).await?
-        {
-            let record = (Target::Session(*old), self.horizon);
-            revocation::record(tx, &[record], self.now).await?;
+        let (slot, stay) = (self.id.slot(), self.most.saturating_sub(1));
+        let binds = binds![slot, &self.person, &self.id, stay];
+        let beyond: Vec<SessionId> = tx.all(&BEYOND, binds, |row| row.id(0)).await?;
+        let mut records = Vec::new();
+        for old in self.replaces.iter().chain(&beyond) {
+            if end(tx, old, self.now).await? {
+                records.push((Target::Session(*old), self.horizon));
+            }
+        }
+        if !records.is_empty() {
+            revocation::record(tx, &records, self.now).await?;
         }
         Ok(position)
     }

@@ -1,6 +1,8 @@
 //! One file per way to prove who you are.
 
 pub(crate) mod client;
+pub(crate) mod device;
+pub(crate) mod guess;
 pub(crate) mod password;
 pub(crate) mod session;
 pub(crate) mod transaction;

@@ -1,19 +1,23 @@
 //! Passwords: Argon2id behind a bounded queue, the same work for names that
 //! exist and names that do not.
 //!
-//! Spec: RFC 9106 §4
+//! Each slot of the queue has its memory once and for all: what many requests
+//! ask for at a time never adds up. A refusal costs as much as the costliest
+//! hash in use, so that time does not tell whose hash was imported.
+//!
+//! Spec: RFC 9106 §3.1, §4
 
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use argon2::password_hash::phc::{Output, ParamsString, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use symbolon_protocol::ErrorCode;
+use symbolon_store::{FindMeta, RaiseMeta, Store};
 use symbolon_token::{Entropy, Secret, random};
 use tokio::sync::Semaphore;
 
@@ -21,12 +25,26 @@ use crate::failure::{Broken, Failure, Refusal};
 
 /// How long a password may be, in bytes.
 pub(crate) const MAX_PASSWORD_BYTES: usize = 1024;
+/// How long a stored hash may be, in bytes.
+const MAX_HASH_BYTES: usize = 1024;
 /// Memory of one hash, in KiB.
 const MEMORY_KIB: u32 = 19 * 1024;
 /// Passes over it.
 const PASSES: u32 = 2;
+/// How much memory an imported hash may take, in KiB.
+const MAX_MEMORY_KIB: u32 = 64 * 1024;
+/// How much work an imported hash may be, in passes over a KiB.
+const MAX_COST: u64 = 4 * MAX_MEMORY_KIB as u64;
+/// How many lanes it may have.
+const MAX_LANES: u32 = 16;
 /// How long one may wait for a slot.
 const PATIENCE: Duration = Duration::from_millis(900);
+/// Under these names the store keeps what the costliest hash in use needs.
+const COST: &str = "password-cost";
+const WIDTH: &str = "password-memory";
+
+/// The memory of one hash.
+type Memory = Vec<Block>;
 
 /// The queue in front of the hash.
 pub(crate) struct Passwords {
@@ -34,9 +52,14 @@ pub(crate) struct Passwords {
     most: usize,
     inside: Arc<AtomicUsize>,
     salts: Mutex<Salts>,
-    memory: Arc<Memory>,
+    /// Memory that no slot uses just now.
+    resting: Arc<Mutex<Vec<Memory>>>,
     /// What a name that does not exist is compared with.
     nobody: String,
+    /// What the costliest hash in use costs, in passes over a KiB.
+    cost: AtomicU64,
+    /// How much memory the widest hash in use takes, in KiB.
+    width: AtomicU32,
 }
 
 /// Salts come from one random seed and a counter: unique is all they must be.
@@ -57,17 +80,24 @@ impl Passwords {
                 seed: random(entropy),
                 count: 0,
             }),
-            memory: Arc::default(),
+            resting: Arc::default(),
             nobody: nobody(entropy),
+            cost: AtomicU64::new(cost(MEMORY_KIB, PASSES)),
+            width: AtomicU32::new(MEMORY_KIB),
         }
+    }
+
+    /// A place in the queue, or the word that there is none.
+    pub(crate) fn place(&self) -> Result<Place, Refusal> {
+        Place::take(&self.inside, self.most).ok_or_else(busy)
     }
 
     /// Hashes a new password into a PHC string.
     pub(crate) async fn hash(&self, password: Secret) -> Result<String, Failure> {
         check_length(&password)?;
         let salt = self.salt();
-        let work = move |memory: &mut Vec<Block>| hash(password.expose(), &salt, memory);
-        let hashed = self.queued(work).await?;
+        let work = move |memory: &mut Memory| hash(password.expose(), &salt, memory);
+        let hashed = self.queued(self.place()?, work).await?;
         hashed.ok_or(Broken::Impossible("a password could not be hashed").into())
     }
 
@@ -76,15 +106,77 @@ impl Passwords {
         if check_length(&password).is_err() {
             return Ok(false);
         }
-        let work = move |memory: &mut Vec<Block>| verify(password.expose(), &phc, memory);
-        Ok(self.queued(work).await?.unwrap_or(false))
+        let work = move |memory: &mut Memory| verify(password.expose(), &phc, memory);
+        self.queued(self.place()?, work).await
     }
 
-    /// The same work for somebody who has no password.
-    pub(crate) async fn verify_nobody(&self, password: Secret) -> Result<bool, Failure> {
-        self.verify(password, self.nobody.clone())
-            .await
-            .map(|_| false)
+    /// Whether a password lets somebody in. Whatever the reason that it does
+    /// not, wrong or nobody's (no PHC string), it takes the same work.
+    pub(crate) async fn admits(
+        &self,
+        place: Place,
+        password: Secret,
+        phc: Option<String>,
+    ) -> Result<bool, Failure> {
+        if check_length(&password).is_err() {
+            return Ok(false);
+        }
+        let phc = phc.unwrap_or_else(|| self.nobody.clone());
+        let own = self.note(&phc);
+        let left = self.cost.load(Ordering::Relaxed).saturating_sub(own);
+        let width = self.width.load(Ordering::Relaxed);
+        let work = move |memory: &mut Memory| {
+            let good = verify(password.expose(), &phc, memory);
+            if !good {
+                pass_time(left, width, memory);
+            }
+            good
+        };
+        self.queued(place, work).await
+    }
+
+    /// Takes notice of a hash that is in use, and says what it costs.
+    fn note(&self, phc: &str) -> u64 {
+        let Some(params) = params(phc) else {
+            return 0;
+        };
+        let own = cost(params.m_cost(), params.t_cost());
+        self.cost.fetch_max(own, Ordering::Relaxed);
+        self.width.fetch_max(params.m_cost(), Ordering::Relaxed);
+        own
+    }
+
+    /// Notes for all nodes and for ever that an imported hash will be in use.
+    pub(crate) async fn import(&self, store: &Store, phc: &str) -> Result<(), Broken> {
+        self.note(phc);
+        let cost = self.cost.load(Ordering::Relaxed);
+        let width = u64::from(self.width.load(Ordering::Relaxed));
+        for (name, value) in [(COST, cost), (WIDTH, width)] {
+            let value = value.to_be_bytes().to_vec();
+            store.act(RaiseMeta { name, value }).await?;
+        }
+        Ok(())
+    }
+
+    /// Learns which hashes other nodes, or this one before it started, noted.
+    pub(crate) async fn learn(&self, store: &Store) -> Result<(), Broken> {
+        let noted = async |name| {
+            let found = store.read(FindMeta { name }).await?;
+            let bytes = found.and_then(|bytes| bytes.try_into().ok());
+            Ok::<_, Broken>(bytes.map_or(0, u64::from_be_bytes))
+        };
+        self.cost.fetch_max(noted(COST).await?, Ordering::Relaxed);
+        let width = u32::try_from(noted(WIDTH).await?).unwrap_or(MAX_MEMORY_KIB);
+        self.width.fetch_max(width, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives back the memory that no slot uses just now.
+    pub(crate) fn rest(&self) {
+        self.resting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     fn salt(&self) -> [u8; 16] {
@@ -97,22 +189,24 @@ impl Passwords {
         salt
     }
 
-    /// Does the work in a slot, or turns the caller away at once.
+    /// Does the work in a slot, or turns the caller away.
     async fn queued<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+        place: Place,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let place = Place::take(&self.inside, self.most).ok_or_else(busy)?;
         let slots = Arc::clone(&self.slots);
         let slot = tokio::time::timeout(PATIENCE, slots.acquire_owned()).await;
         let Ok(Ok(slot)) = slot else {
             return Err(busy().into());
         };
-        let memory = Arc::clone(&self.memory);
+        let resting = Arc::clone(&self.resting);
+        // INVARIANT: memory is taken and put back while a slot is held, so
+        // there is never more of it than there are slots.
         let done = tokio::task::spawn_blocking(move || {
-            let mut own = memory.take();
-            let done = work(&mut own);
-            memory.give_back(own);
+            let mut memory = lock(&resting).pop().unwrap_or_default();
+            let done = work(&mut memory);
+            lock(&resting).push(memory);
             drop((slot, place));
             done
         });
@@ -121,29 +215,12 @@ impl Passwords {
     }
 }
 
-/// What hashes are made in: as many pieces as there are slots, used again.
-/// Given back to the system each time, they would stay with the thread that
-/// freed them, and there are more threads than slots.
-#[derive(Default)]
-struct Memory(Mutex<Vec<Vec<Block>>>);
-
-impl Memory {
-    fn take(&self) -> Vec<Block> {
-        let mut pieces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pieces.pop().unwrap_or_default()
-    }
-
-    fn give_back(&self, mut piece: Vec<Block>) {
-        // A hash from elsewhere may have needed more.
-        piece.truncate(MEMORY_KIB as usize);
-        piece.shrink_to_fit();
-        let mut pieces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pieces.push(piece);
-    }
+fn lock(resting: &Mutex<Vec<Memory>>) -> std::sync::MutexGuard<'_, Vec<Memory>> {
+    resting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One of those inside, until it is dropped.
-struct Place(Arc<AtomicUsize>);
+pub(crate) struct Place(Arc<AtomicUsize>);
 
 impl Place {
     fn take(inside: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
@@ -166,11 +243,40 @@ fn busy() -> Refusal {
     .with_retry_after(1)
 }
 
+/// Whether a hash is one that this server computes, and costs no more than a
+/// sign-in may.
+pub(crate) fn is_affordable(phc: &str) -> bool {
+    params(phc).is_some_and(|params| {
+        params.m_cost() <= MAX_MEMORY_KIB
+            && params.p_cost() <= MAX_LANES
+            && cost(params.m_cost(), params.t_cost()) <= MAX_COST
+    })
+}
+
+fn cost(memory: u32, passes: u32) -> u64 {
+    u64::from(memory) * u64::from(passes)
+}
+
+/// The parameters of a PHC string that is whole.
+fn params(phc: &str) -> Option<Params> {
+    if phc.len() > MAX_HASH_BYTES {
+        return None;
+    }
+    let read = PasswordHash::new(phc).ok()?;
+    let known = matches!(read.algorithm.as_str(), "argon2id" | "argon2i");
+    let whole = read.salt.is_some() && read.hash.is_some();
+    Params::try_from(&read).ok().filter(|_| known && whole)
+}
+
 /// A PHC string that no password has: its hash is random, and looking at it
 /// costs what looking at any other does.
 fn nobody(entropy: &dyn Entropy) -> String {
-    let salt = BASE64_STANDARD_NO_PAD.encode(random::<16>(entropy));
-    let hash = BASE64_STANDARD_NO_PAD.encode(random::<32>(entropy));
+    phc(&random::<16>(entropy), &random::<32>(entropy))
+}
+
+fn phc(salt: &[u8], hash: &[u8]) -> String {
+    let salt = BASE64_STANDARD_NO_PAD.encode(salt);
+    let hash = BASE64_STANDARD_NO_PAD.encode(hash);
     format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p=1${salt}${hash}")
 }
 
@@ -181,50 +287,65 @@ fn check_length(password: &Secret) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn hash(password: &[u8], salt: &[u8], memory: &mut Vec<Block>) -> Option<String> {
-    let params = Params::new(MEMORY_KIB, PASSES, 1, None).ok()?;
-    let stored = PasswordHash {
-        algorithm: Algorithm::Argon2id.ident(),
-        version: Some(Version::V0x13.into()),
-        params: ParamsString::try_from(&params).ok()?,
-        salt: Some(Salt::new(salt).ok()?),
-        hash: None,
-    };
-    let output = fill(password, &stored, (memory, Params::DEFAULT_OUTPUT_LEN))?;
-    let hash = Some(output);
-    Some(PasswordHash { hash, ..stored }.to_string())
-}
-
-/// Whether a password is the one of a PHC string; nothing where that is none.
-fn verify(password: &[u8], phc: &str, memory: &mut Vec<Block>) -> Option<bool> {
-    let stored = PasswordHash::new(phc).ok()?;
-    let expected = stored.hash?;
-    let found = fill(password, &stored, (memory, expected.len()))?;
-    Some(Secret::new(expected.as_ref().to_vec()).matches(found.as_ref()))
-}
-
-/// Hashes a password as a stored hash says, in memory that is there.
-fn fill(
-    password: &[u8],
-    stored: &PasswordHash,
-    (memory, length): (&mut Vec<Block>, usize),
-) -> Option<Output> {
-    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).ok()?;
-    let version = match stored.version {
-        Some(version) => Version::try_from(version).ok()?,
-        None => Version::default(),
-    };
-    let params = Params::try_from(stored).ok()?;
+/// Room for a hash of these parameters; it grows only where it has to.
+fn room<'m>(params: &Params, memory: &'m mut Memory) -> &'m mut [Block] {
     let blocks = params.block_count();
     if memory.len() < blocks {
-        memory.resize(blocks, Block::new());
+        // What is too small goes first, so that both never stand at once.
+        *memory = Vec::new();
+        *memory = vec![Block::new(); blocks];
     }
-    let (argon, salt) = (Argon2::new(algorithm, version, params), stored.salt?);
-    let mut out = [0; Output::MAX_LENGTH];
-    let out = out.get_mut(..length)?;
-    let filled = argon.hash_password_into_with_memory(password, &salt, out, &mut memory[..]);
-    filled.ok()?;
-    Output::new(out).ok()
+    memory
+}
+
+fn hash(password: &[u8], salt: &[u8], memory: &mut Memory) -> Option<String> {
+    let params = Params::new(MEMORY_KIB, PASSES, 1, None).ok()?;
+    let room = room(&params, memory);
+    let mut out = [0; 32];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(password, salt, &mut out, room)
+        .ok()?;
+    Some(phc(salt, &out))
+}
+
+fn verify(password: &[u8], phc: &str, memory: &mut Memory) -> bool {
+    let mut computed = || {
+        let params = params(phc)?;
+        let read = PasswordHash::new(phc).ok()?;
+        let (salt, expected) = (read.salt?, read.hash?);
+        let algorithm = match read.algorithm.as_str() {
+            "argon2id" => Algorithm::Argon2id,
+            _ => Algorithm::Argon2i,
+        };
+        let version = match read.version {
+            None => Version::default(),
+            Some(version) => Version::try_from(version).ok()?,
+        };
+        let mut out = vec![0; expected.as_ref().len()];
+        let room = room(&params, memory);
+        Argon2::new(algorithm, version, params)
+            .hash_password_into_with_memory(password, &salt, &mut out, room)
+            .ok()?;
+        Some(Secret::new(out).matches(expected.as_ref()))
+    };
+    computed().unwrap_or(false)
+}
+
+/// Does work that leads nowhere: as many passes over a KiB as are left.
+fn pass_time(mut left: u64, width: u32, memory: &mut Memory) {
+    while let Ok(wide) = u32::try_from(left.min(u64::from(width)))
+        && wide >= Params::MIN_M_COST
+    {
+        let passes = u32::try_from(left / u64::from(wide)).unwrap_or(u32::MAX);
+        let Ok(params) = Params::new(wide, passes, 1, None) else {
+            return;
+        };
+        let room = room(&params, memory);
+        let idle = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        // Only the time matters.
+        let _ = idle.fill_memory(b"nobody", b"no salt at all", room);
+        left -= cost(wide, passes);
+    }
 }
 
 #[cfg(test)]
@@ -233,19 +354,23 @@ mod tests {
 
     use super::*;
 
+    /// `password` by another program: 64 MiB, three passes, four lanes.
+    const WIDE: &str = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
     #[tokio::test]
     async fn a_password_is_verified_against_its_hash_alone() {
         let passwords = Passwords::new(&SeededEntropy::new(1));
         let phc = passwords.hash("right".into()).await.unwrap();
+        let admits = async |password: &str, phc: Option<&String>| {
+            let place = passwords.place().unwrap();
+            let phc = phc.cloned();
+            passwords.admits(place, password.into(), phc).await.unwrap()
+        };
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert!(passwords.verify("right".into(), phc.clone()).await.unwrap());
+        assert!(admits("right", Some(&phc)).await && !admits("wrong", Some(&phc)).await);
         assert!(!passwords.verify("wrong".into(), phc).await.unwrap());
-        assert!(
-            !passwords
-                .verify_nobody("nobody at all".into())
-                .await
-                .unwrap()
-        );
+        assert!(!admits("nobody at all", None).await);
     }
 
     #[tokio::test]
@@ -253,5 +378,68 @@ mod tests {
         let passwords = Passwords::new(&SeededEntropy::new(1));
         let one = passwords.hash("same".into()).await.unwrap();
         assert_ne!(one, passwords.hash("same".into()).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn many_at_once_share_the_memory_of_the_slots() {
+        let passwords = Passwords::new(&SeededEntropy::new(1));
+        let slots = std::thread::available_parallelism().map_or(2, usize::from);
+
+        let all = (0..slots * 3).map(|_| passwords.hash("same".into()));
+        futures_util::future::join_all(all).await;
+
+        let resting = lock(&passwords.resting);
+        assert!((1..=slots).contains(&resting.len()), "{}", resting.len());
+        let blocks = resting.iter().map(Vec::len).max();
+        assert_eq!(blocks, Some(MEMORY_KIB as usize));
+        drop(resting);
+        passwords.rest();
+        assert!(lock(&passwords.resting).is_empty());
+    }
+
+    #[test]
+    fn a_hash_of_other_programs_is_taken_within_limits() {
+        assert!(is_affordable(WIDE));
+        for bad in [
+            &WIDE.replace("m=65536", "m=65537"),
+            &WIDE.replace("t=3", "t=5"),
+            &WIDE.replace("p=4", "p=17"),
+            &WIDE.replace("argon2id", "argon2d"),
+            &WIDE.replace("argon2id", "scrypt"),
+            &WIDE.replace("$AAAAAA", "$"),
+            &WIDE[..60],
+            "",
+        ] {
+            assert!(!is_affordable(bad), "{bad}");
+        }
+        let params = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).unwrap();
+        let mut out = [0; 32];
+        let argon = Argon2::new(Algorithm::Argon2i, Version::V0x10, params);
+        argon
+            .hash_password_into(b"password", b"somesaltsomesalt", &mut out)
+            .unwrap();
+        let old = phc(b"somesaltsomesalt", &out)
+            .replace("argon2id", "argon2i")
+            .replace("v=19", "v=16");
+
+        assert!(verify(b"password", &old, &mut Memory::new()));
+        assert!(!verify(b"Password", &old, &mut Memory::new()));
+    }
+
+    #[test]
+    fn whoever_is_refused_waits_as_long_as_the_costliest_hash_takes() {
+        let passwords = Passwords::new(&SeededEntropy::new(1));
+        let own = passwords.note(&passwords.nobody.clone());
+
+        let wide = passwords.note(WIDE);
+
+        assert_eq!(own, 2 * 19 * 1024);
+        assert_eq!(wide, 3 * 64 * 1024);
+        assert_eq!(passwords.cost.load(Ordering::Relaxed), wide);
+        let mut memory = Memory::new();
+        pass_time(wide - own, MAX_MEMORY_KIB, &mut memory);
+        assert_eq!(memory.len(), MAX_MEMORY_KIB as usize);
+        pass_time(7, MAX_MEMORY_KIB, &mut memory);
+        pass_time(0, MAX_MEMORY_KIB, &mut memory);
     }
 }

@@ -23,7 +23,9 @@ pub(crate) const ACR_PASSWORD: &str = "1";
 /// The method (RFC 8176).
 const AMR_PASSWORD: &str = "pwd";
 /// How long a device is known, in seconds.
-const DEVICE_SECONDS: u32 = 180 * 24 * 60 * 60;
+pub(crate) const DEVICE_SECONDS: u32 = 180 * 24 * 60 * 60;
+/// How many sessions of one person live at a time.
+const MAX_SESSIONS: u32 = 50;
 /// How old the last use may be before it is written down again, in milliseconds.
 const TOUCH_AFTER_MILLIS: i64 = 5 * 60 * 1000;
 
@@ -223,6 +225,7 @@ async fn open(
         amr: vec![AMR_PASSWORD.to_owned()],
         device: device(received),
         replaces,
+        most: MAX_SESSIONS,
         horizon: cx.horizon(cx.now),
         audit: audit(cx, "session.open", &person.id),
         now: cx.now,

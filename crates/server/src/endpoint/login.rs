@@ -1,26 +1,25 @@
 //! Sign-in by user name or e-mail address and password.
 //!
 //! 1. The form must be one that this browser was shown.
-//! 2. The guess is counted before the password is looked at.
-//! 3. The hash: the same work whether the name exists or not.
-//! 4. A new session, and on to what the sign-in was for.
+//! 2. A place in front of the hash; where there is none, nothing is counted.
+//! 3. The guess is counted before the password is looked at.
+//! 4. The hash: the same work whether the name exists or not.
+//! 5. A new session, and on to what the sign-in was for.
 //!
 //! Spec: OpenID Connect Core 1.0 §3.1.2.3
 //! Spec: RFC 9700 §4.12
 
-use std::time::Duration;
-
 use axum::response::Response;
 use http::header::SET_COOKIE;
 use symbolon_protocol::Parameters;
-use symbolon_store::{Attempt, CountAttempt, FindPersonByName, ForgiveAttempt, Person};
+use symbolon_store::{FindPersonByName, Person};
 use symbolon_token::Secret;
-use symbolon_token::mark::{Kind, read_fixed, write_fixed};
 
 use super::authorize::answer::Destination;
 use super::authorize::next::proceed;
-use crate::authn::session;
+use crate::authn::guess::{self, Counted, Guess, Told};
 use crate::authn::transaction::{Browser, Transaction};
+use crate::authn::{device, session};
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 use crate::limit::network;
@@ -31,12 +30,6 @@ use crate::received::Received;
 const PURPOSE: &str = "csrf-login";
 /// How long a name may be, in bytes.
 const MAX_NAME_BYTES: usize = 256;
-/// How long guesses count, in seconds.
-const WINDOW_SECONDS: u32 = 60 * 60;
-/// Guesses for one name, for one account, and for one from a device that knows it.
-const GUESSES_PER_ACCOUNT: u32 = 10;
-/// Guesses from one network.
-const GUESSES_PER_NETWORK: u32 = 100;
 
 /// Answers `GET /login`.
 pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure> {
@@ -124,139 +117,46 @@ async fn prove(cx: &Cx, received: &Received, form: &Parameters) -> Result<Proved
         return Ok(Proved::Not(LoginFailure::Mismatch));
     };
     let password = Secret::from(password);
+    // Whoever is turned away here has made no guess, and leaves no row behind.
+    let place = cx.passwords.place()?;
     let found = cx
         .store
         .read(FindPersonByName { name: name.clone() })
         .await?;
-    let account = found
-        .as_ref()
-        .map_or_else(|| name.clone(), |person| person.id.to_string());
-    let counted = counters(cx, received, &name, &account);
-    match count(cx, &counted).await? {
-        Counted::Allowed => {}
+    let guess = Guess::new(cx, received, &name, found.as_ref());
+    // Who may not come in has no password here: a right one looks wrong.
+    let person = found.filter(|person| person.enabled);
+    let phc = match guess.count(cx).await? {
         Counted::Limited {
             wait,
             told: Told::Openly,
-        } => {
-            return Ok(Proved::Not(LoginFailure::Throttled { wait }));
-        }
+        } => return Ok(Proved::Not(LoginFailure::Throttled { wait })),
         Counted::Limited {
             told: Told::Silently,
             ..
-        } => {
-            // It takes as long as a wrong password.
-            cx.passwords.verify_nobody(password).await?;
-            return Ok(Proved::Not(LoginFailure::Mismatch));
-        }
-    }
-    let good = match found.as_ref().and_then(|person| person.password.clone()) {
-        Some(phc) => cx.passwords.verify(password, phc).await,
-        None => cx.passwords.verify_nobody(password).await,
+        } => None,
+        Counted::Allowed => person.as_ref().and_then(|person| person.password.clone()),
     };
+    let good = cx.passwords.admits(place, password, phc).await;
     if !matches!(good, Ok(false)) {
         // It was right, or it was turned away before anybody looked at it.
-        forgive(cx, &counted).await?;
+        guess.forgive(cx).await?;
     }
-    let good = good?;
-    match found.filter(|person| good && person.enabled) {
-        Some(person) => Ok(Proved::Person(Box::new(person))),
+    match person.filter(|_| matches!(good, Ok(true))) {
+        Some(person) => let_in(cx, person).await,
         None => {
+            good?;
             tracing::info!(request = %cx.request, network = %network(cx.address), "sign-in failed");
             Ok(Proved::Not(LoginFailure::Mismatch))
         }
     }
 }
 
-async fn forgive(cx: &Cx, counters: &[Counter]) -> Result<(), Failure> {
-    for counter in counters {
-        let name = counter.name;
-        cx.store.act(ForgiveAttempt { name }).await?;
+async fn let_in(cx: &Cx, person: Person) -> Result<Proved, Failure> {
+    match guess::count_sign_in(cx, person.id).await? {
+        Some(wait) => Ok(Proved::Not(LoginFailure::Throttled { wait })),
+        None => Ok(Proved::Person(Box::new(person))),
     }
-    Ok(())
-}
-
-/// One of the counters that a guess is counted under.
-struct Counter {
-    name: [u8; 32],
-    limit: u32,
-    told: Told,
-}
-
-/// Whether whoever is limited learns of it. That two names are one account
-/// must not show, so the account's own limit looks like a wrong password.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Openly,
-    Silently,
-}
-
-enum Counted {
-    Allowed,
-    Limited { wait: Duration, told: Told },
-}
-
-/// The counters of one guess, the network's first: who has used that up uses
-/// up nobody's account. A device that has signed this person in before has a
-/// counter of its own, so strangers cannot lock anybody out.
-///
-/// The names are MACs: people type passwords into the field for names.
-fn counters(cx: &Cx, received: &Received, typed: &str, account: &str) -> Vec<Counter> {
-    let counter = |label: &str, parts: &[&[u8]], limit, told| Counter {
-        name: cx.keys.form_mac(label, parts),
-        limit,
-        told,
-    };
-    let (account, each) = (account.as_bytes(), GUESSES_PER_ACCOUNT);
-    let known = received
-        .cookie(&device_cookie(cx))
-        .filter(|text| is_device_of(cx, text, account));
-    if let Some(device) = known {
-        let parts = [account, device.as_bytes()];
-        return vec![counter("guess-device", &parts, each, Told::Openly)];
-    }
-    let network = network(cx.address).to_string();
-    let network = [network.as_bytes()];
-    vec![
-        counter("guess-network", &network, GUESSES_PER_NETWORK, Told::Openly),
-        counter("guess-name", &[typed.as_bytes()], each, Told::Openly),
-        counter("guess-account", &[account], each, Told::Silently),
-    ]
-}
-
-/// Counts a guess under each counter, up to the first that is used up.
-async fn count(cx: &Cx, counters: &[Counter]) -> Result<Counted, Failure> {
-    for counter in counters {
-        let act = CountAttempt {
-            name: counter.name,
-            window_seconds: WINDOW_SECONDS,
-            limit: counter.limit,
-            now: cx.now,
-        };
-        if let Attempt::Limited { until } = cx.store.act(act).await? {
-            let (wait, told) = (until.since(cx.now), counter.told);
-            return Ok(Counted::Limited { wait, told });
-        }
-    }
-    Ok(Counted::Allowed)
-}
-
-fn device_cookie(cx: &Cx) -> String {
-    format!("{}device", cx.settings.cookie_prefix)
-}
-
-/// The device's mark: half of it random, half a MAC over that and the account.
-fn is_device_of(cx: &Cx, text: &str, account: &[u8]) -> bool {
-    let Some(bytes) = read_fixed::<36>(Kind::Transaction, text) else {
-        return false;
-    };
-    let expected = Secret::new(cx.keys.form_mac("device", &[&bytes[..16], account])[..16].to_vec());
-    expected.matches(&bytes[16..32])
-}
-
-fn device_mark(cx: &Cx, account: &str) -> String {
-    let salt: [u8; 16] = symbolon_token::random(cx.entropy());
-    let mac = cx.keys.form_mac("device", &[&salt, account.as_bytes()]);
-    write_fixed(Kind::Transaction, &[&salt[..], &mac[..16]].concat())
 }
 
 /// A session, and the step that the sign-in was for.
@@ -267,7 +167,7 @@ async fn go_on(
     person: Person,
 ) -> Result<Response, Failure> {
     let session::SignedIn { session, cookie } = session::sign_in(cx, received, person).await?;
-    let device = device_mark(cx, &session.person.id.to_string());
+    let device = device::cookie(cx, received, &session.person)?;
     let destination = Destination::of(cx, shown.transaction).await?;
     // The sign-in that was asked for has just happened.
     let transaction = Transaction {
@@ -286,8 +186,9 @@ async fn go_on(
         Err(broken) => return Err(broken),
     };
     response.headers_mut().append(SET_COOKIE, cookie);
-    let device = session::lasting_cookie(cx, &device_cookie(cx), &device)?;
-    response.headers_mut().append(SET_COOKIE, device);
+    if let Some(device) = device {
+        response.headers_mut().append(SET_COOKIE, device);
+    }
     Ok(response)
 }
 

@@ -105,6 +105,7 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
         refresh::renewing_writes_at_most_once_a_minute,
         refresh::a_withdrawn_grant_ends_its_families,
         refresh::a_session_ends_only_families_that_hang_on_it,
+        refresh::sessions_beyond_the_most_end_with_the_oldest,
         code::of_parallel_redemptions_one_succeeds,
         code::a_second_use_is_recorded_even_without_a_refresh_family,
         code::a_code_of_a_withdrawn_grant_stays_spent,

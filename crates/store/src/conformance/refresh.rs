@@ -4,9 +4,10 @@
 
 use super::world::{DAY, MINUTE, RACERS, World};
 use super::{Broken, Checked, check, same};
+use crate::feed::LoadFeed;
 use crate::refresh_family::{EndFamily, Live, NewFamily, Renew, Rotate, Rotated};
 use crate::revocation::Target;
-use crate::session::{EndSession, Ended};
+use crate::session::{EndSession, Ended, OpenSession, SessionsOf};
 use crate::{FindFamily, ListAudit, WithdrawGrant};
 
 async fn family(world: &World) -> Result<NewFamily, Broken> {
@@ -249,4 +250,32 @@ pub(crate) async fn a_session_ends_only_families_that_hang_on_it(world: &World) 
     same(&world.store.act(rotate).await?, &Rotated::Ended)?;
     to(world.store.act(world.rotate(&lasting)).await?)?;
     Ok(())
+}
+
+/// Whoever has a password opens no number of sessions: the new one stays.
+pub(crate) async fn sessions_beyond_the_most_end_with_the_oldest(world: &World) -> Checked {
+    let create = world.person_named(&world.word());
+    let person = create.person.id;
+    world.store.act(create).await?;
+    let mut opened = Vec::new();
+    for minute in 0..4 {
+        let open = OpenSession {
+            most: 3,
+            now: world.now + MINUTE * minute,
+            ..world.session(person)
+        };
+        opened.push(open.id);
+        world.store.act(open).await?;
+    }
+
+    let live = world.store.read(SessionsOf { person }).await?;
+
+    let live: Vec<_> = live.into_iter().map(|session| session.id).collect();
+    same(&live, &opened[1..].to_vec())?;
+    let feed = world.store.read(LoadFeed { after: None }).await?;
+    let gone = Target::Session(opened[0]);
+    check(
+        feed.revocations.iter().any(|own| own.target == gone),
+        "no record names the session that ended",
+    )
 }

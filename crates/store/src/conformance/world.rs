@@ -140,6 +140,7 @@ impl World {
             absolute_ends: self.now + DAY * 7,
             acr: "urn:symbolon:password".to_owned(),
             amr: vec!["pwd".to_owned()],
+            most: 50,
             device: "a browser".to_owned(),
             replaces: None,
             horizon: self.horizon(),

@@ -144,9 +144,9 @@ impl Loading<'_> {
 
     fn password_hash(&mut self, table: &Table) -> Option<Secret> {
         let given = self.secret(table, "password_hash")?;
-        if !is_argon2(given.secret.expose_str()) {
+        if !crate::authn::password::is_affordable(given.secret.expose_str()) {
             self.add(
-                Finding::error("user.password_hash.invalid", &given.at, "`password_hash` is no Argon2 hash in PHC form")
+                Finding::error("user.password_hash.invalid", &given.at, "`password_hash` is no Argon2 hash in PHC form, or costs too much")
                     .because("a hash that cannot be computed again lets nobody in")
                     .repair("write `password_hash = \"$argon2id$v=19$m=…,t=…,p=…$salt$hash\"`, or a `password`"),
             );
@@ -223,13 +223,4 @@ fn wrong_claim(name: &str, value: &Json) -> Option<&'static str> {
         (_, value) => value.is_string(),
     };
     (!fits).then_some("not of the type that the claim has")
-}
-
-fn is_argon2(text: &str) -> bool {
-    let mut parts = text.split('$');
-    parts.next() == Some("")
-        && parts
-            .next()
-            .is_some_and(|name| matches!(name, "argon2id" | "argon2i" | "argon2d"))
-        && parts.filter(|part| !part.is_empty()).count() >= 3
 }

@@ -124,7 +124,7 @@ const BLOCKS: &[(&str, &str, u32)] = &[
     (on!(user "email = 'alice'"), "user.email.invalid", 5),
     (on!(user "email_verified = 'yes'"), "user.email_verified.invalid", 5),
     (on!(user "address = { town = 'Athens' }"), "user.address.invalid", 5),
-    (on!(user "password_hash = '$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA'"), "user.password.twice", 5),
+    (on!(user "password_hash = '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo'"), "user.password.twice", 5),
     (on!(loopback "[[user]]\nusername = 'alice'\npassword_hash = '$2b$12$xyz'"), "user.password_hash.invalid", 4),
 ];
 

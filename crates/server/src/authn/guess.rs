@@ -1,0 +1,152 @@
+//! Guess limits of sign-in: by network, by name, by account and by device.
+//!
+//! A guess is counted before the password is looked at, and taken back once it
+//! was right. A device that has signed the person in before is counted apart,
+//! so that strangers lock nobody out; all such devices of one account together
+//! have a limit too, since whoever knew a password once could make many.
+//!
+//! Spec: RFC 6819 §4.4.3.6, §5.1.4.2.3
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use symbolon_store::{Attempt, CountAttempt, ForgiveAttempt, Person};
+use symbolon_token::Id;
+
+use super::device;
+use crate::cx::Cx;
+use crate::failure::Failure;
+use crate::limit::{network, site};
+use crate::received::Received;
+
+/// How long guesses count, in seconds.
+const WINDOW_SECONDS: u32 = 60 * 60;
+/// Guesses for one name, for one account, and for one from a device that knows it.
+const PER_ACCOUNT: u32 = 10;
+/// Guesses from all the devices that know an account.
+const PER_KNOWN_DEVICES: u32 = 30;
+/// Guesses from one network.
+const PER_NETWORK: u32 = 100;
+/// Guesses from one site of IP version 6, which has many networks.
+const PER_SITE: u32 = 400;
+/// Sign-ins of one account from one network.
+const SIGN_INS: u32 = 60;
+
+/// One guess, under every name that it counts.
+pub(crate) struct Guess(Vec<Counter>);
+
+/// One of the counters that a guess is counted under.
+struct Counter {
+    name: [u8; 32],
+    limit: u32,
+    told: Told,
+}
+
+/// Whether whoever is limited learns of it. That two names are one account
+/// must not show, so the account's own limit looks like a wrong password.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Told {
+    Openly,
+    Silently,
+}
+
+/// Whether a guess may be made.
+pub(crate) enum Counted {
+    Allowed,
+    Limited { wait: Duration, told: Told },
+}
+
+impl Guess {
+    /// The guess of whoever typed this name. The network comes first: who has
+    /// used that up uses up nobody's account.
+    ///
+    /// The names of counters are MACs: people type passwords into the field
+    /// for names.
+    pub(crate) fn new(cx: &Cx, received: &Received, typed: &str, found: Option<&Person>) -> Self {
+        let counter = |label: &str, parts: &[&[u8]], limit, told| Counter {
+            name: cx.keys.form_mac(label, parts),
+            limit,
+            told,
+        };
+        let openly = Told::Openly;
+        if let Some(person) = found
+            && let Some(mark) = device::presented(cx, received, person)
+        {
+            let (account, password) = (person.id, device::password_of(person));
+            let account = account.as_bytes();
+            let (all, one) = ([&account[..], &password], [&account[..], &mark.salt]);
+            return Self(vec![
+                counter("guess-devices", &all, PER_KNOWN_DEVICES, openly),
+                counter("guess-device", &one, PER_ACCOUNT, openly),
+            ]);
+        }
+        let account = found.map_or_else(|| typed.to_owned(), |person| person.id.to_string());
+        let account = [account.as_bytes()];
+        let within = network(cx.address).to_string();
+        let mut all = vec![counter(
+            "guess-network",
+            &[within.as_bytes()],
+            PER_NETWORK,
+            openly,
+        )];
+        if let Some(site) = site(cx.address).as_ref().map(IpAddr::to_string) {
+            all.push(counter("guess-site", &[site.as_bytes()], PER_SITE, openly));
+        }
+        all.extend([
+            counter("guess-name", &[typed.as_bytes()], PER_ACCOUNT, openly),
+            counter("guess-account", &account, PER_ACCOUNT, Told::Silently),
+        ]);
+        Self(all)
+    }
+
+    /// Counts the guess under each name, up to the first that is used up; then
+    /// it counts nowhere, because nobody looks at the password.
+    pub(crate) async fn count(&self, cx: &Cx) -> Result<Counted, Failure> {
+        for (number, counter) in self.0.iter().enumerate() {
+            if let Some(wait) = count(cx, counter.name, counter.limit).await? {
+                forgive(cx, &self.0[..number]).await?;
+                let told = counter.told;
+                return Ok(Counted::Limited { wait, told });
+            }
+        }
+        Ok(Counted::Allowed)
+    }
+
+    /// Takes the guess back: it was right, or nobody looked at it.
+    pub(crate) async fn forgive(&self, cx: &Cx) -> Result<(), Failure> {
+        forgive(cx, &self.0).await
+    }
+}
+
+/// Counts a sign-in that succeeded; how long to wait, where there were too
+/// many: each one leaves a session behind.
+pub(crate) async fn count_sign_in(
+    cx: &Cx,
+    person: Id<symbolon_token::Person>,
+) -> Result<Option<Duration>, Failure> {
+    let within = network(cx.address).to_string();
+    let parts = [&person.as_bytes()[..], within.as_bytes()];
+    let name = cx.keys.form_mac("sign-ins", &parts);
+    count(cx, name, SIGN_INS).await
+}
+
+async fn count(cx: &Cx, name: [u8; 32], limit: u32) -> Result<Option<Duration>, Failure> {
+    let act = CountAttempt {
+        name,
+        window_seconds: WINDOW_SECONDS,
+        limit,
+        now: cx.now,
+    };
+    Ok(match cx.store.act(act).await? {
+        Attempt::Allowed => None,
+        Attempt::Limited { until } => Some(until.since(cx.now)),
+    })
+}
+
+async fn forgive(cx: &Cx, counters: &[Counter]) -> Result<(), Failure> {
+    for counter in counters {
+        let name = counter.name;
+        cx.store.act(ForgiveAttempt { name }).await?;
+    }
+    Ok(())
+}
