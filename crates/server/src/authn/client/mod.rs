@@ -10,6 +10,8 @@
 //! 1. `presented` reads what the request shows; it is one method or none.
 //! 2. The client is looked up; an unknown one costs the same work.
 //! 3. `secret` or `assertion` checks the proof. An assertion is spent last.
+//! 4. What is wrong is counted by source and name, known or not. What is right
+//!    passes, however much was wrong before: nobody locks a client out.
 
 mod assertion;
 mod presented;
@@ -21,7 +23,6 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use symbolon_protocol::{Client, ClientAuthentication, ErrorCode, Parameters};
 use symbolon_store::StoredClient;
-use symbolon_token::Secret;
 
 use self::presented::{Presented, Proof};
 use crate::cx::Cx;
@@ -76,17 +77,26 @@ pub(crate) async fn authenticate(
 }
 
 async fn prove(cx: &Cx, presented: Presented<'_>) -> Result<AuthenticatedClient, Failure> {
+    let is_guess = !matches!(presented.proof, Proof::Nothing);
+    let name = presented.client.clone();
+    let outcome = look_at(cx, presented).await;
+    outcome.map_err(|failure| match failure {
+        Failure::Refused(refusal) if is_guess && refusal == failed() => {
+            wrong_guess(cx, name.as_str()).into()
+        }
+        other => other,
+    })
+}
+
+async fn look_at(cx: &Cx, presented: Presented<'_>) -> Result<AuthenticatedClient, Failure> {
     let found = cx.directory.find_client(&presented.client).await?;
     let registered = |method| registered(found.as_ref(), method);
     let stored = match presented.proof {
         Proof::Nothing => registered(ClientAuthentication::None).ok_or_else(failed)?,
         Proof::Secret { method, secret } => {
-            let shown = Shown {
-                client: presented.client.as_str(),
-                secret: &secret,
-            };
-            if !check_secret(cx, found.as_deref(), shown)? {
-                return Err(wrong_guess(cx, presented.client.as_str()).into());
+            let secrets = found.as_deref().map_or(&[][..], |stored| &stored.secrets);
+            if !secret::is_right(&cx.keys, secrets, &secret, cx.now) {
+                return Err(failed().into());
             }
             registered(method).ok_or_else(|| otherwise(found.as_deref()))?
         }
@@ -112,33 +122,15 @@ fn registered(
     usable.then(|| Arc::clone(stored))
 }
 
-struct Shown<'a> {
-    client: &'a str,
-    secret: &'a Secret,
-}
-
-/// Whether the secret is right. A source that has guessed too often is not
-/// told; the right secret from elsewhere passes all the while.
-fn check_secret(cx: &Cx, stored: Option<&StoredClient>, shown: Shown<'_>) -> Result<bool, Refusal> {
-    check_guesses(cx, shown.client)?;
-    let secrets = stored.map_or(&[][..], |stored| &stored.secrets);
-    Ok(secret::is_right(&cx.keys, secrets, shown.secret, cx.now))
-}
-
-fn check_guesses(cx: &Cx, client: &str) -> Result<(), Refusal> {
-    if !cx.guesses.is_exhausted(cx.address, client) {
-        return Ok(());
-    }
-    let seconds = u32::try_from(WINDOW.as_secs()).unwrap_or(u32::MAX);
-    Err(
-        Refusal::invalid_client("too many wrong guesses from this network")
-            .with_status(429)
-            .with_retry_after(seconds),
-    )
-}
-
-/// Counts a wrong guess and refuses it.
+/// Counts a wrong guess and refuses it; whoever has guessed too often is told
+/// so, whatever name it was.
 fn wrong_guess(cx: &Cx, client: &str) -> Refusal {
+    if cx.guesses.is_exhausted(cx.address, client) {
+        let seconds = u32::try_from(WINDOW.as_secs()).unwrap_or(u32::MAX);
+        return Refusal::invalid_client("too many wrong guesses from this network")
+            .with_status(429)
+            .with_retry_after(seconds);
+    }
     cx.guesses.count(cx.address, client);
     failed()
 }

@@ -17,7 +17,7 @@ use symbolon_store::{CLIENT_ASSERTION, SpendOnce, StoredClient};
 use symbolon_token::jose::{Algorithm, Invalid, KeySet, Unverified};
 use symbolon_token::{Digest, Slot};
 
-use super::{check_guesses, failed, secret, wrong_guess};
+use super::{failed, secret};
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
 
@@ -81,7 +81,6 @@ fn verify_mac(
     if algorithm.is_some_and(|algorithm| algorithm != "HS256") {
         return Err(refused(Invalid::Algorithm).into());
     }
-    check_guesses(cx, client.id.as_str())?;
     let counting = stored
         .secrets
         .iter()
@@ -95,7 +94,7 @@ fn verify_mac(
             Err(other) => return Err(refused(other).into()),
         }
     }
-    Err(wrong_guess(cx, client.id.as_str()).into())
+    Err(failed().into())
 }
 
 async fn verify_signature(
