@@ -29,6 +29,19 @@ pub struct Written<'a> {
     pub issued: Timestamp,
     /// How its revocation marks are blinded.
     pub blinding: &'a Blinding,
+    /// How people and sessions are named for a sector of its own, where the
+    /// client is in one; see [`Blinding::of_sector`].
+    pub sector: Option<Sector<'a>>,
+}
+
+/// What a token for a sector says of the session: it can be read by the issuer
+/// alone.
+#[derive(Debug)]
+pub struct Sector<'a> {
+    /// How the sector's names are blinded.
+    pub blinding: &'a Blinding,
+    /// The session as the sector knows it, where the token ends with one.
+    pub session: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -52,6 +65,8 @@ struct Claims<'a> {
     organization: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     roles: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a str>,
     /// Claims that userinfo may tell besides those of the scopes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     userinfo: Vec<&'a str>,
@@ -169,6 +184,21 @@ pub fn marks(authority: &Authority, token: Option<Id<Token>>, blinding: &Blindin
     }
 }
 
+/// Replaces what is the same in every sector by what the sector knows.
+fn hide(marks: &mut Marks, authority: &Authority, sector: &Blinding) {
+    let plain = marks.subject;
+    marks.session = authority
+        .session()
+        .map(|id| sector.name(Target::Session, id.as_bytes()));
+    if let Some(person) = authority.person() {
+        marks.subject = Some(sector.name(Target::Subject, person.as_bytes()));
+    }
+    // Who derives keeps the subject, so the mark above stands for this one.
+    marks
+        .lineage
+        .retain(|own| own.target != Target::Subject || Some(own.name) != plain);
+}
+
 /// Writes an authority of one audience as an access token.
 pub fn mint(key: &SigningKey, written: &Written<'_>, authority: &Authority) -> String {
     // A struct of strings and numbers always serialises.
@@ -185,8 +215,11 @@ pub(crate) fn claims(written: &Written<'_>, authority: &Authority) -> Map<String
     }
 }
 
-fn said<'a>(written: &Written<'a>, authority: &'a Authority) -> Claims<'a> {
-    let marks = marks(authority, None, written.blinding);
+fn said<'a>(written: &'a Written<'_>, authority: &'a Authority) -> Claims<'a> {
+    let mut marks = marks(authority, None, written.blinding);
+    if let Some(sector) = &written.sector {
+        hide(&mut marks, authority, sector.blinding);
+    }
     let position = authority.position();
     let authentication = authority.authentication();
     Claims {
@@ -206,6 +239,10 @@ fn said<'a>(written: &Written<'a>, authority: &'a Authority) -> Claims<'a> {
         amr: authentication.map_or(&[], |own| &own.amr),
         organization: authority.organization().map(|id| id.as_str()),
         roles: authority.roles(),
+        sid: written
+            .sector
+            .as_ref()
+            .and_then(|sector| sector.session.as_deref()),
         userinfo: authority.userinfo_claims().collect(),
         cnf: authority.binding(),
         act: Acting::of(authority.actors()),

@@ -14,7 +14,7 @@ use aws_lc_rs::hmac;
 use zeroize::Zeroize;
 
 use crate::clock::{Entropy, random};
-use crate::id::{Id, Person};
+use crate::id::{Id, Person, Session};
 use crate::jose::SigningKey;
 use crate::revocation::Blinding;
 use crate::seal::{self, Unsealable};
@@ -343,9 +343,26 @@ impl Keyring {
     /// sectors, and the server can find the person again without a row
     /// (OpenID Connect Core §8.1, second example).
     pub fn pairwise(&self, sector: &str, person: Id<Person>) -> String {
-        let mut block = *person.as_bytes();
-        self.sector_cipher(sector, Direction::Hide, &mut block);
-        let mut text = String::from(PAIRWISE);
+        self.hide("pairwise", PAIRWISE, sector, *person.as_bytes())
+    }
+
+    /// A session as one sector knows it: two sectors cannot find out that they
+    /// know the same.
+    pub fn pairwise_session(&self, sector: &str, session: Id<Session>) -> String {
+        let label = "pairwise-session";
+        self.hide(label, PAIRWISE_SESSION, sector, *session.as_bytes())
+    }
+
+    /// The session behind a name of a sector.
+    pub fn session_of(&self, sector: &str, named: &str) -> Option<Id<Session>> {
+        let mut block: [u8; 16] = crate::base62::decode(named.strip_prefix(PAIRWISE_SESSION)?)?;
+        self.sector_cipher("pairwise-session", sector, Direction::Find, &mut block);
+        Id::from_bytes(block)
+    }
+
+    fn hide(&self, label: &str, prefix: &str, sector: &str, mut block: [u8; 16]) -> String {
+        self.sector_cipher(label, sector, Direction::Hide, &mut block);
+        let mut text = String::from(prefix);
         crate::base62::encode_into(&block, &mut text);
         text
     }
@@ -353,7 +370,7 @@ impl Keyring {
     /// The person behind a pairwise subject of a sector.
     pub fn person_of(&self, sector: &str, subject: &str) -> Option<Id<Person>> {
         let mut block: [u8; 16] = crate::base62::decode(subject.strip_prefix(PAIRWISE)?)?;
-        self.sector_cipher(sector, Direction::Find, &mut block);
+        self.sector_cipher("pairwise", sector, Direction::Find, &mut block);
         Id::from_bytes(block)
     }
 
@@ -361,14 +378,14 @@ impl Keyring {
         clippy::expect_used,
         reason = "AES-256 takes any 32 bytes as key and any 16 as block"
     )]
-    fn sector_cipher(&self, sector: &str, direction: Direction, block: &mut [u8; 16]) {
+    fn sector_cipher(&self, label: &str, sector: &str, direction: Direction, block: &mut [u8; 16]) {
         // INVARIANT: a pairwise subject never changes, so the first salt stays.
         let first = self
             .secrets
             .get(&Purpose::Pairwise)
             .and_then(|own| own.all.values().next());
         let salt = first.map_or_else(|| self.current(Purpose::Pairwise), Arc::as_ref);
-        let key = UnboundCipherKey::new(&AES_256, &salt.mac("pairwise", &[sector.as_bytes()]))
+        let key = UnboundCipherKey::new(&AES_256, &salt.mac(label, &[sector.as_bytes()]))
             .expect("32 bytes");
         match direction {
             Direction::Hide => {
@@ -390,7 +407,9 @@ impl Keyring {
 }
 
 /// Begins every pairwise subject; no client id does.
-const PAIRWISE: &str = "pws_";
+pub const PAIRWISE: &str = "pws_";
+/// Begins every session as a sector knows it.
+const PAIRWISE_SESSION: &str = "pse_";
 
 #[derive(Clone, Copy)]
 enum Direction {

@@ -2,7 +2,8 @@
 //! same successor, and a copy of database and keys yields no live token.
 //!
 //! Layout: key number (4), generation (4), family (16), secret (24), MAC (16);
-//! 64 bytes, and a checksum.
+//! 64 bytes, and a checksum. The slot in the family's id is masked: it is the
+//! person's, and would be the same at every client.
 //!
 //! The successor's secret is derived from the *presented* secret, which is
 //! stored nowhere, under the key whose number the rotating statement wrote.
@@ -72,6 +73,7 @@ impl RefreshToken {
             &mac(key, &bytes[..48]),
             &bytes[48..64],
         );
+        mask_slot(key, &mut family);
         let family = Id::from_bytes(family)
             .filter(|_| mac.is_ok())
             .ok_or(Unsealable)?;
@@ -130,7 +132,9 @@ impl RefreshToken {
         let mut bytes = [0; 64];
         bytes[..4].copy_from_slice(&self.key.to_be_bytes());
         bytes[4..8].copy_from_slice(&self.generation.to_be_bytes());
-        bytes[8..24].copy_from_slice(self.family.as_bytes());
+        let mut family = *self.family.as_bytes();
+        mask_slot(key, &mut family);
+        bytes[8..24].copy_from_slice(&family);
         bytes[24..48].copy_from_slice(&self.secret);
         let mac = mac(key, &bytes[..48]);
         bytes[48..].copy_from_slice(&mac);
@@ -138,6 +142,14 @@ impl RefreshToken {
         crate::secret::wipe(&mut bytes);
         Ok(text)
     }
+}
+
+/// Hides the ten bits of the slot behind what only the holder of the key can
+/// compute from the rest of the id; a second time it shows them again.
+fn mask_slot(key: &WorkingSecret, family: &mut [u8; 16]) {
+    let mask = key.mac("slot", &[&family[2..]]);
+    family[0] ^= mask[0] & 0x03;
+    family[1] ^= mask[1];
 }
 
 fn mac(key: &WorkingSecret, body: &[u8]) -> [u8; 16] {

@@ -107,6 +107,20 @@ impl Blinding {
         Self(SipHasher24::new_with_key(&key))
     }
 
+    /// How people and sessions are named in tokens for one sector, so that two
+    /// sectors cannot find out that they know the same person.
+    #[must_use]
+    pub fn of_sector(&self, sector: &str) -> Self {
+        let half = |number: u8| {
+            let mut hasher = self.0;
+            hasher.write_u8(0);
+            hasher.write_u8(number);
+            hasher.write(sector.as_bytes());
+            hasher.finish()
+        };
+        Self(SipHasher24::new_with_keys(half(1), half(2)))
+    }
+
     /// The blinded name of `bytes` as a target of a kind.
     pub fn name(&self, target: Target, bytes: &[u8]) -> u64 {
         let mut hasher = self.0;

@@ -124,10 +124,8 @@ impl Wish {
             return false;
         };
         let person = subject::person(&cx.keys, &client.client, &hint.subject);
-        let same_session = hint
-            .session
-            .as_ref()
-            .is_none_or(|sid| *sid == session.session.id.to_string());
+        let sid = subject::session(&cx.keys, &client.client, session.session.id);
+        let same_session = hint.session.as_ref().is_none_or(|own| *own == sid);
         person == Some(session.person.id) && same_session
     }
 

@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
-use symbolon_protocol::{ClientId, Scopes, Timestamp};
+use symbolon_protocol::{Client, ClientId, Scopes, Timestamp};
 use symbolon_store::StoredClient;
 use symbolon_token::explain::{Refused, Shown};
 use symbolon_token::jose::{Invalid, Unverified};
 use symbolon_token::jwt::{self, AccessToken};
+use symbolon_token::keyring::PAIRWISE;
 use symbolon_token::mark::Kind;
 use symbolon_token::opaque::{self, OpaqueToken};
+use symbolon_token::revocation::Target;
 use symbolon_token::{Authority, Id, Marks, Person, Position, Subject};
 
 use crate::cx::Cx;
@@ -44,13 +46,19 @@ pub(crate) async fn open(cx: &Cx, text: &str) -> Result<Result<Live, Refused>, F
         Ok(read) => read,
         Err(refused) => return Ok(Err(refused)),
     };
-    if let Some(hit) = cx.feed.hit(&read.marks, read.position) {
-        return Ok(Err(Refused::Revoked(Some(hit))));
-    }
     let Ok(id) = read.client.parse::<ClientId>() else {
         return Ok(Err(Refused::Claim("client_id")));
     };
-    match cx.directory.find_client(&id).await? {
+    let found = cx.directory.find_client(&id).await?;
+    let client = found.as_ref().map(|stored| &stored.client);
+    // A sector that the client has left means nothing any more.
+    let Some(marks) = read.marks_here(cx, client) else {
+        return Ok(Err(Refused::Revoked(None)));
+    };
+    if let Some(hit) = cx.feed.hit(&marks, read.position) {
+        return Ok(Err(Refused::Revoked(Some(hit))));
+    }
+    match found {
         Some(client) if client.enabled => Ok(Ok(read.live(cx, client))),
         _ => Ok(Err(Refused::Revoked(None))),
     }
@@ -139,6 +147,33 @@ fn read_jwt(cx: &Cx, text: &str) -> Result<Read, Refused> {
 }
 
 impl Read {
+    /// The marks as this node's records name them. A token for a sector names
+    /// person and session as that sector knows them; they are found again by
+    /// its `sub` and `sid`, and only if the marks agree.
+    fn marks_here(&self, cx: &Cx, client: Option<&Client>) -> Option<Marks> {
+        let mut marks = self.marks.clone();
+        let Body::Jwt(token) = &self.body else {
+            return Some(marks);
+        };
+        if !token.subject.starts_with(PAIRWISE) {
+            return Some(marks);
+        }
+        let sector = subject::sector(client?)?;
+        let (plain, own) = (cx.keys.blinding(), cx.keys.blinding().of_sector(&sector));
+        let person = cx.keys.person_of(&sector, &token.subject)?;
+        let person = person.as_bytes();
+        (marks.subject == Some(own.name(Target::Subject, person))).then_some(())?;
+        marks.subject = Some(plain.name(Target::Subject, person));
+        if marks.session.is_some() {
+            let sid = token.claims.get("sid").and_then(|sid| sid.as_str())?;
+            let session = cx.keys.session_of(&sector, sid)?;
+            let session = session.as_bytes();
+            (marks.session == Some(own.name(Target::Session, session))).then_some(())?;
+            marks.session = Some(plain.name(Target::Session, session));
+        }
+        Some(marks)
+    }
+
     /// The subject as the token names it, for a client that is known.
     pub(crate) fn subject(&self) -> Option<String> {
         match &self.body {

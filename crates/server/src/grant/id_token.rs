@@ -54,7 +54,8 @@ pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<Str
     set("aud", wish.client.id.as_str().into());
     set("iat", cx.now.seconds().into());
     set("exp", expires.seconds().into());
-    set("sid", wish.session.to_string().into());
+    let sid = subject::session(&cx.keys, wish.client, wish.session);
+    set("sid", sid.into());
     set(
         "at_hash",
         half_hash(wish.client.id_token_signed_response_alg, wish.access_token).into(),

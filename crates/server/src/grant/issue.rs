@@ -10,7 +10,7 @@ use serde::Serialize;
 use symbolon_protocol::{
     Client, Resource, ResourceIdentifier, Scopes, SigningAlgorithm, Timestamp, TokenFormat,
 };
-use symbolon_token::jwt::{self, Written};
+use symbolon_token::jwt::{self, Sector, Written};
 use symbolon_token::{Authority, Id, Narrowing, Slot, opaque};
 
 use super::{subject, target};
@@ -168,12 +168,21 @@ impl Issuable {
             .keys
             .signer(algorithm)
             .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
+        let sector = subject::sector(client);
+        let names = sector
+            .as_deref()
+            .map(|own| cx.keys.blinding().of_sector(own));
+        let session = self.authority.session();
         let written = Written {
             issuer: &cx.settings.issuer,
             subject: &subject::of(&cx.keys, client, self.authority.subject()),
             token: Id::new(Slot::of_client(&client.id), cx.entropy()),
             issued: cx.now,
             blinding: cx.keys.blinding(),
+            sector: names.as_ref().map(|blinding| Sector {
+                blinding,
+                session: session.map(|id| subject::session(&cx.keys, client, id)),
+            }),
         };
         Ok(jwt::mint(key, &written, &self.authority))
     }

@@ -3,13 +3,29 @@
 //! Spec: OpenID Connect Core 1.0 §8
 
 use symbolon_protocol::{Client, SubjectType};
-use symbolon_token::{Id, Keyring, Person, Subject};
+use symbolon_token::{Id, Keyring, Person, Session, Subject};
 
 /// The `sub` of a person at a client.
 pub(crate) fn of_person(keys: &Keyring, client: &Client, person: Id<Person>) -> String {
-    match (client.subject_type, client.sector()) {
-        (SubjectType::Pairwise, Some(sector)) => keys.pairwise(&sector, person),
-        _ => person.to_string(),
+    match sector(client) {
+        Some(sector) => keys.pairwise(&sector, person),
+        None => person.to_string(),
+    }
+}
+
+/// The `sid` of a session at a client.
+pub(crate) fn session(keys: &Keyring, client: &Client, session: Id<Session>) -> String {
+    match sector(client) {
+        Some(sector) => keys.pairwise_session(&sector, session),
+        None => session.to_string(),
+    }
+}
+
+/// The sector of a client that knows people by a name of its own.
+pub(crate) fn sector(client: &Client) -> Option<String> {
+    match client.subject_type {
+        SubjectType::Pairwise => client.sector(),
+        SubjectType::Public => None,
     }
 }
 
@@ -24,8 +40,8 @@ pub(crate) fn of(keys: &Keyring, client: &Client, subject: &Subject) -> String {
 
 /// The person behind a `sub` that a client was given.
 pub(crate) fn person(keys: &Keyring, client: &Client, subject: &str) -> Option<Id<Person>> {
-    match (client.subject_type, client.sector()) {
-        (SubjectType::Pairwise, Some(sector)) => keys.person_of(&sector, subject),
-        _ => subject.parse().ok(),
+    match sector(client) {
+        Some(sector) => keys.person_of(&sector, subject),
+        None => subject.parse().ok(),
     }
 }

@@ -6,9 +6,7 @@
 
 use std::sync::Arc;
 
-use symbolon_protocol::{
-    Client, OrganizationId, Parameters, Resource, ResourceIdentifier, Scopes,
-};
+use symbolon_protocol::{Client, OrganizationId, Parameters, Resource, ResourceIdentifier, Scopes};
 use symbolon_token::Authority;
 
 use crate::cx::Cx;
@@ -200,8 +198,7 @@ pub(crate) fn choose(
         let resource = resources
             .iter()
             .find(|resource| resource.identifier == **identifier);
-        granted.allows(identifier)
-            && resource.is_some_and(|resource| granted.fits(resource))
+        granted.allows(identifier) && resource.is_some_and(|resource| granted.fits(resource))
     });
     match (fitting.next(), fitting.next()) {
         (Some(only), None) => Ok(only.clone()),
