@@ -159,7 +159,7 @@ pub(super) fn rsa_der(n: &[u8], e: &[u8]) -> Result<Vec<u8>, InvalidKey> {
         && e.len() <= 4
         && exponent >= 65_537
         && exponent % 2 == 1;
-    if !strong {
+    if !strong || super::roca::is_suspect(n) {
         return Err(InvalidKey::Weak);
     }
     let der = RsaPublicKeyComponents { n, e }

@@ -14,6 +14,7 @@
 pub mod json;
 pub mod jwe;
 mod jwk;
+mod roca;
 mod sign;
 mod verify;
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 /// How often unknown key names may cause a fetch.
-pub(crate) const COOLDOWN: Duration = Duration::from_secs(10);
+pub(crate) const COOLDOWN: Duration = Duration::from_secs(30);
 /// For how long a key name that a fetch did not bring is remembered as absent.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
 /// How many absent key names are remembered.
