@@ -157,12 +157,19 @@ async fn refresh(cx: &Cx, caller: &Client, token: &str, signed: bool) -> Result<
     respond_with(cx, caller, signed, &answer)
 }
 
+/// A caller is answered with a signature where it asks for one, and where it
+/// registered one and does not ask for plain JSON by name: `*/*`, which every
+/// HTTP library sends, asks for nothing.
 fn wants_signed(received: &Received, caller: &Client) -> bool {
     let accepts = received.header(&ACCEPT).unwrap_or_default();
-    let asked = accepts.split(',').any(|kind| {
-        kind.split(';').next().unwrap_or_default().trim() == "application/token-introspection+jwt"
-    });
-    asked || caller.introspection_signed_response_alg.is_some() && accepts.is_empty()
+    let names = |wanted: &str| {
+        let kinds = accepts.split(',').filter_map(|kind| kind.split(';').next());
+        kinds
+            .map(str::trim)
+            .any(|kind| kind.eq_ignore_ascii_case(wanted))
+    };
+    names("application/token-introspection+jwt")
+        || caller.introspection_signed_response_alg.is_some() && !names("application/json")
 }
 
 fn respond_with(

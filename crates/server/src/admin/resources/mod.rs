@@ -4,10 +4,10 @@ mod advise;
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use symbolon_protocol::{Lifetime, Resource, ResourceIdentifier};
+use symbolon_protocol::{Client, Lifetime, Resource, ResourceIdentifier};
 use symbolon_store::{
-    CreateResource, DeleteResource, FindOrganization, FindResource, ListResources, ResourceWritten,
-    StoredResource, UpdateResource, Updated,
+    CreateResource, DeleteResource, FindOrganization, FindResource, ListClients, ListResources,
+    ResourceWritten, StoredResource, UpdateResource, Updated,
 };
 
 use crate::cx::Cx;
@@ -30,6 +30,9 @@ const RESERVED_SCOPES: [&str; 6] = [
     "phone",
     "offline_access",
 ];
+
+/// How many clients are read at once.
+const PAGE_OF_CLIENTS: u32 = 500;
 
 /// Members that a patch cannot change.
 const FIXED: [(&str, &str); 3] = [
@@ -146,6 +149,7 @@ fn written(outcome: ResourceWritten, name: &str) -> Result<(), Refused> {
 
 async fn check(cx: &Cx, resource: &Resource) -> Result<(), Failed> {
     alone(resource)?;
+    check_clients(cx, resource).await?;
     if let Some(id) = &resource.organization {
         let found = cx.store.read(FindOrganization { id: id.clone() }).await?;
         if found.is_none() {
@@ -157,6 +161,33 @@ async fn check(cx: &Cx, resource: &Resource) -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// A resource that gets an organization must not have clients of another, or
+/// of none: a token carries at most one, so the two could never meet.
+async fn check_clients(cx: &Cx, resource: &Resource) -> Result<(), Failed> {
+    if resource.organization.is_none() {
+        return Ok(());
+    }
+    let mut after = None;
+    loop {
+        let limit = PAGE_OF_CLIENTS;
+        let page = cx.store.read(ListClients { after, limit }).await?;
+        let is_other = |client: &&Client| {
+            client.resources.contains(&resource.identifier)
+                && client.organization != resource.organization
+        };
+        let mut clients = page.iter().map(|stored| &stored.client);
+        if let Some(client) = clients.find(is_other) {
+            let id = &client.id;
+            let why = format!("client `{id}` has this resource and another organization, or none");
+            return Err(Refused::member("organization", why).into());
+        }
+        if page.len() < limit as usize {
+            return Ok(());
+        }
+        after = page.last().map(|stored| stored.client.id.clone());
+    }
 }
 
 fn alone(resource: &Resource) -> Result<(), Refused> {

@@ -86,7 +86,8 @@ impl Destination {
         }
     }
 
-    /// The destination of a transaction that was checked when it began.
+    /// The destination of a transaction that was checked when it began, as far
+    /// as it still is the client's: a host that was lost since gets no code.
     pub(crate) async fn of(cx: &Cx, transaction: &Transaction) -> Result<Self, Failure> {
         let gone = || Refusal::invalid_request("this application is not known here any more");
         let client = cx
@@ -94,9 +95,11 @@ impl Destination {
             .find_client(&transaction.client)
             .await?
             .filter(|client| client.enabled);
+        let client = client.ok_or_else(gone)?;
+        let presented = transaction.redirect_uri.as_str().to_owned();
         Ok(Self {
-            client: client.ok_or_else(gone)?,
-            redirect_uri: transaction.redirect_uri.clone(),
+            redirect_uri: redirect_uri(&client, &[presented])?,
+            client,
             response_mode: transaction.response_mode,
             state: transaction.state.clone(),
         })

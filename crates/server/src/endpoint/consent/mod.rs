@@ -128,8 +128,7 @@ fn decision(received: &Received) -> Result<Decision, Refusal> {
 }
 
 fn ticked(received: &Received) -> BTreeSet<String> {
-    let pairs =
-        form_urlencoded::parse(&received.body).take(MAX_BOXES);
+    let pairs = form_urlencoded::parse(&received.body).take(MAX_BOXES);
     pairs
         .filter(|(name, _)| name == "scope")
         .map(|(_, value)| value.into_owned())

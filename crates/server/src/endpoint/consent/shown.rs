@@ -209,10 +209,5 @@ fn longest(cx: &Cx, client: &Registered, whole: &Agreement) -> std::time::Durati
     let of_place = |place: &ResourceIdentifier| {
         issue::lifetime(cx, client, target::resource(cx, place).as_deref())
     };
-    whole
-        .places
-        .keys()
-        .map(of_place)
-        .max()
-        .unwrap_or_default()
+    whole.places.keys().map(of_place).max().unwrap_or_default()
 }
