@@ -94,10 +94,7 @@ impl Agreement {
         let refused = |place: Option<&ResourceIdentifier>, scope: &str| {
             let of = |own: &Self| match place {
                 None => own.everywhere.contains(scope),
-                Some(place) => own
-                    .places
-                    .get(place)
-                    .is_some_and(|own| own.contains(scope)),
+                Some(place) => own.places.get(place).is_some_and(|own| own.contains(scope)),
             };
             of(asked) && !of(agreed)
         };

@@ -225,7 +225,15 @@ impl Consent {
         let organization = name(self.organization.as_ref());
         let agreement = document(&self.agreement)?;
         let (person, expected) = (&self.person, former.updated);
-        let binds = binds![slot, person, client, organization, &agreement, self.now, expected];
+        let binds = binds![
+            slot,
+            person,
+            client,
+            organization,
+            &agreement,
+            self.now,
+            expected
+        ];
         tx.one(&REPLACE, binds).await
     }
 }

@@ -11,7 +11,8 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use symbolon_protocol::claims::ClaimsRequest;
 use symbolon_protocol::{
-    Agreement, ClientId, OrganizationId, RedirectUri, ResourceIdentifier, ResponseMode, Scopes, Timestamp,
+    Agreement, ClientId, OrganizationId, RedirectUri, ResourceIdentifier, ResponseMode, Scopes,
+    Timestamp,
 };
 use symbolon_token::mark::{Kind, read_fixed, write_fixed};
 use symbolon_token::{Digest, Id, Person, random};

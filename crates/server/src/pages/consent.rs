@@ -172,9 +172,7 @@ impl ConsentResource {
     /// Whether there is anything to list beside what is sensitive. A resource
     /// is named even where nothing may be done there: it gets a token.
     fn has_usual(&self) -> bool {
-        self.scopes.is_empty()
-            || self.needed().next().is_some()
-            || self.optional().next().is_some()
+        self.scopes.is_empty() || self.needed().next().is_some() || self.optional().next().is_some()
     }
 }
 

@@ -263,7 +263,8 @@ fn configuration(issuer: &str, store: &str, more: &str) -> String {
         store,
         more,
     });
-    [top, resources("vault-api"), machines(), people()].concat()
+    let more = crate::setting::blocks();
+    [top, resources("vault-api"), machines(), people(), more].concat()
 }
 
 /// Clients that act for themselves.

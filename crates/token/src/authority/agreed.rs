@@ -46,7 +46,10 @@ pub(super) fn is_within(own: &Granted, whole: &Granted) -> bool {
         scopes_at(own, audience).is_within(&scopes_at(whole, audience))
     };
     own.scopes.is_within(&whole.scopes)
-        && own.audiences.iter().all(|own| whole.audiences.contains(own))
+        && own
+            .audiences
+            .iter()
+            .all(|own| whole.audiences.contains(own))
         && own.audiences.iter().all(at_each)
         && own.agreement.claims.is_subset(&whole.agreement.claims)
 }

@@ -75,6 +75,7 @@ mod tests {
         }
     }
 
+    /// Attack: E143
     #[test]
     fn what_the_library_makes_is_found_and_its_neighbours_are_not() {
         for times in [1, 2, 3, 250] {
