@@ -48,6 +48,7 @@ pub(crate) fn trusted(key: &SigningKey) -> Trusted {
 
 pub(crate) fn granted() -> Granted {
     Granted {
+        agreement: symbolon_protocol::Agreement::default(),
         subject: Subject::Person(Id::new(
             Slot::of_client(&"web".parse().unwrap()),
             &SeededEntropy::new(3),
@@ -118,6 +119,7 @@ impl Making<'_> {
         let keys = Keyring::generate(&SeededEntropy::new(7), Vec::new());
         let keys = Keyring::new(keys).unwrap();
         let written = Written {
+            sector: None,
             issuer: &issuer,
             subject: self.subject,
             token: token(),
