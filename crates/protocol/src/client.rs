@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::identifier::{ClientId, OrganizationId};
 use crate::lifetime::Lifetime;
+use crate::registration;
 use crate::scope::Scopes;
 use crate::uri::{RedirectUri, ResourceIdentifier};
 use crate::vocabulary::{
@@ -134,12 +135,12 @@ pub struct Client {
     /// How long the predecessor of a refresh token is answered with the same successor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_grace: Option<Lifetime>,
-    /// What is kept and shown.
+    /// What is kept and changes nothing else.
     #[serde(flatten)]
     pub described: Described,
 }
 
-/// Metadata that is kept and shown, and changes nothing else.
+/// Metadata that is kept, answered to administrators, and changes nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Described {
     /// `web` or `native`, as registration says it.
@@ -157,6 +158,9 @@ pub struct Described {
     /// The client's terms of service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tos_uri: Option<String>,
+    /// Where another site sends a browser so that sign-in begins here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initiate_login_uri: Option<String>,
     /// People responsible for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<String>,
@@ -169,14 +173,15 @@ pub struct Described {
     /// The response types, as registration says them; only `code` exists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub response_types: Vec<String>,
-    /// Every other name. What stands here is refused by [`Client::problems`],
-    /// which knows whether the name belongs to a part that is not built.
+    /// Texts in other languages, as in `client_name#fr`. Every other name is
+    /// refused by [`Client::problems`], which knows whether it belongs to a
+    /// part that is not built.
     #[serde(flatten)]
     pub other: serde_json::Map<String, Value>,
 }
 
 /// Metadata names that ask for parts which are not built yet.
-const NOT_BUILT: [(&str, &str); 18] = [
+pub(crate) const NOT_BUILT: &[(&str, &str)] = &[
     ("tls_client_auth_subject_dn", "mtls"),
     ("tls_client_auth_san_dns", "mtls"),
     ("tls_client_auth_san_uri", "mtls"),
@@ -187,18 +192,35 @@ const NOT_BUILT: [(&str, &str); 18] = [
     ("require_pushed_authorization_requests", "par"),
     ("backchannel_logout_uri", "backchannel-logout"),
     ("backchannel_logout_session_required", "backchannel-logout"),
+    ("frontchannel_logout_uri", "frontchannel-logout"),
+    (
+        "frontchannel_logout_session_required",
+        "frontchannel-logout",
+    ),
     ("id_token_encrypted_response_alg", "encryption"),
     ("id_token_encrypted_response_enc", "encryption"),
     ("userinfo_encrypted_response_alg", "encryption"),
     ("userinfo_encrypted_response_enc", "encryption"),
     ("introspection_encrypted_response_alg", "encryption"),
     ("introspection_encrypted_response_enc", "encryption"),
+    ("authorization_signed_response_alg", "jarm"),
+    ("authorization_encrypted_response_alg", "jarm"),
+    ("authorization_encrypted_response_enc", "jarm"),
     ("request_object_signing_alg", "request-objects"),
+    ("request_object_encryption_alg", "request-objects"),
+    ("request_object_encryption_enc", "request-objects"),
+    ("require_signed_request_object", "request-objects"),
+    ("request_uris", "request-objects"),
     ("authorization_details_types", "authorization-details"),
+    ("backchannel_token_delivery_mode", "ciba"),
+    ("backchannel_client_notification_endpoint", "ciba"),
+    ("backchannel_authentication_request_signing_alg", "ciba"),
+    ("backchannel_user_code_parameter", "ciba"),
+    ("software_statement", "registration"),
 ];
 
 /// The algorithms that an assertion may be signed with.
-const ASSERTION_ALGORITHMS: [&str; 7] = [
+pub const ASSERTION_ALGORITHMS: [&str; 7] = [
     "HS256", "ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256",
 ];
 
@@ -211,6 +233,32 @@ pub struct Problem {
     /// What is wrong, and what would be right.
     pub message: String,
 }
+
+impl Problem {
+    /// A problem of a key.
+    pub fn new(field: &str, message: String) -> Self {
+        Self {
+            field: field.to_owned(),
+            message,
+        }
+    }
+
+    /// A key that asks for a part which no binary has yet.
+    pub fn not_built(field: &str, part: &str) -> Self {
+        Self::new(
+            field,
+            format!("asks for `{part}`, which is {NOT_BUILT_YET}"),
+        )
+    }
+
+    /// Whether it is about a part which no binary has yet.
+    pub fn is_not_built(&self) -> bool {
+        self.message.contains(NOT_BUILT_YET)
+    }
+}
+
+/// The words by which a missing part is told.
+const NOT_BUILT_YET: &str = "not built yet";
 
 impl Client {
     /// A client of a kind, with the defaults of the configuration file.
@@ -357,10 +405,18 @@ impl Client {
         if !self.profile.is_empty() {
             add(
                 "profile",
-                format!(
-                    "`{}` is not built: it needs the feature `fapi2`",
-                    self.profile
-                ),
+                format!("asks for `{}`, which is {NOT_BUILT_YET}", self.profile),
+            );
+        }
+        let application_type = self.described.application_type.as_deref();
+        if application_type.is_some_and(|own| !matches!(own, "web" | "native")) {
+            add("application_type", "is `web` or `native`".to_owned());
+        }
+        let starts = self.described.initiate_login_uri.as_deref();
+        if starts.is_some_and(|uri| !is_safe_to_visit(uri)) {
+            add(
+                "initiate_login_uri",
+                "is an https URL, or http on this machine alone".to_owned(),
             );
         }
         if self
@@ -433,7 +489,7 @@ impl Client {
             ClientAuthentication::TlsClientAuth | ClientAuthentication::SelfSignedTlsClientAuth => {
                 add(
                     "authentication",
-                    "certificates are not built in: they need the feature `mtls`".to_owned(),
+                    format!("asks for `mtls`, which is {NOT_BUILT_YET}"),
                 );
             }
             _ => {}
@@ -447,16 +503,8 @@ impl Client {
     }
 
     fn check_not_built(&self, problems: &mut Vec<Problem>) {
-        for name in self.described.other.keys() {
-            let message = match NOT_BUILT.iter().find(|(known, _)| known == name) {
-                Some((_, feature)) => format!("is not built in: it needs the feature `{feature}`"),
-                None => "is not a key of a client".to_owned(),
-            };
-            problems.push(Problem {
-                field: name.clone(),
-                message,
-            });
-        }
+        let other = self.described.other.iter();
+        problems.extend(other.filter_map(|(name, value)| registration::problem_of(name, value)));
     }
 
     /// The sector of pairwise subjects: a host. `None` where the redirect URIs
@@ -475,6 +523,15 @@ impl Client {
 fn is_unfit_for_display(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{061c}')
+}
+
+/// Whether a browser may be sent there without a word of it being read on the way.
+fn is_safe_to_visit(uri: &str) -> bool {
+    url::Url::parse(uri).is_ok_and(|url| match url.scheme() {
+        "https" => true,
+        "http" => crate::uri::is_loopback(&url),
+        _ => false,
+    })
 }
 
 const fn yes() -> bool {

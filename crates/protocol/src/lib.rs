@@ -13,6 +13,7 @@ pub mod lifetime;
 pub mod metadata;
 pub mod parameters;
 pub mod pkce;
+pub mod registration;
 pub mod resource;
 pub mod scope;
 pub mod time;

@@ -101,38 +101,26 @@ impl Resource {
     /// What does not fit together.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut add = |field: &str, message: String| {
-            problems.push(Problem {
-                field: field.to_owned(),
-                message,
-            })
-        };
         let extra = self.sensitive_scopes.without(&self.scopes);
         if !extra.is_empty() {
-            add(
+            problems.push(Problem::new(
                 "sensitive_scopes",
                 format!("`{extra}` is not among `scopes`"),
-            );
+            ));
         }
         if self.require_key_binding {
-            add(
-                "require_key_binding",
-                "is not built in: it needs the feature `dpop` or `mtls`".to_owned(),
-            );
+            problems.push(Problem::not_built("require_key_binding", "dpop"));
         }
         if self.macaroon_keys.is_some() {
-            add(
-                "macaroon_keys",
-                "is not built in: it needs the feature `macaroon`".to_owned(),
-            );
+            problems.push(Problem::not_built("macaroon_keys", "macaroon"));
         }
         let day = 24 * 60 * 60;
         let lifetime = self.access_token_lifetime.map_or(0, Lifetime::as_seconds);
         if lifetime > day && self.access_token_lifetime_reason.is_empty() {
-            add(
+            problems.push(Problem::new(
                 "access_token_lifetime",
                 "over a day needs `access_token_lifetime_reason`".to_owned(),
-            );
+            ));
         }
         problems
     }

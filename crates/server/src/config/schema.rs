@@ -15,7 +15,7 @@ pub(super) enum Kind {
     Table(&'static Section),
     /// `[[block]]`.
     Blocks(&'static Section),
-    /// A part that is not built in; what it is called.
+    /// A part that is not built yet; what it is called.
     NotBuilt(&'static str),
 }
 
@@ -238,6 +238,7 @@ section!(CLIENT, "[[client]]", "client.", {
     "logo_uri": Text, r#""https://shop.example.com/logo.png""#;
     "policy_uri": Text, r#""https://shop.example.com/privacy""#;
     "tos_uri": Text, r#""https://shop.example.com/terms""#;
+    "initiate_login_uri": Text, r#""https://shop.example.com/login""#;
     "contacts": Texts, r#"["security@example.com"]"#;
     "software_id": Text, r#""shop""#;
     "software_version": Text, r#""1.0""#;

@@ -1,5 +1,5 @@
-//! What a client must not be, besides what its own fields say: the rules that
-//! the configuration file has, too.
+//! What a client must not be: what `Client::problems` finds, which the
+//! configuration file asks as well, and what only this installation can say.
 
 use symbolon_protocol::{Client, RefreshRotation};
 use symbolon_store::{FindOrganization, FindResource};

@@ -5,7 +5,8 @@ mod check;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use symbolon_protocol::{Client, ClientId, Lifetime};
+use symbolon_protocol::client::Problem;
+use symbolon_protocol::{Client, ClientId, Lifetime, registration};
 use symbolon_store::{
     AddClientSecret, CreateClient, Created, DeleteClient, FindClient, ListClients,
     SetClientEnabled, StoredClient, UpdateClient, Updated,
@@ -27,14 +28,9 @@ const OVERLAP: Lifetime = Lifetime::seconds(60 * 60);
 /// How long it may.
 const MAX_OVERLAP: Lifetime = Lifetime::seconds(30 * 24 * 60 * 60);
 
-/// Names of registration, and ours for the same.
-const ALIASES: [(&str, &str); 5] = [
-    ("client_id", "id"),
-    ("client_name", "name"),
-    ("token_endpoint_auth_method", "authentication"),
-    ("grant_types", "grants"),
-    ("scope", "scopes"),
-];
+/// How long a secret is at least that somebody else made, in characters, where
+/// the server is not for this machine alone.
+const MIN_SECRET_CHARACTERS: usize = 32;
 
 /// Members that a patch cannot change.
 const FIXED: [(&str, &str); 5] = [
@@ -59,15 +55,19 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
     let mut object = call.object()?;
     normalize(&mut object)?;
     let enabled = body::take_bool(&mut object, "enabled")?.unwrap_or(true);
+    let given = body::take_text(&mut object, "secret")?.map(Secret::from);
     let mut client: Client = body::read(&object)?;
     if client.name.is_empty() {
         client.name = client.id.to_string();
     }
     check::client(&cx, &client).await?;
-    let secret = needs_secret(&client).then(|| make_secret(cx.entropy()));
-    let stored = secret
-        .as_ref()
-        .map(|secret| to_be_stored(&client, secret, &cx.keys, cx.entropy()));
+    if let Some(given) = &given {
+        check_given(&cx, &client, given)?;
+    }
+    let is_made = given.is_none() && needs_secret(&client);
+    let made = is_made.then(|| make_secret(cx.entropy()));
+    let secret = given.as_ref().or(made.as_ref());
+    let stored = secret.map(|secret| to_be_stored(&client, secret, &cx.keys, cx.entropy()));
     let id = client.id.clone();
     let mut audit = event(&cx, "client.create");
     audit.client = Some(id.to_string());
@@ -82,7 +82,24 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
         return Err(Refused::conflict(format!("there is a client `{id}` already")).into());
     }
     follow(&cx).await;
-    answer(&cx, id, StatusCode::CREATED, secret).await
+    answer(&cx, id, StatusCode::CREATED, made).await
+}
+
+/// Refuses a secret that nobody asks for, or that can be found by trying.
+fn check_given(cx: &Cx, client: &Client, secret: &Secret) -> Result<(), Refused> {
+    if !needs_secret(client) {
+        let why = format!("`{}` never asks for one", client.authentication());
+        return Err(Refused::member("secret", why));
+    }
+    let is_local = cx.settings.issuer.is_plain_http();
+    let is_short = secret.expose_str().chars().count() < MIN_SECRET_CHARACTERS;
+    if secret.is_empty() || is_short && !is_local {
+        let why = format!(
+            "has at least {MIN_SECRET_CHARACTERS} characters; leave it out to have one made"
+        );
+        return Err(Refused::member("secret", why));
+    }
+    Ok(())
 }
 
 pub(super) async fn get(cx: Cx, call: Call) -> Outcome {
@@ -248,20 +265,16 @@ fn shown(stored: &StoredClient) -> Value {
     Value::Object(body)
 }
 
-/// Brings a document to our names.
+/// Brings a document to our names, and says of grants that have a name and are
+/// not built yet that they are not.
 fn normalize(object: &mut Map<String, Value>) -> Result<(), Refused> {
-    for (alias, name) in ALIASES {
-        let Some(mut value) = object.remove(alias) else {
-            continue;
-        };
-        if let (Value::String(text), "scope") = (&value, alias) {
-            value = text.split_ascii_whitespace().collect();
-        }
-        if object.insert(name.to_owned(), value).is_some() {
-            return Err(Refused::member(
-                alias,
-                format!("means the same as `{name}`; give one of them"),
-            ));
+    registration::normalize(object)
+        .map_err(|problem| Refused::member(&problem.field, problem.message))?;
+    let grants = object.get("grants").and_then(Value::as_array);
+    for word in grants.into_iter().flatten().filter_map(Value::as_str) {
+        if let Some(part) = registration::grant_not_built(word) {
+            let problem = Problem::not_built("grants", part);
+            return Err(Refused::member(&problem.field, problem.message));
         }
     }
     Ok(())
@@ -283,6 +296,14 @@ mod tests {
 
         let mut twice = body::object_of(&json!({ "client_id": "a", "id": "b" }));
         assert!(normalize(&mut twice).is_err());
+    }
+
+    #[test]
+    fn a_grant_that_is_not_built_yet_is_refused_as_such() {
+        let ciba = "urn:openid:params:grant-type:ciba";
+        let mut object = body::object_of(&json!({ "id": "web", "grant_types": [ciba] }));
+        let refused = normalize(&mut object).unwrap_err();
+        assert!(refused.description().contains("not built yet"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use symbolon_protocol::{
     AssertionAudience, ClientAuthentication, ClientKind, ConsentPolicy, GrantType, RefreshRotation,
-    SigningAlgorithm, SubjectType, TokenFormat,
+    SigningAlgorithm, SubjectType, TokenFormat, registration,
 };
 
 /// All of them by name.
@@ -57,15 +57,51 @@ fn add_clients(add: &mut impl FnMut(&str, Value)) {
         ("secret", json!({ "type": "string", "description": "Shown once, when it was made." })),
     ]);
     let mut new = fields.clone();
-    new.push(("enabled", boolean()));
+    new.extend(client_aliases());
+    new.extend([("enabled", boolean()), ("secret", text())]);
+    let mut new = localized(object(&[], &new));
+    new["anyOf"] = json!([{ "required": ["id"] }, { "required": ["client_id"] }]);
     let patch: Vec<_> = fields
         .into_iter()
-        .filter(|(name, _)| *name != "id")
+        .chain(client_aliases())
+        .filter(|(name, _)| !matches!(registration::own_name(name), "id" | "secret"))
         .collect();
-    add("Client", object(&["id"], &shown));
-    add("NewClient", object(&["id"], &new));
-    add("ClientPatch", object(&[], &patch));
+    add("Client", localized(object(&["id"], &shown)));
+    add("NewClient", new);
+    add("ClientPatch", localized(object(&[], &patch)));
     add("Rotation", object(&[], &[("overlap", span())]));
+}
+
+/// Names of registration that are taken beside ours, and names that are taken
+/// as long as they ask for nothing.
+fn client_aliases() -> Vec<(&'static str, Value)> {
+    let fields = client_fields();
+    let same_as = |own: &str| {
+        let field = fields.iter().find(|(name, _)| *name == own);
+        field.map_or_else(text, |(_, schema)| schema.clone())
+    };
+    let aliases = registration::ALIASES.map(|(alias, own)| {
+        let mut schema = match alias {
+            "scope" => text(),
+            _ => same_as(own),
+        };
+        schema["description"] = format!("The same as `{own}` (RFC 7591).").into();
+        (alias, schema)
+    });
+    let idle = registration::names_without_effect().map(|name| {
+        let says =
+            "Taken where it asks for nothing: `false`, empty, or what a registration answered.";
+        (name, json!({ "description": says }))
+    });
+    aliases.into_iter().chain(idle).collect()
+}
+
+/// The same with texts in other languages, as in `client_name#fr` (RFC 7591 §2.2).
+fn localized(mut schema: Value) -> Value {
+    let names = registration::LOCALIZED.join("|");
+    let pattern = format!("^({names})#[A-Za-z0-9-]+$");
+    schema["patternProperties"] = json!({ pattern: text() });
+    schema
 }
 
 /// What a client can be given.
@@ -118,6 +154,7 @@ pub(super) fn client_fields() -> Vec<(&'static str, Value)> {
         ("logo_uri", text()),
         ("policy_uri", text()),
         ("tos_uri", text()),
+        ("initiate_login_uri", text()),
         ("contacts", texts()),
         ("software_id", text()),
         ("software_version", text()),
@@ -419,6 +456,21 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn every_name_that_the_api_takes_stands_in_the_document() {
+        let new = &all()["NewClient"];
+        let names = registration::ALIASES.iter().map(|(alias, _)| *alias);
+        for name in names.chain(registration::names_without_effect()) {
+            assert!(new["properties"].get(name).is_some(), "{name}");
+        }
+        assert_eq!(new["required"], json!([]));
+        assert!(
+            all()["ClientPatch"]["properties"]
+                .get("client_id")
+                .is_none()
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! `[[client]]`, under our names and those of registration.
 //!
-//! Spec: RFC 7591 §2
+//! Spec: RFC 7591 §2, §2.2
 
 use serde_json::{Map, Value as Json};
 use symbolon_protocol::client::Client;
-use symbolon_protocol::{ClientAuthentication, ClientId, ClientKind};
+use symbolon_protocol::{ClientAuthentication, ClientId, registration};
 
 use super::super::ConfiguredClient;
 use super::super::document::{Entry, Node, Table, Value};
@@ -15,45 +15,10 @@ use super::{Block, Loading, asks_for, invalid, not_built, probe, unknown_key};
 
 const ANY: (&str, &str) = ("id", "probe");
 
-/// Names of registration, and ours for the same.
-pub(in super::super) const ALIASES: [(&str, &str); 6] = [
-    ("client_id", "id"),
-    ("client_name", "name"),
-    ("client_secret", "secret"),
-    ("token_endpoint_auth_method", "authentication"),
-    ("grant_types", "grants"),
-    ("scope", "scopes"),
-];
-
-/// Words that ask for parts which are not built yet, and their features.
-const NOT_BUILT: [(&str, &str); 12] = [
-    ("urn:ietf:params:oauth:grant-type:device_code", "device"),
-    ("device_code", "device"),
-    (
-        "urn:ietf:params:oauth:grant-type:token-exchange",
-        "token-exchange",
-    ),
-    (
-        "urn:ietf:params:oauth:grant-type:jwt-bearer",
-        "trusted-issuers",
-    ),
-    ("urn:ietf:params:oauth:grant-type:saml2-bearer", "saml"),
-    ("urn:openid:params:grant-type:ciba", "ciba"),
-    ("frontchannel_logout_uri", "frontchannel-logout"),
-    (
-        "frontchannel_logout_session_required",
-        "frontchannel-logout",
-    ),
-    ("request_uris", "request-objects"),
-    ("request_object_encryption_alg", "request-objects"),
-    ("request_object_encryption_enc", "request-objects"),
-    ("software_statement", "registration"),
-];
-
 /// Brings a block to our names.
 pub(in super::super) fn normalize(table: &mut Table) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (alias, name) in ALIASES {
+    for (alias, name) in registration::ALIASES {
         if table.has(alias) && table.has(name) {
             findings.push(
                 Finding::error(
@@ -65,16 +30,30 @@ pub(in super::super) fn normalize(table: &mut Table) -> Vec<Finding> {
                 .repair(format!("keep `{name}`")),
             );
         }
-        for entry in &mut table.entries {
-            if entry.name == alias {
-                entry.name = name.to_owned();
-            }
-        }
     }
+    table
+        .entries
+        .retain(|entry| !registration::asks_for_nothing(&entry.name, &entry.node.json()));
     for entry in &mut table.entries {
+        entry.name = registration::own_name(&entry.name).to_owned();
         split_scope(entry);
     }
+    add_kind(table);
     findings
+}
+
+/// Registration says `application_type` where we say `kind`.
+fn add_kind(table: &mut Table) {
+    let Some(node) = table
+        .find("application_type")
+        .filter(|_| !table.has("kind"))
+    else {
+        return;
+    };
+    let at = node.at.clone();
+    if let Some(kind) = registration::kind_of(&node.json()) {
+        table.put_text("kind", kind, &at);
+    }
 }
 
 /// Registration writes scopes as one text with spaces.
@@ -85,8 +64,7 @@ fn split_scope(entry: &mut Entry) {
             value: Value::Text(word.to_owned()),
             at: at.clone(),
         };
-        let nodes = text.split(' ').filter(|word| !word.is_empty());
-        entry.node.value = Value::Array(nodes.map(node).collect());
+        entry.node.value = Value::Array(registration::split_scope(text).map(node).collect());
     }
 }
 
@@ -104,10 +82,6 @@ impl Loading<'_> {
         let mut client: Client = serde_json::from_value(Json::from(object)).ok()?;
         if client.name.is_empty() {
             client.name = client.id.to_string();
-        }
-        // Registration says `application_type` where we say `kind`.
-        if !table.has("kind") && client.described.application_type.as_deref() == Some("native") {
-            client.kind = ClientKind::Native;
         }
         for problem in client.problems() {
             self.problem(block, &problem);
@@ -150,7 +124,9 @@ impl Loading<'_> {
         for entry in &table.entries {
             let name = entry.name.as_str();
             let Some(key) = CLIENT.find(name) else {
-                self.unknown_client_key(entry);
+                if self.is_known_otherwise(entry) {
+                    object.insert(name.to_owned(), entry.node.json());
+                }
                 continue;
             };
             if key.is_secret() || matches!(name, "enabled" | "enforce") {
@@ -173,17 +149,13 @@ impl Loading<'_> {
 
     fn fits(&mut self, name: &str, node: &Node, value: Json) -> bool {
         let word = match &node.value {
-            Value::Text(text) => not_built_feature(text).map(|feature| (text, feature)),
+            Value::Text(text) => registration::grant_not_built(text).map(|part| (text, part)),
             _ => None,
         };
-        if let Some((word, feature)) = word
+        if let Some((word, part)) = word
             && name == "grants"
         {
-            self.add(not_built(
-                "key.not_built",
-                &node.at,
-                asks_for(word, feature),
-            ));
+            self.add(not_built("key.not_built", &node.at, asks_for(word, part)));
             return false;
         }
         // The identifier is its own probe.
@@ -197,22 +169,25 @@ impl Loading<'_> {
         read.is_ok()
     }
 
-    fn unknown_client_key(&mut self, entry: &Entry) {
+    /// Whether a name that is no key of the file is one of registration. The
+    /// type of a client knows; what it refuses is noted.
+    fn is_known_otherwise(&mut self, entry: &Entry) -> bool {
         let name = entry.name.as_str();
-        let read = serde_json::from_value::<Client>(probe(ANY, name, Json::Null));
+        let read = serde_json::from_value::<Client>(probe(ANY, name, entry.node.json()));
         let problems = read.map(|client| client.problems()).unwrap_or_default();
-        let wanted = problems
-            .iter()
-            .find(|problem| problem.field == name && problem.message.contains("the feature"));
-        let message = match (wanted, not_built_feature(name)) {
-            (Some(problem), _) => format!("`{name}` {}", problem.message),
-            (None, Some(feature)) => asks_for(name, feature),
-            (None, None) => {
-                self.add(unknown_key(&CLIENT, name, &entry.named_at));
-                return;
-            }
+        let Some(problem) = problems.iter().find(|problem| problem.field == name) else {
+            return true;
         };
-        self.add(not_built("key.not_built", &entry.named_at, message));
+        let finding = if problem.is_not_built() {
+            let message = format!("`{name}` {}", problem.message);
+            not_built("key.not_built", &entry.named_at, message)
+        } else if problem.message == registration::NO_KEY {
+            unknown_key(&CLIENT, name, &entry.named_at)
+        } else {
+            invalid(&CLIENT, name, &entry.node.at, &problem.message)
+        };
+        self.add(finding);
+        false
     }
 
     fn check_secret_is_wanted(&mut self, table: &Table, client: &Client, is_given: bool) {
@@ -237,9 +212,4 @@ impl Loading<'_> {
             _ => {}
         }
     }
-}
-
-fn not_built_feature(word: &str) -> Option<&'static str> {
-    let found = NOT_BUILT.iter().find(|(known, _)| *known == word)?;
-    Some(found.1)
 }

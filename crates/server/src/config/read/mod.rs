@@ -227,7 +227,7 @@ impl<'v> Loading<'v> {
         } = block;
         let at = table.place(&problem.field);
         let message = format!("`{}`: {}", problem.field, problem.message);
-        if problem.message.contains("the feature") {
+        if problem.is_not_built() {
             self.add(not_built("key.not_built", at, message));
             return;
         }
@@ -289,18 +289,36 @@ pub(super) fn unknown_key(section: &Section, name: &str, at: &Location) -> Findi
     .repair(format!("write `{nearest}`, or take the line out"))
 }
 
-/// A part that this binary does not have.
+/// A part that no binary has yet.
 pub(super) fn not_built(code: &'static str, at: &Location, message: impl Into<String>) -> Finding {
     Finding::error(code, at, message)
-        .because("what is not built in would be ignored, and what it was to protect stand open")
-        .repair("take it out, or use a binary that was built with this feature")
+        .because("what is not built yet would be ignored, and what it was to protect stand open")
+        .repair("take it out; the changelog says when a version brings it")
 }
 
-/// The message of a part that this binary does not have.
-pub(super) fn asks_for(name: &str, feature: &str) -> String {
-    format!(
-        "asks for `{name}`, which is not built into this binary: it needs the feature `{feature}`"
+/// The message of a part that no binary has yet.
+pub(super) fn asks_for(name: &str, part: &str) -> String {
+    format!("asks for `{name}`: the part `{part}` is not built yet")
+}
+
+/// A part that there is, and that this binary was built without.
+pub(super) fn needs_feature(
+    code: &'static str,
+    at: &Location,
+    part: &str,
+    feature: &str,
+) -> Finding {
+    Finding::error(
+        code,
+        at,
+        format!(
+            "asks for {part}, which is not built into this binary: it needs the feature `{feature}`"
+        ),
     )
+    .because("what is not built in would be ignored, and what it was to protect stand open")
+    .repair(format!(
+        "use a binary that was built with `--features {feature}`, or take it out"
+    ))
 }
 
 fn not_blocks(name: &str, at: &Location) -> Finding {

@@ -13,7 +13,7 @@ use super::super::finding::{Finding, Location};
 use super::super::schema::{ADMIN, Kind, LIFETIMES, REGISTRATION, STORE, TLS, TOP};
 use super::super::secret::{Form, SecretSource};
 use super::super::{Admin, ForwardedHeader, Lifetimes, Statements, StoreConfig, StoreUrl, Tls};
-use super::{Loading, asks_for, invalid, not_built};
+use super::{Loading, asks_for, invalid, needs_feature, not_built};
 
 /// Everything but the issuer and the blocks.
 pub(in super::super) struct Server {
@@ -61,11 +61,11 @@ impl Loading<'_> {
 
     fn check_not_built(&mut self, root: &Table) {
         for key in TOP.keys {
-            if let Kind::NotBuilt(feature) = key.kind
+            if let Kind::NotBuilt(part) = key.kind
                 && root.has(key.name)
             {
                 let at = first_place(root, key.name);
-                self.add(not_built("key.not_built", at, asks_for(key.name, feature)));
+                self.add(not_built("key.not_built", at, asks_for(key.name, part)));
             }
         }
         let address: Option<String> = self.value(root, &TOP, "mtls_listen");
@@ -140,8 +140,13 @@ impl Loading<'_> {
         }
         let url = given.and_then(|given| match self.store_url(&given.secret) {
             Ok(url) => Some(url),
-            Err((code, why)) => {
-                self.add(bad_store_url(code, why, &given.at));
+            Err(BadUrl::Invalid(why)) => {
+                self.add(bad_store_url(why, &given.at));
+                None
+            }
+            Err(BadUrl::NeedsPostgres) => {
+                let code = "store.url.not_built";
+                self.add(needs_feature(code, &given.at, "PostgreSQL", "postgres"));
                 None
             }
         });
@@ -165,36 +170,29 @@ impl Loading<'_> {
         }
     }
 
-    fn store_url(&self, url: &Secret) -> Result<StoreUrl, (&'static str, &'static str)> {
+    fn store_url(&self, url: &Secret) -> Result<StoreUrl, BadUrl> {
         let text = url.expose_str();
         let is_postgres = text.starts_with("postgres://") || text.starts_with("postgresql://");
         if let Some(path) = text.strip_prefix("sqlite://") {
             if path.is_empty() || path.contains(['?', '#']) {
-                return Err((
-                    "store.url.invalid",
-                    "`sqlite://` is followed by a path alone",
-                ));
+                return Err(BadUrl::Invalid("`sqlite://` is followed by a path alone"));
             }
             return Ok(StoreUrl::Sqlite(self.folder.join(path)));
         }
         if !is_postgres {
-            return Err((
-                "store.url.invalid",
+            return Err(BadUrl::Invalid(
                 "the store's URL begins with `sqlite://` or `postgres://`",
             ));
         }
         if !cfg!(feature = "postgres") {
-            return Err((
-                "store.url.not_built",
-                "asks for PostgreSQL, which is not built into this binary: it needs the feature `postgres`",
-            ));
+            return Err(BadUrl::NeedsPostgres);
         }
         // What follows may name several hosts or a socket: the driver reads it.
         match text.split_once("://") {
             Some((_, rest)) if !rest.trim_matches('/').is_empty() => {
                 Ok(StoreUrl::Postgres(Secret::from(text)))
             }
-            _ => Err(("store.url.invalid", "the store's URL names no database")),
+            _ => Err(BadUrl::Invalid("the store's URL names no database")),
         }
     }
 
@@ -263,8 +261,16 @@ fn has_password(url: &Secret) -> bool {
     url::Url::parse(url.expose_str()).is_ok_and(|url| url.password().is_some())
 }
 
-fn bad_store_url(code: &'static str, why: &'static str, at: &Location) -> Finding {
-    Finding::error(code, at, why)
+/// Why a store's URL cannot be used.
+enum BadUrl {
+    /// It is none, or one of something else.
+    Invalid(&'static str),
+    /// It is of an engine that this binary was built without.
+    NeedsPostgres,
+}
+
+fn bad_store_url(why: &'static str, at: &Location) -> Finding {
+    Finding::error("store.url.invalid", at, why)
         .because("without its store the server can remember nothing")
         .repair("write `url = \"sqlite://data/symbolon.db\"` or `url = \"postgres://user@host/database\"`")
 }

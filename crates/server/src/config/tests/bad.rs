@@ -89,6 +89,10 @@ const BLOCKS: &[(&str, &str, u32)] = &[
     (on!(client "dpop_bound_access_tokens = true"), "key.not_built", 6),
     (on!(client "frontchannel_logout_uri = 'https://a.test'"), "key.not_built", 6),
     (on!(client "authentication = 'tls_client_auth'"), "key.not_built", 6),
+    (on!(client "'contacts#fr' = 'x'"), "key.unknown", 6),
+    (on!(client "'client_name#fr' = 5"), "key.invalid", 6),
+    (on!(client "client_secret_expires_at = 5"), "key.invalid", 6),
+    (on!(client "initiate_login_uri = 'http://a.test/'"), "client.initiate_login_uri.invalid", 6),
     (on!(client "profile = 'fapi2'"), "key.not_built", 6),
     (on!(client "require_pkce = false"), "client.require_pkce.invalid", 6),
     (on!(client "refresh_rotation = 'never'\ngrants = ['authorization_code', 'refresh_token']"), "client.refresh_rotation.never", 6),
@@ -119,6 +123,7 @@ const BLOCKS: &[(&str, &str, u32)] = &[
     (on!(loopback "[[organization]]\nid = 'a'\nmembers = [{ usr = 'alice', user = 'bob' }]"), "key.unknown", 4),
     (on!(user "[[user]]\nusername = 'Alice'\npassword = 'correct horse battery'"), "user.username.twice", 6),
     (on!(loopback "[[user]]\nusername = 'alice@a.test'\npassword = 'correct horse battery'"), "user.username.invalid", 3),
+    (on!(public "[[user]]\nusername = 'alice'\npassword = 'short'"), "user.password.short", 4),
     (on!(user "sub = 'root'"), "user.claim.reserved", 5),
     (on!(user "nick_name = 'Al'"), "key.unknown", 5),
     (on!(user "email = 'alice'"), "user.email.invalid", 5),
@@ -217,9 +222,9 @@ fn a_finding_reads_as_file_line_column_and_code() {
 }
 
 #[test]
-fn a_missing_part_is_named_by_its_feature() {
+fn a_part_that_no_binary_has_is_said_to_be_not_built_yet() {
     let folder = Folder::new();
-    for (text, feature) in [
+    for (text, part) in [
         (on!(loopback "[gateway]\n"), "gateway"),
         (
             on!(loopback "[registration]\nenabled = true"),
@@ -229,12 +234,26 @@ fn a_missing_part_is_named_by_its_feature() {
         (on!(resource "token_format = 'macaroon'"), "macaroon"),
         (on!(resource "require_key_binding = true"), "dpop"),
         (on!(client "profile = 'fapi2'"), "fapi2"),
+        (
+            on!(client "frontchannel_logout_uri = 'https://a.test'"),
+            "frontchannel-logout",
+        ),
     ] {
         let loaded = folder.load(text);
-        let message = &findings(&loaded)[0].message;
-        assert!(message.contains("needs the feature"), "{message}");
-        assert!(message.contains(&format!("`{feature}`")), "{message}");
+        let finding = &findings(&loaded)[0];
+        assert!(finding.message.contains("not built yet"), "{finding}");
+        assert!(finding.message.contains(&format!("`{part}`")), "{finding}");
+        let whole = finding.to_string();
+        assert!(!whole.contains("feature"), "no such feature: {whole}");
     }
+}
+
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn a_part_that_this_binary_lacks_is_named_by_its_feature() {
+    let loaded = Folder::new().load(on!(loopback "[store]\nurl = 'postgres://h/d'"));
+    assert_eq!(marks(&loaded), ["store.url.not_built:3"]);
+    assert!(printed(&loaded).contains("--features postgres"));
 }
 
 #[test]

@@ -166,6 +166,39 @@ fn a_registered_native_application_is_native() {
 }
 
 #[test]
+fn an_exported_registration_is_read_as_it_is() {
+    let folder = Folder::new();
+    let text = r#"issuer = "http://localhost:1"
+[[client]]
+client_id = "app"
+client_name = "Application"
+"client_name#fr" = "Appli"
+client_id_issued_at = 1767225600
+client_secret_expires_at = 0
+token_endpoint_auth_method = "none"
+kind = "native"
+redirect_uris = ["com.example.app:/cb"]
+initiate_login_uri = "https://app.example.com/login"
+userinfo_signed_response_alg = "none"
+dpop_bound_access_tokens = false
+require_pushed_authorization_requests = false
+tls_client_certificate_bound_access_tokens = false
+backchannel_logout_session_required = false
+frontchannel_logout_session_required = false
+request_uris = []
+id_token_encrypted_response_alg = ""
+"#;
+
+    let loaded = folder.load(text);
+
+    assert_eq!(printed(&loaded), "");
+    let (config, _) = loaded.unwrap();
+    let client = &config.clients[0].client;
+    assert_eq!(client.described.other["client_name#fr"], "Appli");
+    assert_eq!(client.userinfo_signed_response_alg, None);
+}
+
+#[test]
 fn every_key_of_the_schema_is_a_key_of_the_type() {
     let any = |needed: (&str, &str), name: &str, example: &str| {
         let at = Location::whole("");
