@@ -33,6 +33,9 @@ pub(super) fn overlay(root: &mut Table, variables: &BTreeMap<String, String>) ->
             Err(Misfit::Unknown { nearest }) => {
                 findings.extend(unknown(&setting.at, &path, &nearest));
             }
+            Err(Misfit::Whole { example, numbered }) => {
+                findings.push(whole(&setting.at, &path, &example, numbered));
+            }
             Err(Misfit::Value { example }) => findings.push(
                 Finding::error("environment.invalid", &setting.at, "the value cannot be read")
                     .because("this key takes a TOML value: a number, a truth value, a list or an inline table")
@@ -77,9 +80,62 @@ fn unknown(at: &Location, path: &[&str], nearest: &str) -> Option<Finding> {
     (path.len() > 1 || slip).then(|| Finding::error_if(path.len() > 1, finding))
 }
 
+/// A section or a list of blocks has no value of its own: its keys have.
+fn whole(at: &Location, path: &[&str], example: &str, numbered: Numbered) -> Finding {
+    let upper = |text: &str| text.to_ascii_uppercase();
+    let (name, example) = (upper(&path.join("__")), upper(example));
+    let how = match numbered {
+        Numbered::No => String::new(),
+        Numbered::From0 => "; blocks are numbered from 0, in the order of the file".to_owned(),
+        Numbered::Next(next) => format!(
+            "; blocks are numbered from 0, in the order of the file, and the next one is {next}"
+        ),
+    };
+    let finding = Finding::warning(
+        "environment.unknown",
+        at,
+        format!("`{PREFIX}{name}` sets no key{how}"),
+    )
+    .because("a variable that sets nothing leaves the file's value in force, unseen")
+    .repair(format!("unset it, or name a key as in `{PREFIX}{example}`"));
+    Finding::error_if(path.len() > 1, finding)
+}
+
 enum Misfit {
-    Unknown { nearest: String },
-    Value { example: &'static str },
+    Unknown {
+        nearest: String,
+    },
+    Value {
+        example: &'static str,
+    },
+    /// A table or a list of blocks was named where a key of it was meant.
+    Whole {
+        example: String,
+        numbered: Numbered,
+    },
+}
+
+/// How the blocks of a name are counted.
+#[derive(Clone, Copy)]
+enum Numbered {
+    /// It is a section, of which there is one.
+    No,
+    /// The name lacks a number.
+    From0,
+    /// The number names no block and is not the next one.
+    Next(usize),
+}
+
+impl Misfit {
+    fn whole(name: &str, section: &Section, numbered: Numbered) -> Self {
+        let key = section.keys.first().map_or("", |key| key.name);
+        let example = match numbered {
+            Numbered::No => format!("{name}__{key}"),
+            Numbered::From0 => format!("{name}__0__{key}"),
+            Numbered::Next(next) => format!("{name}__{next}__{key}"),
+        };
+        Self::Whole { example, numbered }
+    }
 }
 
 struct Setting<'v> {
@@ -107,29 +163,44 @@ impl Setting<'_> {
                     .map_err(|misfit| misfit.below(name));
             }
             (Kind::Blocks(inner), [index, rest @ ..]) if !rest.is_empty() => {
-                let below = self
-                    .block(table, name, index)
-                    .ok_or_else(|| unknown(name))?;
+                let below = self.block(table, name, index).map_err(|numbered| {
+                    numbered.map_or_else(
+                        || unknown(name),
+                        |numbered| Misfit::whole(name, inner, numbered),
+                    )
+                })?;
                 let prefix = format!("{name}__{index}");
                 return self
                     .lay(below, inner, rest)
                     .map_err(|misfit| misfit.below(&prefix));
             }
-            (Kind::Table(_) | Kind::Blocks(_), _) | (_, [_, ..]) => return Err(unknown(name)),
+            (Kind::Table(inner), _) => return Err(Misfit::whole(name, inner, Numbered::No)),
+            (Kind::Blocks(inner), _) => return Err(Misfit::whole(name, inner, Numbered::From0)),
+            (_, [_, ..]) => return Err(unknown(name)),
             (_, []) => self.put(table, key, name)?,
         }
         Ok(())
     }
 
-    fn block<'t>(&self, table: &'t mut Table, name: &str, index: &str) -> Option<&'t mut Table> {
-        let index: usize = index.parse().ok()?;
-        let blocks = table.array_mut(name, &self.at)?;
-        if index == blocks.len() {
+    /// The block of a number, made where it is the next one. Where there is
+    /// none, it is told how blocks are counted; nothing where the name is
+    /// something else in the file.
+    fn block<'t>(
+        &self,
+        table: &'t mut Table,
+        name: &str,
+        index: &str,
+    ) -> Result<&'t mut Table, Option<Numbered>> {
+        let index: usize = index.parse().map_err(|_| Some(Numbered::From0))?;
+        let blocks = table.array_mut(name, &self.at).ok_or(None)?;
+        let next = blocks.len();
+        if index == next {
             blocks.push(Node::table(&self.at));
         }
-        match &mut blocks.get_mut(index)?.value {
-            Value::Table(table) => Some(table),
-            _ => None,
+        let node = blocks.get_mut(index).ok_or(Some(Numbered::Next(next)))?;
+        match &mut node.value {
+            Value::Table(table) => Ok(table),
+            _ => Err(None),
         }
     }
 
@@ -176,6 +247,10 @@ impl Misfit {
         match self {
             Self::Unknown { nearest } => Self::Unknown {
                 nearest: format!("{name}__{nearest}"),
+            },
+            Self::Whole { example, numbered } => Self::Whole {
+                example: format!("{name}__{example}"),
+                numbered,
             },
             value @ Self::Value { .. } => value,
         }

@@ -78,7 +78,14 @@ fn a_variable_that_sets_no_key_is_said_with_the_nearest() {
         ("SYMBOLON_STORE__ULR", "`SYMBOLON_STORE__URL`"),
         ("SYMBOLON_LIFETIME__ID_TOKEN", "`SYMBOLON_LIFETIMES`"),
         ("SYMBOLON_ISSUR", "`SYMBOLON_ISSUER`"),
-        ("SYMBOLON_CLIENT__7__NAME", "`SYMBOLON_CLIENT`"),
+        ("SYMBOLON_CLIENT__7__NAME", "`SYMBOLON_CLIENT__0__ID`"),
+        ("SYMBOLON_CLIENT__7__NAME", "the next one is 0"),
+        ("SYMBOLON_CLIENT__WEB__NAME", "`SYMBOLON_CLIENT__0__ID`"),
+        ("SYMBOLON_CLIENT__WEB__NAME", "numbered from 0"),
+        ("SYMBOLON_CLIENT", "`SYMBOLON_CLIENT__0__ID`"),
+        ("SYMBOLON_USER__0", "`SYMBOLON_USER__0__USERNAME`"),
+        ("SYMBOLON_STORE", "`SYMBOLON_STORE__URL`"),
+        ("SYMBOLON_ISSUER__X", "`SYMBOLON_ISSUER`"),
     ] {
         let loaded = folder.load_with(BASE, &[(name, "x")]);
         assert_eq!(findings(&loaded)[0].code, "environment.unknown", "{name}");
