@@ -3,6 +3,7 @@
 mod bad;
 mod environment;
 mod good;
+mod reference;
 mod secret;
 mod unwise;
 
