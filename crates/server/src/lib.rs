@@ -19,6 +19,7 @@ mod limit;
 mod metadata;
 mod metric;
 mod pages;
+mod person;
 mod received;
 mod respond;
 pub mod routes;

@@ -11,11 +11,10 @@ use super::super::finding::{Finding, Location};
 use super::super::schema::USER;
 use super::super::secret::Form;
 use super::{Loading, invalid, unknown_key};
-
-/// How long a user name may be, in bytes.
-pub(in super::super) const MAX_USERNAME_BYTES: usize = 256;
-/// How many characters a password should have.
-const MIN_PASSWORD_CHARACTERS: usize = 12;
+use crate::authn::password::is_affordable;
+use crate::person::{
+    MIN_PASSWORD_CHARACTERS, WISE_PASSWORD_CHARACTERS, claim_problem, username_problem,
+};
 
 /// Claims that the server alone makes.
 const RESERVED: [&str; 16] = [
@@ -35,16 +34,6 @@ const RESERVED: [&str; 16] = [
     "c_hash",
     "sid",
     "rev",
-];
-
-/// The members of `address`.
-const ADDRESS: [&str; 6] = [
-    "formatted",
-    "street_address",
-    "locality",
-    "region",
-    "postal_code",
-    "country",
 ];
 
 impl Loading<'_> {
@@ -80,8 +69,11 @@ impl Loading<'_> {
             match USER.find(name) {
                 Some(key) if key.is_secret() => {}
                 Some(_) if matches!(name, "username" | "enabled" | "enforce") => {}
-                Some(_) => match wrong_claim(name, &entry.node.json()) {
-                    Some(why) => self.add(invalid(&USER, name, &entry.node.at, why)),
+                Some(_) => match claim_problem(name, &entry.node.json()) {
+                    Some(why) => {
+                        let why = format!("it {why}");
+                        self.add(invalid(&USER, name, &entry.node.at, &why));
+                    }
                     None => {
                         claims.insert(entry.name.clone(), entry.node.json());
                     }
@@ -93,19 +85,11 @@ impl Loading<'_> {
     }
 
     fn check_username(&mut self, username: &str, at: &Location) {
-        let is_long = username.len() > MAX_USERNAME_BYTES;
-        let why = match username {
-            _ if username.contains('@') => "a user name holds no `@`",
-            _ if username.trim() != username || username.is_empty() => {
-                "a user name has no blank at its ends and is not empty"
-            }
-            _ if is_long || username.chars().any(char::is_control) => {
-                "a user name has at most 256 bytes and no control characters"
-            }
-            _ => return,
+        let Some(why) = username_problem(username) else {
+            return;
         };
         self.add(
-            Finding::error("user.username.invalid", at, format!("`{username}`: {why}"))
+            Finding::error("user.username.invalid", at, format!("user name `{username}`: it {why}"))
                 .because("people sign in by user name or e-mail address, and one must never be taken for the other")
                 .repair("write `username = \"alice\"` and `email = \"alice@example.com\"`"),
         );
@@ -113,16 +97,17 @@ impl Loading<'_> {
 
     fn password(&mut self, table: &Table) -> Option<Secret> {
         let given = self.secret(table, "password")?;
-        if given.secret.expose_str().chars().count() < MIN_PASSWORD_CHARACTERS {
-            self.add(
-                Finding::warning(
-                    "user.password.short",
-                    &given.at,
-                    format!("the password has fewer than {MIN_PASSWORD_CHARACTERS} characters"),
-                )
-                .because("a short password is found by trying")
-                .repair("choose a longer one, several words for example"),
-            );
+        let length = given.secret.expose_str().chars().count();
+        if length < WISE_PASSWORD_CHARACTERS {
+            let finding = Finding::warning(
+                "user.password.short",
+                &given.at,
+                format!("the password has fewer than {WISE_PASSWORD_CHARACTERS} characters"),
+            )
+            .because("a short password is found by trying; off loopback fewer than 8 characters are refused")
+            .repair("choose a longer one, several words for example");
+            let is_refused = length < MIN_PASSWORD_CHARACTERS && self.is_off_loopback();
+            self.add(Finding::error_if(is_refused, finding));
         }
         if given.form == Form::Inline && self.is_off_loopback() {
             self.add(
@@ -144,7 +129,7 @@ impl Loading<'_> {
 
     fn password_hash(&mut self, table: &Table) -> Option<Secret> {
         let given = self.secret(table, "password_hash")?;
-        if !crate::authn::password::is_affordable(given.secret.expose_str()) {
+        if !is_affordable(given.secret.expose_str()) {
             self.add(
                 Finding::error("user.password_hash.invalid", &given.at, "`password_hash` is no Argon2 hash in PHC form, or costs too much")
                     .because("a hash that cannot be computed again lets nobody in")
@@ -202,25 +187,4 @@ fn not_a_claim(name: &str, entry: &Entry) -> Finding {
         .repair("take the line out");
     }
     unknown_key(&USER, name, &entry.named_at)
-}
-
-fn wrong_claim(name: &str, value: &Json) -> Option<&'static str> {
-    let fits = match (name, value) {
-        ("email_verified" | "phone_number_verified", value) => value.is_boolean(),
-        ("updated_at", value) => value.is_u64(),
-        ("address", Json::Object(members)) => members
-            .iter()
-            .all(|(name, value)| ADDRESS.contains(&name.as_str()) && value.is_string()),
-        ("email", Json::String(text)) => {
-            let parts = text.split_once('@');
-            return parts
-                .is_none_or(|(local, host)| {
-                    local.is_empty() || host.is_empty() || text.contains(char::is_whitespace)
-                })
-                .then_some("not an e-mail address");
-        }
-        ("address", _) => false,
-        (_, value) => value.is_string(),
-    };
-    (!fits).then_some("not of the type that the claim has")
 }

@@ -68,8 +68,8 @@ const ROWS: &[(&str, &str, u32)] = &[
     (on!(native "scopes = ['wipe']\nresources = ['https://api.test']\nconsent = 'first_party'\n[[resource]]\nidentifier = 'https://api.test'\nscopes = ['wipe']\nsensitive_scopes = ['wipe']"), "client.consent.sensitive", 8),
     (on!(loopback "[[client]]\nid = 'svc'\nkind = 'service'\ngrants = ['client_credentials']\nsecret = 'short'"), "client.secret.short", 6),
     (on!(loopback "[[client]]\nid = 'svc'\nkind = 'service'\ngrants = ['client_credentials']\nauthentication = 'private_key_jwt'\njwks_uri = 'http://localhost/jwks'"), "client.jwks_uri.http", 7),
-    (on!(public "[[user]]\nusername = 'alice'\npassword = 'short'"), "user.password.short", 4),
-    (on!(public "[[user]]\nusername = 'alice'\npassword = 'short'"), "user.password.inline", 4),
+    (on!(public "[[user]]\nusername = 'alice'\npassword = 'short words'"), "user.password.short", 4),
+    (on!(public "[[user]]\nusername = 'alice'\npassword = 'short words'"), "user.password.inline", 4),
     (on!(public "[[user]]\nusername = 'alice'"), "user.password.missing", 2),
     (on!(public "[[organization]]\nid = 'a'\nmembers = [\n{ user = 'bob' }]"), "organization.members.unknown", 5),
 ];
