@@ -16,6 +16,7 @@ pub struct Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Unavailable,
+    Held,
     Retry,
     Broken,
 }
@@ -23,7 +24,7 @@ enum Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unavailable => "the store is unavailable",
+            Self::Unavailable | Self::Held => "the store is unavailable",
             Self::Retry => "the store saw a conflict",
             Self::Broken => "the store refused",
         })
@@ -34,7 +35,19 @@ impl Fault {
     /// Whether trying again later may help: the database is away, full, locked
     /// or too slow.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self.kind, Kind::Unavailable | Kind::Retry)
+        matches!(self.kind, Kind::Unavailable | Kind::Held | Kind::Retry)
+    }
+
+    /// Whether another process has the database to itself.
+    pub fn is_held(&self) -> bool {
+        self.kind == Kind::Held
+    }
+
+    pub(crate) fn held(what: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Held,
+            what: what.into(),
+        }
     }
 
     pub(crate) fn unavailable(what: impl Into<String>) -> Self {

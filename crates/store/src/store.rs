@@ -11,7 +11,7 @@ use crate::migration::{Migrated, Migration};
 #[cfg(feature = "postgres")]
 use crate::postgres::Postgres;
 use crate::revocation::Revocation;
-use crate::sqlite::Sqlite;
+use crate::sqlite::{Sqlite, plan};
 
 /// How long one call may take, waiting included.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(3);
@@ -93,9 +93,7 @@ impl Store {
 
     #[cfg(not(feature = "postgres"))]
     async fn open_postgres(_: &Options) -> Result<Backend, Fault> {
-        Err(Fault::broken(
-            "this URL is not of SQLite, and the feature `postgres` is not built in",
-        ))
+        Err(without_postgres())
     }
 
     /// Which engine this store runs on.
@@ -149,13 +147,29 @@ impl Store {
         }
     }
 
-    /// The migrations that [`Store::migrate`] would run.
-    pub async fn pending_migrations(&self) -> Result<Vec<Migration>, Fault> {
-        match &self.inner.backend {
-            Backend::Sqlite(sqlite) => sqlite.pending_migrations().await,
-            #[cfg(feature = "postgres")]
-            Backend::Postgres(postgres) => postgres.pending_migrations().await,
-        }
+    /// The migrations that [`Store::migrate`] would run on a database, which is
+    /// neither made nor changed by the question. One that does not exist lacks
+    /// all of them.
+    pub async fn pending_migrations(options: &Options) -> Result<Vec<Migration>, Fault> {
+        let Some(path) = sqlite_path(&options.url) else {
+            return Self::pending_on_postgres(options).await;
+        };
+        let path = std::path::PathBuf::from(path);
+        let asked = tokio::task::spawn_blocking(move || plan::pending(&path)).await;
+        asked.map_err(|_| Fault::broken("the question was interrupted"))?
+    }
+
+    #[cfg(feature = "postgres")]
+    async fn pending_on_postgres(options: &Options) -> Result<Vec<Migration>, Fault> {
+        let postgres = Postgres::open(options).await?;
+        let pending = postgres.pending_migrations().await;
+        postgres.close();
+        pending
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    async fn pending_on_postgres(_: &Options) -> Result<Vec<Migration>, Fault> {
+        Err(without_postgres())
     }
 
     /// Finishes what was accepted, and closes the database. Later calls are
@@ -167,6 +181,11 @@ impl Store {
             Backend::Postgres(postgres) => postgres.close(),
         }
     }
+}
+
+#[cfg(not(feature = "postgres"))]
+fn without_postgres() -> Fault {
+    Fault::broken("this URL is not of SQLite, and the feature `postgres` is not built in")
 }
 
 fn sqlite_path(url: &str) -> Option<&str> {

@@ -59,7 +59,7 @@ impl Lock {
         let file = private(&path).map_err(|error| at("open", &path, &error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(Mutex::new(Some(file)))),
-            Err(_) => Err(Fault::unavailable(format!(
+            Err(_) => Err(Fault::held(format!(
                 "another process has this database open: it holds `{}`",
                 path.display()
             ))),
@@ -73,7 +73,7 @@ impl Lock {
     }
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

@@ -4,6 +4,7 @@
 mod checkpoint;
 pub(crate) mod file;
 mod job;
+pub(crate) mod plan;
 mod reader;
 mod thread;
 mod writer;
@@ -18,7 +19,7 @@ use crate::act::{Act, Shared, Tx};
 use crate::bind::Bind;
 use crate::dialect::Engine;
 use crate::fault::Fault;
-use crate::migration::{self, Migrated, Migration};
+use crate::migration::{self, Migrated};
 use crate::row::Row;
 use crate::statement::Sql;
 
@@ -63,11 +64,6 @@ impl Sqlite {
 
     pub(crate) async fn migrate(&self) -> Result<Migrated, Fault> {
         self.act(Migrate).await
-    }
-
-    pub(crate) async fn pending_migrations(&self) -> Result<Vec<Migration>, Fault> {
-        // Through the writer, which alone may make the table.
-        self.act(Pending).await
     }
 
     /// Waits for the threads, copies the log back and lets the file go.
@@ -122,25 +118,16 @@ impl Act for Migrate {
     type Out = Migrated;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Migrated, Fault> {
-        let run = Pending.run(tx).await?;
+        tx.batch(&Engine::Sqlite.render(migration::TABLE))?;
+        let applied = tx
+            .all(&migration::APPLIED, &[], |row| row.number(0))
+            .await?;
+        let run = migration::pending(&applied);
         for step in &run {
             tx.batch(&Engine::Sqlite.render(step.text))?;
             let binds = crate::bind::binds![step.number, step.name];
             tx.run(&migration::ENTER, binds).await?;
         }
         Ok(Migrated { run })
-    }
-}
-
-struct Pending;
-impl Act for Pending {
-    type Out = Vec<Migration>;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Migration>, Fault> {
-        tx.batch(&Engine::Sqlite.render(migration::TABLE))?;
-        let applied = tx
-            .all(&migration::APPLIED, &[], |row| row.number(0))
-            .await?;
-        Ok(migration::pending(&applied))
     }
 }

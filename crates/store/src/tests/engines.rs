@@ -3,15 +3,58 @@
 use super::{Folder, conform};
 use crate::dialect::Engine;
 use crate::statement::registered;
+use crate::store::{Options, Store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_conforms() {
     let folder = Folder::new();
     let store = folder.store().await;
 
-    assert!(store.pending_migrations().await.unwrap().is_empty());
+    let options = Options::new(folder.url(), 7);
+    let pending = Store::pending_migrations(&options).await.unwrap();
+    assert!(pending.is_empty(), "while it is open, too");
     assert!(store.migrate().await.unwrap().run.is_empty());
     conform(&store).await;
+}
+
+/// Everything in a folder, with its bytes.
+fn contents(folder: &std::path::Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let mut all: Vec<_> = entries
+        .map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap()))
+        .collect();
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn a_plan_for_sqlite_makes_and_changes_nothing() {
+    let folder = Folder::new();
+    let options = Options::new(folder.url(), 7);
+
+    let all = Store::pending_migrations(&options).await.unwrap();
+    assert_eq!(all.len(), crate::migration::MIGRATIONS.len());
+    assert!(!folder.path().exists(), "not even the folder is made");
+
+    folder.store().await.close().await;
+    let before = contents(folder.path());
+    let none = Store::pending_migrations(&options).await.unwrap();
+    assert!(none.is_empty());
+    assert_eq!(contents(folder.path()), before);
+}
+
+#[tokio::test]
+async fn a_plan_for_an_empty_file_of_an_odd_name_makes_nothing() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.path()).unwrap();
+    let path = folder.path().join("a b%41?é.db");
+    std::fs::write(&path, "").unwrap();
+    let options = Options::new(format!("sqlite://{}", path.display()), 7);
+
+    let all = Store::pending_migrations(&options).await.unwrap();
+
+    assert_eq!(all.len(), crate::migration::MIGRATIONS.len());
+    assert_eq!(contents(folder.path()).len(), 1);
 }
 
 #[tokio::test]

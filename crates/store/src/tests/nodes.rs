@@ -70,11 +70,22 @@ async fn postgresql_conforms() {
         return;
     };
     let store = schema.open(1).await;
-    assert_eq!(
-        store.pending_migrations().await.unwrap().len(),
-        crate::migration::MIGRATIONS.len()
+    let options = Options::new(schema.url(), 1);
+    let pending = || async { Store::pending_migrations(&options).await.unwrap().len() };
+    let all = crate::migration::MIGRATIONS.len();
+    assert_eq!(pending().await, all);
+    assert_eq!(pending().await, all, "the question makes no table");
+    let table = "SELECT to_regclass('migration') IS NULL";
+    let client = schema.client(&schema.url()).await;
+    assert!(
+        client
+            .query_one(table, &[])
+            .await
+            .unwrap()
+            .get::<_, bool>(0)
     );
     store.migrate().await.unwrap();
+    assert_eq!(pending().await, 0);
 
     conform(&store).await;
 
