@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use symbolon_server::config::Config;
 
+use crate::serve::counted;
+
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  symbolon check --config symbolon.toml --strict\n\nExit status: 0 nothing wrong, 1 something wrong (with --strict also something unwise)."
@@ -33,7 +35,11 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
         for finding in &findings {
             println!("{finding}\n");
         }
-        println!("{errors} mistakes, {} warnings", findings.len() - errors);
+        println!(
+            "{}, {}",
+            counted(errors, "mistake"),
+            counted(findings.len() - errors, "warning")
+        );
     }
     let bad = errors > 0 || arguments.strict && !findings.is_empty();
     Ok(ExitCode::from(u8::from(bad)))

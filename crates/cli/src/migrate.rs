@@ -3,35 +3,56 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use symbolon_server::launch::open_store;
+use serde_json::json;
+use symbolon_server::launch::{Migration, migrate, pending_migrations};
 
 use crate::serve::{edge, load};
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  symbolon migrate --config symbolon.toml --plan")]
+#[command(
+    after_help = "Example:\n  symbolon migrate --config symbolon.toml --plan\n\nExit status: 0 up to date or done, 1 failed, 2 usage."
+)]
 pub(crate) struct MigrateArguments {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Say what would be done, and do nothing
+    /// Say what would be done, and do nothing: not even a file is made
     #[arg(long)]
     plan: bool,
+    /// Print JSON for scripts
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) async fn run(arguments: &MigrateArguments) -> anyhow::Result<ExitCode> {
     let config = load(&arguments.config)?;
-    let store = open_store(&config, &*edge().entropy).await?;
-    let pending = store.pending_migrations().await?;
+    let entropy = edge().entropy;
+    let pending = pending_migrations(&config, &*entropy).await?;
+    let run = if arguments.plan || pending.is_empty() {
+        Vec::new()
+    } else {
+        migrate(&config, &*entropy).await?
+    };
+    if arguments.json {
+        println!(
+            "{}",
+            json!({ "pending": listed(&pending), "run": listed(&run) })
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
     if pending.is_empty() {
         println!("the schema is up to date");
     }
     for migration in &pending {
         println!("{:>4}  {}", migration.number, migration.name);
     }
-    if !arguments.plan && !pending.is_empty() {
-        store.migrate().await?;
+    if !run.is_empty() {
         println!("done");
     }
-    store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+fn listed(migrations: &[Migration]) -> serde_json::Value {
+    let one = |own: &Migration| json!({ "number": own.number, "name": own.name });
+    migrations.iter().map(one).collect()
 }

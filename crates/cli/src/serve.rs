@@ -1,19 +1,21 @@
 //! `symbolon serve`: the authorization server.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use symbolon_server::app::Edge;
 use symbolon_server::clock::{SystemClock, SystemEntropy};
 use symbolon_server::config::{Config, Finding};
 use symbolon_server::launch::{Listeners, Running, launch};
+use symbolon_server::reload::Reloaded;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  symbolon check --config symbolon.toml && symbolon serve --config symbolon.toml\n\nSIGHUP applies the blocks of the file again; SIGTERM ends without failing a request.\nSYMBOLON_LOG=debug says more; SYMBOLON_LOG_FORM is json or text."
+    after_help = "Example:\n  symbolon check --config symbolon.toml && symbolon serve --config symbolon.toml\n\nSIGHUP reads the file again: blocks, lifetimes, trusted proxies, clock skew and the certificate take effect at once, and the log names what waits for the next start. SIGTERM ends without failing a request.\nSYMBOLON_LOG=debug says more; SYMBOLON_LOG_FORM is json or text."
 )]
 pub(crate) struct ServeArguments {
     /// The configuration file
@@ -44,12 +46,28 @@ fn read(path: &Path, tell: fn(&Finding)) -> anyhow::Result<Config> {
         }
         Err(findings) => {
             findings.iter().for_each(tell);
-            bail!(
-                "the configuration has {} mistakes",
-                findings.iter().filter(|finding| finding.is_error()).count()
-            )
+            let wrong = findings.iter().filter(|finding| finding.is_error());
+            Err(Misconfigured(wrong.count()).into())
         }
     }
+}
+
+/// A configuration that nothing starts with.
+#[derive(Debug)]
+pub(crate) struct Misconfigured(usize);
+
+impl fmt::Display for Misconfigured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {}", counted(self.0, "mistake"))
+    }
+}
+
+impl std::error::Error for Misconfigured {}
+
+/// A number with its noun: one mistake, two mistakes.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
 }
 
 pub(crate) async fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
@@ -69,7 +87,8 @@ pub(crate) async fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A configuration with a mistake changes nothing.
+/// A configuration with a mistake changes nothing. What takes effect only at a
+/// start is named, so that nobody believes that it already has.
 async fn reload(running: &Running, path: &Path) {
     // In the log, in its form: standard error is a collector's by now.
     let log = |finding: &Finding| {
@@ -81,15 +100,28 @@ async fn reload(running: &Running, path: &Path) {
             tracing::warn!(code, at, "{}", finding.message);
         }
     };
-    let reloaded = match read(path, log) {
-        Ok(config) => running.reload(&config).await.map_err(anyhow::Error::from),
-        Err(error) => Err(error),
-    };
-    match reloaded {
-        Ok(()) => tracing::info!("configuration applied"),
+    let config = match read(path, log) {
+        Ok(config) => config,
         Err(error) => {
-            tracing::error!(cause = %format!("{error:#}"), "configuration not applied; the old one stays")
+            tracing::error!(cause = %format!("{error:#}"), "configuration not applied; the old one stays");
+            return;
         }
+    };
+    match running.reload(&config).await {
+        Ok(Reloaded { applied, waiting }) => {
+            for key in waiting {
+                tracing::warn!(
+                    key,
+                    "this key has changed and takes effect at the next start"
+                );
+            }
+            tracing::info!(
+                created = applied.created,
+                updated = applied.updated,
+                "configuration applied"
+            );
+        }
+        Err(error) => tracing::error!("{error}"),
     }
 }
 

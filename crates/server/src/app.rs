@@ -43,7 +43,7 @@ pub struct Edge {
 
 /// The running authorization server.
 pub struct App {
-    pub(crate) settings: Settings,
+    settings: ArcSwap<Settings>,
     pub(crate) store: Store,
     pub(crate) edge: Edge,
     pub(crate) keys: ArcSwap<LoadedKeys>,
@@ -90,13 +90,7 @@ impl App {
         let now = edge.clock.now();
         store.migrate().await?;
         let loaded = keys::load(&store, &master, now, &*edge.entropy).await?;
-        let rest = Rest {
-            trusted_proxies: config.trusted_proxies.clone(),
-            forwarded_header: config.forwarded_header,
-            clock_skew: config.clock_skew,
-            lifetimes: config.lifetimes.clone(),
-        };
-        let settings = Settings::new(config.issuer.clone(), rest);
+        let settings = Settings::new(config.issuer.clone(), Rest::of(config));
         let feed = Arc::new(Feed::new(loaded.ring.blinding().clone()));
         let observer = Arc::clone(&feed);
         store.observe(move |records| observer.apply_own(records));
@@ -114,7 +108,7 @@ impl App {
             // Begins elsewhere at every start, so ids do not come again.
             requests: AtomicU64::new(u64::from_be_bytes(random(&*edge.entropy))),
             started: now,
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             store,
             edge,
             feed,
@@ -154,7 +148,7 @@ impl App {
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(300) {
                 self.feed
-                    .purge(self.edge.clock.now() - self.settings.clock_skew);
+                    .purge(self.edge.clock.now() - self.settings().clock_skew);
                 tokio::spawn(Arc::clone(&self).purge_store());
             }
         }
@@ -190,6 +184,7 @@ impl App {
     pub(crate) fn cx(self: &Arc<Self>, address: std::net::IpAddr) -> Cx {
         Cx {
             keys: Arc::clone(&self.keys.load().ring),
+            settings: self.settings(),
             now: self.edge.clock.now(),
             position: self.feed.position(),
             request: self.next_request(),
@@ -225,13 +220,23 @@ impl App {
 
     /// The longest that anything lives whose revocation must be remembered.
     pub(crate) fn horizon(&self, now: Timestamp) -> Timestamp {
-        let lifetimes = &self.settings.lifetimes;
-        let longest = lifetimes
-            .refresh_token_absolute
-            .max(lifetimes.session_absolute)
-            .max(lifetimes.access_token)
+        let longest = self
+            .settings()
+            .longest
             .max(self.directory.longest_access_token());
         now + longest.duration() + Duration::from_secs(24 * 60 * 60)
+    }
+
+    /// What the configuration settles at the moment.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Takes over what a configuration says now. Requests that have begun end
+    /// with what they began with.
+    pub(crate) fn settle(&self, config: &Config) {
+        self.settings
+            .rcu(|settings| settings.renewed(Rest::of(config)));
     }
 
     /// The randomness.
@@ -243,7 +248,7 @@ impl App {
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("App")
-            .field("settings", &self.settings)
+            .field("settings", &self.settings())
             .finish_non_exhaustive()
     }
 }

@@ -16,6 +16,7 @@ use symbolon_token::{Id, Keyring, Secret, Slot};
 
 use crate::admin::{hash_password, login_names, to_be_stored};
 use crate::app::App;
+use crate::applicable::no_user;
 use crate::config::{Config, ConfiguredClient, ConfiguredOrganization, ConfiguredPerson};
 use crate::failure::{Broken, Failure};
 
@@ -66,7 +67,7 @@ impl From<Failure> for ApplyError {
     }
 }
 
-fn conflict(at: impl ToString, message: impl Into<String>) -> ApplyError {
+pub(crate) fn conflict(at: impl ToString, message: impl Into<String>) -> ApplyError {
     ApplyError::Conflict {
         at: at.to_string(),
         message: message.into(),
@@ -100,7 +101,7 @@ pub async fn apply(app: &Arc<App>, config: &Config) -> Result<Applied, ApplyErro
     if applying.applied != Applied::default() {
         app.follow().await?;
         let Applied { created, updated } = applying.applied;
-        tracing::info!(created, updated, "configuration applied");
+        tracing::info!(created, updated, "blocks of the configuration applied");
     }
     Ok(applying.applied)
 }
@@ -465,9 +466,7 @@ impl Applying<'_> {
             let name = login_names(&member.user, &serde_json::Map::new());
             let name = name.into_iter().next().unwrap_or_default();
             let person = store.read(FindPersonByName { name }).await?;
-            let person = person
-                .ok_or_else(|| conflict(&member.at, format!("there is no user `{}`", member.user)))?
-                .id;
+            let person = person.ok_or_else(|| no_user(&member.at, &member.user))?.id;
             let mut roles = member.roles.clone();
             roles.sort();
             roles.dedup();

@@ -10,6 +10,7 @@ use symbolon_token::seal::Bound;
 use symbolon_token::{Keyring, Position};
 
 use crate::app::App;
+use crate::settings::Settings;
 
 /// Names one request in answers, logs and the audit trail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,12 +30,14 @@ impl fmt::Display for RequestId {
 
 /// The context of one request.
 ///
-/// The time is read once, so that all checks of a request agree; the keys are
-/// taken once, so that a rotation in between changes nothing.
+/// The time is read once, so that all checks of a request agree; the keys and
+/// the settings are taken once, so that a change in between changes nothing.
 #[derive(Clone)]
 pub(crate) struct Cx {
     pub(crate) app: Arc<App>,
     pub(crate) keys: Arc<Keyring>,
+    /// What the configuration settled when the request began.
+    pub(crate) settings: Arc<Settings>,
     pub(crate) now: Timestamp,
     /// Where the revocation feed stood before anything of this request was
     /// checked: what is taken back later kills what is minted from it.
@@ -48,7 +51,7 @@ impl Cx {
     /// What seals of this installation are tied to.
     pub(crate) fn bound(&self) -> Bound<'_> {
         Bound {
-            issuer: self.app.settings.issuer.as_str(),
+            issuer: self.settings.issuer.as_str(),
             epoch: self.position.epoch,
         }
     }

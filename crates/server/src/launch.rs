@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use symbolon_store::Migration;
 use symbolon_store::{Fault, Options, Store};
 use symbolon_token::mark::{Kind, write_fixed};
 use symbolon_token::{Entropy, MasterKey, Secret, random};
@@ -13,9 +14,12 @@ use tokio::task::JoinHandle;
 
 use crate::admin;
 use crate::app::{App, Edge, StartError};
+use crate::applicable;
 use crate::apply::{self, ApplyError};
+use crate::certificate::Certificate;
 use crate::config::{Config, SecretSource, Statements, StoreUrl};
 use crate::keys::{KeysError, master_key_from_file, write_private};
+use crate::reload::{ReloadError, Reloaded, Reloading};
 use crate::routes::Public;
 use crate::serve::{self, Capacity, ServeError};
 
@@ -51,6 +55,33 @@ pub enum LaunchError {
     },
 }
 
+impl LaunchError {
+    /// A stable word for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(fault) | Self::Start(StartError::Store(fault)) => code_of(fault),
+            Self::Apply(ApplyError::Store(fault)) => code_of(fault),
+            Self::Keys(KeysError::Store(fault))
+            | Self::Start(StartError::Keys(KeysError::Store(fault))) => code_of(fault),
+            Self::Keys(_) | Self::Start(StartError::Keys(_)) => "keys",
+            Self::Start(StartError::Feed(_)) => "store",
+            Self::Start(StartError::Fetcher(_)) => "outbound",
+            Self::Apply(_) => "configuration.conflict",
+            Self::Serve(error) => error.code(),
+            Self::AdminToken { .. } => "admin.token",
+        }
+    }
+}
+
+/// The word for a store that cannot be opened or used.
+fn code_of(fault: &Fault) -> &'static str {
+    if fault.is_held() {
+        "store.locked"
+    } else {
+        "store"
+    }
+}
+
 /// The two listeners of a server, bound before anything else so that a taken
 /// port is told first.
 #[derive(Debug)]
@@ -79,10 +110,32 @@ pub struct Running {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     follower: JoinHandle<()>,
+    reloading: Reloading,
 }
 
-/// Opens the store that a configuration names.
-pub async fn open_store(config: &Config, entropy: &dyn Entropy) -> Result<Store, Fault> {
+/// The migrations that a configuration's database lacks. Nothing is made and
+/// nothing changed by the question.
+pub async fn pending_migrations(
+    config: &Config,
+    entropy: &dyn Entropy,
+) -> Result<Vec<Migration>, LaunchError> {
+    Ok(Store::pending_migrations(&store_options(config, entropy)).await?)
+}
+
+/// Brings the schema of a configuration's database up to date; answers what
+/// was run.
+pub async fn migrate(
+    config: &Config,
+    entropy: &dyn Entropy,
+) -> Result<Vec<Migration>, LaunchError> {
+    let store = Store::open(&store_options(config, entropy)).await?;
+    let migrated = store.migrate().await;
+    store.close().await;
+    Ok(migrated?.run)
+}
+
+/// How the store that a configuration names is opened.
+fn store_options(config: &Config, entropy: &dyn Entropy) -> Options {
     let url = match &config.store.url {
         StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
         StoreUrl::Postgres(url) => url.expose_str().to_owned(),
@@ -90,7 +143,7 @@ pub async fn open_store(config: &Config, entropy: &dyn Entropy) -> Result<Store,
     let node = i64::from_be_bytes(random(entropy));
     let mut options = Options::new(url, node);
     options.named_statements = config.store.statements == Statements::Named;
-    Store::open(&options).await
+    options
 }
 
 /// The key that wraps every other.
@@ -142,13 +195,15 @@ pub async fn launch(
     admin::install_metrics();
     let master = master_key(config, &*edge.entropy)?;
     let token = admin_token(config, &*edge.entropy)?;
-    let tls = config
+    let certificate = config
         .tls
         .as_ref()
-        .map(|tls| serve::tls(&tls.certificate, &tls.key))
+        .map(|tls| Certificate::read(&tls.certificate, &tls.key))
         .transpose()?;
-    let store = open_store(config, &*edge.entropy).await?;
+    let tls = certificate.as_ref().map(serve::tls).transpose()?;
+    let store = Store::open(&store_options(config, &*edge.entropy)).await?;
     let app = App::start(config, master, store, edge).await?;
+    applicable::check(&app, config).await?;
     apply::apply(&app, config).await?;
     app.catch_up().await?;
     app.passwords.rest();
@@ -173,15 +228,14 @@ pub async fn launch(
         stop,
         tasks: vec![tokio::spawn(public), tokio::spawn(private)],
         follower,
+        reloading: Reloading::new(config, certificate),
     })
 }
 
 impl Running {
-    /// Takes a changed configuration in: its blocks, not its addresses.
-    pub async fn reload(&self, config: &Config) -> Result<(), LaunchError> {
-        apply::apply(&self.app, config).await?;
-        self.app.catch_up().await?;
-        Ok(())
+    /// Takes a changed configuration in, all of it that can be or nothing.
+    pub async fn reload(&self, config: &Config) -> Result<Reloaded, ReloadError> {
+        self.reloading.reload(&self.app, config).await
     }
 
     /// Ends: no new connections, what has begun is finished, what was

@@ -2,8 +2,10 @@
 
 pub mod admin;
 pub mod app;
+mod applicable;
 pub mod apply;
 mod authn;
+pub mod certificate;
 pub mod clock;
 pub mod config;
 mod cx;
@@ -21,6 +23,7 @@ mod metric;
 mod pages;
 mod person;
 mod received;
+pub mod reload;
 mod respond;
 pub mod routes;
 pub mod serve;

@@ -183,7 +183,7 @@ pub(crate) fn check_host<B>(app: &Arc<App>, request: &Request<B>) -> Result<(), 
             .and_then(|host| host.to_str().ok()),
     };
     let known = named.is_some_and(|host| {
-        app.settings
+        app.settings()
             .hosts
             .iter()
             .any(|own| own.eq_ignore_ascii_case(host))

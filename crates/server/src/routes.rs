@@ -57,6 +57,19 @@ enum Cors {
     Never,
     /// Those of registered browser clients.
     Registered,
+    /// All: the answer is public.
+    Everyone,
+}
+
+impl Cors {
+    /// The answer, readable for the origins that may.
+    async fn exposed(self, cx: &Cx, origin: Option<&str>, response: Response) -> Response {
+        match self {
+            Self::Never => response,
+            Self::Registered => endpoint::preflight::expose(cx, origin, response).await,
+            Self::Everyone => endpoint::preflight::expose_to_all(response),
+        }
+    }
 }
 
 macro_rules! table {
@@ -77,9 +90,12 @@ macro_rules! table {
 pub fn table() -> Vec<Route> {
     // method path                                       who may call   written cors     endpoint
     table! {
-        GET  "/.well-known/openid-configuration"         Anyone         Json  Never      endpoint::metadata::get;
-        GET  "/.well-known/oauth-authorization-server"   Anyone         Json  Never      endpoint::metadata::get;
-        GET  "/.well-known/jwks.json"                    Anyone         Json  Never      endpoint::jwks::get;
+        GET  "/.well-known/openid-configuration"         Anyone         Json  Everyone   endpoint::metadata::get;
+        GET  "/.well-known/oauth-authorization-server"   Anyone         Json  Everyone   endpoint::metadata::get;
+        GET  "/.well-known/jwks.json"                    Anyone         Json  Everyone   endpoint::jwks::get;
+        OPTIONS "/.well-known/openid-configuration"      Anyone         Json  Everyone   endpoint::preflight::anyone;
+        OPTIONS "/.well-known/oauth-authorization-server" Anyone        Json  Everyone   endpoint::preflight::anyone;
+        OPTIONS "/.well-known/jwks.json"                 Anyone         Json  Everyone   endpoint::preflight::anyone;
         GET  "/authorize"                                Anyone         Page  Never      endpoint::authorize::get;
         POST "/authorize"                                Anyone         Page  Never      endpoint::authorize::post;
         GET  "/login"                                    Browser        Page  Never      endpoint::login::get;
@@ -115,17 +131,31 @@ impl Public {
     pub fn new(app: &Arc<App>) -> Self {
         Self {
             app: Arc::clone(app),
-            routes: Arc::new(by_path(app.settings.issuer.path())),
+            routes: Arc::new(by_path(app.settings().issuer.path())),
         }
     }
 
-    fn nothing(&self, peer: SocketAddr) -> Response {
+    /// A person in a browser is shown a page, a program gets JSON.
+    fn nothing(&self, peer: SocketAddr, request: &Request<Incoming>) -> Response {
         let cx = self.app.cx(peer.ip());
         let refusal = Refusal::invalid_request("there is nothing at this address");
-        respond::failure(&cx, refusal.with_status(404).into(), Written::Json)
+        let accept = request.headers().get(http::header::ACCEPT);
+        let is_browser = accept.is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
+        let written = if is_browser {
+            Written::Page
+        } else {
+            Written::Json
+        };
+        respond::failure(&cx, refusal.with_status(404).into(), written)
     }
 
-    fn wrong_method(&self, peer: SocketAddr, known: &[Arc<Route>]) -> Response {
+    /// Readable for the origins that may read what the address answers otherwise.
+    async fn wrong_method(
+        &self,
+        peer: SocketAddr,
+        request: &Request<Incoming>,
+        known: &[Arc<Route>],
+    ) -> Response {
         let cx = self.app.cx(peer.ip());
         let refusal = Refusal::invalid_request("this address does not take that method");
         let written = known.first().map_or(Written::Json, |route| route.written);
@@ -134,14 +164,16 @@ impl Public {
         if let Ok(methods) = HeaderValue::from_str(&methods.join(", ")) {
             response.headers_mut().insert(ALLOW, methods);
         }
-        response
+        let cors = known.first().map_or(Cors::Never, |route| route.cors);
+        let origin = origin_of(request);
+        cors.exposed(&cx, origin.as_deref(), response).await
     }
 }
 
 impl Answer for Public {
     async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response {
         let Ok(found) = self.routes.at(request.uri().path()) else {
-            return self.nothing(peer);
+            return self.nothing(peer, &request);
         };
         // What GET answers, HEAD answers without its body.
         let method = match *request.method() {
@@ -150,7 +182,7 @@ impl Answer for Public {
         };
         match found.value.iter().find(|route| route.method == *method) {
             Some(route) => answer(&self.app, peer, request, route).await,
-            None => self.wrong_method(peer, found.value),
+            None => self.wrong_method(peer, &request, found.value).await,
         }
     }
 }
@@ -194,25 +226,21 @@ async fn answer(
     request: Request<Incoming>,
     route: &Route,
 ) -> Response {
-    let address = crate::received::source(&app.settings, peer.ip(), request.headers());
+    let address = crate::received::source(&app.settings(), peer.ip(), request.headers());
     let cx = app.cx(address);
-    let origin = request
-        .headers()
-        .get(http::header::ORIGIN)
-        .filter(|_| route.cors == Cors::Registered);
-    let origin = origin
-        .and_then(|origin| origin.to_str().ok())
-        .map(str::to_owned);
+    let origin = origin_of(&request);
     let outcome = match receive(app, request, route).await {
         Ok(received) => (route.handler)(cx.clone(), received).await,
         Err(refusal) => Err(refusal.into()),
     };
     let outcome = outcome.unwrap_or_else(|failure| respond::failure(&cx, failure, route.written));
     let response = respond::named(&cx, outcome);
-    match origin {
-        Some(origin) => endpoint::preflight::expose(&cx, &origin, response).await,
-        None => response,
-    }
+    route.cors.exposed(&cx, origin.as_deref(), response).await
+}
+
+fn origin_of(request: &Request<Incoming>) -> Option<String> {
+    let origin = request.headers().get(http::header::ORIGIN)?;
+    origin.to_str().ok().map(str::to_owned)
 }
 
 /// Probes of a load balancer name whatever host they like.

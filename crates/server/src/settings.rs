@@ -1,5 +1,7 @@
-//! What the configuration settles for the whole life of a process.
+//! What the configuration settles for every request: the issuer for the whole
+//! life of a process, the rest until the configuration is read again.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -7,7 +9,7 @@ use symbolon_protocol::{Issuer, Lifetime};
 use symbolon_token::Digest;
 use url::Url;
 
-use crate::config::{ForwardedHeader, Lifetimes};
+use crate::config::{Config, ForwardedHeader, Lifetimes};
 use crate::pages::Site;
 
 /// The settled part of the configuration.
@@ -29,6 +31,11 @@ pub(crate) struct Settings {
     pub(crate) site: Site,
     /// Begins the name of every cookie.
     pub(crate) cookie_prefix: String,
+    /// The longest lifetime that held since the start: what was made under it
+    /// may live on, and what is taken back is remembered for as long.
+    pub(crate) longest: Lifetime,
+    /// User names, small, whose password hash the configuration enforces.
+    pub(crate) pinned: HashSet<String>,
 }
 
 impl Settings {
@@ -71,9 +78,25 @@ impl Settings {
             trusted_proxies: rest.trusted_proxies,
             forwarded_header: rest.forwarded_header,
             clock_skew: rest.clock_skew.duration(),
+            longest: longest(&rest.lifetimes),
             lifetimes: rest.lifetimes,
+            pinned: rest.pinned,
         }
     }
+
+    /// The same issuer with everything else as it is configured now.
+    pub(crate) fn renewed(&self, rest: Rest) -> Self {
+        let mut renewed = Self::new(self.issuer.clone(), rest);
+        renewed.longest = renewed.longest.max(self.longest);
+        renewed
+    }
+}
+
+fn longest(lifetimes: &Lifetimes) -> Lifetime {
+    lifetimes
+        .refresh_token_absolute
+        .max(lifetimes.session_absolute)
+        .max(lifetimes.access_token)
 }
 
 /// What [`Settings::new`] takes besides the issuer.
@@ -82,20 +105,62 @@ pub(crate) struct Rest {
     pub(crate) forwarded_header: ForwardedHeader,
     pub(crate) clock_skew: Lifetime,
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) pinned: HashSet<String>,
+}
+
+impl Rest {
+    /// What a configuration says of it.
+    pub(crate) fn of(config: &Config) -> Self {
+        let people = config.people.iter();
+        let enforced = people.filter(|block| block.enforce && block.password_hash.is_some());
+        Self {
+            pinned: enforced
+                .map(|block| block.username.to_lowercase())
+                .collect(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            forwarded_header: config.forwarded_header,
+            clock_skew: config.clock_skew,
+            lifetimes: config.lifetimes.clone(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cookie_prefix(issuer: &str) -> String {
-        let rest = Rest {
+    fn rest(absolute: u32) -> Rest {
+        Rest {
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::Either,
             clock_skew: Lifetime::seconds(10),
-            lifetimes: Lifetimes::default(),
-        };
-        Settings::new(issuer.parse().unwrap(), rest).cookie_prefix
+            pinned: HashSet::new(),
+            lifetimes: Lifetimes {
+                refresh_token_absolute: Lifetime::seconds(absolute),
+                ..Lifetimes::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_shorter_lifetime_does_not_shorten_what_must_be_remembered() {
+        const MONTH: u32 = 30 * 24 * 60 * 60;
+        let issuer: Issuer = "https://login.example.com".parse().unwrap();
+        let before = Settings::new(issuer, rest(MONTH));
+
+        let after = before.renewed(rest(MONTH / 2));
+
+        let absolute = after.lifetimes.refresh_token_absolute;
+        assert_eq!(absolute, Lifetime::seconds(MONTH / 2));
+        assert_eq!(after.longest, Lifetime::seconds(MONTH));
+        assert_eq!(
+            after.renewed(rest(2 * MONTH)).longest,
+            Lifetime::seconds(2 * MONTH)
+        );
+    }
+
+    fn cookie_prefix(issuer: &str) -> String {
+        Settings::new(issuer.parse().unwrap(), rest(90)).cookie_prefix
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl Administration {
     fn cx(&self, request: &Request<Body>) -> Cx {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-        let source = crate::received::source(&self.app.settings, peer, request.headers());
+        let source = crate::received::source(&self.app.settings(), peer, request.headers());
         self.app.cx(source)
     }
 

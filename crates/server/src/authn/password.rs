@@ -348,6 +348,25 @@ fn pass_time(mut left: u64, width: u32, memory: &mut Memory) {
     }
 }
 
+/// Whether a hash is as strong as one that would be made today. One that costs
+/// more stays: nothing is gained by making it cheaper.
+pub(crate) fn is_strong(phc: &str) -> bool {
+    let cost = || {
+        let costs = phc.strip_prefix("$argon2id$v=19$")?.split('$').next()?;
+        let number = |name: &str| {
+            let mut costs = costs.split(',');
+            costs.find_map(|cost| {
+                cost.strip_prefix(name)?
+                    .strip_prefix('=')?
+                    .parse::<u64>()
+                    .ok()
+            })
+        };
+        number("m")?.checked_mul(number("t")?)
+    };
+    cost().is_some_and(|cost| cost >= u64::from(MEMORY_KIB) * u64::from(PASSES))
+}
+
 #[cfg(test)]
 mod tests {
     use symbolon_testkit::SeededEntropy;
@@ -371,6 +390,22 @@ mod tests {
         assert!(admits("right", Some(&phc)).await && !admits("wrong", Some(&phc)).await);
         assert!(!passwords.verify("wrong".into(), phc).await.unwrap());
         assert!(!admits("nobody at all", None).await);
+    }
+
+    #[tokio::test]
+    async fn a_hash_made_today_is_strong_and_a_cheaper_one_is_not() {
+        let passwords = Passwords::new(&SeededEntropy::new(1));
+        assert!(is_strong(&passwords.hash("right".into()).await.unwrap()));
+        assert!(is_strong("$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"));
+        for weak in [
+            "$argon2id$v=19$m=19456,t=1,p=1$c2FsdA$aGFzaA",
+            "$argon2id$v=16$m=19456,t=2,p=1$c2FsdA$aGFzaA",
+            "$argon2i$v=19$m=65536,t=3,p=1$c2FsdA$aGFzaA",
+            "$argon2id$v=19$c2FsdA$aGFzaA",
+            "",
+        ] {
+            assert!(!is_strong(weak), "{weak}");
+        }
     }
 
     #[tokio::test]

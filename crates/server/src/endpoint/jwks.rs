@@ -5,7 +5,7 @@
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use http::HeaderValue;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 use crate::cx::Cx;
 use crate::failure::Failure;
@@ -18,12 +18,11 @@ pub(crate) async fn get(cx: Cx, _received: Received) -> Result<Response, Failure
     Ok(public(published.keys.clone(), KEY_SET_SECONDS))
 }
 
-/// A document that anyone may read, from any origin, and keep for a while.
+/// A document that anyone may read and keep for a while.
 pub(crate) fn public(document: Bytes, seconds: u32) -> Response {
     let mut response = Response::new(Body::from(document));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
         headers.insert(CACHE_CONTROL, value);
     }

@@ -12,12 +12,13 @@
 use axum::response::Response;
 use http::header::SET_COOKIE;
 use symbolon_protocol::Parameters;
-use symbolon_store::{FindPersonByName, Person};
+use symbolon_store::{FindPersonByName, Person, RehashPassword};
 use symbolon_token::Secret;
 
 use super::authorize::answer::Destination;
 use super::authorize::next::proceed;
 use crate::authn::guess::{self, Counted, Guess, Told};
+use crate::authn::password::is_strong;
 use crate::authn::transaction::{Browser, Transaction};
 use crate::authn::{device, session};
 use crate::cx::Cx;
@@ -137,13 +138,14 @@ async fn prove(cx: &Cx, received: &Received, form: &Parameters) -> Result<Proved
         } => None,
         Counted::Allowed => person.as_ref().and_then(|person| person.password.clone()),
     };
+    let again = Secret::from(password.expose_str());
     let good = cx.passwords.admits(place, password, phc).await;
     if !matches!(good, Ok(false)) {
         // It was right, or it was turned away before anybody looked at it.
         guess.forgive(cx).await?;
     }
     match person.filter(|_| matches!(good, Ok(true))) {
-        Some(person) => let_in(cx, person).await,
+        Some(person) => let_in(cx, person, again).await,
         None => {
             good?;
             tracing::info!(request = %cx.request, network = %network(cx.address), "sign-in failed");
@@ -152,10 +154,44 @@ async fn prove(cx: &Cx, received: &Received, form: &Parameters) -> Result<Proved
     }
 }
 
-async fn let_in(cx: &Cx, person: Person) -> Result<Proved, Failure> {
+async fn let_in(cx: &Cx, person: Person, password: Secret) -> Result<Proved, Failure> {
     match guess::count_sign_in(cx, person.id).await? {
         Some(wait) => Ok(Proved::Not(LoginFailure::Throttled { wait })),
-        None => Ok(Proved::Person(Box::new(person))),
+        None => {
+            let person = strengthen(cx, person, password).await;
+            Ok(Proved::Person(Box::new(person)))
+        }
+    }
+}
+
+/// Hashes a password that was just right anew, where its hash is weaker than
+/// one of today. Sign-in never fails by it: where there is no room now, the next
+/// one does it. A hash that the configuration enforces stays, or every start
+/// would set it back and sign the person out.
+async fn strengthen(cx: &Cx, person: Person, password: Secret) -> Person {
+    let old = person.password.as_deref().filter(|phc| !is_strong(phc));
+    let is_pinned =
+        || canonical_name(&person.username).is_some_and(|name| cx.settings.pinned.contains(&name));
+    let Some(old) = old.filter(|_| !is_pinned()) else {
+        return person;
+    };
+    let Ok(new) = cx.passwords.hash(password).await else {
+        return person;
+    };
+    let act = RehashPassword {
+        id: person.id,
+        old: old.to_owned(),
+        new: new.clone(),
+        now: cx.now,
+    };
+    if let Err(fault) = cx.store.act(act).await {
+        tracing::warn!(request = %cx.request, cause = %fault, "a weak hash stays");
+        return person;
+    }
+    // What is tied to the hash (the mark of a known device) goes with the new one.
+    Person {
+        password: Some(new),
+        ..person
     }
 }
 

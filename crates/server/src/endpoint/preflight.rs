@@ -1,14 +1,16 @@
 //! Browsers of other origins: who may read an answer.
 //!
 //! Token, revocation and userinfo answer the origins of registered browser
-//! clients, without credentials; the authorization endpoint answers none.
+//! clients, without credentials; metadata and key set answer all of them; the
+//! authorization endpoint answers none.
 //!
 //! Spec: RFC 9700 §2.6
 
 use axum::response::Response;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ORIGIN,
+    VARY,
 };
 use http::{HeaderValue, StatusCode};
 
@@ -38,10 +40,51 @@ pub(crate) async fn options(cx: Cx, received: Received) -> Result<Response, Fail
     Ok(response)
 }
 
-/// Lets a registered origin read an answer of the three endpoints.
+/// Answers the same for documents that are public: any origin may ask, with
+/// whatever header its library adds.
+pub(crate) async fn anyone(_: Cx, received: Received) -> Result<Response, Failure> {
+    let mut response = respond::empty(StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET"),
+    );
+    if let Some(asked) = received
+        .headers
+        .get(ACCESS_CONTROL_REQUEST_HEADERS)
+        .filter(|asked| asked.len() <= MAX_ASKED_BYTES)
+    {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+        headers.append(
+            VARY,
+            HeaderValue::from_static("Access-Control-Request-Headers"),
+        );
+    }
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    Ok(response)
+}
+
+/// How many bytes of header names are answered.
+const MAX_ASKED_BYTES: usize = 512;
+
+/// Lets every origin read an answer.
+pub(crate) fn expose_to_all(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}
+
+/// Lets a registered origin read an answer of the three endpoints. Whether it
+/// may depends on who asks, which every cache in between has to know.
 ///
 /// Where the origins cannot be read now, none is registered.
-pub(crate) async fn expose(cx: &Cx, origin: &str, mut response: Response) -> Response {
+pub(crate) async fn expose(cx: &Cx, origin: Option<&str>, mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .append(VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = origin else {
+        return response;
+    };
     let known = cx
         .directory
         .origins()
@@ -54,7 +97,6 @@ pub(crate) async fn expose(cx: &Cx, origin: &str, mut response: Response) -> Res
             ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static("DPoP-Nonce, WWW-Authenticate, X-Request-Id"),
         );
-        headers.insert(VARY, HeaderValue::from_static("Origin"));
     }
     response
 }

@@ -11,7 +11,6 @@ mod places;
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -22,8 +21,6 @@ use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -33,6 +30,8 @@ use self::connection::Connection;
 use self::places::{Place, Places};
 
 pub use self::places::Capacity;
+
+use crate::certificate::Certificate;
 
 /// How long running requests have after the end was asked for.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -76,6 +75,20 @@ pub enum ServeError {
         /// What is wrong with it.
         cause: String,
     },
+    /// The provider of cryptography.
+    #[error("could not set up TLS: {0}")]
+    Tls(String),
+}
+
+impl ServeError {
+    /// A stable word for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Listen { .. } => "listen",
+            Self::Certificate { .. } => "tls.certificate",
+            Self::Tls(_) => "tls",
+        }
+    }
 }
 
 /// Binds an address.
@@ -85,23 +98,14 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
         .map_err(|cause| ServeError::Listen { address, cause })
 }
 
-/// Reads certificate and key. TLS 1.2 and 1.3 only, forward secrecy only.
-pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
-    let failed = |path: &Path, cause: String| ServeError::Certificate {
-        path: path.display().to_string(),
-        cause,
-    };
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| failed(certificate, error.to_string()))?;
-    let own = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, error.to_string()))?;
+/// Handshakes with a certificate. TLS 1.2 and 1.3 only, forward secrecy only.
+pub fn tls(certificate: &Arc<Certificate>) -> Result<TlsAcceptor, ServeError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| failed(certificate, error.to_string()))?
+        .map_err(|error| ServeError::Tls(error.to_string()))?
         .with_no_client_auth()
-        .with_single_cert(chain, own)
-        .map_err(|error| failed(certificate, error.to_string()))?;
+        .with_cert_resolver(Arc::clone(certificate) as Arc<_>);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

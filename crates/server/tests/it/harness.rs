@@ -163,6 +163,19 @@ impl Server {
         }
     }
 
+    /// The configuration of this server with its text changed.
+    pub(crate) fn changed(&self, change: impl FnOnce(String) -> String) -> Config {
+        let port = self.issuer.rsplit(':').next().unwrap();
+        let path = self.folder.join(format!("symbolon-{port}.toml"));
+        let text = change(std::fs::read_to_string(&path).unwrap());
+        let other = self.folder.join("changed.toml");
+        std::fs::write(&other, text).unwrap();
+        match Config::load(&other, Vec::new()) {
+            Ok((config, _)) => config,
+            Err(findings) => panic!("{}", findings[0]),
+        }
+    }
+
     /// How many acts that wrote were committed so far.
     pub(crate) fn commits(&self) -> u64 {
         self.running.as_ref().unwrap().app.commits()

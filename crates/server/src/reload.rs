@@ -1,0 +1,154 @@
+//! A configuration taken in while the server runs: all of it that can be, or
+//! nothing.
+//!
+//! 1. The certificate is read, and the blocks are held against the store.
+//! 2. Only then the blocks are applied.
+//! 3. Lifetimes, trusted proxies, clock skew and certificate are swapped, which
+//!    cannot fail.
+//! 4. What takes effect only at a start is named.
+
+use std::sync::Arc;
+
+use symbolon_token::{Digest, Secret};
+
+use crate::app::App;
+use crate::applicable;
+use crate::apply::{self, Applied};
+use crate::certificate::Certificate;
+use crate::config::{Config, SecretSource, StoreUrl};
+use crate::launch::LaunchError;
+
+/// What was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reloaded {
+    /// What the blocks changed.
+    pub applied: Applied,
+    /// Keys that differ from those of the start and wait for the next one.
+    pub waiting: Vec<&'static str>,
+}
+
+/// Why a configuration was not taken in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// Nothing was changed.
+    #[error("configuration not applied; the old one stays: {0}")]
+    Untouched(LaunchError),
+    /// The store failed, or somebody else was faster, between two blocks. What
+    /// was applied until then stays; lifetimes and the like are as before.
+    #[error("configuration applied in part; mend the cause and reload again: {0}")]
+    InPart(LaunchError),
+}
+
+/// What a running server must know to be given another configuration.
+#[derive(Debug)]
+pub(crate) struct Reloading {
+    /// The certificate in use, where the server ends TLS itself.
+    pub(crate) certificate: Option<Arc<Certificate>>,
+    /// What was fixed at the start.
+    fixed: Vec<(&'static str, Digest)>,
+}
+
+impl Reloading {
+    pub(crate) fn new(config: &Config, certificate: Option<Arc<Certificate>>) -> Self {
+        Self {
+            certificate,
+            fixed: fixed(config),
+        }
+    }
+
+    /// Takes a configuration in.
+    pub(crate) async fn reload(
+        &self,
+        app: &Arc<App>,
+        config: &Config,
+    ) -> Result<Reloaded, ReloadError> {
+        let untouched = |error: LaunchError| ReloadError::Untouched(error);
+        let renewed = match (&config.tls, &self.certificate) {
+            (Some(tls), Some(_)) => {
+                let read = Certificate::read(&tls.certificate, &tls.key);
+                Some(read.map_err(|error| untouched(error.into()))?)
+            }
+            _ => None,
+        };
+        let checked = applicable::check(app, config).await;
+        checked.map_err(|error| untouched(error.into()))?;
+        let applied = apply::apply(app, config).await;
+        // Whatever was written must be seen, were it the half of it.
+        let followed = app.catch_up().await;
+        let applied = applied.map_err(|error| ReloadError::InPart(error.into()))?;
+        followed.map_err(|error| ReloadError::InPart(error.into()))?;
+        app.settle(config);
+        if let (Some(renewed), Some(certificate)) = (renewed, &self.certificate) {
+            certificate.become_like(&renewed);
+        }
+        Ok(Reloaded {
+            applied,
+            waiting: self.waiting(config),
+        })
+    }
+
+    /// The keys that differ from those of the start.
+    fn waiting(&self, config: &Config) -> Vec<&'static str> {
+        let now = fixed(config);
+        let differs = self
+            .fixed
+            .iter()
+            .zip(&now)
+            .filter(|((_, old), (_, new))| !old.matches(new));
+        differs.map(|((name, _), _)| *name).collect()
+    }
+}
+
+/// What takes effect at a start alone: each key with a digest of its value, so
+/// that no secret is kept to be compared with.
+///
+/// Everything of a configuration is named here, so that whoever adds to it has
+/// to decide.
+fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
+    let Config {
+        issuer,
+        listen,
+        trust_extra_ca,
+        outbound_allow,
+        tls,
+        store,
+        admin,
+        // Swapped.
+        trusted_proxies: _,
+        forwarded_header: _,
+        clock_skew: _,
+        lifetimes: _,
+        // Blocks.
+        resources: _,
+        clients: _,
+        organizations: _,
+        people: _,
+    } = config;
+    let text = |text: String| Digest::of(text.as_bytes());
+    let url = match &store.url {
+        StoreUrl::Sqlite(path) => text(path.display().to_string()),
+        StoreUrl::Postgres(url) => Digest::of(url.expose()),
+    };
+    vec![
+        ("issuer", text(issuer.to_string())),
+        ("listen", text(listen.to_string())),
+        ("trust_extra_ca", text(format!("{trust_extra_ca:?}"))),
+        ("outbound_allow", text(format!("{outbound_allow:?}"))),
+        // Another file is read like the same one; to begin or end TLS is not.
+        ("tls", text(tls.is_some().to_string())),
+        ("store.url", url),
+        ("store.statements", text(format!("{:?}", store.statements))),
+        ("store.master_key", source(&store.master_key)),
+        ("admin.listen", text(admin.listen.to_string())),
+        ("admin.token", source(&admin.token)),
+    ]
+}
+
+fn source(source: &SecretSource) -> Digest {
+    let of = |secret: &Secret| Digest::of(secret.expose());
+    match source {
+        SecretSource::File(path) => Digest::of(format!("file {}", path.display()).as_bytes()),
+        SecretSource::Given(secret) => of(secret),
+    }
+}

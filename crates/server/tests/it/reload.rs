@@ -1,0 +1,143 @@
+//! A configuration taken in while the server runs: all of it or nothing.
+
+use reqwest::Method;
+use symbolon_server::reload::{ReloadError, Reloaded};
+
+use crate::harness::{Server, VAULT};
+use crate::on_both_engines;
+
+on_both_engines! {
+    one_block_at_odds_keeps_every_other_from_being_applied
+    names_that_earlier_blocks_give_up_may_be_taken
+    lifetimes_take_effect_at_once
+    what_waits_for_the_next_start_is_named
+}
+
+/// Reads the server's configuration again with its text changed.
+async fn reload(
+    server: &Server,
+    change: impl FnOnce(String) -> String,
+) -> Result<Reloaded, ReloadError> {
+    let config = server.changed(change);
+    server.running.as_ref().unwrap().reload(&config).await
+}
+
+async fn name_of(server: &Server, client: &str) -> String {
+    let path = format!("/admin/v1/clients/{client}");
+    server.admin(Method::GET, &path, None).await.text("name")
+}
+
+async fn one_block_at_odds_keeps_every_other_from_being_applied(server: Server) {
+    let renamed = |text: String| text.replace("Single Page", "HALF");
+    let ghost = "members = [{ user = \"ghost\", roles = [] }, { ";
+    let bob = "email = \"bob@example.com\"";
+    let alices = "email = \"alice@example.com\"\nemail_verified = true";
+    let vault = format!(
+        "[[resource]]\nidentifier = \"https://new.example.com\"\naliases = [\"{VAULT}\"]\n[[client]]"
+    );
+    // The name stays taken: it is not this file's to give away.
+    let without = |text: String| {
+        text.replace(
+            "identifier = \"https://vault",
+            "identifier = \"https://vault2",
+        )
+    };
+    let odds: [Box<dyn Fn(String) -> String>; 3] = [
+        Box::new(move |text| text.replace("members = [{ ", ghost)),
+        Box::new(move |text| {
+            let text = text.replace(alices, "");
+            let alice = "[[user]]\nusername = \"carol\"\npassword = \"correct horse battery\"\nemail = \"alice@example.com\"\nemail_verified = true\n[[user]]\nusername = \"alice\"";
+            text.replace(bob, "")
+                .replace("[[user]]\nusername = \"alice\"", alice)
+        }),
+        Box::new(move |text| without(text).replacen("[[client]]", &vault, 1)),
+    ];
+    let before = server.commits();
+    for (number, odd) in odds.iter().enumerate() {
+        let refused = reload(&server, |text| odd(renamed(text)))
+            .await
+            .unwrap_err();
+
+        assert!(
+            matches!(refused, ReloadError::Untouched(_)),
+            "{number}: {refused}"
+        );
+        assert!(
+            refused.to_string().contains("the old one stays"),
+            "{refused}"
+        );
+        assert_eq!(name_of(&server, "spa").await, "Single Page", "{number}");
+    }
+    assert_eq!(server.commits(), before, "nothing was written");
+
+    let taken = reload(&server, renamed).await.unwrap();
+
+    assert_eq!((taken.applied.created, taken.applied.updated), (0, 1));
+    assert_eq!(name_of(&server, "spa").await, "HALF");
+}
+
+async fn names_that_earlier_blocks_give_up_may_be_taken(server: Server) {
+    // Alice has a new address, and her old one is now Bob's.
+    let swapped = |text: String| {
+        let text = text.replace(
+            "email = \"bob@example.com\"",
+            "email = \"alice@example.com\"\nemail_verified = true",
+        );
+        text.replacen(
+            "email = \"alice@example.com\"",
+            "email = \"alice@example.net\"",
+            1,
+        )
+    };
+
+    let taken = reload(&server, swapped).await.unwrap();
+
+    assert_eq!(taken.applied.updated, 2);
+    let path = "/admin/v1/users/alice@example.com";
+    assert_eq!(
+        server.admin(Method::GET, path, None).await.text("username"),
+        "bob"
+    );
+}
+
+async fn lifetimes_take_effect_at_once(server: Server) {
+    let service = [("grant_type", "client_credentials")];
+    assert_eq!(
+        server.token("job", &service).await.json()["expires_in"],
+        600
+    );
+
+    let shorter = |text: String| {
+        text.replacen(
+            "[[resource]]",
+            "[lifetimes]\naccess_token = \"3m\"\n[[resource]]",
+            1,
+        )
+    };
+    let taken = reload(&server, shorter).await.unwrap();
+
+    assert_eq!(taken.waiting, Vec::<&str>::new());
+    assert_eq!(
+        server.token("job", &service).await.json()["expires_in"],
+        180
+    );
+}
+
+async fn what_waits_for_the_next_start_is_named(server: Server) {
+    let moved = |text: String| {
+        let text = text.replace("listen = \"127.0.0.1:1\"", "listen = \"127.0.0.1:2\"");
+        text.replace(
+            "[store]",
+            "outbound_allow = [\"keys.internal\"]\n[store]\nstatements = \"unnamed\"",
+        )
+    };
+
+    let taken = reload(&server, moved).await.unwrap();
+
+    assert_eq!(
+        taken.waiting,
+        ["outbound_allow", "store.statements", "admin.listen"]
+    );
+    let again = reload(&server, |text| text).await.unwrap();
+    assert_eq!(again.waiting, Vec::<&str>::new());
+}
