@@ -10,7 +10,7 @@ use symbolon_store::{
 use symbolon_token::{Family, Grant, Id, Session};
 
 use crate::cx::Cx;
-use crate::endpoint::revoke::by_administrator;
+use crate::endpoint::revoke::{TakenBack, by_administrator};
 use crate::respond;
 
 use super::call::Call;
@@ -49,7 +49,7 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
     match super::body::read(&object)? {
         Revocation {
             token: Some(token), ..
-        } => by_administrator(&cx, &token).await?,
+        } => revoke_token(&cx, &token).await?,
         Revocation {
             family: Some(id), ..
         } => end_family(&cx, id).await?,
@@ -82,6 +82,18 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
         _ => return Err(Refused::invalid("there is nothing to take back").into()),
     }
     Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+/// RFC 7009's silence is for clients, who need not know. An administrator who
+/// takes back half a token has to learn that the whole one lives on.
+async fn revoke_token(cx: &Cx, token: &str) -> Result<(), Failed> {
+    match by_administrator(cx, token).await? {
+        TakenBack::Now | TakenBack::Before => Ok(()),
+        TakenBack::NotOurs => Err(Refused::not_found(
+            "this is no access or refresh token of this server; it may be cut off, changed, or of another server: nothing was taken back",
+        )
+        .into()),
+    }
 }
 
 async fn end_family(cx: &Cx, id: Id<Family>) -> Result<(), Failed> {

@@ -6,6 +6,7 @@ use axum::response::Response;
 use http::StatusCode;
 use symbolon_protocol::{Client, ClientId};
 use symbolon_store::{AuditEvent, EndFamily, FindFamily, RevokeToken};
+use symbolon_token::explain::Refused;
 use symbolon_token::mark::Kind;
 use symbolon_token::refresh::RefreshToken;
 use symbolon_token::{Id, Token};
@@ -39,26 +40,45 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     Ok(respond::empty(StatusCode::OK))
 }
 
+/// What became of a token that was to be taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TakenBack {
+    /// It is refused from now on.
+    Now,
+    /// It was dead before: expired, or nothing is left of what it came from.
+    Before,
+    /// It is no access or refresh token of this server, as far as it can be
+    /// read: another's, cut off or changed.
+    NotOurs,
+}
+
 /// Takes back any token of this server.
-pub(crate) async fn by_administrator(cx: &Cx, token: &str) -> Result<(), Failure> {
+pub(crate) async fn by_administrator(cx: &Cx, token: &str) -> Result<TakenBack, Failure> {
     revoke(cx, token, None, "administrator").await
 }
 
-async fn revoke(cx: &Cx, token: &str, caller: Option<&Client>, actor: &str) -> Result<(), Failure> {
+async fn revoke(
+    cx: &Cx,
+    token: &str,
+    caller: Option<&Client>,
+    actor: &str,
+) -> Result<TakenBack, Failure> {
     if Kind::claimed_by(token) == Some(Kind::RefreshToken) {
         return end_family(cx, token, caller, actor).await;
     }
-    let Ok(read) = presented::read(cx, token) else {
-        return Ok(());
+    let read = match presented::read(cx, token) {
+        Ok(read) => read,
+        Err(Refused::Expired { .. }) => return Ok(TakenBack::Before),
+        Err(_) => return Ok(TakenBack::NotOurs),
     };
     if caller.is_some_and(|caller| caller.id.as_str() != read.client) {
         return Err(Refusal::invalid_grant("token belongs to another client").into());
     }
     let Some(act) = revoke_token(cx, &read, actor).await? else {
-        return Ok(());
+        return Ok(TakenBack::Before);
     };
     cx.store.act(act).await?;
-    Ok(())
+    Ok(TakenBack::Now)
 }
 
 async fn revoke_token(cx: &Cx, read: &Read, actor: &str) -> Result<Option<RevokeToken>, Failure> {
@@ -107,13 +127,13 @@ async fn end_family(
     token: &str,
     caller: Option<&Client>,
     actor: &str,
-) -> Result<(), Failure> {
+) -> Result<TakenBack, Failure> {
     let Ok(token) = RefreshToken::open(&cx.keys, token) else {
-        return Ok(());
+        return Ok(TakenBack::NotOurs);
     };
     // A family that is not there any more is as dead as can be.
     let Some(found) = cx.store.read(FindFamily { id: token.family }).await? else {
-        return Ok(());
+        return Ok(TakenBack::Before);
     };
     if caller.is_some_and(|caller| caller.id != found.authority.client) {
         return Err(Refusal::invalid_grant("token belongs to another client").into());
@@ -130,5 +150,5 @@ async fn end_family(
         audit,
     };
     cx.store.act(act).await?;
-    Ok(())
+    Ok(TakenBack::Now)
 }
