@@ -206,7 +206,12 @@ async fn create(
     entropy: &dyn Entropy,
 ) -> Result<WorkingKey, KeysError> {
     row.sealed = master.wrap(&row.id, secret, entropy);
-    let audit = AuditEvent::new("key.create", "system");
+    let mut audit = AuditEvent::new("key.create", "system");
+    audit.detail = serde_json::json!({
+        "key": row.id,
+        "purpose": row.purpose,
+        "algorithm": row.algorithm,
+    });
     let now = row.created;
     Ok(store
         .act(CreateKeyIfAbsent {

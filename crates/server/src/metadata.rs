@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
+use symbolon_protocol::client::ASSERTION_ALGORITHMS;
 use symbolon_protocol::{GrantType, Prompt, ResponseMode, SigningAlgorithm};
 
 use crate::authn::session::ACR_PASSWORD;
@@ -53,7 +54,7 @@ fn document(settings: &Settings) -> Value {
         "client_secret_jwt",
         "private_key_jwt"
     ]);
-    let assertions = json!(["ES256", "ES384", "EdDSA", "RS256", "PS256", "HS256"]);
+    let assertions = json!(ASSERTION_ALGORITHMS);
     json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": issuer.endpoint("/authorize"),

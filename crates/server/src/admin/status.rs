@@ -21,8 +21,11 @@ use super::failed::{Failed, Outcome, Refused};
 use super::keys;
 use super::status_link::VISIT_LIFETIME;
 
-/// The cookie of a visit. It opens a read-only page, nothing else.
-const COOKIE: &str = "sym-admin-status";
+/// The cookie of a visit. It opens a read-only page, nothing else. Browsers do
+/// not tell ports apart, so its name does.
+fn cookie_name(cx: &Cx) -> String {
+    format!("sym-admin-{}-status", cx.app.status_links.port())
+}
 
 pub(super) async fn get(cx: Cx, _: Call) -> Outcome {
     let counted = cx.store.read(CountRows { now: cx.now }).await?;
@@ -70,7 +73,8 @@ pub(super) async fn page(cx: Cx, call: Call) -> Outcome {
         };
         let seconds = VISIT_LIFETIME.as_secs();
         let cookie = format!(
-            "{COOKIE}={}; Path=/status; Max-Age={seconds}; HttpOnly; SameSite=Lax",
+            "{}={}; Path=/status; Max-Age={seconds}; HttpOnly; SameSite=Lax",
+            cookie_name(&cx),
             visit.expose_str()
         );
         let cookie = HeaderValue::from_str(&cookie)
@@ -79,7 +83,7 @@ pub(super) async fn page(cx: Cx, call: Call) -> Outcome {
         response.headers_mut().insert(SET_COOKIE, cookie);
         return Ok(response);
     }
-    let visit = call.received.cookie(COOKIE);
+    let visit = call.received.cookie(&cookie_name(&cx));
     if !visit.is_some_and(|visit| cx.app.status_links.is_visiting(visit, cx.now)) {
         return Ok(refused(&cx));
     }

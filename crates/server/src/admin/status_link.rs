@@ -23,6 +23,7 @@ const MAX_REMEMBERED: usize = 64;
 /// Links that were given out, and visits that were opened.
 pub(crate) struct StatusLinks {
     base: String,
+    port: u16,
     remembered: Mutex<Remembered>,
 }
 
@@ -54,8 +55,14 @@ impl StatusLinks {
         }
         Self {
             base: format!("http://{listen}"),
+            port: listen.port(),
             remembered: Mutex::default(),
         }
+    }
+
+    /// The port of the listener.
+    pub(super) fn port(&self) -> u16 {
+        self.port
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {

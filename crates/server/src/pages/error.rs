@@ -53,6 +53,11 @@ impl ErrorPage {
             .collect()
     }
 
+    /// Whether the description ends with the advice that the page gives.
+    fn says_what_to_do(&self) -> bool {
+        self.description.contains("start again")
+    }
+
     fn shown_request_id(&self) -> String {
         display_text(&self.request_id, 80)
     }
