@@ -32,12 +32,12 @@ pub(crate) enum TokenCommand {
     },
     /// Says whether a token is good for an API
     #[command(
-        after_help = "Example:\n  symbolon token verify --issuer https://as.example.com --audience https://api.example.com TOKEN\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
+        after_help = "Example:\n  symbolon token verify --issuer https://as.example.com --audience https://api.example.com \\\n    --client-id orders-api --client-secret-file orders-api.secret TOKEN\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
     )]
     Verify(CheckArguments),
     /// Says which check failed, what differs, and what would repair it
     #[command(
-        after_help = "Example:\n  symbolon token explain --issuer https://as.example.com --audience https://api.example.com --scope read:orders TOKEN\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
+        after_help = "Example:\n  symbolon token explain --issuer https://as.example.com --audience https://api.example.com --scope read:orders \\\n    --client-id orders-api --client-secret-file orders-api.secret TOKEN\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
     )]
     Explain(CheckArguments),
 }
@@ -64,6 +64,9 @@ pub(crate) struct CheckArguments {
     /// The file with that client's secret
     #[arg(long, env = "SYMBOLON_CLIENT_SECRET_FILE", value_name = "FILE")]
     client_secret_file: Option<PathBuf>,
+    /// Do without asking whether a JWT was taken back: it may have been
+    #[arg(long)]
+    at_expiry: bool,
     /// Print JSON for scripts
     #[arg(long)]
     json: bool,
@@ -95,7 +98,7 @@ async fn answer(command: TokenCommand) -> anyhow::Result<ExitCode> {
             if arguments.json {
                 println!("{}", serde_json::to_string_pretty(&explanation)?);
             } else {
-                print(&explanation, &arguments);
+                print(&explanation);
             }
             Ok(status(explanation.verdict))
         }
@@ -125,6 +128,7 @@ fn read(token: Option<String>) -> anyhow::Result<String> {
 
 async fn explain(arguments: &CheckArguments) -> anyhow::Result<Explanation> {
     let token = read(arguments.token.clone())?;
+    let is_asked = arguments.client_id.is_some() && !arguments.at_expiry;
     let algorithms: Vec<_> = arguments
         .algorithm
         .iter()
@@ -138,28 +142,46 @@ async fn explain(arguments: &CheckArguments) -> anyhow::Result<Explanation> {
                 .with_context(|| format!("could not read `{}`", file.display()))?;
             verifier = verifier.introspect_as(id, secret.trim())?;
         }
-        (None, None) => requirement = requirement.revocation(Revocation::AtExpiry),
+        (None, None) => {}
         _ => bail!("--client-id and --client-secret-file belong together"),
     }
-    Ok(verifier.explain(&token, &requirement).await)
+    if !is_asked {
+        requirement = requirement.revocation(Revocation::AtExpiry);
+    }
+    let mut explanation = verifier.explain(&token, &requirement).await;
+    if !arguments.at_expiry {
+        doubt(&mut explanation);
+    }
+    Ok(explanation)
 }
 
-const fn is_asked(arguments: &CheckArguments) -> bool {
-    arguments.client_id.is_some()
+/// A token of which nobody asked whether it was taken back is not called valid
+/// to somebody who did not say that they do without.
+fn doubt(explanation: &mut Explanation) {
+    let mut steps = explanation.checks.iter();
+    let is_unasked = steps.any(|step| step.outcome == Outcome::NotAsked);
+    if explanation.verdict != Verdict::Valid || !is_unasked {
+        return;
+    }
+    let rest = explanation.cause.trim_start_matches("valid: ");
+    explanation.cause = format!("cannot know: {rest}");
+    explanation.verdict = Verdict::CannotKnow;
+    explanation.code = "revocation_not_asked";
+    explanation.repair =
+        "give --client-id and --client-secret-file of a client that may introspect, or --at-expiry to do without"
+            .to_owned();
 }
 
 /// The cause first, the repair second, details after.
-fn print(explanation: &Explanation, arguments: &CheckArguments) {
+fn print(explanation: &Explanation) {
     println!("{}", explanation.cause);
     if !explanation.repair.is_empty() {
         println!("repair: {}", explanation.repair);
     }
     println!();
     for step in &explanation.checks {
-        let unasked =
-            step.check == "revocation" && !is_asked(arguments) && step.outcome == Outcome::Passed;
         let outcome = match step.outcome {
-            Outcome::Passed if unasked => "not asked (give --client-id and --client-secret-file)",
+            Outcome::NotAsked => "not asked",
             Outcome::Passed => "pass",
             Outcome::Failed => "FAIL",
             Outcome::Unknown => "unknown",

@@ -12,8 +12,6 @@ const MAX_USERNAME_BYTES: usize = 256;
 pub(crate) const MIN_PASSWORD_CHARACTERS: usize = 8;
 /// How many it should have.
 pub(crate) const WISE_PASSWORD_CHARACTERS: usize = 12;
-/// The most that a hash may cost: KiB of memory, passes over it, lanes.
-const MAX_COSTS: [(&str, u32); 3] = [("m", 256 * 1024), ("t", 16), ("p", 16)];
 
 /// The members of `address`.
 const ADDRESS: [&str; 6] = [

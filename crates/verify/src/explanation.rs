@@ -3,19 +3,20 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 use symbolon_token::explain::{Check, Refused};
-use symbolon_token::jose::Unverified;
+use symbolon_token::jose::{Invalid, Unverified};
 
 use crate::check::Rendering;
 use crate::principal::Principal;
 use crate::refusal::{CannotKnow, Refusal, printable};
-use crate::requirement::Requirement;
+use crate::requirement::{Requirement, Revocation};
 use crate::verifier::Verifier;
 
 /// The whole answer in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Every check passed.
+    /// Every check passed that the requirement asks for; `checks` says whether
+    /// revocation is one of them.
     Valid,
     /// One failed.
     Refused,
@@ -33,6 +34,8 @@ pub enum Outcome {
     Failed,
     /// Nobody can say, or the issuer does not.
     Unknown,
+    /// The route does without it, so nobody was asked.
+    NotAsked,
     /// One before it ended the matter.
     NotReached,
 }
@@ -50,7 +53,7 @@ pub struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Vouched {
-    /// The issuer: every check passed.
+    /// The issuer: every check that was made passed.
     Verified,
     /// Nobody: they are what the text says, whoever wrote it.
     Unverified,
@@ -89,21 +92,81 @@ impl Verifier {
             Ok(Rendering::Opaque) | Err(Refused::Seal) => "opaque",
             _ => "other",
         };
-        match self.judge(token, requirement).await {
-            Ok(principal) => valid(rendering, &principal),
-            Err(refusal) => refused(rendering, token, &refusal),
+        // Of an opaque token the issuer is asked in any case.
+        let unasked = rendering == "jwt" && requirement.freshness() == Revocation::AtExpiry;
+        let mut explanation = match self.judge(token, requirement).await {
+            Ok(principal) => valid(rendering, &principal, unasked),
+            Err(refusal) => self.refused(rendering, token, &refusal),
+        };
+        let revocation = Check::Revocation.name();
+        for step in explanation
+            .checks
+            .iter_mut()
+            .filter(|step| step.check == revocation)
+        {
+            if unasked && step.outcome == Outcome::Passed {
+                step.outcome = Outcome::NotAsked;
+            }
         }
+        explanation
+    }
+
+    fn refused(&self, rendering: &'static str, token: &str, refusal: &Refusal) -> Explanation {
+        let is_unknown = matches!(refusal, Refusal::CannotKnow(_));
+        let claims = Unverified::parse(token).and_then(|own| own.dangerous_claims_without_key());
+        let claims = claims.unwrap_or_default();
+        let foreign = self.foreign(refusal, &claims);
+        let (cause, repair) = foreign.unwrap_or_else(|| (refusal.cause(), refusal.repair()));
+        Explanation {
+            verdict: if is_unknown {
+                Verdict::CannotKnow
+            } else {
+                Verdict::Refused
+            },
+            rendering,
+            code: refusal.code(),
+            cause,
+            repair,
+            checks: steps(|check| outcome(rendering, refusal, check)),
+            vouched: Vouched::Unverified,
+            claims,
+        }
+    }
+
+    /// Cause and repair where the key is unknown because the token says itself
+    /// that it is another issuer's. Nobody vouches for that; for the search it
+    /// is the first thing to know.
+    fn foreign(&self, refusal: &Refusal, claims: &Map<String, Value>) -> Option<(String, String)> {
+        let unknown = Refusal::Refused(Refused::Signature(Invalid::UnknownKey));
+        let trusted = self.inner.config.issuer.as_str();
+        let claimed = claims.get("iss").and_then(Value::as_str)?;
+        if *refusal != unknown || claimed == trusted {
+            return None;
+        }
+        let cause = format!(
+            "signature: no key of that name is known here: the token claims issuer `{claimed}`, this verifier trusts `{trusted}`"
+        );
+        let issuer = Refused::Issuer {
+            expected: trusted.to_owned(),
+            found: claimed.to_owned(),
+        };
+        Some((printable(&cause), printable(&issuer.repair())))
     }
 }
 
-fn valid(rendering: &'static str, principal: &Principal) -> Explanation {
+fn valid(rendering: &'static str, principal: &Principal, unasked: bool) -> Explanation {
+    let but = if unasked {
+        " but revocation, which was not asked"
+    } else {
+        ""
+    };
     let claims = principal.claims().clone();
     Explanation {
         verdict: Verdict::Valid,
         rendering,
         code: "valid",
         cause: format!(
-            "valid: every check passed; the token of `{}` ends at {}",
+            "valid: every check passed{but}; the token of `{}` ends at {}",
             printable(principal.subject()),
             principal.expires()
         ),
@@ -111,25 +174,6 @@ fn valid(rendering: &'static str, principal: &Principal) -> Explanation {
         checks: steps(|_| Outcome::Passed),
         vouched: Vouched::Verified,
         claims,
-    }
-}
-
-fn refused(rendering: &'static str, token: &str, refusal: &Refusal) -> Explanation {
-    let is_unknown = matches!(refusal, Refusal::CannotKnow(_));
-    let shown = Unverified::parse(token).and_then(|own| own.dangerous_claims_without_key());
-    Explanation {
-        verdict: if is_unknown {
-            Verdict::CannotKnow
-        } else {
-            Verdict::Refused
-        },
-        rendering,
-        code: refusal.code(),
-        cause: refusal.cause(),
-        repair: refusal.repair(),
-        checks: steps(|check| outcome(rendering, refusal, check)),
-        vouched: Vouched::Unverified,
-        claims: shown.unwrap_or_default(),
     }
 }
 

@@ -45,6 +45,11 @@ mod respond;
 mod revocations;
 mod verifier;
 
+/// The program in the README is compiled by the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
+
 pub use symbolon_protocol::ResourceIdentifier;
 pub use symbolon_token::explain::{Check, Refused, Shown};
 pub use symbolon_token::jose::Algorithm;

@@ -13,7 +13,9 @@ use axum::routing::get;
 use serde_json::json;
 use support::{API, Issuer, app, at_expiry, call, opaque, with_token};
 use symbolon_testkit::START;
-use symbolon_verify::{Principal, Requirement, Revocation, protected_resource_routes};
+use symbolon_verify::{
+    Explanation, Outcome, Principal, Requirement, Revocation, Verdict, protected_resource_routes,
+};
 
 const METADATA: &str =
     r#"resource_metadata="https://api.example/.well-known/oauth-protected-resource/v1""#;
@@ -326,6 +328,63 @@ async fn an_explanation_says_which_checks_passed_and_labels_what_nobody_vouches_
 
     let good = verifier.explain(&issuer.good(), &at_expiry()).await;
     assert_eq!(serde_json::to_value(&good).unwrap()["vouched"], "verified");
+}
+
+/// What became of the check of revocation.
+fn of_revocation(explained: &Explanation) -> Option<Outcome> {
+    let mut steps = explained.checks.iter();
+    Some(steps.find(|step| step.check == "revocation")?.outcome)
+}
+
+#[tokio::test]
+async fn revocation_that_was_not_asked_is_never_said_to_have_passed() {
+    let issuer = Issuer::start().await;
+    let needed = Requirement::all(["delete:invoices"]).revocation(Revocation::AtExpiry);
+
+    let good = issuer
+        .verifier()
+        .explain(&issuer.good(), &at_expiry())
+        .await;
+    let narrow = issuer.verifier().explain(&issuer.good(), &needed).await;
+    issuer.says_active(|_| ());
+    let asked = Requirement::all(["read:invoices"]);
+    let asked = issuer.asking().explain(&issuer.good(), &asked).await;
+
+    assert!(
+        good.cause.contains("but revocation, which was not asked"),
+        "{}",
+        good.cause
+    );
+    assert_eq!(of_revocation(&good), Some(Outcome::NotAsked));
+    assert_eq!(of_revocation(&narrow), Some(Outcome::NotAsked));
+    assert_eq!(
+        (asked.verdict, of_revocation(&asked)),
+        (Verdict::Valid, Some(Outcome::Passed))
+    );
+    assert!(
+        asked.cause.starts_with("valid: every check passed; "),
+        "{}",
+        asked.cause
+    );
+}
+
+#[tokio::test]
+async fn a_token_of_another_issuer_is_explained_by_its_issuer_not_by_its_key() {
+    let (issuer, other) = (Issuer::start().await, Issuer::start().await);
+    let stranger = support::key(symbolon_protocol::SigningAlgorithm::Es256);
+
+    let foreign = issuer.verifier().explain(&other.good(), &at_expiry()).await;
+    let own = issuer.token_by(&stranger, |_| ());
+    let own = issuer.verifier().explain(&own, &at_expiry()).await;
+
+    assert!(
+        foreign.cause.contains(&other.url) && foreign.cause.contains(&issuer.url),
+        "{}",
+        foreign.cause
+    );
+    assert!(foreign.repair.contains(&issuer.url), "{}", foreign.repair);
+    assert_eq!((foreign.code, own.code), ("key_unknown", "key_unknown"));
+    assert!(!own.cause.contains("claims issuer"), "{}", own.cause);
 }
 
 /// Attack: C098

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
 use super::print::{self, Column};
+use super::secret_file::SecretTo;
 use super::{Connection, Failed, Page, Target};
 
 const COLUMNS: [Column; 6] = [
@@ -46,6 +47,8 @@ enum ClientCommand {
         id: String,
         #[command(flatten)]
         fields: Fields,
+        #[command(flatten)]
+        secret: SecretTo,
     },
     /// Changes a client
     #[command(after_help = "Example:\n  symbolon client update web --set require_auth_time=true")]
@@ -69,6 +72,8 @@ enum ClientCommand {
         /// How long the old secret holds beside the new one
         #[arg(long, value_name = "SPAN", default_value = "1h")]
         overlap: String,
+        #[command(flatten)]
+        secret: SecretTo,
     },
     /// Lets a client work again
     #[command(after_help = "Example:\n  symbolon client enable web")]
@@ -188,10 +193,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
             return print::list(&connection, &answer, &COLUMNS);
         }
         ClientCommand::Get { id } => connection.read(&["clients", &id], &[]).await?,
-        ClientCommand::Create { id, fields } => {
+        ClientCommand::Create { id, fields, secret } => {
             let mut object = fields.object()?;
             object.insert("id".to_owned(), id.into());
-            connection.create(&["clients"], &object.into()).await?
+            let file = secret.prepare()?;
+            file.keep(connection.create(&["clients"], &object.into()).await)?
         }
         ClientCommand::Update { id, fields } => {
             connection
@@ -205,10 +211,15 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
                 &format!("client {id} is deleted, and all it was given is taken back"),
             );
         }
-        ClientCommand::Secret { id, overlap } => {
-            connection
-                .create(&["clients", &id, "secret"], &json!({ "overlap": overlap }))
-                .await?
+        ClientCommand::Secret {
+            id,
+            overlap,
+            secret,
+        } => {
+            let file = secret.prepare()?;
+            let overlap = json!({ "overlap": overlap });
+            let path = ["clients", &id, "secret"];
+            file.keep(connection.create(&path, &overlap).await)?
         }
         ClientCommand::Enable { id } => connection.tell(&["clients", &id, "enable"]).await?,
         ClientCommand::Disable { id } => connection.tell(&["clients", &id, "disable"]).await?,

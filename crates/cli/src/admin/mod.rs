@@ -13,6 +13,7 @@ mod organization;
 mod print;
 mod resource;
 mod revoke;
+mod secret_file;
 mod session;
 mod status;
 mod user;

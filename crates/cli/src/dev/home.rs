@@ -33,6 +33,8 @@ pub(super) struct Secrets {
 pub(super) struct Home {
     pub(super) config: PathBuf,
     pub(super) api_secret: PathBuf,
+    pub(super) admin: String,
+    pub(super) admin_token: PathBuf,
     pub(super) issuer: String,
     pub(super) demo: String,
     pub(super) secrets: Secrets,
@@ -58,6 +60,8 @@ impl Home {
         let home = Self {
             config: folder.join("symbolon.toml"),
             api_secret: folder.join("demo-api.secret"),
+            admin: format!("http://{admin}"),
+            admin_token: folder.join("admin.token"),
             demo: format!("http://{demo}"),
             issuer,
             secrets,

@@ -37,7 +37,8 @@ pub(crate) struct DevArguments {
     data: PathBuf,
     /// The port of the authorization server; the demo API takes the next one,
     /// administration the one after. 0 picks free ones
-    #[arg(long, value_name = "N", default_value_t = 8080)]
+    #[arg(long, value_name = "N", default_value_t = 8080,
+        value_parser = clap::value_parser!(u16).range(..=i64::from(LAST_PORT)))]
     port: u16,
 }
 
@@ -79,7 +80,7 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<ExitCode> {
     if arguments.json {
         println!("{}", serde_json::to_string(&ready)?);
     } else {
-        print!("{}", words::greeting(&ready, &home));
+        print!("{}", words::greeting(&ready, &home, &words::Places::find()));
     }
     while !matches!(signals.next().await, Asked::End) {}
     // The demo API may have ended by itself; then there is nothing to stop.
@@ -89,20 +90,17 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The highest port from which three stand in a row.
+const LAST_PORT: u16 = u16::MAX - 2;
+
 /// Three loopback ports: in a row, or whichever are free.
 async fn bind(port: u16) -> anyhow::Result<(Listeners, tokio::net::TcpListener)> {
     let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let next = |by: u16| {
-        if port == 0 {
-            0
-        } else {
-            port.saturating_add(by)
-        }
-    };
+    let next = |by: u16| if port == 0 { 0 } else { port + by };
     let taken = || {
         format!(
             "the ports {port} to {} are needed; `--port 0` picks free ones",
-            port.saturating_add(2)
+            next(2)
         )
     };
     let listeners = Listeners::bind(at(port), at(next(2)))

@@ -291,6 +291,56 @@ async fn where_nobody_can_be_asked_a_token_is_neither_valid_nor_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_token_is_never_called_valid_where_nobody_asked() {
+    let folder = Folder::new();
+    let data = folder.join("data");
+    let dev = Dev::start(&data).await;
+    let unasked = async |verb: &str, more: &[&str]| {
+        let mut command = command();
+        command.args(["token", verb, "--issuer", dev.text("issuer")]);
+        command.args(["--audience", dev.text("gateway"), dev.text("access_token")]);
+        Said::of(command.args(more).output().await.unwrap())
+    };
+    let mut revoke = command();
+    let admin = dev.text("admin_url").split("/status").next().unwrap();
+    revoke.args([
+        "revoke",
+        "--client",
+        "demo",
+        "--admin",
+        admin,
+        "--admin-token-file",
+    ]);
+    revoke.arg(data.join("admin.token"));
+    assert!(revoke.output().await.unwrap().status.success());
+
+    for verb in ["verify", "explain"] {
+        let plain = unasked(verb, &[]).await;
+        assert_eq!(plain.code, Some(3), "{plain:?}");
+        assert!(plain.line(0).starts_with("cannot know: "), "{plain:?}");
+        let json = unasked(verb, &["--json"]).await;
+        let document: Value = serde_json::from_str(&json.lines.join("\n")).unwrap();
+        assert_eq!(document["verdict"], "cannot_know");
+        assert_eq!(document["code"], "revocation_not_asked");
+        assert_eq!(document["checks"][4]["outcome"], "not_asked", "{document}");
+        let content = unasked(verb, &["--at-expiry"]).await;
+        assert_eq!(content.code, Some(0), "{content:?}");
+        assert!(
+            content
+                .line(0)
+                .contains("but revocation, which was not asked"),
+            "{content:?}"
+        );
+        // What can be known without asking is still said.
+        let narrow = unasked(verb, &["--scope", "delete:invoices"]).await;
+        assert_eq!(narrow.code, Some(1), "{narrow:?}");
+        let asked = dev.token(verb, &data, &[dev.text("access_token")]).await;
+        assert_eq!(asked.code, Some(1), "{asked:?}");
+    }
+    assert_eq!(dev.end().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_start_on_the_same_data_keeps_what_the_first_made() {
     let folder = Folder::new();
     let data = folder.join("data");
