@@ -7,6 +7,7 @@ mod log;
 mod migrate;
 mod serve;
 mod token;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -35,7 +36,10 @@ enum Command {
     /// Brings the schema up to date, or says what it would do
     Migrate(migrate::MigrateArguments),
     /// Looks at access tokens: what they say, whether they are good, why not
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  symbolon token explain --issuer https://as.example.com --audience https://api.example.com \\\n    --client-id orders-api --client-secret-file orders-api.secret TOKEN"
+    )]
     Token(token::TokenCommand),
     /// Clients, resources, people and everything else, over the admin API
     #[command(flatten)]
@@ -45,7 +49,10 @@ enum Command {
 fn main() -> ExitCode {
     log::start();
     harden();
-    let arguments = Arguments::parse();
+    let arguments = match usage::parse() {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -63,7 +70,20 @@ fn main() -> ExitCode {
             Command::Admin(command) => Ok(admin::run(command).await),
         }
     });
-    outcome.unwrap_or_else(|error| fail("failed", &error))
+    outcome.unwrap_or_else(|error| fail(code_of(&error), &error))
+}
+
+/// A stable word for what stopped a command.
+fn code_of(error: &anyhow::Error) -> &'static str {
+    use symbolon_server::launch::LaunchError;
+    use symbolon_server::serve::ServeError;
+
+    if error.is::<serve::Misconfigured>() {
+        return "configuration";
+    }
+    let launch = error.downcast_ref::<LaunchError>().map(LaunchError::code);
+    let listen = error.downcast_ref::<ServeError>().map(ServeError::code);
+    launch.or(listen).unwrap_or("failed")
 }
 
 /// Prints an error with its causes, each once.

@@ -5,12 +5,13 @@ use clap::Subcommand;
 use super::print::{self, Column};
 use super::{Connection, Failed, Page, Target};
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 6] = [
     ("AT", "at"),
     ("ACTION", "action"),
     ("ACTOR", "actor"),
     ("SUBJECT", "subject"),
     ("CLIENT", "client"),
+    ("DETAIL", "detail"),
 ];
 
 #[derive(clap::Args)]

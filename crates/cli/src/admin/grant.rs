@@ -27,12 +27,8 @@ enum GrantCommand {
     /// Lists the live grants of a person or to a client
     #[command(after_help = "Example:\n  symbolon grant list --client web")]
     List {
-        /// User name or id
-        #[arg(long, required_unless_present = "client", conflicts_with = "client")]
-        user: Option<String>,
-        /// The client identifier
-        #[arg(long)]
-        client: Option<String>,
+        #[command(flatten)]
+        whose: Whose,
         #[command(flatten)]
         page: Page,
     },
@@ -53,13 +49,25 @@ enum GrantCommand {
     },
 }
 
+/// One of the two.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Whose {
+    /// User name or id
+    #[arg(long)]
+    user: Option<String>,
+    /// The client identifier
+    #[arg(long, value_name = "ID")]
+    client: Option<String>,
+}
+
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
     let connection = Connection::open(arguments.target)?;
     match arguments.command {
-        GrantCommand::List { user, client, page } => {
+        GrantCommand::List { whose, page } => {
             let mut query = page.pairs();
-            query.extend(user.map(|user| ("user", user)));
-            query.extend(client.map(|client| ("client", client)));
+            query.extend(whose.user.map(|user| ("user", user)));
+            query.extend(whose.client.map(|client| ("client", client)));
             let answer = connection.read(&["grants"], &query).await?;
             print::list(&connection, &answer, &COLUMNS)
         }

@@ -125,6 +125,7 @@ fn plain(value: &Value) -> String {
         Value::Array(list) if list.iter().all(|item| !item.is_object()) => {
             list.iter().map(plain).collect::<Vec<_>>().join(" ")
         }
+        Value::Object(object) if object.is_empty() => String::new(),
         other => other.to_string(),
     };
     text.chars()
