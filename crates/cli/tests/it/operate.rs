@@ -49,7 +49,7 @@ async fn printed(site: &Site, from: usize, words: &str) -> String {
 }
 
 async fn reload(site: &Site, program: &Program, change: impl FnOnce(&str) -> String) -> usize {
-    let path = site.folder.join("symbolon.toml");
+    let path = site.configuration();
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, change(&text)).unwrap();
     let from = site.printed().len();

@@ -9,6 +9,7 @@ use serde_json::Value;
 use symbolon_protocol::Timestamp;
 use symbolon_server::app::Edge;
 use symbolon_server::clock::SystemEntropy;
+use symbolon_server::config::Config;
 use symbolon_server::launch::Running;
 use symbolon_server::testing::{Head, Node, Site, head, resources, send_form};
 use symbolon_testkit::FixedClock;

@@ -23,7 +23,6 @@ mod operator;
 mod pairwise;
 mod proof;
 mod refresh;
-mod refresh;
 mod reload;
 mod setting;
 mod sign_in;

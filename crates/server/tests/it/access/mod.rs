@@ -115,6 +115,15 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
             row([Some(&known), None, None, None, None, None, None])
         }
         (
+            &Method::OPTIONS,
+            "/.well-known/openid-configuration"
+            | "/.well-known/oauth-authorization-server"
+            | "/.well-known/jwks.json",
+        ) => {
+            let answer = bare(&server, Method::OPTIONS, path).await;
+            row([Some(&answer), None, None, None, None, None, None])
+        }
+        (
             &Method::GET,
             "/healthz"
             | "/readyz"
