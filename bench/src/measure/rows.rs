@@ -226,7 +226,7 @@ mod tests {
         let far = 9_000_000_000_000_i64;
         format!(
             "INSERT INTO family VALUES ({n}, {id}, 0, x'00', NULL, 1, 0, {far}, {far}, NULL);
-            INSERT INTO grants VALUES ({n}, {id}, x'01', 'web', '', '', '', '', 0, 0, 1, 0, NULL);
+            INSERT INTO grants VALUES ({n}, {id}, x'01', 'web', '', '{{}}', 0, 0, 1, 0, NULL);
             INSERT INTO family_authority
                 VALUES ({n}, {id}, {id}, NULL, 'web', x'01', 0, 1, 0, x'00');"
         )

@@ -383,7 +383,7 @@ async fn a_token_of_another_issuer_is_explained_by_its_issuer_not_by_its_key() {
         foreign.cause
     );
     assert!(foreign.repair.contains(&issuer.url), "{}", foreign.repair);
-    assert_eq!((foreign.code, own.code), ("key_unknown", "key_unknown"));
+    assert_eq!((foreign.code, own.code), ("unknown_key", "unknown_key"));
     assert!(!own.cause.contains("claims issuer"), "{}", own.cause);
 }
 

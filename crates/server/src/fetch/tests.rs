@@ -263,7 +263,7 @@ async fn a_known_key_is_served_from_memory_and_an_unknown_one_asks_once_in_a_whi
     );
     assert!(
         !fetcher
-            .key_set(&url, Some("b"), at(109))
+            .key_set(&url, Some("b"), at(129))
             .await
             .unwrap()
             .names("b")
@@ -273,14 +273,14 @@ async fn a_known_key_is_served_from_memory_and_an_unknown_one_asks_once_in_a_whi
     stub.answer(key_set("b"));
     assert!(
         fetcher
-            .key_set(&url, Some("b"), at(110))
+            .key_set(&url, Some("b"), at(130))
             .await
             .unwrap()
             .names("b")
     );
     assert_eq!(stub.connections(), 2);
 
-    for second in 111..119 {
+    for second in 131..159 {
         assert!(
             !fetcher
                 .key_set(&url, Some("c"), at(second))

@@ -11,6 +11,7 @@
 mod answer;
 mod browser;
 mod configuration;
+mod family;
 mod node;
 mod probe;
 
@@ -18,5 +19,6 @@ pub use answer::{Answer, http, http_from, read};
 pub use browser::{Asking, Browser, Request, Site, VERIFIER, challenge, hidden, redemption};
 pub use browser::{encode, response, send_form};
 pub use configuration::{Head, ORDERS, VAULT, head, resources};
+pub use family::family_of;
 pub use node::Node;
 pub use probe::{Known, Probe, is_of_route, probes, without_a_probe};

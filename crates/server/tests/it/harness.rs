@@ -173,7 +173,11 @@ impl Server {
         std::fs::write(&other, text).unwrap();
         match Config::load(&other, Vec::new()) {
             Ok((config, _)) => config,
-            Err(findings) => panic!("{}", findings[0]),
+            Err(findings) => {
+                let wrong = findings.iter().filter(|finding| finding.is_error());
+                let wrong: Vec<String> = wrong.map(ToString::to_string).collect();
+                panic!("{}", wrong.join("\n"))
+            }
         }
     }
 

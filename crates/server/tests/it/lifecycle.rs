@@ -289,11 +289,11 @@ async fn a_form_of_a_persons_own_changes_nothing_that_is_said_of_them(server: Se
 
 /// Attack: C107
 async fn a_name_that_is_given_again_is_another_person(server: Server) {
-    let person = || Some(json!({ "username": "carol", "password": PASSWORD }));
+    let person = || Some(json!({ "username": "zoe", "password": PASSWORD }));
     let made = act(&server, Method::POST, "users", person()).await;
     let mut browser = Browser::new(&server);
-    let old = browser.tokens("carol", &request()).await;
-    act(&server, Method::DELETE, "users/carol", None).await;
+    let old = browser.tokens("zoe", &request()).await;
+    act(&server, Method::DELETE, "users/zoe", None).await;
 
     let again = act(&server, Method::POST, "users", person()).await;
 
@@ -307,19 +307,19 @@ async fn a_name_that_is_given_again_is_another_person(server: Server) {
         page.body.contains(r#"id="login-submit""#),
         "the session is dead"
     );
-    let page = browser.sign_in(&page, "carol", PASSWORD).await;
+    let page = browser.sign_in(&page, "zoe", PASSWORD).await;
     assert!(
         page.body.contains(r#"id="consent-allow""#),
         "nothing is agreed to yet"
     );
-    let new = Browser::new(&server).tokens("carol", &request()).await;
+    let new = Browser::new(&server).tokens("zoe", &request()).await;
     assert_ne!(
         claims(&old.text("id_token"))["sub"],
         claims(&new.text("id_token"))["sub"]
     );
     let hint = with(&[("prompt", "none"), ("id_token_hint", &old.text("id_token"))]);
     let mut present = Browser::new(&server);
-    present.code("carol", &request()).await;
+    present.code("zoe", &request()).await;
     let answer = crate::browser::response(&present.authorize(&hint).await);
     assert!(!answer.contains_key("code"), "{answer:?}");
 }

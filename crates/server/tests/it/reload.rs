@@ -46,7 +46,7 @@ async fn one_block_at_odds_keeps_every_other_from_being_applied(server: Server) 
         Box::new(move |text| text.replace("members = [{ ", ghost)),
         Box::new(move |text| {
             let text = text.replace(alices, "");
-            let alice = "[[user]]\nusername = \"carol\"\npassword = \"correct horse battery\"\nemail = \"alice@example.com\"\nemail_verified = true\n[[user]]\nusername = \"alice\"";
+            let alice = "[[user]]\nusername = \"rahel\"\npassword = \"correct horse battery\"\nemail = \"alice@example.com\"\nemail_verified = true\n[[user]]\nusername = \"alice\"";
             text.replace(bob, "")
                 .replace("[[user]]\nusername = \"alice\"", alice)
         }),
@@ -125,7 +125,10 @@ async fn lifetimes_take_effect_at_once(server: Server) {
 
 async fn what_waits_for_the_next_start_is_named(server: Server) {
     let moved = |text: String| {
-        let text = text.replace("listen = \"127.0.0.1:1\"", "listen = \"127.0.0.1:2\"");
+        let text = text.replace(
+            "[admin]\nlisten = \"127.0.0.1:1\"",
+            "[admin]\nlisten = \"127.0.0.1:2\"",
+        );
         text.replace(
             "[store]",
             "outbound_allow = [\"keys.internal\"]\n[store]\nstatements = \"unnamed\"",

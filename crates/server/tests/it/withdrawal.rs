@@ -5,8 +5,6 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use symbolon_testkit::Row;
-use symbolon_token::mark::{Kind, read_fixed};
-use symbolon_token::{Family, Id};
 use tokio::time::Instant;
 
 use crate::browser::{Browser, request};
@@ -163,10 +161,10 @@ impl Held {
     }
 
     /// The family, as its tokens name it.
-    fn family(&self) -> String {
-        let bytes = read_fixed::<68>(Kind::RefreshToken, &self.refresh).unwrap();
-        let id = Id::<Family>::from_bytes(bytes[8..24].try_into().unwrap());
-        id.unwrap().to_string()
+    fn family(&self, server: &Server) -> String {
+        let app = &server.running.as_ref().unwrap().app;
+        let family = symbolon_server::testing::family_of(app, &self.refresh);
+        family.unwrap().to_string()
     }
 
     /// Which of the three that have to obey still take it, on one node.
@@ -200,7 +198,7 @@ impl Held {
     async fn document(&self, server: &Server, act: &str) -> Value {
         match act {
             "token" => json!({ "token": self.access }),
-            "family" => json!({ "family": self.family() }),
+            "family" => json!({ "family": self.family(server) }),
             "grant" => json!({ "grant": id_of(server, "grants").await }),
             "session" => json!({ "session": self.session }),
             "subject" => json!({ "subject": "alice" }),

@@ -304,8 +304,8 @@ mod tests {
             Action::Refuse
         );
         assert_eq!(machine.step(at(22), Event::Unknown("y"), 0), Action::Refuse);
-        assert_eq!(machine.step(at(31), Event::Unknown("x"), 0), Action::Refuse);
-        assert_eq!(machine.step(at(31), Event::Unknown("y"), 0), Action::Fetch);
+        assert_eq!(machine.step(at(51), Event::Unknown("x"), 0), Action::Refuse);
+        assert_eq!(machine.step(at(51), Event::Unknown("y"), 0), Action::Fetch);
     }
 
     #[test]
@@ -337,8 +337,8 @@ mod tests {
         let mut machine = holding();
         assert_eq!(machine.step(at(300), Event::Tick, 0), Action::Fetch);
         assert_eq!(machine.step(at(300), brought(0), 0), Action::Keep);
-        assert_eq!(machine.step(at(310), Event::Tick, 0), Action::Fetch);
-        assert_eq!(machine.step(at(310), brought(0), 0), Action::Adopt);
+        assert_eq!(machine.step(at(330), Event::Tick, 0), Action::Fetch);
+        assert_eq!(machine.step(at(330), brought(0), 0), Action::Adopt);
     }
 
     #[test]
