@@ -344,6 +344,7 @@ impl Client {
         self.check_shape(&mut problems);
         self.check_profile(&mut problems);
         self.check_authentication(&mut problems);
+        self.check_algorithms(&mut problems);
         self.check_not_built(&mut problems);
         problems
     }
@@ -438,6 +439,23 @@ impl Client {
         }
         if self.subject_type == SubjectType::Pairwise && self.sector().is_none() {
             add("sector_identifier_uri", "pairwise subjects with redirect URIs on several hosts need it (OpenID Connect Core §8.1)".to_owned());
+        }
+    }
+
+    /// An experiment signs access tokens alone, from a key set of its own.
+    fn check_algorithms(&self, problems: &mut Vec<Problem>) {
+        let named = [
+            ("id_token", Some(self.id_token_signed_response_alg)),
+            ("userinfo", self.userinfo_signed_response_alg),
+            ("introspection", self.introspection_signed_response_alg),
+        ];
+        for (answer, algorithm) in named {
+            if algorithm.is_some_and(SigningAlgorithm::is_experimental) {
+                problems.push(Problem {
+                    field: format!("{answer}_signed_response_alg"),
+                    message: "no answer to a client is signed under an experiment".to_owned(),
+                });
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! Spec: RFC 7591 §2
 //! Spec: OpenID Connect Core 1.0 §3.1.2.1
 //! Spec: RFC 7518 §3.1
+//! Spec: RFC 9864 §2.2
 
 use serde::{Deserialize, Serialize};
 
@@ -117,12 +118,34 @@ words! {
     SigningAlgorithm {
         /// ECDSA on P-256 with SHA-256.
         Es256 = "ES256",
+        /// ECDSA on P-384 with SHA-384.
+        Es384 = "ES384",
         /// Ed25519, under the name that most libraries know.
         EdDsa = "EdDSA",
+        /// Ed25519, under the name that says which curve (RFC 9864 §2.2).
+        Ed25519 = "Ed25519",
         /// RSASSA-PKCS1-v1_5 with SHA-256.
         Rs256 = "RS256",
         /// RSASSA-PSS with SHA-256.
         Ps256 = "PS256",
+        /// ML-DSA-65, which quantum computers are not known to break; an
+        /// experiment (RFC 9964 §3).
+        MlDsa65 = "ML-DSA-65",
+    }
+}
+
+impl SigningAlgorithm {
+    /// Whether it signs only where experiments are switched on.
+    pub const fn is_experimental(self) -> bool {
+        matches!(self, Self::MlDsa65)
+    }
+
+    /// Those that every installation signs with.
+    pub fn stable() -> impl Iterator<Item = Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .filter(|own| !own.is_experimental())
     }
 }
 

@@ -1,7 +1,8 @@
-//! The working keys, and the master key that only wraps them.
+//! The working keys of a process: what makes, what opens, what signs.
 //!
 //! Every working key is random, has an id, is stored sealed, and outlives what
 //! it made by the longest life that could need it. No two purposes share one.
+//! When they change is decided in `rotation`, what wraps them in `master`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,8 +17,7 @@ use zeroize::Zeroize;
 use crate::clock::{Entropy, random};
 use crate::id::{Id, Person, Session};
 use crate::jose::SigningKey;
-use crate::revocation::Blinding;
-use crate::seal::{self, Unsealable};
+use crate::revocation::{Blinding, Target, public_name};
 use crate::secret::{Digest, Secret};
 
 /// What a working key is for. Keys of one purpose are never used for another.
@@ -68,6 +68,16 @@ impl Purpose {
         }
     }
 
+    /// What the revocation feed calls a key of this purpose.
+    pub fn key_name(self, id: u32) -> String {
+        format!("{}:{id}", self.name())
+    }
+
+    /// The mark of a key of this purpose in what it made.
+    pub fn key_mark(self, id: u32) -> u64 {
+        public_name(Target::Key, &self.key_name(id))
+    }
+
     /// The purpose stored under a name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|purpose| purpose.name() == name)
@@ -85,7 +95,7 @@ pub struct WorkingSecret {
 }
 
 impl WorkingSecret {
-    fn new(id: u32, bytes: [u8; 32]) -> Self {
+    pub(crate) fn new(id: u32, bytes: [u8; 32]) -> Self {
         Self {
             id,
             mac: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
@@ -153,71 +163,6 @@ impl fmt::Debug for WorkingSecret {
     }
 }
 
-/// The key that only wraps other keys.
-pub struct MasterKey(WorkingSecret);
-
-impl MasterKey {
-    /// Draws a new one.
-    pub fn generate(entropy: &dyn Entropy) -> Self {
-        Self(WorkingSecret::new(0, random(entropy)))
-    }
-
-    /// Takes one from its file: 64 hexadecimal digits. A key that somebody
-    /// could have typed (all bytes alike, or counting up) is refused.
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return None;
-        }
-        let mut bytes = [0; 32];
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
-        }
-        let steps = |step: u8| {
-            bytes
-                .windows(2)
-                .all(|pair| pair[1].wrapping_sub(pair[0]) == step)
-        };
-        (!steps(0) && !steps(1)).then_some(Self(WorkingSecret::new(0, bytes)))
-    }
-
-    /// The text for the file.
-    pub fn to_file(&self) -> Secret {
-        let mut text = String::with_capacity(65);
-        for byte in self.0.bytes {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        text.push('\n');
-        Secret::from(text)
-    }
-
-    /// Seals a working key under its id and purpose.
-    pub fn wrap(&self, name: &str, secret: &Secret, entropy: &dyn Entropy) -> Vec<u8> {
-        seal::seal_bytes(&self.0, &aad(name), secret.expose(), entropy)
-    }
-
-    /// Opens what [`MasterKey::wrap`] sealed under the same name.
-    pub fn unwrap(&self, name: &str, sealed: &[u8]) -> Result<Secret, Unsealable> {
-        seal::open_bytes(&self.0, &aad(name), sealed).map(Secret::new)
-    }
-
-    /// A value that tells whether this is the key an installation began with.
-    pub fn fingerprint(&self) -> Digest {
-        Digest::from_bytes(self.0.mac("fingerprint", &[]))
-    }
-}
-
-fn aad(name: &str) -> Vec<u8> {
-    format!("symbolon master {name}").into_bytes()
-}
-
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterKey(..)")
-    }
-}
-
 /// The keys of one purpose: the current one makes, all of them open.
 #[derive(Debug, Default)]
 struct Generations {
@@ -242,9 +187,11 @@ pub struct KeyMissing(&'static str);
 /// first signing key of an algorithm, is the one that makes new things.
 #[derive(Debug, Default)]
 pub struct Keys {
+    /// Secrets that open only: what makes nothing yet, or nothing any more.
+    pub opening: Vec<(Purpose, WorkingSecret)>,
     /// Secrets by purpose, oldest first.
     pub secrets: Vec<(Purpose, WorkingSecret)>,
-    /// Signing keys, active ones first.
+    /// Signing keys that sign now.
     pub signing: Vec<Arc<SigningKey>>,
 }
 
@@ -252,6 +199,10 @@ impl Keyring {
     /// Puts a key ring together.
     pub fn new(keys: Keys) -> Result<Self, KeyMissing> {
         let mut secrets: BTreeMap<Purpose, Generations> = BTreeMap::new();
+        for (purpose, secret) in keys.opening {
+            let generations = secrets.entry(purpose).or_default();
+            generations.all.insert(secret.id, Arc::new(secret));
+        }
         for (purpose, secret) in keys.secrets {
             let secret = Arc::new(secret);
             let generations = secrets.entry(purpose).or_default();
@@ -282,6 +233,7 @@ impl Keyring {
     pub fn generate(entropy: &dyn Entropy, signing: Vec<Arc<SigningKey>>) -> Keys {
         let secrets = Purpose::ALL.map(|purpose| (purpose, WorkingSecret::generate(entropy)));
         Keys {
+            opening: Vec::new(),
             secrets: secrets.into(),
             signing,
         }
@@ -310,11 +262,6 @@ impl Keyring {
         algorithm: symbolon_protocol::SigningAlgorithm,
     ) -> Option<&Arc<SigningKey>> {
         self.signing.iter().find(|key| key.algorithm() == algorithm)
-    }
-
-    /// The keys that are published.
-    pub fn published(&self) -> &[Arc<SigningKey>] {
-        &self.signing
     }
 
     /// How the revocation feed names things.
@@ -379,12 +326,9 @@ impl Keyring {
         reason = "AES-256 takes any 32 bytes as key and any 16 as block"
     )]
     fn sector_cipher(&self, label: &str, sector: &str, direction: Direction, block: &mut [u8; 16]) {
-        // INVARIANT: a pairwise subject never changes, so the first salt stays.
-        let first = self
-            .secrets
-            .get(&Purpose::Pairwise)
-            .and_then(|own| own.all.values().next());
-        let salt = first.map_or_else(|| self.current(Purpose::Pairwise), Arc::as_ref);
+        // INVARIANT: a pairwise subject never changes, so its key never does:
+        // the server rotates no key of this purpose.
+        let salt = self.current(Purpose::Pairwise);
         let key = UnboundCipherKey::new(&AES_256, &salt.mac(label, &[sector.as_bytes()]))
             .expect("32 bytes");
         match direction {
@@ -404,8 +348,25 @@ impl Keyring {
     pub fn form_mac(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
         self.current(Purpose::Transaction).mac(label, parts)
     }
+
+    /// Whether a MAC, or as much of it as was kept, is one that
+    /// [`Keyring::form_mac`] made under any key that still opens.
+    pub fn is_form_mac(&self, label: &str, parts: &[&[u8]], presented: &[u8]) -> bool {
+        let own = self.secrets.get(&Purpose::Transaction);
+        let mut found = false;
+        for key in own.into_iter().flat_map(|own| own.all.values()) {
+            let mac = key.mac(label, parts);
+            let same = mac.get(..presented.len()).is_some_and(|mac| {
+                aws_lc_rs::constant_time::verify_slices_are_equal(mac, presented).is_ok()
+            });
+            found |= same && presented.len() >= MIN_MAC_BYTES;
+        }
+        found
+    }
 }
 
+/// How much of a MAC proves anything, in bytes.
+const MIN_MAC_BYTES: usize = 16;
 /// Begins every pairwise subject; no client id does.
 pub const PAIRWISE: &str = "pws_";
 /// Begins every session as a sector knows it.

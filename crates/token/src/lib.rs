@@ -13,9 +13,11 @@ pub mod jose;
 pub mod jwt;
 pub mod keyring;
 pub mod mark;
+pub mod master;
 pub mod opaque;
 pub mod refresh;
 pub mod revocation;
+pub mod rotation;
 #[cfg(feature = "saml")]
 pub mod saml;
 pub mod seal;
@@ -28,6 +30,7 @@ pub use authority::{
 };
 pub use clock::{Clock, Entropy, random};
 pub use id::{Family, Grant, Id, Person, Session, Slot, Token};
-pub use keyring::{Keyring, MasterKey, Purpose};
+pub use keyring::{Keyring, Purpose};
+pub use master::MasterKey;
 pub use revocation::{Blinding, Marks, Position, RevocationSet};
 pub use secret::{Digest, Secret};

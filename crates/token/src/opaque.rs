@@ -6,7 +6,7 @@ use symbolon_protocol::Timestamp;
 use crate::authority::Authority;
 use crate::clock::Entropy;
 use crate::id::{Id, Token};
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, Purpose};
 use crate::mark::Kind;
 use crate::seal::{Bound, Unsealable};
 use crate::wire::{Reader, Writer};
@@ -28,6 +28,8 @@ pub struct OpaqueToken {
     pub issued: Timestamp,
     /// What it permits.
     pub authority: Authority,
+    /// The mark of the key that sealed it, by which it dies with that key.
+    pub key: u64,
 }
 
 /// Why an opaque token could not be made.
@@ -67,6 +69,7 @@ pub fn open(keys: &Keyring, bound: Bound<'_>, text: &str) -> Result<OpaqueToken,
             token: name(opened.number),
             issued: Timestamp::from_millis(issued),
             authority,
+            key: Purpose::AccessToken.key_mark(opened.key),
         }),
         _ => Err(Unsealable),
     }

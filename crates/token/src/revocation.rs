@@ -91,8 +91,9 @@ impl Target {
 
     /// Whether a record kills by sequence, not for good: what it names may
     /// come back (a person enabled again), a family or a token never does.
+    /// Neither does a key: whoever stole it writes any sequence into a token.
     const fn is_wide(self) -> bool {
-        !matches!(self, Self::Token | Self::Family | Self::Grant)
+        !matches!(self, Self::Token | Self::Family | Self::Grant | Self::Key)
     }
 }
 
@@ -311,6 +312,13 @@ impl RevocationSet {
         self.records.retain(|_, record| record.expires > now);
     }
 
+    /// Whether the key of a name was distrusted: asked of tokens that carry no
+    /// marks, which whoever stole a key leaves out.
+    pub fn hits_key(&self, kid: &str) -> bool {
+        let name = public_name(Target::Key, kid);
+        !self.records.is_empty() && self.records.contains_key(&(Target::Key as u8, name))
+    }
+
     /// Whether a token with these marks, made at `position`, was taken back.
     pub fn hit(&self, marks: &Marks, position: Position) -> Option<Hit> {
         if position.epoch != self.position.epoch {
@@ -373,6 +381,19 @@ mod tests {
             ..Marks::default()
         };
         assert_eq!(set.hit(&marks, at(9)), Some(Hit::Record(Target::Family)));
+    }
+
+    #[test]
+    fn a_distrusted_key_kills_whatever_sequence_its_thief_writes() {
+        let mut set = RevocationSet::new(at(0));
+        set.apply(record(5, Target::Key, public_name(Target::Key, "k")));
+        let marks = Marks {
+            key: Some(public_name(Target::Key, "k")),
+            ..Marks::default()
+        };
+        let hit = set.hit(&marks, at(i64::MAX));
+        assert_eq!(hit, Some(Hit::Record(Target::Key)));
+        assert!(set.hits_key("k") && !set.hits_key("other"));
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl Keyring {
         Ok(Opened {
             plain,
             number: token_number(&bytes),
+            key: id,
         })
     }
 
@@ -108,6 +109,8 @@ pub struct Opened {
     pub plain: Vec<u8>,
     /// Sixteen bytes that name it.
     pub number: [u8; 16],
+    /// The number of the key that sealed it.
+    pub key: u32,
 }
 
 const fn purpose(kind: Kind) -> Purpose {

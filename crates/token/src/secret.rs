@@ -122,6 +122,13 @@ pub fn half_of_sha512(bytes: &[u8]) -> [u8; 32] {
     half
 }
 
+/// The left half of a SHA-384 digest (OpenID Connect Core §3.1.3.6).
+pub fn half_of_sha384(bytes: &[u8]) -> [u8; 24] {
+    let mut half = [0; 24];
+    half.copy_from_slice(&digest::digest(&digest::SHA384, bytes).as_ref()[..24]);
+    half
+}
+
 /// Wipes a buffer that held a secret for a moment.
 pub(crate) fn wipe(bytes: &mut [u8]) {
     bytes.zeroize();

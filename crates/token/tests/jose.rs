@@ -77,18 +77,80 @@ fn judged(change: impl FnOnce(&mut Value), now: i64) -> Result<AccessToken, Refu
 
 #[test]
 fn a_good_token_of_every_algorithm_is_good() {
-    for algorithm in [
-        SigningAlgorithm::Es256,
-        SigningAlgorithm::EdDsa,
-        SigningAlgorithm::Rs256,
-        SigningAlgorithm::Ps256,
-    ] {
-        let key = key(algorithm);
+    for algorithm in SigningAlgorithm::ALL {
+        let key = key(*algorithm);
         assert_eq!(verify(&good(&key), &key).unwrap()["sub"], "usr_1");
+        let header = good(&key);
+        let header = Unverified::parse(&header).unwrap();
+        assert_eq!(header.claimed_algorithm(), algorithm.as_str());
+        assert_eq!(key.public_jwk()["alg"], algorithm.as_str());
     }
 }
 
 /// Attack: E127, E154, E155
+#[test]
+fn a_key_that_states_one_name_of_ed25519_takes_that_name_alone() {
+    for (own, other) in [
+        (SigningAlgorithm::EdDsa, SigningAlgorithm::Ed25519),
+        (SigningAlgorithm::Ed25519, SigningAlgorithm::EdDsa),
+    ] {
+        let document = SigningKey::generate(own).unwrap();
+        let signer = SigningKey::from_pkcs8(own, &document).unwrap();
+        let renamed = SigningKey::from_pkcs8(other, &document).unwrap();
+
+        assert!(verify(&good(&signer), &signer).is_ok());
+        assert_eq!(verify(&good(&renamed), &signer), Err(Invalid::Algorithm));
+        let set = json!({ "keys": [signer.public_jwk()] });
+        let set = KeySet::parse(set.to_string().as_bytes()).unwrap();
+        assert_eq!(set.candidates(None, own.into()).count(), 1);
+        assert_eq!(set.candidates(None, other.into()).count(), 0);
+    }
+}
+
+#[test]
+fn a_key_that_states_no_name_of_ed25519_takes_both() {
+    let document = SigningKey::generate(SigningAlgorithm::EdDsa).unwrap();
+    for name in [SigningAlgorithm::EdDsa, SigningAlgorithm::Ed25519] {
+        let signer = SigningKey::from_pkcs8(name, &document).unwrap();
+        let mut jwk = signer.public_jwk();
+        jwk.as_object_mut().unwrap().remove("alg");
+        let key = VerifyingKey::from_jwk(jwk.as_object().unwrap()).unwrap();
+
+        let token = good(&signer);
+        assert!(Unverified::parse(&token).unwrap().verify(&key).is_ok());
+    }
+}
+
+#[test]
+fn a_post_quantum_key_names_its_algorithm_and_shows_no_private_part() {
+    let own = key(SigningAlgorithm::MlDsa65);
+    let mut jwk = own.public_jwk();
+    assert_eq!(
+        (&jwk["kty"], &jwk["alg"]),
+        (&json!("AKP"), &json!("ML-DSA-65"))
+    );
+    assert!(VerifyingKey::from_jwk(jwk.as_object().unwrap()).is_ok());
+
+    for (name, value) in [
+        ("alg", Value::Null),
+        ("alg", json!("ML-DSA-44")),
+        ("pub", json!("AAAA")),
+        ("priv", json!("AAAA")),
+    ] {
+        let mut bad = jwk.clone();
+        match value {
+            Value::Null => drop(bad.as_object_mut().unwrap().remove(name)),
+            value => bad[name] = value,
+        }
+        assert!(
+            VerifyingKey::from_jwk(bad.as_object().unwrap()).is_err(),
+            "{name}"
+        );
+    }
+    jwk["use"] = "enc".into();
+    assert!(VerifyingKey::from_jwk(jwk.as_object().unwrap()).is_err());
+}
+
 #[test]
 fn none_is_no_algorithm_however_it_is_spelled() {
     let key = key(SigningAlgorithm::Es256);

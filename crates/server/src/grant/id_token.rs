@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use symbolon_protocol::claims::{ClaimsRequest, claims_of_scope, scope_of_claim};
 use symbolon_protocol::{Client, Scopes, SigningAlgorithm};
 use symbolon_store::FindPerson;
-use symbolon_token::secret::half_of_sha512;
+use symbolon_token::secret::{half_of_sha384, half_of_sha512};
 use symbolon_token::{Authority, Digest, Id, Person, Session};
 
 use super::subject;
@@ -86,12 +86,16 @@ pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<Str
 }
 
 /// The left half of the digest that belongs to the signature's algorithm
-/// (OpenID Connect Core §3.1.3.6); for EdDSA that is SHA-512.
+/// (OpenID Connect Core §3.1.3.6); for Ed25519 that is SHA-512.
 fn half_hash(algorithm: SigningAlgorithm, token: &str) -> String {
-    if algorithm == SigningAlgorithm::EdDsa {
-        return BASE64_URL_SAFE_NO_PAD.encode(half_of_sha512(token.as_bytes()));
+    let token = token.as_bytes();
+    match algorithm {
+        SigningAlgorithm::EdDsa | SigningAlgorithm::Ed25519 => {
+            BASE64_URL_SAFE_NO_PAD.encode(half_of_sha512(token))
+        }
+        SigningAlgorithm::Es384 => BASE64_URL_SAFE_NO_PAD.encode(half_of_sha384(token)),
+        _ => BASE64_URL_SAFE_NO_PAD.encode(&Digest::of(token).as_bytes()[..16]),
     }
-    BASE64_URL_SAFE_NO_PAD.encode(&Digest::of(token.as_bytes()).as_bytes()[..16])
 }
 
 /// Claims that the request asked to have in the ID token, as far as the

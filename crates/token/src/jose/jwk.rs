@@ -1,4 +1,8 @@
 //! Public keys as others publish them.
+//!
+//! Spec: RFC 7517 §4, §5
+//! Spec: RFC 9864 §2.2
+//! Spec: RFC 9964 §3
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm};
@@ -13,6 +17,10 @@ use super::verify::Algorithm;
 pub(super) const MAX_KEYS: usize = 64;
 /// How large a set may be, in bytes.
 pub(super) const MAX_KEY_SET_BYTES: usize = 256 * 1024;
+/// How long a public key of ML-DSA-65 is, in bytes (FIPS 204 §4).
+const ML_DSA_65_PUBLIC: usize = 1952;
+/// How long a signature of ML-DSA-65 is, in bytes.
+const ML_DSA_65_SIGNATURE: usize = 3309;
 
 /// Why a key cannot be used. Nothing of the key is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,28 +45,45 @@ pub enum InvalidKey {
 pub struct VerifyingKey {
     kid: Option<String>,
     algorithm: Algorithm,
+    /// Whether the key says its algorithm, and so binds its name.
+    named: Named,
     key: ParsedPublicKey,
 }
 
+/// Whether a key says which algorithm it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Yes,
+    No,
+}
+
 impl VerifyingKey {
-    /// Reads one key. RSA keys without `alg` check RS256; a key of another use
-    /// says so.
+    /// Reads one key. RSA keys without `alg` check RS256; an Ed25519 key
+    /// without one takes either name of its one algorithm.
     pub fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, InvalidKey> {
         let kid = match jwk.get("kid") {
             None => None,
             Some(Value::String(kid)) if kid.len() <= super::MAX_KID_BYTES => Some(kid.clone()),
             Some(_) => return Err(InvalidKey::Malformed),
         };
-        if jwk.contains_key("d") || jwk.contains_key("k") {
+        if ["d", "k", "priv"]
+            .iter()
+            .any(|name| jwk.contains_key(*name))
+        {
             return Err(InvalidKey::Unsupported);
         }
         check_use(jwk)?;
         let algorithm = algorithm(jwk)?;
         let (verification, bytes) = public_bytes(jwk, algorithm)?;
         let key = ParsedPublicKey::new(verification, bytes).map_err(|_| InvalidKey::Weak)?;
+        let named = match jwk.contains_key("alg") {
+            true => Named::Yes,
+            false => Named::No,
+        };
         Ok(Self {
             kid,
             algorithm,
+            named,
             key,
         })
     }
@@ -73,12 +98,23 @@ impl VerifyingKey {
         self.algorithm
     }
 
+    /// Whether a header of this algorithm may mean this key. `EdDSA` and
+    /// `Ed25519` are two names of one algorithm: a key that states one of them
+    /// is bound to it, one that states none takes both.
+    pub fn checks(&self, algorithm: Algorithm) -> bool {
+        let is_other_name = self.named == Named::No
+            && self.algorithm == Algorithm::EdDsa
+            && algorithm == Algorithm::Ed25519;
+        self.algorithm == algorithm || is_other_name
+    }
+
     /// Whether `signature` is this key's over `signed`.
     pub fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
         let right_length = match self.algorithm {
-            Algorithm::Es256 | Algorithm::EdDsa => signature.len() == 64,
+            Algorithm::Es256 | Algorithm::EdDsa | Algorithm::Ed25519 => signature.len() == 64,
             Algorithm::Es384 => signature.len() == 96,
             Algorithm::Rs256 | Algorithm::Ps256 => (256..=1024).contains(&signature.len()),
+            Algorithm::MlDsa65 => signature.len() == ML_DSA_65_SIGNATURE,
         };
         right_length && self.key.verify_sig(signed, signature).is_ok()
     }
@@ -105,13 +141,15 @@ fn algorithm(jwk: &Map<String, Value>) -> Result<Algorithm, InvalidKey> {
         (Some("EC"), Some("P-384")) => Algorithm::Es384,
         (Some("OKP"), Some("Ed25519")) => Algorithm::EdDsa,
         (Some("RSA"), _) => Algorithm::Rs256,
+        // Such a key must name its algorithm (RFC 9964 §3).
+        (Some("AKP"), _) if jwk.contains_key("alg") => Algorithm::MlDsa65,
         _ => return Err(InvalidKey::Unsupported),
     };
     match jwk.get("alg") {
         None => Ok(natural),
         Some(Value::String(name)) => match (natural, name.as_str()) {
             (Algorithm::Rs256, "PS256") => Ok(Algorithm::Ps256),
-            (Algorithm::EdDsa, "Ed25519") => Ok(natural),
+            (Algorithm::EdDsa, "Ed25519") => Ok(Algorithm::Ed25519),
             (own, name) if own.as_str() == name => Ok(own),
             _ => Err(InvalidKey::Unsupported),
         },
@@ -134,10 +172,18 @@ fn public_bytes(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<Public
         fits.then(|| [&[4][..], &x, &y].concat())
             .ok_or(InvalidKey::Malformed)
     };
+    // The library takes DER in the place of some raw keys; the wire does not.
+    let exactly = |name: &str, size: usize| {
+        let bytes = part(name)?;
+        (bytes.len() == size)
+            .then_some(bytes)
+            .ok_or(InvalidKey::Malformed)
+    };
     Ok(match algorithm {
         Algorithm::Es256 => (&signature::ECDSA_P256_SHA256_FIXED, point(32)?),
         Algorithm::Es384 => (&signature::ECDSA_P384_SHA384_FIXED, point(48)?),
-        Algorithm::EdDsa => (&signature::ED25519, part("x")?),
+        Algorithm::EdDsa | Algorithm::Ed25519 => (&signature::ED25519, exactly("x", 32)?),
+        Algorithm::MlDsa65 => (&signature::ML_DSA_65, exactly("pub", ML_DSA_65_PUBLIC)?),
         Algorithm::Rs256 => (
             &signature::RSA_PKCS1_2048_8192_SHA256,
             rsa_der(&part("n")?, &part("e")?)?,
@@ -226,7 +272,7 @@ impl KeySet {
         self.keys
             .iter()
             .filter(named)
-            .filter(move |key| key.algorithm == algorithm)
+            .filter(move |key| key.checks(algorithm))
     }
 
     /// Whether a key of this name is there, under any algorithm.
@@ -318,7 +364,7 @@ mod tests {
 
     #[test]
     fn one_bad_key_spoils_only_itself_and_two_of_one_name_each_other() {
-        let set = json!({"keys": [good(), {"kty": "AKP", "alg": "ML-DSA-44"}, changed("kid", "b".into()), changed("kid", "b".into())]});
+        let set = json!({"keys": [good(), {"kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA"}, changed("kid", "b".into()), changed("kid", "b".into())]});
         let set = KeySet::parse(set.to_string().as_bytes()).unwrap();
         assert_eq!((set.len(), set.skipped()), (1, 3));
         assert!(set.names("a") && !set.names("b"));

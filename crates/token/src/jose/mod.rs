@@ -10,6 +10,8 @@
 //! Spec: RFC 7518 §3
 //! Spec: RFC 8037 §3.1
 //! Spec: RFC 8725 §3
+//! Spec: RFC 9864 §2.2
+//! Spec: RFC 9964 §3
 
 pub mod json;
 pub mod jwe;

@@ -1,4 +1,9 @@
-//! Signing.
+//! Signing: one key, one algorithm, one use.
+//!
+//! Spec: RFC 7518 §3.3, §3.4, §3.5
+//! Spec: RFC 7638 §3
+//! Spec: RFC 9864 §2.2
+//! Spec: RFC 9964 §3
 
 use std::fmt;
 
@@ -6,8 +11,9 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
-    RSA_PSS_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, ML_DSA_65_SIGNING, PqdsaKeyPair,
+    RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
 use aws_lc_rs::{hmac, rsa};
 use base64::Engine;
@@ -20,7 +26,8 @@ use crate::secret::Secret;
 enum Pair {
     Ec(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
-    Rsa(RsaKeyPair, &'static dyn aws_lc_rs::signature::RsaEncoding),
+    Rsa(RsaKeyPair, &'static dyn RsaEncoding),
+    Pq(PqdsaKeyPair),
 }
 
 /// A private key that signs under one algorithm, with its name.
@@ -46,23 +53,27 @@ pub struct NotAKey(SigningAlgorithm);
 impl SigningKey {
     /// Draws a key pair; the answer is its PKCS#8 form, to be sealed.
     pub fn generate(algorithm: SigningAlgorithm) -> Result<Secret, NotAKey> {
-        let refused = NotAKey(algorithm);
+        use SigningAlgorithm as A;
+        let refused = |_| NotAKey(algorithm);
         let document = match algorithm {
-            SigningAlgorithm::Es256 => {
-                let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
-                    .map_err(|_| refused)?;
-                pair.to_pkcs8v1().map_err(|_| refused)?.as_ref().to_vec()
+            A::Es256 | A::Es384 => {
+                let pair = EcdsaKeyPair::generate(curve(algorithm)).map_err(refused)?;
+                pair.to_pkcs8v1().map_err(refused)?.as_ref().to_vec()
             }
-            SigningAlgorithm::EdDsa => {
-                let pair = Ed25519KeyPair::generate().map_err(|_| refused)?;
-                pair.to_pkcs8().map_err(|_| refused)?.as_ref().to_vec()
+            A::EdDsa | A::Ed25519 => {
+                let pair = Ed25519KeyPair::generate().map_err(refused)?;
+                pair.to_pkcs8().map_err(refused)?.as_ref().to_vec()
             }
-            SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => {
-                let pair = rsa::KeyPair::generate(KeySize::Rsa2048).map_err(|_| refused)?;
+            A::Rs256 | A::Ps256 => {
+                let pair = rsa::KeyPair::generate(KeySize::Rsa2048).map_err(refused)?;
                 AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair)
-                    .map_err(|_| refused)?
+                    .map_err(refused)?
                     .as_ref()
                     .to_vec()
+            }
+            A::MlDsa65 => {
+                let pair = PqdsaKeyPair::generate(&ML_DSA_65_SIGNING).map_err(refused)?;
+                pair.to_pkcs8v1().map_err(refused)?.as_ref().to_vec()
             }
         };
         Ok(Secret::new(document))
@@ -71,41 +82,7 @@ impl SigningKey {
     /// Takes a key pair back from its PKCS#8 form. Its name is the thumbprint
     /// of the public half (RFC 7638), so no two keys share one.
     pub fn from_pkcs8(algorithm: SigningAlgorithm, document: &Secret) -> Result<Self, NotAKey> {
-        let refused = NotAKey(algorithm);
-        let bytes = document.expose();
-        let (pair, public) = match algorithm {
-            SigningAlgorithm::Es256 => {
-                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, bytes)
-                    .map_err(|_| refused)?;
-                let point = pair.public_key().as_ref();
-                let (x, y) = point
-                    .get(1..)
-                    .and_then(|xy| xy.split_at_checked(32))
-                    .ok_or(refused)?;
-                let public = json!({"crv": "P-256", "kty": "EC", "x": text(x), "y": text(y)});
-                (Pair::Ec(pair), public)
-            }
-            SigningAlgorithm::EdDsa => {
-                let pair = Ed25519KeyPair::from_pkcs8(bytes).map_err(|_| refused)?;
-                let public =
-                    json!({"crv": "Ed25519", "kty": "OKP", "x": text(pair.public_key().as_ref())});
-                (Pair::Ed(pair), public)
-            }
-            SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => {
-                let pair = RsaKeyPair::from_pkcs8(bytes).map_err(|_| refused)?;
-                let half = pair.public_key();
-                let n = half.modulus().big_endian_without_leading_zero();
-                let e = half.exponent().big_endian_without_leading_zero();
-                let public = json!({"e": text(e), "kty": "RSA", "n": text(n)});
-                let padding: &'static dyn aws_lc_rs::signature::RsaEncoding =
-                    if algorithm == SigningAlgorithm::Ps256 {
-                        &RSA_PSS_SHA256
-                    } else {
-                        &RSA_PKCS1_SHA256
-                    };
-                (Pair::Rsa(pair, padding), public)
-            }
-        };
+        let (pair, public) = read(algorithm, document.expose()).ok_or(NotAKey(algorithm))?;
         let kid = text(crate::secret::Digest::of(public.to_string().as_bytes()).as_bytes());
         Ok(Self {
             kid,
@@ -177,10 +154,15 @@ impl SigningKey {
         match &self.pair {
             Pair::Ec(pair) => pair
                 .sign(&self.random, signed)
-                .expect("P-256 signs")
+                .expect("ECDSA signs")
                 .as_ref()
                 .to_vec(),
             Pair::Ed(pair) => pair.sign(signed).as_ref().to_vec(),
+            Pair::Pq(pair) => {
+                let mut signature = vec![0; pair.algorithm().signature_len()];
+                pair.sign(signed, &mut signature).expect("ML-DSA signs");
+                signature
+            }
             Pair::Rsa(pair, padding) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(*padding, &self.random, signed, &mut signature)
@@ -188,6 +170,60 @@ impl SigningKey {
                 signature
             }
         }
+    }
+}
+
+/// A pair and the members of its thumbprint, in their order (RFC 7638 §3.2).
+fn read(algorithm: SigningAlgorithm, bytes: &[u8]) -> Option<(Pair, Value)> {
+    use SigningAlgorithm as A;
+    Some(match algorithm {
+        A::Es256 | A::Es384 => {
+            let pair = EcdsaKeyPair::from_pkcs8(curve(algorithm), bytes).ok()?;
+            let (x, y) = {
+                let point = pair.public_key().as_ref().get(1..)?;
+                point.split_at_checked(point.len() / 2)?
+            };
+            let name = if algorithm == A::Es384 {
+                "P-384"
+            } else {
+                "P-256"
+            };
+            let public = json!({"crv": name, "kty": "EC", "x": text(x), "y": text(y)});
+            (Pair::Ec(pair), public)
+        }
+        A::EdDsa | A::Ed25519 => {
+            let pair = Ed25519KeyPair::from_pkcs8(bytes).ok()?;
+            let x = text(pair.public_key().as_ref());
+            (
+                Pair::Ed(pair),
+                json!({"crv": "Ed25519", "kty": "OKP", "x": x}),
+            )
+        }
+        A::Rs256 | A::Ps256 => {
+            let pair = RsaKeyPair::from_pkcs8(bytes).ok()?;
+            let half = pair.public_key();
+            let n = half.modulus().big_endian_without_leading_zero();
+            let e = half.exponent().big_endian_without_leading_zero();
+            let public = json!({"e": text(e), "kty": "RSA", "n": text(n)});
+            let padding: &'static dyn RsaEncoding = match algorithm {
+                A::Ps256 => &RSA_PSS_SHA256,
+                _ => &RSA_PKCS1_SHA256,
+            };
+            (Pair::Rsa(pair, padding), public)
+        }
+        A::MlDsa65 => {
+            let pair = PqdsaKeyPair::from_pkcs8(&ML_DSA_65_SIGNING, bytes).ok()?;
+            let public = text(pair.public_key().as_ref());
+            let public = json!({"alg": algorithm.as_str(), "kty": "AKP", "pub": public});
+            (Pair::Pq(pair), public)
+        }
+    })
+}
+
+fn curve(algorithm: SigningAlgorithm) -> &'static EcdsaSigningAlgorithm {
+    match algorithm {
+        SigningAlgorithm::Es384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+        _ => &ECDSA_P256_SHA256_FIXED_SIGNING,
     }
 }
 

@@ -17,22 +17,28 @@ pub enum Algorithm {
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
-    /// Ed25519, called `EdDSA` or `Ed25519`.
+    /// Ed25519, called `EdDSA`.
     EdDsa,
+    /// Ed25519, called `Ed25519` (RFC 9864).
+    Ed25519,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
     /// RSASSA-PSS with SHA-256.
     Ps256,
+    /// ML-DSA-65 (RFC 9964).
+    MlDsa65,
 }
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Es256,
         Self::Es384,
         Self::EdDsa,
+        Self::Ed25519,
         Self::Rs256,
         Self::Ps256,
+        Self::MlDsa65,
     ];
 
     /// The name on the wire.
@@ -41,16 +47,15 @@ impl Algorithm {
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
+            Self::Ed25519 => "Ed25519",
             Self::Rs256 => "RS256",
             Self::Ps256 => "PS256",
+            Self::MlDsa65 => "ML-DSA-65",
         }
     }
 
     /// The algorithm with a name, spelled exactly so.
     pub fn named(name: &str) -> Option<Self> {
-        if name == "Ed25519" {
-            return Some(Self::EdDsa);
-        }
         Self::ALL
             .into_iter()
             .find(|algorithm| algorithm.as_str() == name)
@@ -61,9 +66,12 @@ impl From<SigningAlgorithm> for Algorithm {
     fn from(algorithm: SigningAlgorithm) -> Self {
         match algorithm {
             SigningAlgorithm::Es256 => Self::Es256,
+            SigningAlgorithm::Es384 => Self::Es384,
             SigningAlgorithm::EdDsa => Self::EdDsa,
+            SigningAlgorithm::Ed25519 => Self::Ed25519,
             SigningAlgorithm::Rs256 => Self::Rs256,
             SigningAlgorithm::Ps256 => Self::Ps256,
+            SigningAlgorithm::MlDsa65 => Self::MlDsa65,
         }
     }
 }
@@ -192,7 +200,7 @@ impl<'a> Unverified<'a> {
     /// Checks the signature; only then can the claims be read.
     pub fn verify(&self, key: &VerifyingKey) -> Result<Map<String, Value>, Invalid> {
         // The key decides the algorithm (RFC 8725 §3.1); the header has to agree.
-        if self.algorithm() != Some(key.algorithm()) {
+        if !self.algorithm().is_some_and(|own| key.checks(own)) {
             return Err(Invalid::Algorithm);
         }
         let signature = BASE64_URL_SAFE_NO_PAD

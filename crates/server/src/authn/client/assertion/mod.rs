@@ -119,9 +119,14 @@ async fn verify_signature(
 }
 
 /// The algorithm of the header, if it is the one that the client registered;
-/// one that registered none may use what its keys are for.
+/// one that registered none may use what its keys are for. `EdDSA` and
+/// `Ed25519` are different answers here: the registration names one of them,
+/// and a key that names one is bound to it (RFC 9864 §2.2).
 fn algorithm(client: &Client, unverified: &Unverified<'_>) -> Result<Algorithm, Invalid> {
-    let claimed = unverified.algorithm().ok_or(Invalid::Algorithm)?;
+    let claimed = unverified
+        .algorithm()
+        .filter(|claimed| *claimed != Algorithm::MlDsa65)
+        .ok_or(Invalid::Algorithm)?;
     match client.token_endpoint_auth_signing_alg.as_deref() {
         Some(registered) if Algorithm::named(registered) != Some(claimed) => {
             Err(Invalid::Algorithm)
