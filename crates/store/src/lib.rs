@@ -51,7 +51,10 @@ pub use feed::{Feed, LoadFeed, Position};
 pub use grant::{
     Consent, Consented, FindGrant, FindGrantById, Grant, GrantsOf, GrantsOfClient, WithdrawGrant,
 };
-pub use key::{AllKeys, CreateKeyIfAbsent, KeyState, SetKeyState, WorkingKey};
+pub use key::{
+    AllKeys, ChangeKeys, Changed, DistrustKey, Distrusted, KeyChange, KeyState, LongestFamily,
+    MASTER_KEY, RewrapKeys, Rewrapped, WorkingKey, Wrapped,
+};
 pub use meta::{ClaimMeta, FindMeta, RaiseMeta};
 pub use migration::{Migrated, Migration};
 pub use organization::{

@@ -4,6 +4,7 @@
 mod administration;
 mod code;
 mod feed;
+mod keys;
 mod once;
 mod refresh;
 #[cfg(feature = "postgres")]
@@ -115,7 +116,6 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
         code::a_consent_to_less_ends_what_came_of_more,
         code::of_parallel_consents_one_makes_the_grant,
         once::of_parallel_spendings_one_is_the_first,
-        once::of_parallel_keys_one_is_made,
         once::of_parallel_claims_one_holds,
         once::of_parallel_proofs_one_gets_the_new_secret,
         once::attempts_are_limited_until_the_window_ends,
@@ -124,6 +124,13 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
 
 async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
     behaviours! { world, outcomes;
+        keys::of_parallel_keys_one_is_made,
+        keys::of_parallel_rotations_one_makes_the_next_key,
+        keys::a_key_that_is_replaced_loses_its_private_half,
+        keys::of_parallel_distrusts_one_puts_another_key_in_its_place,
+        keys::a_distrust_and_a_rotation_at_once_leave_one_active_key,
+        keys::nothing_is_sealed_under_a_master_key_that_was_replaced,
+        keys::keys_that_changed_meanwhile_are_not_wrapped_anew,
         feed::numbers_have_no_gaps_under_concurrency,
         feed::whoever_resumes_misses_nothing,
         feed::another_epoch_or_a_number_above_the_head_means_a_snapshot,

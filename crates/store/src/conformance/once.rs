@@ -7,7 +7,6 @@ use symbolon_token::Digest;
 use super::world::{MINUTE, RACERS, World};
 use super::{Checked, check, same};
 use crate::attempt::{Attempt, CountAttempt, ForgiveAttempt};
-use crate::key::{CreateKeyIfAbsent, KeyState, WorkingKey};
 use crate::meta::ClaimMeta;
 use crate::session::ReauthenticateSession;
 use crate::spent::{CLIENT_ASSERTION, SpendOnce};
@@ -24,34 +23,6 @@ pub(crate) async fn of_parallel_spendings_one_is_the_first(world: &World) -> Che
     let outs = world.race(vec![spend; RACERS]).await?;
 
     same(&outs.iter().filter(|first| **first).count(), &1)
-}
-
-/// Nodes that start at once end up with one key.
-pub(crate) async fn of_parallel_keys_one_is_made(world: &World) -> Checked {
-    let purpose = world.word();
-    let keys = (0..RACERS).map(|_| CreateKeyIfAbsent {
-        key: WorkingKey {
-            id: world.word(),
-            purpose: purpose.clone(),
-            number: 1,
-            algorithm: None,
-            state: KeyState::Active,
-            sealed: world.bytes::<32>().to_vec(),
-            public: None,
-            created: world.now,
-            activated: Some(world.now),
-            retires: None,
-        },
-        audit: world.audit("key.create"),
-        now: world.now,
-    });
-
-    let outs = world.race(keys.collect::<Vec<_>>()).await?;
-
-    check(
-        outs.iter().all(|key| Some(key) == outs.first()),
-        "two keys were made under one number",
-    )
 }
 
 /// The first value stays.
