@@ -1,7 +1,7 @@
 //! The application as a value: everything that requests share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -9,7 +9,7 @@ use moka::sync::Cache;
 use symbolon_protocol::Timestamp;
 use symbolon_store::Store;
 use symbolon_token::revocation::Target;
-use symbolon_token::{Clock, Entropy, Family, Id, MasterKey, random};
+use symbolon_token::{Clock, Entropy, Family, Id, random};
 
 use crate::admin::StatusLinks;
 use crate::authn::password::Passwords;
@@ -20,10 +20,11 @@ use crate::failure::Broken;
 use crate::feed::{Feed, POLL};
 use crate::fetch::Fetcher;
 use crate::grant::family::FamilyDocument;
-use crate::keys::{self, KeysError, LoadedKeys};
+use crate::keys::policy::Ages;
+use crate::keys::{self, KeysError, LoadedKeys, Masters};
 use crate::limit::GuessLimit;
 use crate::metadata::Published;
-use crate::settings::{Rest, Settings};
+use crate::settings::{KeySettings, Rest, Settings};
 
 /// How many documents of refresh families are kept.
 const MAX_FAMILIES: u64 = 20_000;
@@ -31,6 +32,8 @@ const MAX_FAMILIES: u64 = 20_000;
 const PURGE_BATCH: u32 = 1000;
 /// How many turns a purge has.
 const PURGE_TURNS: u32 = 500;
+/// How long keys are left alone after something about them failed.
+const KEYS_PAUSE: Duration = Duration::from_secs(5);
 
 /// Where time and randomness come from.
 #[derive(Clone, Debug)]
@@ -47,6 +50,11 @@ pub struct App {
     pub(crate) store: Store,
     pub(crate) edge: Edge,
     pub(crate) keys: ArcSwap<LoadedKeys>,
+    masters: Masters,
+    /// The version at which keys were read.
+    keys_version: AtomicI64,
+    /// Whether somebody is looking after the keys already.
+    keeping: AtomicBool,
     pub(crate) feed: Arc<Feed>,
     pub(crate) directory: Directory,
     pub(crate) guesses: GuessLimit,
@@ -83,13 +91,15 @@ impl App {
     /// Makes the application ready: schema, keys, revocations, directory.
     pub async fn start(
         config: &Config,
-        master: MasterKey,
+        masters: Masters,
         store: Store,
         edge: Edge,
     ) -> Result<Arc<Self>, StartError> {
         let now = edge.clock.now();
         store.migrate().await?;
-        let loaded = keys::load(&store, &master, now, &*edge.entropy).await?;
+        let key_settings = KeySettings::from(&config.keys);
+        let at = (now, &edge.entropy);
+        let loaded = keys::load(&store, &masters, &key_settings, at).await?;
         let settings = Settings::new(config.issuer.clone(), Rest::of(config));
         let feed = Arc::new(Feed::new(loaded.ring.blinding().clone()));
         let observer = Arc::clone(&feed);
@@ -102,6 +112,9 @@ impl App {
             guesses: GuessLimit::new(),
             families: Cache::new(MAX_FAMILIES),
             keys: ArcSwap::from_pointee(loaded),
+            masters,
+            keys_version: AtomicI64::new(-1),
+            keeping: AtomicBool::new(false),
             published: ArcSwap::from_pointee(published),
             status_links: StatusLinks::new(config.admin.listen),
             draining: AtomicBool::new(false),
@@ -115,6 +128,8 @@ impl App {
             fetcher,
         };
         app.catch_up().await?;
+        // What became due while nobody was there, before anything is signed.
+        keys::rotate::keep(&app).await?;
         Ok(Arc::new(app))
     }
 
@@ -132,9 +147,58 @@ impl App {
         if self.directory.follow(configuration).await? {
             self.passwords.learn(&self.store).await?;
         }
+        self.follow_keys(configuration).await;
         let age = self.feed.age(self.edge.clock.monotonic());
         crate::metric::feed(self.feed.position().sequence, self.feed.len(), age);
         Ok(())
+    }
+
+    /// Reads the keys again where anything has changed. A node that cannot
+    /// goes on with those it has: what was distrusted is dead by its record.
+    async fn follow_keys(&self, version: i64) {
+        if self.keys_version.load(Ordering::Acquire) == version {
+            return;
+        }
+        match self.reload_keys().await {
+            Ok(()) => self.keys_version.store(version, Ordering::Release),
+            Err(error) => tracing::error!(cause = %error, "could not read the keys"),
+        }
+    }
+
+    /// Reads the keys as they are stored now.
+    pub(crate) async fn reload_keys(&self) -> Result<(), KeysError> {
+        let read = keys::read(&self.store, &self.masters, &self.settings().keys).await?;
+        let held = self.keys.load();
+        let same_master = held.fingerprint().matches(&read.fingerprint());
+        if held.stored != read.stored || !same_master {
+            let published = Published::new(&self.settings(), &read);
+            self.published.store(Arc::new(published));
+            self.keys.store(Arc::new(read));
+        }
+        Ok(())
+    }
+
+    /// What the lives of keys are measured by, now.
+    pub(crate) fn ages(&self) -> Ages {
+        let longest = self.directory.longest_access_token();
+        Ages::new(&self.settings(), longest.duration())
+    }
+
+    /// Looks after the keys where it is time, beside everything else.
+    fn keep_keys(self: &Arc<Self>) {
+        let (loaded, now) = (self.keys.load(), self.edge.clock.now());
+        let due = keys::rotate::next_due(&loaded, &self.settings().keys, &self.ages());
+        if due > now || self.keeping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let app = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = keys::rotate::keep(&app).await {
+                tracing::error!(cause = %error, "could not change keys");
+                tokio::time::sleep(KEYS_PAUSE).await;
+            }
+            app.keeping.store(false, Ordering::Release);
+        });
     }
 
     /// Follows the feed until the process ends, and purges once a minute.
@@ -145,7 +209,11 @@ impl App {
             if let Err(broken) = self.follow().await {
                 tracing::warn!(cause = %broken, "could not read what was taken back");
             }
+            self.keep_keys();
             turns = turns.wrapping_add(1);
+            if turns.is_multiple_of(25) {
+                crate::metric::keys(&self.keys.load(), self.edge.clock.now());
+            }
             if turns.is_multiple_of(300) {
                 self.feed
                     .purge(self.edge.clock.now() - self.settings().clock_skew);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub use symbolon_store::Migration;
 use symbolon_store::{Fault, Options, Store};
 use symbolon_token::mark::{Kind, write_fixed};
-use symbolon_token::{Entropy, MasterKey, Secret, random};
+use symbolon_token::{Entropy, Secret, random};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -18,7 +18,8 @@ use crate::applicable;
 use crate::apply::{self, ApplyError};
 use crate::certificate::Certificate;
 use crate::config::{Config, SecretSource, Statements, StoreUrl};
-use crate::keys::{KeysError, master_key_from_file, write_private};
+use crate::keys::master::write_private;
+use crate::keys::{KeysError, Masters};
 use crate::reload::{ReloadError, Reloaded, Reloading};
 use crate::routes::Public;
 use crate::serve::{self, Capacity, ServeError};
@@ -134,6 +135,11 @@ pub async fn migrate(
     Ok(migrated?.run)
 }
 
+/// Opens the store that a configuration names.
+pub async fn open_store(config: &Config, entropy: &dyn Entropy) -> Result<Store, Fault> {
+    Store::open(&store_options(config, entropy)).await
+}
+
 /// How the store that a configuration names is opened.
 fn store_options(config: &Config, entropy: &dyn Entropy) -> Options {
     let url = match &config.store.url {
@@ -144,16 +150,6 @@ fn store_options(config: &Config, entropy: &dyn Entropy) -> Options {
     let mut options = Options::new(url, node);
     options.named_statements = config.store.statements == Statements::Named;
     options
-}
-
-/// The key that wraps every other.
-pub fn master_key(config: &Config, entropy: &dyn Entropy) -> Result<MasterKey, KeysError> {
-    match &config.store.master_key {
-        SecretSource::File(path) => master_key_from_file(path, entropy),
-        SecretSource::Given(secret) => {
-            MasterKey::parse(secret.expose_str()).ok_or(KeysError::Malformed)
-        }
-    }
 }
 
 /// The bearer of the admin API, made at first start.
@@ -193,17 +189,16 @@ pub async fn launch(
 ) -> Result<Running, LaunchError> {
     // Before anything is counted.
     admin::install_metrics();
-    let master = master_key(config, &*edge.entropy)?;
+    let masters = Masters::configured(&config.store, &*edge.entropy)?;
     let token = admin_token(config, &*edge.entropy)?;
     let certificate = config
         .tls
         .as_ref()
         .map(|tls| Certificate::read(&tls.certificate, &tls.key))
         .transpose()?;
-    let tls = certificate.as_ref().map(serve::tls).transpose()?;
-    let store = Store::open(&store_options(config, &*edge.entropy)).await?;
-    let app = App::start(config, master, store, edge).await?;
-    applicable::check(&app, config).await?;
+    use crate::keys::master::write_private;
+    use crate::keys::{KeysError, Masters};
+    use crate::reload::{ReloadError, Reloaded, Reloading};
     apply::apply(&app, config).await?;
     app.catch_up().await?;
     app.passwords.rest();

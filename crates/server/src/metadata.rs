@@ -3,8 +3,6 @@
 //! Spec: RFC 8414 §2
 //! Spec: OpenID Connect Discovery 1.0 §3
 
-use std::sync::Arc;
-
 use axum::body::Bytes;
 use serde_json::{Value, json};
 use symbolon_protocol::client::ASSERTION_ALGORITHMS;
@@ -14,22 +12,23 @@ use crate::authn::session::ACR_PASSWORD;
 use crate::keys::LoadedKeys;
 use crate::settings::Settings;
 
-/// How long the key set may be kept, in seconds. A key is announced for at
-/// least this long before it signs.
-pub(crate) const KEY_SET_SECONDS: u32 = 3600;
-
 /// The documents as they are sent.
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) metadata: Bytes,
     pub(crate) keys: Bytes,
+    pub(crate) experimental_keys: Option<Bytes>,
 }
 
 impl Published {
     pub(crate) fn new(settings: &Settings, keys: &LoadedKeys) -> Self {
         Self {
             metadata: Bytes::from(document(settings).to_string()),
-            keys: Bytes::from(String::from(&*Arc::clone(&keys.document))),
+            keys: Bytes::from(String::from(&*keys.document)),
+            experimental_keys: keys
+                .experimental
+                .as_ref()
+                .map(|document| Bytes::from(String::from(&**document))),
         }
     }
 }
@@ -40,7 +39,7 @@ fn words<T: Copy, S: Into<Value>>(all: &[T], word: impl Fn(T) -> S) -> Value {
 
 fn document(settings: &Settings) -> Value {
     let issuer = &settings.issuer;
-    let signing = words(SigningAlgorithm::ALL, SigningAlgorithm::as_str);
+    let signing: Value = SigningAlgorithm::stable().map(|own| own.as_str()).collect();
     let methods = json!([
         "client_secret_basic",
         "client_secret_post",

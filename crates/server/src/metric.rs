@@ -3,7 +3,10 @@
 use std::sync::LazyLock;
 
 use metrics::Counter;
-use symbolon_protocol::{ErrorCode, GrantType};
+use symbolon_protocol::{ErrorCode, GrantType, Timestamp};
+use symbolon_store::KeyState;
+
+use crate::keys::LoadedKeys;
 
 /// A request got nothing.
 pub(crate) fn refused(code: ErrorCode) {
@@ -30,6 +33,24 @@ pub(crate) fn issued(grant: GrantType) {
 /// A refresh family ended because a spent token came back.
 pub(crate) fn theft() {
     metrics::counter!("symbolon_refresh_theft_total").increment(1);
+}
+
+/// A key of a purpose changed.
+pub(crate) fn key_changed(purpose: &'static str) {
+    metrics::counter!("symbolon_key_changes_total", "purpose" => purpose).increment(1);
+}
+
+/// How old the key is that makes what is new, for each purpose.
+pub(crate) fn keys(loaded: &LoadedKeys, now: Timestamp) {
+    for key in &loaded.stored {
+        if key.state == KeyState::Active {
+            let since = key.activated.unwrap_or(key.created);
+            metrics::gauge!("symbolon_key_active_age_seconds", "purpose" => key.purpose.clone())
+                .set(now.since(since).as_secs_f64());
+        }
+    }
+    let published = loaded.own.len();
+    metrics::gauge!("symbolon_keys_published").set(published as f64);
 }
 
 /// Where the revocation feed stands on this node.

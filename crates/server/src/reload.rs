@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::applicable;
 use crate::apply::{self, Applied};
 use crate::certificate::Certificate;
-use crate::config::{Config, SecretSource, StoreUrl};
+use crate::config::{Config, MasterSource, SecretSource, StoreUrl};
 use crate::launch::LaunchError;
 
 /// What was taken in.
@@ -119,6 +119,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
         forwarded_header: _,
         clock_skew: _,
         lifetimes: _,
+        keys,
         // Blocks.
         resources: _,
         clients: _,
@@ -139,10 +140,25 @@ fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
         ("tls", text(tls.is_some().to_string())),
         ("store.url", url),
         ("store.statements", text(format!("{:?}", store.statements))),
-        ("store.master_key", source(&store.master_key)),
+        ("store.master_key", master(Some(&store.master_key))),
+        (
+            "store.previous_master_key",
+            master(store.previous_master_key.as_ref()),
+        ),
+        ("keys", text(format!("{keys:?}"))),
         ("admin.listen", text(admin.listen.to_string())),
         ("admin.token", source(&admin.token)),
     ]
+}
+
+fn master(source: Option<&MasterSource>) -> Digest {
+    let of = |text: String| Digest::of(text.as_bytes());
+    match source {
+        None => of(String::new()),
+        Some(MasterSource::File(path)) => of(format!("file {}", path.display())),
+        Some(MasterSource::Given(secret)) => Digest::of(secret.expose()),
+        Some(MasterSource::Pkcs11(uri)) => of(format!("{uri:?}")),
+    }
 }
 
 fn source(source: &SecretSource) -> Digest {

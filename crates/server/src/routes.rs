@@ -93,9 +93,11 @@ pub fn table() -> Vec<Route> {
         GET  "/.well-known/openid-configuration"         Anyone         Json  Everyone   endpoint::metadata::get;
         GET  "/.well-known/oauth-authorization-server"   Anyone         Json  Everyone   endpoint::metadata::get;
         GET  "/.well-known/jwks.json"                    Anyone         Json  Everyone   endpoint::jwks::get;
+        GET  "/.well-known/jwks-ml-dsa.json"             Anyone         Json  Everyone   endpoint::jwks::get_ml_dsa;
         OPTIONS "/.well-known/openid-configuration"      Anyone         Json  Everyone   endpoint::preflight::anyone;
         OPTIONS "/.well-known/oauth-authorization-server" Anyone        Json  Everyone   endpoint::preflight::anyone;
         OPTIONS "/.well-known/jwks.json"                 Anyone         Json  Everyone   endpoint::preflight::anyone;
+        OPTIONS "/.well-known/jwks-ml-dsa.json"          Anyone         Json  Everyone   endpoint::preflight::anyone;
         GET  "/authorize"                                Anyone         Page  Never      endpoint::authorize::get;
         POST "/authorize"                                Anyone         Page  Never      endpoint::authorize::post;
         GET  "/login"                                    Browser        Page  Never      endpoint::login::get;
@@ -211,7 +213,10 @@ fn by_path(base: &str) -> matchit::Router<Vec<Arc<Route>>> {
 /// documents also with that path inserted behind the name (RFC 8414 §3.1).
 fn paths(base: &str, path: &str) -> Vec<String> {
     let mut all = vec![format!("{base}{path}")];
-    if !base.is_empty() && path.starts_with("/.well-known/") && path != "/.well-known/jwks.json" {
+    if !base.is_empty()
+        && path.starts_with("/.well-known/")
+        && !path.starts_with("/.well-known/jwks")
+    {
         all.push(format!("{path}{base}"));
     }
     if !base.is_empty() && matches!(path, "/healthz" | "/readyz") {

@@ -9,7 +9,7 @@ use symbolon_protocol::{Issuer, Lifetime};
 use symbolon_token::Digest;
 use url::Url;
 
-use crate::config::{Config, ForwardedHeader, Lifetimes};
+use crate::config::{Config, ForwardedHeader, KeysConfig, Lifetimes};
 use crate::pages::Site;
 
 /// The settled part of the configuration.
@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) clock_skew: Duration,
     /// How long things live.
     pub(crate) lifetimes: Lifetimes,
+    /// How keys change.
+    pub(crate) keys: KeySettings,
     /// Where pages find their parts.
     pub(crate) site: Site,
     /// Begins the name of every cookie.
@@ -34,6 +36,8 @@ pub(crate) struct Settings {
     /// The longest lifetime that held since the start: what was made under it
     /// may live on, and what is taken back is remembered for as long.
     pub(crate) longest: Lifetime,
+    /// The same of what keys sign and seal: keys are believed for as long.
+    pub(crate) longest_token: Lifetime,
     /// User names, small, whose password hash the configuration enforces.
     pub(crate) pinned: HashSet<String>,
 }
@@ -79,8 +83,10 @@ impl Settings {
             forwarded_header: rest.forwarded_header,
             clock_skew: rest.clock_skew.duration(),
             longest: longest(&rest.lifetimes),
+            longest_token: rest.lifetimes.access_token.max(rest.lifetimes.id_token),
             lifetimes: rest.lifetimes,
             pinned: rest.pinned,
+            keys: rest.keys,
         }
     }
 
@@ -88,6 +94,9 @@ impl Settings {
     pub(crate) fn renewed(&self, rest: Rest) -> Self {
         let mut renewed = Self::new(self.issuer.clone(), rest);
         renewed.longest = renewed.longest.max(self.longest);
+        renewed.longest_token = renewed.longest_token.max(self.longest_token);
+        // Keys that were announced keep the time that they were announced for.
+        renewed.keys = self.keys;
         renewed
     }
 }
@@ -105,6 +114,7 @@ pub(crate) struct Rest {
     pub(crate) forwarded_header: ForwardedHeader,
     pub(crate) clock_skew: Lifetime,
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) keys: KeySettings,
     pub(crate) pinned: HashSet<String>,
 }
 
@@ -121,7 +131,35 @@ impl Rest {
             forwarded_header: config.forwarded_header,
             clock_skew: config.clock_skew,
             lifetimes: config.lifetimes.clone(),
+            keys: KeySettings::from(&config.keys),
         }
+    }
+}
+
+/// How keys change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeySettings {
+    /// How long a key is active; zero changes keys by command alone.
+    pub(crate) rotation: Duration,
+    /// How long a verifier may keep the key set.
+    pub(crate) key_set_cache: Duration,
+    /// Whether there are keys for ML-DSA, in a set of their own.
+    pub(crate) experimental_ml_dsa: bool,
+}
+
+impl From<&KeysConfig> for KeySettings {
+    fn from(config: &KeysConfig) -> Self {
+        Self {
+            rotation: config.rotation.duration(),
+            key_set_cache: config.key_set_cache.duration(),
+            experimental_ml_dsa: config.experimental_ml_dsa,
+        }
+    }
+}
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self::from(&KeysConfig::default())
     }
 }
 
@@ -135,6 +173,7 @@ mod tests {
             forwarded_header: ForwardedHeader::Either,
             clock_skew: Lifetime::seconds(10),
             pinned: HashSet::new(),
+            keys: KeySettings::default(),
             lifetimes: Lifetimes {
                 refresh_token_absolute: Lifetime::seconds(absolute),
                 ..Lifetimes::default()

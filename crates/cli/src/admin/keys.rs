@@ -1,15 +1,39 @@
 //! `symbolon keys`.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
+use serde_json::{Map, Value, json};
+use symbolon_server::keys::{Masters, RewrapOutcome, rewrap};
+use symbolon_server::launch::open_store;
 
 use super::print::{self, Column};
 use super::{Connection, Failed, Target};
+use crate::serve::{edge, load};
 
-const COLUMNS: [Column; 4] = [
+const COLUMNS: [Column; 7] = [
     ("KID", "kid"),
+    ("PURPOSE", "purpose"),
     ("ALGORITHM", "algorithm"),
     ("STATE", "state"),
     ("CREATED", "created"),
+    ("ACTIVATED", "activated"),
+    ("ENDS", "ends"),
+];
+const PLANNED: [Column; 5] = [
+    ("AT", "at"),
+    ("DOES", "does"),
+    ("PURPOSE", "purpose"),
+    ("ALGORITHM", "algorithm"),
+    ("KID", "kid"),
+];
+const ROTATED: [Column; 6] = [
+    ("PURPOSE", "purpose"),
+    ("ALGORITHM", "algorithm"),
+    ("ROTATED", "rotated"),
+    ("ACTIVE", "active"),
+    ("NEXT", "next"),
+    ("TAKES OVER", "takes_over"),
 ];
 
 #[derive(clap::Args)]
@@ -23,17 +47,102 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum KeysCommand {
-    /// Lists the signing keys
+    /// Lists the keys, those that sign and those that seal
     #[command(after_help = "Example:\n  symbolon keys list --json")]
     List,
+    /// Uses the next keys, as soon as they have been published long enough
+    #[command(
+        after_help = "Example:\n  symbolon keys rotate --plan\n  symbolon keys rotate --algorithm ES256\n  symbolon keys rotate --purpose refresh-token"
+    )]
+    Rotate {
+        /// What the keys are for: signing, access-token, refresh-token …
+        #[arg(long, value_name = "PURPOSE")]
+        purpose: Option<String>,
+        /// Only the signing key of one algorithm
+        #[arg(long, value_name = "ALG")]
+        algorithm: Option<String>,
+        /// Say what would happen when, and do nothing
+        #[arg(long)]
+        plan: bool,
+    },
+    /// Has a key make nothing more; what it made still counts
+    #[command(after_help = "Example:\n  symbolon keys retire xS0wJ…")]
+    Retire {
+        /// The key's name, as `keys list` shows it
+        kid: String,
+    },
+    /// Takes a key back that somebody else may have: all that it made is dead at once
+    #[command(after_help = "Example:\n  symbolon keys distrust xS0wJ…")]
+    Distrust {
+        /// The key's name, as `keys list` shows it
+        kid: String,
+    },
+    /// Seals all keys under a new master key: `master_key_…` is the new one,
+    /// `previous_master_key_…` the old one
+    #[command(after_help = "Example:\n  symbolon keys rewrap --config symbolon.toml")]
+    Rewrap {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
+    if let KeysCommand::Rewrap { config } = &arguments.command {
+        return run_rewrap(config).await;
+    }
     let connection = Connection::open(arguments.target)?;
-    let KeysCommand::List = arguments.command;
-    print::list(
-        &connection,
-        &connection.read(&["keys"], &[]).await?,
-        &COLUMNS,
-    )
+    match arguments.command {
+        KeysCommand::List => {
+            let answer = connection.read(&["keys"], &[]).await?;
+            print::list(&connection, &answer, &COLUMNS)
+        }
+        KeysCommand::Rotate {
+            purpose,
+            algorithm,
+            plan,
+        } => {
+            let mut body = Map::new();
+            let given = [("purpose", purpose), ("algorithm", algorithm)];
+            for (name, value) in given {
+                body.extend(value.map(|value| (name.to_owned(), Value::from(value))));
+            }
+            body.insert("plan".to_owned(), json!(plan));
+            let answer = connection
+                .create(&["keys:rotate"], &Value::from(body))
+                .await?;
+            let columns = if plan { &PLANNED[..] } else { &ROTATED[..] };
+            print::list(&connection, &answer, columns)
+        }
+        KeysCommand::Retire { kid } => {
+            let answer = connection.tell(&["keys", &kid, "retire"]).await?;
+            print::list(&connection, &answer, &ROTATED)
+        }
+        KeysCommand::Distrust { kid } => {
+            let answer = connection.tell(&["keys", &kid, "distrust"]).await?;
+            print::list(&connection, &answer, &COLUMNS)
+        }
+        // Needs no server, so it was done above.
+        KeysCommand::Rewrap { .. } => Ok(()),
+    }
+}
+
+/// Works on the store itself: the master key is no business of the admin API.
+async fn run_rewrap(path: &std::path::Path) -> Result<(), Failed> {
+    let failed = |what: &dyn std::fmt::Display| Failed::new("keys.rewrap", what.to_string());
+    let config = load(path).map_err(|error| failed(&error))?;
+    let edge = edge();
+    let masters =
+        Masters::configured(&config.store, &*edge.entropy).map_err(|error| failed(&error))?;
+    let store = open_store(&config, &*edge.entropy)
+        .await
+        .map_err(|error| failed(&error))?;
+    let done = rewrap(&store, &masters, edge.clock.now(), &*edge.entropy).await;
+    store.close().await;
+    match done.map_err(|error| failed(&error))? {
+        RewrapOutcome::Done(keys) => print::text(&format!(
+            "{keys} keys are sealed under the new master key; take `previous_master_key_…` out of the configuration"
+        )),
+        RewrapOutcome::Already => print::text("all keys are sealed under this master key"),
+    }
 }

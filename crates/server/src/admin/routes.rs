@@ -122,7 +122,10 @@ pub fn table() -> Vec<Route> {
         GET    "/admin/v1/sessions"                          Token  [user after limit] Nothing       => 200 SessionList            sessions::list          "Lists the sessions of a person.";
         GET    "/admin/v1/sessions/{id}"                     Token  [] Nothing                       => 200 Session                sessions::get           "Shows a session.";
         DELETE "/admin/v1/sessions/{id}"                     Token  [] Nothing                       => 204 Nothing                sessions::end           "Ends a session.";
-        GET    "/admin/v1/keys"                              Token  [] Nothing                       => 200 KeyList                keys::list              "Lists the signing keys.";
+        GET    "/admin/v1/keys"                              Token  [] Nothing                       => 200 KeyList                keys::list              "Lists the keys.";
+        POST   "/admin/v1/keys:rotate"                       Token  [] KeyRotation                   => 200 KeyChanges             keys::rotate            "Uses the next keys as soon as they may be, or says what would happen when.";
+        POST   "/admin/v1/keys/{kid}/retire"                 Token  [] Nothing                       => 200 KeyChanges             keys::retire            "Has an active key make nothing more, as soon as the next one may take over.";
+        POST   "/admin/v1/keys/{kid}/distrust"               Token  [] Nothing                       => 200 KeyList                keys::distrust          "Takes a key back, with all that it made, and uses another at once.";
         POST   "/admin/v1/revoke"                            Token  [] Revocation                    => 204 Nothing                revocations::create     "Takes back one thing: what hangs on it dies.";
         GET    "/admin/v1/audit"                             Token  [after limit action] Nothing     => 200 AuditList              audit::list             "Lists what was done, oldest first.";
     }

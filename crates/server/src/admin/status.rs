@@ -50,7 +50,10 @@ pub(super) async fn get(cx: Cx, _: Call) -> Outcome {
             "sessions": counted.sessions,
             "grants": counted.grants,
         },
-        "keys": loaded.rows.iter().map(keys::shown).collect::<Vec<Value>>(),
+        "keys": crate::keys::rows(&loaded, &cx.app.ages())
+            .iter()
+            .map(keys::shown)
+            .collect::<Vec<Value>>(),
     });
     Ok(respond::json(StatusCode::OK, &body))
 }
@@ -104,9 +107,13 @@ fn refused(cx: &Cx) -> Response {
 async fn status_page(cx: &Cx) -> Result<StatusPage, Failed> {
     let counted = cx.store.read(CountRows { now: cx.now }).await?;
     let loaded = cx.app.keys.load();
-    let keys = loaded.rows.iter().map(|row| KeyRow {
+    let rows = crate::keys::rows(&loaded, &cx.app.ages());
+    let signing = rows
+        .iter()
+        .filter_map(|row| Some((row, row.purpose.algorithm()?)));
+    let keys = signing.map(|(row, algorithm)| KeyRow {
         id: row.kid.clone(),
-        alg: row.algorithm.to_string(),
+        alg: algorithm.to_string(),
         state: row.state.as_str().to_owned(),
         age: cx.now.since(row.created),
     });

@@ -12,7 +12,7 @@ use http::HeaderValue;
 use symbolon_protocol::Timestamp;
 use symbolon_store::Person;
 use symbolon_token::mark::{Kind, read_fixed, write_fixed};
-use symbolon_token::{Digest, Secret, random};
+use symbolon_token::{Digest, random};
 
 use super::session::{DEVICE_SECONDS, lasting_cookie};
 use crate::cx::Cx;
@@ -33,11 +33,13 @@ pub(crate) fn presented(cx: &Cx, received: &Received, person: &Person) -> Option
     let (mut made, mut salt) = ([0; 8], [0; 16]);
     made.copy_from_slice(&bytes[..8]);
     salt.copy_from_slice(&bytes[8..24]);
-    let expected = Secret::new(mac(cx, made, salt, person).to_vec());
+    let password = password_of(person);
+    let parts = parts(&made, &salt, person, &password);
+    let is_ours = cx.keys.is_form_mac("device", &parts, &bytes[24..40]);
     let made = Timestamp::from_millis(i64::from_be_bytes(made));
     let age = cx.now.millis().saturating_sub(made.millis());
     let counts = age < i64::from(DEVICE_SECONDS) * 1000;
-    (counts && expected.matches(&bytes[24..40])).then_some(Mark { made, salt })
+    (counts && is_ours).then_some(Mark { made, salt })
 }
 
 /// The cookie to set after a sign-in, where the browser has no mark of this
@@ -69,10 +71,20 @@ pub(crate) fn password_of(person: &Person) -> [u8; 32] {
 
 fn mac(cx: &Cx, made: [u8; 8], salt: [u8; 16], person: &Person) -> [u8; 16] {
     let password = password_of(person);
-    let parts = [&made[..], &salt, person.id.as_bytes(), &password];
+    let parts = parts(&made, &salt, person, &password);
     let mut out = [0; 16];
     out.copy_from_slice(&cx.keys.form_mac("device", &parts)[..16]);
     out
+}
+
+/// What a mark is a MAC over.
+fn parts<'a>(
+    made: &'a [u8; 8],
+    salt: &'a [u8; 16],
+    person: &'a Person,
+    password: &'a [u8; 32],
+) -> [&'a [u8]; 4] {
+    [made, salt, person.id.as_bytes(), password]
 }
 
 fn cookie_name(cx: &Cx) -> String {

@@ -26,6 +26,7 @@ use serde_json::{Map, Value as Json};
 use symbolon_protocol::{Client, Issuer, Lifetime, OrganizationId, Resource};
 use symbolon_token::Secret;
 
+pub use crate::keys::TokenUri;
 pub use finding::{Finding, Location, Severity};
 pub use secret::SecretSource;
 
@@ -57,6 +58,8 @@ pub struct Config {
     pub admin: Admin,
     /// How long things live by default.
     pub lifetimes: Lifetimes,
+    /// How keys change.
+    pub keys: KeysConfig,
     /// The APIs.
     pub resources: Vec<Resource>,
     /// The applications.
@@ -84,7 +87,41 @@ pub struct StoreConfig {
     /// Whether statements are prepared by name.
     pub statements: Statements,
     /// The key that wraps every other key.
-    pub master_key: SecretSource,
+    pub master_key: MasterSource,
+    /// The one before, while it is being replaced.
+    pub previous_master_key: Option<MasterSource>,
+}
+
+/// Where a master key is.
+#[derive(Debug)]
+pub enum MasterSource {
+    /// In a file, made at first start where it is missing.
+    File(PathBuf),
+    /// Here: from a variable or a program.
+    Given(Secret),
+    /// In a PKCS#11 token, which it never leaves.
+    Pkcs11(TokenUri),
+}
+
+/// `[keys]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeysConfig {
+    /// How long a key is active; zero changes keys by command alone.
+    pub rotation: Lifetime,
+    /// How long a verifier may keep the key set.
+    pub key_set_cache: Lifetime,
+    /// Whether there are keys for ML-DSA, in a set of their own.
+    pub experimental_ml_dsa: bool,
+}
+
+impl Default for KeysConfig {
+    fn default() -> Self {
+        Self {
+            rotation: Lifetime::seconds(90 * 24 * 60 * 60),
+            key_set_cache: Lifetime::seconds(60 * 60),
+            experimental_ml_dsa: false,
+        }
+    }
 }
 
 /// The database.
@@ -330,6 +367,7 @@ fn finish(draft: read::Draft<'_>, findings: Vec<Finding>) -> Loaded {
         store: server.store,
         admin: server.admin,
         lifetimes: server.lifetimes,
+        keys: server.keys,
         resources: draft.resources.into_iter().map(|read| read.value).collect(),
         clients: draft.clients.into_iter().map(|read| read.value).collect(),
         organizations: draft

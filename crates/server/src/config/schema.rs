@@ -133,6 +133,7 @@ section!(TOP, "", "", {
     "store": Table(&STORE), "";
     "admin": Table(&ADMIN), "";
     "lifetimes": Table(&LIFETIMES), "";
+    "keys": Table(&KEYS), "";
     "resource": Blocks(&RESOURCE), "";
     "client": Blocks(&CLIENT), "";
     "organization": Blocks(&ORGANIZATION), "";
@@ -158,6 +159,9 @@ section!(STORE, "[store]", "store.", {
     "url": Secret, r#""sqlite://data/symbolon.db""#;
     "statements": Text, r#""named""#;
     "master_key": Secret, "";
+    "master_key_pkcs11": Text, r#""pkcs11:token=symbolon;object=master?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/symbolon/pin""#;
+    "previous_master_key": Secret, "";
+    "previous_master_key_pkcs11": Text, r#""pkcs11:…""#;
 });
 
 section!(ADMIN, "[admin]", "admin.", {
@@ -176,6 +180,12 @@ section!(LIFETIMES, "[lifetimes]", "lifetimes.", {
     "device_code": Text, r#""10m""#;
     "session_idle": Text, r#""8h""#;
     "session_absolute": Text, r#""7d""#;
+});
+
+section!(KEYS, "[keys]", "keys.", {
+    "rotation": Text, r#""90d""#;
+    "key_set_cache": Text, r#""1h""#;
+    "experimental_ml_dsa": Other, "false";
 });
 
 section!(RESOURCE, "[[resource]]", "resource.", {

@@ -99,8 +99,10 @@ fn read_opaque(cx: &Cx, text: &str) -> Result<Read, Refused> {
             now: cx.now,
         });
     }
+    let mut marks = jwt::marks(&token.authority, Some(token.token), cx.keys.blinding());
+    marks.key = Some(token.key);
     Ok(Read {
-        marks: jwt::marks(&token.authority, Some(token.token), cx.keys.blinding()),
+        marks,
         position: token.authority.position(),
         client: token.authority.client().to_string(),
         jti: token.token.to_string(),

@@ -312,13 +312,37 @@ fn add_process(add: &mut impl FnMut(&str, Value)) {
     add(
         "Key",
         object(
-            &["kid", "algorithm", "state", "created"],
+            &["kid", "purpose", "state", "created"],
             &[
                 ("kid", text()),
-                ("algorithm", words(SigningAlgorithm::ALL)),
+                ("purpose", text()),
+                ("algorithm", maybe_text()),
                 ("state", text()),
                 ("created", time()),
+                ("activated", maybe_text()),
+                ("ends", maybe_text()),
             ],
+        ),
+    );
+    add(
+        "KeyRotation",
+        object(
+            &[],
+            &[
+                ("purpose", text()),
+                ("algorithm", words(SigningAlgorithm::ALL)),
+                ("plan", boolean()),
+            ],
+        ),
+    );
+    add(
+        "KeyChanges",
+        object(
+            &["items"],
+            &[(
+                "items",
+                json!({ "type": "array", "items": { "type": "object" } }),
+            )],
         ),
     );
     add(

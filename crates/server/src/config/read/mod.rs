@@ -1,6 +1,7 @@
 //! From the tree to typed values; each mistake is noted and the rest is read on.
 
 mod client;
+mod keys;
 mod organization;
 mod person;
 mod resource;

@@ -12,7 +12,9 @@ use super::super::document::{Node, Table, Value};
 use super::super::finding::{Finding, Location};
 use super::super::schema::{ADMIN, Kind, LIFETIMES, REGISTRATION, STORE, TLS, TOP};
 use super::super::secret::{Form, SecretSource};
-use super::super::{Admin, ForwardedHeader, Lifetimes, Statements, StoreConfig, StoreUrl, Tls};
+use super::super::{
+    Admin, ForwardedHeader, KeysConfig, Lifetimes, Statements, StoreConfig, StoreUrl, Tls,
+};
 use super::{Loading, asks_for, invalid, needs_feature, not_built};
 
 /// Everything but the issuer and the blocks.
@@ -27,6 +29,7 @@ pub(in super::super) struct Server {
     pub(in super::super) store: StoreConfig,
     pub(in super::super) admin: Admin,
     pub(in super::super) lifetimes: Lifetimes,
+    pub(in super::super) keys: KeysConfig,
 }
 
 impl Loading<'_> {
@@ -56,6 +59,7 @@ impl Loading<'_> {
             store: self.store(root),
             admin: self.admin(root),
             lifetimes: self.lifetimes(root),
+            keys: self.keys(root),
         }
     }
 
@@ -150,23 +154,12 @@ impl Loading<'_> {
                 None
             }
         });
-        let (master_key, form) = self.kept_secret(table, "master_key", "data/master.key");
-        if form == Some(Form::Inline) {
-            self.add(
-                Finding::error(
-                    "store.master_key.inline",
-                    table.place("master_key"),
-                    "the master key stands in the file",
-                )
-                .because("it opens everything that is sealed, and configuration is copied about")
-                .repair("use `master_key_file`, `master_key_env` or `master_key_command`"),
-            );
-        }
         let statements = self.value(table, &STORE, "statements");
         StoreConfig {
             url: url.unwrap_or_else(|| StoreUrl::Sqlite(self.folder.join("data/symbolon.db"))),
             statements: statements.unwrap_or(Statements::Named),
-            master_key,
+            master_key: self.master_key(table),
+            previous_master_key: self.previous_master_key(table),
         }
     }
 

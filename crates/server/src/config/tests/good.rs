@@ -27,7 +27,7 @@ fn an_issuer_alone_is_a_configuration() {
     assert_eq!(config.lifetimes, Lifetimes::default());
     assert_eq!(config.clock_skew, Lifetime::seconds(10));
     let key = folder.0.join("data/master.key");
-    assert!(matches!(&config.store.master_key, SecretSource::File(path) if *path == key));
+    assert!(matches!(&config.store.master_key, MasterSource::File(path) if *path == key));
     let database = folder.0.join("data/symbolon.db");
     assert!(matches!(&config.store.url, StoreUrl::Sqlite(path) if *path == database));
 }
@@ -125,7 +125,7 @@ fn a_whole_file_is_read_as_it_is_written() {
         matches!(&config.store.url, StoreUrl::Postgres(url) if url.expose_str() == variables[0].1)
     );
     assert_eq!(config.store.statements, Statements::Unnamed);
-    assert!(matches!(&config.store.master_key, SecretSource::Given(key) if key.matches(b"m")));
+    assert!(matches!(&config.store.master_key, MasterSource::Given(key) if key.matches(b"m")));
     assert_eq!(config.lifetimes.access_token, Lifetime::seconds(300));
     assert_eq!(config.resources[0].token_format, TokenFormat::Opaque);
     let web = &config.clients[0];

@@ -273,7 +273,7 @@ pub(crate) fn verified_hint(cx: &Cx, text: &str) -> Option<Hint> {
     }
     let keys = cx.app.keys.load();
     let key = keys
-        .own
+        .hints
         .candidates(Some(token.claimed_kid()?), token.algorithm()?)
         .next()?;
     let claims = token.verify(key).ok()?;

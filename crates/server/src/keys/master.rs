@@ -1,0 +1,121 @@
+//! Where the master key comes from: a file, a variable or a program, or a
+//! PKCS#11 token that it never leaves.
+
+use std::path::Path;
+
+use symbolon_store::{FindMeta, MASTER_KEY, Store, WorkingKey};
+use symbolon_token::{Digest, Entropy, MasterKey, Secret};
+
+use super::KeysError;
+use crate::config::{MasterSource, StoreConfig};
+
+/// The master key, and the one before it for as long as it is being replaced.
+#[derive(Clone, Debug)]
+pub struct Masters {
+    /// The one that the configuration names.
+    pub current: MasterKey,
+    /// The one before.
+    pub previous: Option<MasterKey>,
+}
+
+impl Masters {
+    /// A master key alone.
+    pub fn alone(current: MasterKey) -> Self {
+        Self {
+            current,
+            previous: None,
+        }
+    }
+
+    /// Reads those that a configuration names.
+    pub fn configured(config: &StoreConfig, entropy: &dyn Entropy) -> Result<Self, KeysError> {
+        let previous = config.previous_master_key.as_ref();
+        Ok(Self {
+            current: from_source(&config.master_key, entropy)?,
+            previous: previous
+                .map(|source| from_source(source, entropy))
+                .transpose()?,
+        })
+    }
+
+    /// The one that the store is sealed under now.
+    pub(super) async fn in_use(&self, store: &Store) -> Result<MasterKey, KeysError> {
+        let stored = store.read(FindMeta { name: MASTER_KEY }).await?;
+        let stored = stored.and_then(|bytes| bytes.try_into().ok());
+        let stored = stored
+            .map(Digest::from_bytes)
+            .ok_or(KeysError::WrongMasterKey)?;
+        let mut known = [Some(&self.current), self.previous.as_ref()]
+            .into_iter()
+            .flatten();
+        let found = known.find(|key| key.fingerprint().matches(&stored));
+        found.cloned().ok_or(KeysError::WrongMasterKey)
+    }
+
+    /// Opens a stored key with whichever of them it is sealed under.
+    pub(super) fn open(&self, key: &WorkingKey) -> Option<Secret> {
+        let current = self.current.unwrap(&key.id, &key.sealed).ok();
+        let previous = || self.previous.as_ref()?.unwrap(&key.id, &key.sealed).ok();
+        current.or_else(previous)
+    }
+}
+
+fn from_source(source: &MasterSource, entropy: &dyn Entropy) -> Result<MasterKey, KeysError> {
+    match source {
+        MasterSource::File(path) => master_key_from_file(path, entropy),
+        MasterSource::Given(secret) => {
+            MasterKey::parse(secret.expose_str()).ok_or(KeysError::Malformed)
+        }
+        #[cfg(feature = "pkcs11")]
+        MasterSource::Pkcs11(uri) => super::pkcs11::open(uri),
+        #[cfg(not(feature = "pkcs11"))]
+        MasterSource::Pkcs11(_) => Err(KeysError::Token(
+            "this binary was built without the feature `pkcs11`".to_owned(),
+        )),
+    }
+}
+
+/// Reads the master key from its file, or makes both on a first start.
+pub fn master_key_from_file(path: &Path, entropy: &dyn Entropy) -> Result<MasterKey, KeysError> {
+    let failed = |cause| KeysError::File {
+        path: path.display().to_string(),
+        cause,
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let text = Secret::from(text);
+            MasterKey::parse(text.expose_str()).ok_or(KeysError::Malformed)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = MasterKey::generate(entropy);
+            let text = key.to_file().ok_or(KeysError::Malformed)?;
+            write_private(path, text.expose()).map_err(failed)?;
+            Ok(key)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Writes a file that only its owner may read, durably, and never over another.
+pub(crate) fn write_private(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    std::fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+}

@@ -1,0 +1,214 @@
+//! Which purposes there are, and how the keys of each live.
+
+use std::fmt;
+use std::time::Duration;
+
+use symbolon_protocol::SigningAlgorithm;
+use symbolon_store::WorkingKey;
+use symbolon_token::Purpose;
+use symbolon_token::rotation::{Policy, Standing};
+
+use crate::authn::session::DEVICE_SECONDS;
+use crate::feed::MAX_STALENESS;
+use crate::settings::{KeySettings, Settings};
+
+/// The purpose under which signing keys are stored, before their algorithm.
+const SIGNING: &str = "signing";
+/// How much longer than what they made keys are believed: verifiers whose
+/// clocks or caches differ.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// What a key is for: one use, one algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyPurpose {
+    /// Seals or authenticates what only this server reads.
+    Working(Purpose),
+    /// Signs under one algorithm.
+    Signing(SigningAlgorithm),
+}
+
+impl fmt::Display for KeyPurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Working(purpose) => f.write_str(purpose.name()),
+            Self::Signing(algorithm) => write!(f, "{SIGNING}:{algorithm}"),
+        }
+    }
+}
+
+impl KeyPurpose {
+    /// Every purpose that an installation needs keys for.
+    pub(crate) fn all(settings: &KeySettings) -> Vec<Self> {
+        let experiments = SigningAlgorithm::ALL
+            .iter()
+            .copied()
+            .filter(|own| own.is_experimental() && settings.experimental_ml_dsa);
+        let signing = SigningAlgorithm::stable().chain(experiments);
+        let working = Purpose::ALL.into_iter().map(Self::Working);
+        working.chain(signing.map(Self::Signing)).collect()
+    }
+
+    /// The purpose that is stored under a name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name.split_once(':') {
+            Some((SIGNING, algorithm)) => algorithm.parse().ok().map(Self::Signing),
+            Some(_) => None,
+            None => Purpose::named(name).map(Self::Working),
+        }
+    }
+
+    /// The word for people: all signing keys share one.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Working(purpose) => purpose.name(),
+            Self::Signing(_) => SIGNING,
+        }
+    }
+
+    /// The algorithm, of a signing key.
+    pub fn algorithm(self) -> Option<SigningAlgorithm> {
+        match self {
+            Self::Working(_) => None,
+            Self::Signing(algorithm) => Some(algorithm),
+        }
+    }
+
+    /// Whether its keys ever change. A pairwise subject never does, and a
+    /// blinded name stands in tokens that other nodes and verifiers compare.
+    pub(crate) fn changes(self) -> bool {
+        !matches!(self, Self::Working(Purpose::Pairwise | Purpose::Blinding))
+    }
+}
+
+/// What a key's life is measured by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ages {
+    keys: KeySettings,
+    skew: Duration,
+    /// The longest that anything signed or sealed lives by itself.
+    token: Duration,
+    request: Duration,
+    refresh: Duration,
+    hint: Duration,
+}
+
+impl Ages {
+    /// The ages that the configuration sets; `longest_access_token` is the
+    /// longest that a resource has.
+    pub(crate) fn new(settings: &Settings, longest_access_token: Duration) -> Self {
+        let lifetimes = &settings.lifetimes;
+        let session = lifetimes.session_absolute.duration();
+        let refresh = lifetimes.refresh_token_absolute.duration();
+        Self {
+            keys: settings.keys,
+            skew: settings.clock_skew,
+            token: settings.longest_token.duration().max(longest_access_token),
+            request: lifetimes
+                .authorization_code
+                .max(lifetimes.pushed_request)
+                .max(lifetimes.device_code)
+                .duration(),
+            refresh,
+            // An application may hold an ID token for as long as it stays
+            // signed in, and show it when it signs the person out.
+            hint: refresh.max(session),
+        }
+    }
+
+    /// How the keys of a purpose live; `None` where they never change.
+    pub(crate) fn policy(&self, purpose: KeyPurpose) -> Option<Policy> {
+        if !purpose.changes() {
+            return None;
+        }
+        // What another node does not know it has read within this time, or it
+        // decides nothing; twice the skew because either clock may be ahead.
+        let known = MAX_STALENESS + self.skew * 2;
+        let margin = MARGIN + known;
+        let every = (!self.keys.rotation.is_zero()).then_some(self.keys.rotation);
+        let working = |outlives: Duration| Policy {
+            every,
+            announced: known,
+            outlives: Some(outlives + margin),
+            remembered: Duration::ZERO,
+        };
+        Some(match purpose {
+            KeyPurpose::Signing(_) => Policy {
+                every,
+                announced: self.keys.key_set_cache + known,
+                outlives: Some(self.token + margin),
+                remembered: self.hint,
+            },
+            KeyPurpose::Working(Purpose::AccessToken) => working(self.token),
+            KeyPurpose::Working(Purpose::AuthorizationCode) => working(self.request),
+            KeyPurpose::Working(Purpose::RefreshToken) => working(self.refresh),
+            KeyPurpose::Working(Purpose::Transaction) => {
+                working(Duration::from_secs(DEVICE_SECONDS.into()))
+            }
+            // What they made lives as long as a client keeps its secret.
+            KeyPurpose::Working(_) => Policy {
+                every: None,
+                announced: known,
+                outlives: None,
+                remembered: Duration::ZERO,
+            },
+        })
+    }
+}
+
+/// The key's name, as tokens and the revocation feed have it.
+pub(crate) fn kid(key: &WorkingKey) -> &str {
+    let name = key.id.strip_prefix(SIGNING);
+    name.and_then(|name| name.strip_prefix(':'))
+        .unwrap_or(&key.id)
+}
+
+/// The id of a signing key of a name.
+pub(crate) fn signing_id(kid: &str) -> String {
+    format!("{SIGNING}:{kid}")
+}
+
+/// What the pure rules see of the keys of a purpose.
+pub(crate) fn standings(stored: &[WorkingKey], purpose: KeyPurpose) -> Vec<Standing> {
+    let name = purpose.to_string();
+    let own = stored.iter().filter(|key| key.purpose == name);
+    own.map(|key| Standing {
+        number: key.number,
+        state: key.state,
+        created: key.created,
+        activated: key.activated,
+        ends: key.retires,
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_purpose_is_found_by_the_name_it_is_stored_under() {
+        let settings = KeySettings {
+            experimental_ml_dsa: true,
+            ..KeySettings::default()
+        };
+        for purpose in KeyPurpose::all(&settings) {
+            assert_eq!(KeyPurpose::named(&purpose.to_string()), Some(purpose));
+        }
+        for bad in [
+            "",
+            "signing",
+            "signing:none",
+            "other:ES256",
+            "access-token:1",
+        ] {
+            assert_eq!(KeyPurpose::named(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_experiment_has_no_key_unless_it_is_switched_on() {
+        let all = KeyPurpose::all(&KeySettings::default());
+        assert!(!all.contains(&KeyPurpose::Signing(SigningAlgorithm::MlDsa65)));
+        assert!(all.contains(&KeyPurpose::Signing(SigningAlgorithm::Ed25519)));
+    }
+}
