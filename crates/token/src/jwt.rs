@@ -294,6 +294,8 @@ pub struct AccessToken {
     /// What a record could hit it by, and where the feed stood; absent in
     /// tokens of other issuers.
     pub rev: Option<(Marks, Position)>,
+    /// The mark of the key that signed it, where its header names one.
+    pub key: Option<u64>,
     /// Every claim.
     pub claims: Map<String, Value>,
 }
@@ -357,6 +359,7 @@ pub fn check_claims(
         issued,
         binding: binding(&claims)?,
         rev: rev(&claims, kid)?,
+        key: kid.map(|kid| public_name(Target::Key, kid)),
         claims,
     })
 }

@@ -160,6 +160,12 @@ impl Verifier {
         {
             return Err(Refused::Revoked(Some(hit)).into());
         }
+        // Whoever stole a key leaves the marks out of what he forges.
+        if facts.token.rev.is_none()
+            && let Some(hit) = config.revocations.hit_key(facts.token.key)
+        {
+            return Err(Refused::Revoked(Some(hit)).into());
+        }
         if one.requirement.freshness() == Revocation::AtExpiry {
             return Ok(());
         }
@@ -227,6 +233,7 @@ impl Verifier {
             issued: instant("iat").unwrap_or(Timestamp::EPOCH),
             binding: jwt::binding(claims)?,
             rev: None,
+            key: None,
             claims: claims.clone(),
         })
     }

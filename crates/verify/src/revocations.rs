@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use symbolon_protocol::Timestamp;
-use symbolon_token::revocation::{Hit, Revocation};
+use symbolon_token::revocation::{Hit, Revocation, Target};
 use symbolon_token::{Marks, Position, RevocationSet};
 
 #[derive(Default)]
@@ -79,6 +79,13 @@ impl Revocations {
             set,
             has_begun: held.has_begun,
         }));
+    }
+
+    /// Whether the key of a mark was distrusted.
+    pub(crate) fn hit_key(&self, key: Option<u64>) -> Option<Hit> {
+        let held = self.held.load();
+        let hit = key.is_some_and(|key| held.set.hits_key(key));
+        hit.then_some(Hit::Record(Target::Key))
     }
 
     pub(crate) fn hit(&self, marks: &Marks, mut position: Position) -> Option<Hit> {

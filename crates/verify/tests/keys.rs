@@ -11,8 +11,9 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 use support::{Issuer, Reply, at_expiry, key, set};
-use symbolon_protocol::SigningAlgorithm;
+use symbolon_protocol::{SigningAlgorithm, Timestamp};
 use symbolon_token::jose::Invalid;
+use symbolon_token::revocation::{Revocation, Target, public_name};
 use symbolon_verify::{CannotKnow, Refusal, Refused};
 
 const KEYS: Refusal = Refusal::CannotKnow(CannotKnow::Keys);
@@ -322,4 +323,29 @@ async fn cache_control_moves_the_next_refresh() {
 
     refreshed(&issuer, 400, &verifier).await;
     assert_eq!(issuer.jwks_read(), 2);
+}
+
+#[tokio::test]
+async fn a_distrusted_key_is_refused_before_the_key_set_leaves_it_out() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    // What a thief forges carries no marks.
+    let forged = issuer.good();
+    assert!(verifier.check(forged.as_str(), &at_expiry()).await.is_ok());
+    let other = key(SigningAlgorithm::Es256);
+    let record = Revocation {
+        sequence: 1,
+        target: Target::Key,
+        name: public_name(Target::Key, issuer.key.kid()),
+        expires: Timestamp::FAR,
+    };
+    issuer.serves_keys(Reply::Json(set(&[&issuer.key, &other])));
+
+    verifier.revocations().apply([record]);
+
+    assert!(verifier.check(forged.as_str(), &at_expiry()).await.is_err());
+    let fresh = issuer.token(|claims| claims["jti"] = "t2".into());
+    assert!(verifier.check(fresh.as_str(), &at_expiry()).await.is_err());
+    let good = issuer.token_by(&other, |_| ());
+    assert!(verifier.check(good.as_str(), &at_expiry()).await.is_ok());
 }
