@@ -1,7 +1,7 @@
 //! The application as a value: everything that requests share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -32,6 +32,8 @@ const MAX_FAMILIES: u64 = 20_000;
 const PURGE_BATCH: u32 = 1000;
 /// How many turns a purge has.
 const PURGE_TURNS: u32 = 500;
+/// The same in turns of following.
+const KEYS_TURNS: u32 = 25;
 /// How long keys are left alone after something about them failed.
 const KEYS_PAUSE: Duration = Duration::from_secs(5);
 
@@ -53,6 +55,10 @@ pub struct App {
     masters: Masters,
     /// The version at which keys were read.
     keys_version: AtomicI64,
+    /// How many turns the keys are not read for, after that has failed.
+    keys_wait: AtomicU32,
+    /// Held while keys are read, so that what was read later is held later.
+    reading_keys: tokio::sync::Mutex<()>,
     /// Whether somebody is looking after the keys already.
     keeping: AtomicBool,
     pub(crate) feed: Arc<Feed>,
@@ -114,6 +120,8 @@ impl App {
             keys: ArcSwap::from_pointee(loaded),
             masters,
             keys_version: AtomicI64::new(-1),
+            keys_wait: AtomicU32::new(0),
+            reading_keys: tokio::sync::Mutex::default(),
             keeping: AtomicBool::new(false),
             published: ArcSwap::from_pointee(published),
             status_links: StatusLinks::new(config.admin.listen),
@@ -130,6 +138,7 @@ impl App {
         app.catch_up().await?;
         // What became due while nobody was there, before anything is signed.
         keys::rotate::keep(&app).await?;
+        crate::metric::keys(&app.keys.load(), now);
         Ok(Arc::new(app))
     }
 
@@ -156,23 +165,31 @@ impl App {
     /// Reads the keys again where anything has changed. A node that cannot
     /// goes on with those it has: what was distrusted is dead by its record.
     async fn follow_keys(&self, version: i64) {
-        if self.keys_version.load(Ordering::Acquire) == version {
+        let waits = |turns: u32| turns.checked_sub(1);
+        let waited = self
+            .keys_wait
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, waits);
+        if waited.is_ok() || self.keys_version.load(Ordering::Acquire) == version {
             return;
         }
         match self.reload_keys().await {
             Ok(()) => self.keys_version.store(version, Ordering::Release),
-            Err(error) => tracing::error!(cause = %error, "could not read the keys"),
+            Err(error) => {
+                tracing::error!(cause = %error, "could not read the keys");
+                self.keys_wait.store(KEYS_TURNS, Ordering::Release);
+            }
         }
     }
 
     /// Reads the keys as they are stored now.
     pub(crate) async fn reload_keys(&self) -> Result<(), KeysError> {
-        let read = keys::read(&self.store, &self.masters, &self.settings().keys).await?;
-        let held = self.keys.load();
-        let same_master = held.fingerprint().matches(&read.fingerprint());
-        if held.stored != read.stored || !same_master {
-            let published = Published::new(&self.settings(), &read);
+        let _reading = self.reading_keys.lock().await;
+        let (held, settings) = (self.keys.load_full(), self.settings());
+        let read = keys::read_changed(&self.store, &self.masters, &settings.keys, &held).await?;
+        if let Some(read) = read {
+            let published = Published::new(&settings, &read);
             self.published.store(Arc::new(published));
+            crate::metric::keys(&read, self.edge.clock.now());
             self.keys.store(Arc::new(read));
         }
         Ok(())

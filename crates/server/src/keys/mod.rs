@@ -152,14 +152,35 @@ pub(crate) async fn load(
 }
 
 /// Reads the keys as they are stored now.
-pub(crate) async fn read(
+async fn read(
     store: &Store,
     masters: &Masters,
     settings: &KeySettings,
 ) -> Result<LoadedKeys, KeysError> {
-    // The master key first: whoever replaces it meanwhile says so in the
-    // version that is followed, and all of this is read again.
-    let master = masters.in_use(store).await?;
-    let stored = store.read(AllKeys).await?;
+    let (master, stored) = stored(store, masters).await?;
     assemble::assemble(masters, master, stored, settings)
+}
+
+/// Reads the keys again; `None` where nothing about them has changed.
+pub(crate) async fn read_changed(
+    store: &Store,
+    masters: &Masters,
+    settings: &KeySettings,
+    held: &LoadedKeys,
+) -> Result<Option<LoadedKeys>, KeysError> {
+    let (master, stored) = stored(store, masters).await?;
+    let same_master = held.fingerprint().matches(&master.fingerprint());
+    if held.stored == stored && same_master {
+        return Ok(None);
+    }
+    assemble::assemble(masters, master, stored, settings).map(Some)
+}
+
+/// The master key first: whoever replaces it meanwhile says so in the version
+/// that is followed, and all of this is read again.
+async fn stored(
+    store: &Store,
+    masters: &Masters,
+) -> Result<(MasterKey, Vec<WorkingKey>), KeysError> {
+    Ok((masters.in_use(store).await?, store.read(AllKeys).await?))
 }

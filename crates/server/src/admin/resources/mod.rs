@@ -150,6 +150,13 @@ fn written(outcome: ResourceWritten, name: &str) -> Result<(), Refused> {
 async fn check(cx: &Cx, resource: &Resource) -> Result<(), Failed> {
     alone(resource)?;
     check_clients(cx, resource).await?;
+    if resource.signing_alg.is_experimental() && !cx.settings.keys.experimental_ml_dsa {
+        return Err(Refused::member(
+            "signing_alg",
+            "is an experiment that is switched off; `[keys]` has the switch",
+        )
+        .into());
+    }
     if let Some(id) = &resource.organization {
         let found = cx.store.read(FindOrganization { id: id.clone() }).await?;
         if found.is_none() {

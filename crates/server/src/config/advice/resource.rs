@@ -24,6 +24,20 @@ impl Advice<'_, '_> {
         let (resource, table) = (&read.value, read.table);
         self.on_scopes_of(read);
         self.on_introspection(read);
+        if resource.signing_alg.is_experimental() && !self.draft.server.keys.experimental_ml_dsa {
+            self.add(
+                Finding::error(
+                    "resource.signing_alg.experimental",
+                    table.place("signing_alg"),
+                    format!(
+                        "`{}` is an experiment that is switched off",
+                        resource.signing_alg
+                    ),
+                )
+                .because("there is no key for it, so no token could be issued")
+                .repair("write `experimental_ml_dsa = true` in `[keys]`, or another algorithm"),
+            );
+        }
         let identifier = &resource.identifier;
         if identifier.as_str().starts_with("http:") && self.is_off_loopback() {
             self.add(

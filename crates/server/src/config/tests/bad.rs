@@ -50,6 +50,15 @@ const TOP: &[(&str, &str, u32)] = &[
     (on!(loopback "[store]\nstatements = 'some'"), "store.statements.invalid", 3),
     (on!(loopback "[store]\nmaster_key = 'x'"), "store.master_key.inline", 3),
     (on!(loopback "[store]\nmaster_key_file = 'x'\nmaster_key_env = 'X'"), "secret.several", 4),
+    (on!(loopback "[store]\nprevious_master_key = 'x'"), "store.master_key.inline", 3),
+    #[cfg(feature = "pkcs11")]
+    (on!(loopback "[store]\nmaster_key_pkcs11 = 'pkcs11:token=a'"), "store.master_key_pkcs11.invalid", 3),
+    #[cfg(not(feature = "pkcs11"))]
+    (on!(loopback "[store]\nmaster_key_pkcs11 = 'pkcs11:token=a'"), "key.not_built", 3),
+    (on!(loopback "[keys]\nkey_set_cache = '59s'"), "keys.key_set_cache.invalid", 3),
+    (on!(loopback "[keys]\nkey_set_cache = '25h'"), "keys.key_set_cache.invalid", 3),
+    (on!(loopback "[keys]\nrotation = '59m'"), "keys.rotation.invalid", 3),
+    (on!(loopback "[keys]\nrotaton = '90d'"), "key.unknown", 3),
     (on!(loopback "[admin]\nlisten = '127.0.0.1:8080'"), "admin.listen.taken", 3),
     (on!(public "[admin]\ntoken = 'short'"), "admin.token.short", 3),
     (on!(loopback "[lifetimes]\naccess_tokn = '5m'"), "key.unknown", 3),
