@@ -186,6 +186,10 @@ impl Server {
         self.running.as_ref().unwrap().app.commits()
     }
 
+    pub(crate) fn advance_by(&self, span: Duration) {
+        self.clock.0.advance(span);
+    }
+
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.0.advance(Duration::from_secs(seconds));
     }

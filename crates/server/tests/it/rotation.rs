@@ -1,0 +1,205 @@
+//! R21: keys rotate under load, and nobody notices.
+//!
+//! Time runs fifty times as fast here, on the server's clock and on the
+//! verifier's, so that a set that is kept for a minute is old after little
+//! more than a second, and a rotation every two seconds keeps the announcement.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use symbolon_protocol::Timestamp;
+use symbolon_testkit::START;
+use symbolon_token::Clock;
+use symbolon_token::jose::Unverified;
+use symbolon_verify::{Algorithm, Requirement, Revocation, Verifier};
+use tokio::time::{Instant, interval, sleep};
+
+use crate::harness::{ORDERS, Server, WallClock};
+
+const SCALE: u32 = 50;
+const ROTATE_EVERY: Duration = Duration::from_secs(2);
+/// How long a verifier keeps the set, in the time of the clocks.
+const CACHE: Duration = Duration::from_secs(60);
+const LIFETIME: Duration = Duration::from_secs(600);
+const CHECKS_PER_TURN: usize = 10;
+const TURN: Duration = Duration::from_millis(20);
+
+fn rotations() -> usize {
+    let rows = std::env::var("SYMBOLON_LONG_ROWS").unwrap_or_default();
+    let is_long = std::env::var("SYMBOLON_LONG").is_ok_and(|long| long == "1")
+        && (rows.is_empty() || rows.split(' ').any(|one| one == "R21"));
+    if is_long { 100 } else { 6 }
+}
+
+/// The server's clock, by which a verifier measures spans too.
+#[derive(Debug)]
+struct Shared(Arc<WallClock>);
+
+impl Clock for Shared {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.now().since(START)
+    }
+}
+
+/// What the test knows of keys and tokens.
+#[derive(Default)]
+struct World {
+    /// When a key was first seen in the published set.
+    published: Mutex<HashMap<String, Timestamp>>,
+    tokens: Mutex<VecDeque<(Timestamp, String)>>,
+    is_over: AtomicBool,
+}
+
+impl World {
+    fn goes_on(&self) -> bool {
+        !self.is_over.load(Ordering::Relaxed)
+    }
+}
+
+/// Lets time run.
+async fn run_time(server: Arc<Server>, world: Arc<World>) {
+    let mut last = Instant::now();
+    while world.goes_on() {
+        sleep(Duration::from_millis(10)).await;
+        let now = Instant::now();
+        server.advance_by((now - last) * SCALE);
+        last = now;
+    }
+}
+
+async fn look(server: &Server, world: &World) {
+    let answer = server.get("/.well-known/jwks.json").await;
+    let now = server.clock.now();
+    let mut published = world.published.lock().unwrap();
+    for key in answer.json()["keys"].as_array().unwrap() {
+        let kid = key["kid"].as_str().unwrap().to_owned();
+        published.entry(kid).or_insert(now);
+    }
+}
+
+/// Watches the published set, and mints tokens, each of which must be signed
+/// by a key that was published before any set that is still kept.
+async fn mint(server: Arc<Server>, world: Arc<World>, first: String) -> usize {
+    let mut minted = 0;
+    while world.goes_on() {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("resource", ORDERS),
+            ("scope", "read:orders"),
+        ];
+        let answer = server.token("job", &form).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let (now, token) = (server.clock.now(), answer.text("access_token"));
+        let kid = Unverified::parse(&token)
+            .unwrap()
+            .claimed_kid()
+            .unwrap()
+            .to_owned();
+        let seen = world.published.lock().unwrap().get(&kid).copied();
+        let seen = seen.expect("signed by a key that nobody has seen published");
+        assert!(
+            kid == first || seen + CACHE <= now,
+            "signed {:?} after it was published",
+            now.since(seen)
+        );
+        world.tokens.lock().unwrap().push_back((now, token));
+        minted += 1;
+        look(&server, &world).await;
+        sleep(Duration::from_millis(30)).await;
+    }
+    minted
+}
+
+/// Checks whatever lives, five hundred times a second.
+async fn check(server: Arc<Server>, world: Arc<World>) -> usize {
+    let verifier = Verifier::new(&server.name(), ORDERS, [Algorithm::Es256])
+        .unwrap()
+        .with_clock(Arc::new(Shared(Arc::clone(&server.clock))))
+        .with_entropy(Arc::new(symbolon_testkit::SeededEntropy::new(1)));
+    let requirement = Requirement::all(["read:orders"]).revocation(Revocation::AtExpiry);
+    let (mut turns, mut checked) = (interval(TURN), 0_usize);
+    while world.goes_on() {
+        turns.tick().await;
+        for _ in 0..CHECKS_PER_TURN {
+            let found = {
+                let now = server.clock.now();
+                let mut tokens = world.tokens.lock().unwrap();
+                // A token may die on its way; what has a while to live may not.
+                while tokens
+                    .front()
+                    .is_some_and(|(minted, _)| *minted + LIFETIME <= now + LIFETIME / 10)
+                {
+                    tokens.pop_front();
+                }
+                let len = tokens.len().max(1);
+                tokens.get(checked.wrapping_mul(7919) % len).cloned()
+            };
+            let Some((minted, token)) = found else {
+                continue;
+            };
+            let verdict = verifier.check(token.as_str(), &requirement).await;
+            assert!(
+                verdict.is_ok(),
+                "a valid token, {:?} old, was refused: {:?}",
+                server.clock.now().since(minted),
+                verdict.err()
+            );
+            checked += 1;
+        }
+    }
+    checked
+}
+
+async fn rotate(server: &Server) -> Value {
+    let body = json!({"algorithm": "ES256"});
+    let answer = server
+        .admin(Method::POST, "/admin/v1/keys:rotate", Some(body))
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.json()["items"][0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r21_rotations_under_load_refuse_no_valid_token() {
+    let more = "keys = { key_set_cache = \"60s\", rotation = \"0s\" }\n";
+    let server = Arc::new(Server::on_sqlite_with(more).await);
+    let world = Arc::new(World::default());
+    look(&server, &world).await;
+    let first = server
+        .admin(Method::GET, "/admin/v1/keys", None)
+        .await
+        .json();
+    let first = first["items"].as_array().unwrap().iter();
+    let mut first = first.filter(|key| key["algorithm"] == "ES256" && key["state"] == "active");
+    let first = first.next().unwrap()["kid"].as_str().unwrap().to_owned();
+    let (time, minting, checking) = (
+        tokio::spawn(run_time(Arc::clone(&server), Arc::clone(&world))),
+        tokio::spawn(mint(Arc::clone(&server), Arc::clone(&world), first)),
+        tokio::spawn(check(Arc::clone(&server), Arc::clone(&world))),
+    );
+
+    let (begun, wanted, mut done) = (Instant::now(), rotations(), 0);
+    let mut turns = interval(ROTATE_EVERY);
+    turns.tick().await;
+    while done < wanted && !minting.is_finished() && !checking.is_finished() {
+        turns.tick().await;
+        done += usize::from(rotate(&server).await["rotated"] == true);
+    }
+    world.is_over.store(true, Ordering::Relaxed);
+
+    time.await.unwrap();
+    let (minted, checked) = (minting.await.unwrap(), checking.await.unwrap());
+    assert_eq!(done, wanted);
+    eprintln!(
+        "{done} rotations in {:?}: {minted} tokens minted, {checked} checks, none refused",
+        begun.elapsed()
+    );
+}
