@@ -36,6 +36,7 @@ mod database;
 mod demo;
 mod dev;
 mod greeting;
+mod keys;
 mod kill;
 mod leak;
 mod openidconnect;
