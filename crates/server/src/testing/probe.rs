@@ -13,6 +13,8 @@ pub struct Known {
     pub grant: String,
     /// A session of alice's.
     pub session: String,
+    /// A key that signs, and that nothing here needs afterwards.
+    pub key: String,
     /// A password for whoever is created.
     pub password: String,
 }
@@ -45,7 +47,7 @@ pub fn probes(known: &Known) -> Vec<Probe> {
     let api = "https:%2F%2Fmade.example.com";
     let grant = format!("/admin/v1/grants/{}", known.grant);
     let session = format!("/admin/v1/sessions/{}", known.session);
-    let password = &known.password;
+    let (key, password) = (&known.key, &known.password);
     vec![
         call(get(),    "/metrics",                                    "/metrics", none()),
         call(get(),    "/healthz",                                    "/healthz", none()),
@@ -97,6 +99,9 @@ pub fn probes(known: &Known) -> Vec<Probe> {
         call(get(),    "/admin/v1/sessions/{id}",                     &session, none()),
         call(delete(), "/admin/v1/sessions/{id}",                     &session, none()),
         call(get(),    "/admin/v1/keys",                              "/admin/v1/keys", none()),
+        call(post(),   "/admin/v1/keys:rotate",                       "/admin/v1/keys:rotate", json!({ "plan": true })),
+        call(post(),   "/admin/v1/keys/{kid}/retire",                 &format!("/admin/v1/keys/{key}/retire"), none()),
+        call(post(),   "/admin/v1/keys/{kid}/distrust",               &format!("/admin/v1/keys/{key}/distrust"), none()),
         call(post(),   "/admin/v1/revoke",                            "/admin/v1/revoke", json!({ "subject": "alice" })),
         call(get(),    "/admin/v1/audit",                             "/admin/v1/audit?limit=1", none()),
     ]

@@ -60,7 +60,12 @@ async fn known(server: &Server) -> Known {
         let list = server.admin(Method::GET, &path, None).await;
         list.json()["items"][0]["id"].as_str().unwrap().to_owned()
     };
+    let keys = server.admin(Method::GET, "/admin/v1/keys", None).await;
+    let keys = keys.json();
+    let spare = |key: &&serde_json::Value| key["algorithm"] == "ES384" && key["state"] == "active";
+    let key = keys["items"].as_array().unwrap().iter().find(spare);
     Known {
+        key: key.unwrap()["kid"].as_str().unwrap().to_owned(),
         grant: first("grants").await,
         session: first("sessions").await,
         password: PASSWORD.to_owned(),
