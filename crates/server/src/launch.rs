@@ -196,9 +196,10 @@ pub async fn launch(
         .as_ref()
         .map(|tls| Certificate::read(&tls.certificate, &tls.key))
         .transpose()?;
-    use crate::keys::master::write_private;
-    use crate::keys::{KeysError, Masters};
-    use crate::reload::{ReloadError, Reloaded, Reloading};
+    let tls = certificate.as_ref().map(serve::tls).transpose()?;
+    let store = Store::open(&store_options(config, &*edge.entropy)).await?;
+    let app = App::start(config, masters, store, edge).await?;
+    applicable::check(&app, config).await?;
     apply::apply(&app, config).await?;
     app.catch_up().await?;
     app.passwords.rest();

@@ -2,7 +2,6 @@
 //!
 //! I17: every signature verifies by a key that was published before; I18: one
 //! number, one key.
-#![expect(clippy::unwrap_used, reason = "tests stop where something is missing")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -120,6 +120,7 @@ impl SigningKey {
             Pair::Ec(pair) => pair.public_key().as_ref(),
             Pair::Ed(pair) => pair.public_key().as_ref(),
             Pair::Rsa(pair, _) => pair.public_key().as_ref(),
+            Pair::Pq(pair) => pair.public_key().as_ref(),
         }
     }
 
