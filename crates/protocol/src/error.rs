@@ -3,6 +3,7 @@
 //! Spec: RFC 6749 §4.1.2.1, §5.2
 //! Spec: RFC 6750 §3.1
 //! Spec: RFC 8707 §2
+//! Spec: RFC 9449 §5, §7.1, §8, §9
 //! Spec: RFC 9470 §3
 //! Spec: OpenID Connect Core 1.0 §3.1.2.6
 
@@ -80,6 +81,10 @@ codes! {
     InsufficientScope = "insufficient_scope", 403;
     /// The sign-in behind the access token is too weak or too old.
     InsufficientUserAuthentication = "insufficient_user_authentication", 401;
+    /// The proof that a key is held is missing or not good.
+    InvalidDpopProof = "invalid_dpop_proof", 400;
+    /// The proof has to carry a nonce of this server.
+    UseDpopNonce = "use_dpop_nonce", 400;
     /// A redirect URI cannot be registered.
     InvalidRedirectUri = "invalid_redirect_uri", 400;
     /// Metadata of a client cannot be registered.

@@ -30,5 +30,5 @@ pub use pkce::{CodeChallenge, CodeVerifier};
 pub use resource::Resource;
 pub use scope::{Scope, Scopes};
 pub use time::Timestamp;
-pub use uri::{Issuer, RedirectUri, ResourceIdentifier};
+pub use uri::{Issuer, RedirectUri, ResourceIdentifier, TargetUri};
 pub use vocabulary::*;

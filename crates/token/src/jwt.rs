@@ -373,7 +373,10 @@ fn text<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<&'a st
 }
 
 /// A `NumericDate`: an integer or a finite decimal, at or after the epoch.
-fn instant(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Timestamp>, Refused> {
+pub(crate) fn instant(
+    claims: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<Timestamp>, Refused> {
     let Some(value) = claims.get(name) else {
         return Ok(None);
     };

@@ -7,6 +7,7 @@
 pub mod authority;
 mod base62;
 pub mod clock;
+pub mod dpop;
 pub mod explain;
 pub mod id;
 pub mod jose;

@@ -6,6 +6,8 @@
 //! Spec: RFC 8252 §7.3
 //! Spec: RFC 8707 §2
 
+mod target;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -13,6 +15,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::{Host, Url};
+
+pub use target::TargetUri;
 
 /// How long any of these URIs may be, in bytes.
 pub const MAX_URI_BYTES: usize = 2048;
@@ -35,19 +39,23 @@ const RESPONSE_NAMES: [&str; 8] = [
 #[error("{0}")]
 pub struct InvalidUri(&'static str);
 
+fn is_written_plainly(text: &str) -> bool {
+    text.bytes().all(|b| {
+        matches!(b, 0x21..=0x7e)
+            && !matches!(
+                b,
+                b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}' | b'|'
+            )
+    })
+}
+
 fn parse(text: &str) -> Result<Url, InvalidUri> {
     if text.is_empty() || text.len() > MAX_URI_BYTES {
         return Err(InvalidUri("a URI has 1 to 2048 characters"));
     }
     // What a URL parser repairs silently (backslashes, blanks, other scripts)
     // is refused: two parsers could repair it differently.
-    if !text.bytes().all(|b| {
-        matches!(b, 0x21..=0x7e)
-            && !matches!(
-                b,
-                b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'}' | b'|'
-            )
-    }) {
+    if !is_written_plainly(text) {
         return Err(InvalidUri(
             "a URI holds ASCII characters that need no repair",
         ));

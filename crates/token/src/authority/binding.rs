@@ -103,6 +103,14 @@ impl Binding {
         }
     }
 
+    /// Bound to the key of a certificate.
+    pub const fn to_certificate(certificate: Thumbprint) -> Self {
+        Self {
+            key: None,
+            certificate: Some(certificate),
+        }
+    }
+
     /// Whether anything has to be proved.
     pub const fn is_bound(&self) -> bool {
         self.key.is_some() || self.certificate.is_some()

@@ -3,15 +3,17 @@
 //! Spec: RFC 7517 §4, §5
 //! Spec: RFC 9864 §2.2
 //! Spec: RFC 9964 §3
+//! Spec: RFC 7638 §3
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm};
 use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::json;
 use super::verify::Algorithm;
+use crate::authority::Thumbprint;
 
 /// How many keys one set may have.
 pub(super) const MAX_KEYS: usize = 64;
@@ -39,6 +41,12 @@ pub enum InvalidKey {
     #[error("key is weak or not on its curve")]
     Weak,
 }
+
+/// How long the modulus of a key may be that a stranger encloses, in bytes.
+const MAX_ENCLOSED_RSA_BYTES: usize = 512;
+/// The members that are registered as private for the key types read here.
+/// Members that nobody knows are passed over, as RFC 7517 §4 demands.
+const PRIVATE: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /// A public key that checks signatures of one algorithm.
 #[derive(Debug, Clone)]
@@ -88,6 +96,35 @@ impl VerifyingKey {
         })
     }
 
+    /// Reads the key that a proof encloses, for the algorithm of its header.
+    /// A stranger chose it: it is small enough to check quickly, and public.
+    pub(crate) fn enclosed(
+        jwk: &Map<String, Value>,
+        named: Algorithm,
+    ) -> Result<(Self, Thumbprint), InvalidKey> {
+        if PRIVATE.iter().any(|name| jwk.contains_key(*name)) {
+            return Err(InvalidKey::Unsupported);
+        }
+        check_use(jwk)?;
+        let own = algorithm(jwk)?;
+        let is_either = own == Algorithm::Rs256 && !jwk.contains_key("alg");
+        if own != named && !(is_either && named == Algorithm::Ps256) {
+            return Err(InvalidKey::Unsupported);
+        }
+        let most = (MAX_ENCLOSED_RSA_BYTES * 4).div_ceil(3);
+        if member(jwk, "n").is_some_and(|n| n.len() > most) {
+            return Err(InvalidKey::Unsupported);
+        }
+        let (verification, bytes) = public_bytes(jwk, named)?;
+        let key = ParsedPublicKey::new(verification, bytes).map_err(|_| InvalidKey::Weak)?;
+        let own = Self {
+            kid: None,
+            algorithm: named,
+            key,
+        };
+        Ok((own, thumbprint(jwk).ok_or(InvalidKey::Malformed)?))
+    }
+
     /// The key's name.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
@@ -118,6 +155,32 @@ impl VerifyingKey {
         };
         right_length && self.key.verify_sig(signed, signature).is_ok()
     }
+}
+
+/// The thumbprint of a key whose members were checked: they hold nothing that
+/// JSON would escape.
+fn thumbprint(jwk: &Map<String, Value>) -> Option<Thumbprint> {
+    let part = |name: &str| member(jwk, name);
+    let canonical = match part("kty")? {
+        "EC" => format!(
+            r#"{{"crv":"{}","kty":"EC","x":"{}","y":"{}"}}"#,
+            part("crv")?,
+            part("x")?,
+            part("y")?
+        ),
+        "OKP" => format!(
+            r#"{{"crv":"{}","kty":"OKP","x":"{}"}}"#,
+            part("crv")?,
+            part("x")?
+        ),
+        "RSA" => format!(
+            r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#,
+            part("e")?,
+            part("n")?
+        ),
+        _ => return None,
+    };
+    Some(Thumbprint::of(canonical.as_bytes()))
 }
 
 fn member<'a>(jwk: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -203,6 +266,7 @@ pub(super) fn rsa_der(n: &[u8], e: &[u8]) -> Result<Vec<u8>, InvalidKey> {
     let strong = (256..=1024).contains(&n.len())
         && n[0] >= 0x80
         && e.len() <= 4
+        && e[0] != 0
         && exponent >= 65_537
         && exponent % 2 == 1;
     if !strong || super::roca::is_suspect(n) {
@@ -214,10 +278,18 @@ pub(super) fn rsa_der(n: &[u8], e: &[u8]) -> Result<Vec<u8>, InvalidKey> {
     Ok(der.as_ref().to_vec())
 }
 
+/// The thumbprint of a key's own certificate, which stands first in its chain.
+fn certificate(jwk: &Value) -> Option<Thumbprint> {
+    let first = jwk.get("x5c")?.as_array()?.first()?.as_str()?;
+    let der = BASE64_STANDARD.decode(first).ok()?;
+    Some(Thumbprint::of(&der))
+}
+
 /// A set of public keys. What cannot be used in it is left out and counted.
 #[derive(Debug, Clone, Default)]
 pub struct KeySet {
     keys: Vec<VerifyingKey>,
+    certificates: Vec<Thumbprint>,
     skipped: usize,
 }
 
@@ -258,7 +330,17 @@ impl KeySet {
                     == 1
         });
         let skipped = list.len() - keys.len();
-        Ok(Self { keys, skipped })
+        Ok(Self {
+            keys,
+            certificates: list.iter().filter_map(certificate).collect(),
+            skipped,
+        })
+    }
+
+    /// The certificates that come with keys (`x5c`, RFC 7517 §4.7), each key's
+    /// own; a key that cannot be used here may have one all the same.
+    pub fn certificates(&self) -> &[Thumbprint] {
+        &self.certificates
     }
 
     /// The keys that a header may mean: the one of its `kid`, or all where it

@@ -135,6 +135,20 @@ impl SigningKey {
             r#"{{"alg":"{}","typ":"{typ}","kid":"{}"}}"#,
             self.algorithm, self.kid
         );
+        self.sign_under(&header, payload)
+    }
+
+    /// A compact JWS with a header of the caller's own, whose `alg` has to be
+    /// this key's.
+    ///
+    /// # Panics
+    ///
+    /// As [`sign`](Self::sign).
+    #[expect(
+        clippy::expect_used,
+        reason = "the library fails for lack of memory or randomness only"
+    )]
+    pub fn sign_under(&self, header: &str, payload: &[u8]) -> String {
         let mut out = String::with_capacity((header.len() + payload.len() + 256) * 4 / 3 + 8);
         BASE64_URL_SAFE_NO_PAD.encode_string(header, &mut out);
         out.push('.');
@@ -171,6 +185,11 @@ impl SigningKey {
                 signature
             }
         }
+    }
+
+    /// The members that make the public half, and nothing else (RFC 7638 §3.2).
+    pub fn bare_jwk(&self) -> &Value {
+        &self.public
     }
 }
 

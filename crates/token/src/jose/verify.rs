@@ -131,6 +131,7 @@ pub struct Unverified<'a> {
     algorithm: String,
     typ: Option<String>,
     kid: Option<String>,
+    jwk: Option<Map<String, Value>>,
 }
 
 impl<'a> Unverified<'a> {
@@ -162,6 +163,11 @@ impl<'a> Unverified<'a> {
         };
         let algorithm = take("alg")?.ok_or(Invalid::Algorithm)?;
         let (typ, kid) = (take("typ")?, take("kid")?);
+        let jwk = match fields.remove("jwk") {
+            None => None,
+            Some(Value::Object(jwk)) => Some(jwk),
+            Some(_) => return Err(Invalid::Header),
+        };
         if kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID_BYTES) {
             return Err(Invalid::UnknownKey);
         }
@@ -173,6 +179,7 @@ impl<'a> Unverified<'a> {
             algorithm,
             typ,
             kid,
+            jwk,
         })
     }
 
@@ -195,6 +202,12 @@ impl<'a> Unverified<'a> {
     /// The key that the header claims.
     pub fn claimed_kid(&self) -> Option<&str> {
         self.kid.as_deref()
+    }
+
+    /// The key that comes with it, which anybody could have put there: it says
+    /// who signed, never that the signer is trusted. For proofs alone.
+    pub(crate) fn enclosed_key(&self) -> Option<&Map<String, Value>> {
+        self.jwk.as_ref()
     }
 
     /// Checks the signature; only then can the claims be read.
