@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::identifier::{ClientId, OrganizationId};
+use crate::key_binding::KeyBinding;
 use crate::lifetime::Lifetime;
 use crate::registration;
 use crate::scope::Scopes;
@@ -135,6 +136,9 @@ pub struct Client {
     /// How long the predecessor of a refresh token is answered with the same successor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_grace: Option<Lifetime>,
+    /// What it says of keys.
+    #[serde(flatten)]
+    pub binding: KeyBinding,
     /// What is kept and changes nothing else.
     #[serde(flatten)]
     pub described: Described,
@@ -182,13 +186,6 @@ pub struct Described {
 
 /// Metadata names that ask for parts which are not built yet.
 pub(crate) const NOT_BUILT: &[(&str, &str)] = &[
-    ("tls_client_auth_subject_dn", "mtls"),
-    ("tls_client_auth_san_dns", "mtls"),
-    ("tls_client_auth_san_uri", "mtls"),
-    ("tls_client_auth_san_ip", "mtls"),
-    ("tls_client_auth_san_email", "mtls"),
-    ("tls_client_certificate_bound_access_tokens", "mtls"),
-    ("dpop_bound_access_tokens", "dpop"),
     ("require_pushed_authorization_requests", "par"),
     ("backchannel_logout_uri", "backchannel-logout"),
     ("backchannel_logout_session_required", "backchannel-logout"),
@@ -297,6 +294,7 @@ impl Client {
             refresh_token_idle: None,
             refresh_token_absolute: None,
             refresh_grace: None,
+            binding: KeyBinding::default(),
             described: Described::default(),
         }
     }
@@ -345,6 +343,7 @@ impl Client {
         self.check_profile(&mut problems);
         self.check_authentication(&mut problems);
         self.check_algorithms(&mut problems);
+        problems.extend(self.binding.problems(self.authentication()));
         self.check_not_built(&mut problems);
         problems
     }
@@ -504,10 +503,12 @@ impl Client {
                     "`private_key_jwt` needs either `jwks` or `jwks_uri`".to_owned(),
                 );
             }
-            ClientAuthentication::TlsClientAuth | ClientAuthentication::SelfSignedTlsClientAuth => {
+            ClientAuthentication::SelfSignedTlsClientAuth
+                if self.jwks.is_some() == self.jwks_uri.is_some() =>
+            {
                 add(
-                    "authentication",
-                    format!("asks for `mtls`, which is {NOT_BUILT_YET}"),
+                    "jwks",
+                    "`self_signed_tls_client_auth` needs either `jwks` or `jwks_uri`, with `x5c` in its keys".to_owned(),
                 );
             }
             _ => {}

@@ -41,7 +41,7 @@ pub struct Resource {
     /// Why its access tokens live longer than a day, where they do.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub access_token_lifetime_reason: String,
-    /// Whether only tokens bound to a key are good here. Not built yet.
+    /// Whether only tokens bound to a key are issued for it.
     #[serde(default)]
     pub require_key_binding: bool,
     /// How its JWTs are signed.
@@ -107,9 +107,6 @@ impl Resource {
                 "sensitive_scopes",
                 format!("`{extra}` is not among `scopes`"),
             ));
-        }
-        if self.require_key_binding {
-            problems.push(Problem::not_built("require_key_binding", "dpop"));
         }
         if self.macaroon_keys.is_some() {
             problems.push(Problem::not_built("macaroon_keys", "macaroon"));

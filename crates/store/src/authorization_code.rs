@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::feed::Position;
 use crate::refresh_family::{self, NewFamily};
 use crate::revocation::{self, Target};
-use crate::spent::{AUTHORIZATION_CODE, SPEND, day};
+use crate::spent::{AUTHORIZATION_CODE, SPEND, SpentProof, day};
 use crate::statement::statements;
 
 /// Redeems a code that was shown with all its bindings.
@@ -31,6 +31,8 @@ pub struct RedeemCode {
     pub family: Id<Family>,
     /// The refresh family, where a refresh token is issued.
     pub new_family: Option<NewFamily>,
+    /// The DPoP proof that came with it.
+    pub proof: Option<SpentProof>,
     /// When the last token that comes of it has expired.
     pub horizon: Timestamp,
     /// What to write down where the code is shown again.
@@ -49,6 +51,8 @@ pub enum Redeemed {
     },
     /// Two parties hold the code, so both lose: its family has ended.
     Again,
+    /// The DPoP proof was used before. The code is as it was.
+    ProofReplayed,
     /// Grant, session or person is no more. The code stays spent.
     Withdrawn,
 }
@@ -76,11 +80,20 @@ impl Act for RedeemCode {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Redeemed, Fault> {
         let (day, slot) = (day(self.expires), self.grant.slot());
         let key = binds![day, slot, AUTHORIZATION_CODE, &self.code];
-        if tx.run(&SPEND, key).await? == 0 {
+        let is_replayed = match &self.proof {
+            None => false,
+            Some(proof) => !proof.spend(tx, slot).await?,
+        };
+        // A proof of before spends nothing, but a code of before ends its
+        // family whatever comes with it.
+        if is_replayed || tx.run(&SPEND, key).await? == 0 {
             if tx.run(&AGAIN, key).await? > 0 {
                 self.revoke(tx).await?;
             }
-            return Ok(Redeemed::Again);
+            return Ok(match is_replayed {
+                true => Redeemed::ProofReplayed,
+                false => Redeemed::Again,
+            });
         }
 
         let lives = match &self.session {

@@ -80,7 +80,7 @@ pub use session::{
     EndSession, Ended, FindSession, OpenSession, ReauthenticateSession, Session, SessionsOf,
     TouchSession,
 };
-pub use spent::{CLIENT_ASSERTION, SpendOnce};
+pub use spent::{CLIENT_ASSERTION, SpendOnce, SpentProof};
 pub use store::{Options, Store};
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
 //! What may be used once: decided by the statement that writes it down.
+//!
+//! Spec: RFC 7523 §3
+//! Spec: RFC 9449 §11.1
 
 use symbolon_protocol::Timestamp;
 use symbolon_token::Slot;
@@ -13,6 +16,26 @@ pub(crate) const AUTHORIZATION_CODE: u8 = 1;
 
 /// The kind of a client assertion's `jti`.
 pub const CLIENT_ASSERTION: u8 = 2;
+
+/// The kind of a DPoP proof, by its key and `jti`.
+pub(crate) const DPOP_PROOF: u8 = 9;
+
+/// A DPoP proof that an act uses up beside what it is for, in the slot of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpentProof {
+    /// A digest of its key and `jti`.
+    pub key: [u8; 32],
+    /// When it could not be used any more anyway.
+    pub expires: Timestamp,
+}
+
+impl SpentProof {
+    /// Uses the proof up; whether this was the first use.
+    pub(crate) async fn spend(&self, tx: &mut Tx<'_>, slot: Slot) -> Result<bool, Fault> {
+        let binds = binds![day(self.expires), slot, DPOP_PROOF, &self.key];
+        Ok(tx.run(&SPEND, binds).await? > 0)
+    }
+}
 
 /// Uses something up that may be used once, as a client assertion's `jti`.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ mod code;
 mod feed;
 mod keys;
 mod once;
+mod proof;
 mod refresh;
 #[cfg(feature = "postgres")]
 mod schema;
@@ -115,6 +116,10 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
         code::consent_widens_the_live_grant_only_as_it_was_read,
         code::a_consent_to_less_ends_what_came_of_more,
         code::of_parallel_consents_one_makes_the_grant,
+        proof::a_replayed_proof_leaves_another_code_as_it_was,
+        proof::a_code_that_returns_with_its_proof_ends_the_family,
+        proof::of_parallel_rotations_by_one_proof_one_succeeds,
+        proof::renewing_by_a_proof_takes_it_once,
         once::of_parallel_spendings_one_is_the_first,
         once::of_parallel_claims_one_holds,
         once::of_parallel_proofs_one_gets_the_new_secret,

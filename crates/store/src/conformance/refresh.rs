@@ -185,6 +185,7 @@ pub(crate) async fn renewing_writes_at_most_once_a_minute(world: &World) -> Chec
         client: family.client.clone(),
         idle_ends: family.idle_ends + MINUTE,
         grace_ms: 90_000,
+        proof: None,
         horizon: world.horizon(),
         audit: world.audit("refresh.theft"),
         now: world.now + MINUTE,

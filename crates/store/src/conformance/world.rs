@@ -197,6 +197,7 @@ impl World {
                 .as_ref()
                 .map_or_else(|| self.id(scene.person.slot()), id),
             new_family: family,
+            proof: None,
             horizon: self.horizon(),
             audit: self.audit("code.reuse"),
             now: self.now,
@@ -224,6 +225,7 @@ impl World {
             client: family.client.clone(),
             idle_ends: self.now + DAY * 14,
             grace_ms: 90_000,
+            proof: None,
             horizon: self.horizon(),
             audit: self.audit("refresh.theft"),
             now: self.now + MINUTE,

@@ -13,6 +13,7 @@ use crate::audit::{self, AuditEvent};
 use crate::bind::binds;
 use crate::fault::Fault;
 use crate::revocation::{self, Target};
+use crate::spent::SpentProof;
 use crate::statement::statements;
 
 /// Rotates a family: the presented refresh token gives way to the next.
@@ -34,6 +35,8 @@ pub struct Rotate {
     pub idle_ends: Timestamp,
     /// How long the direct predecessor is answered with the same successor.
     pub grace_ms: i64,
+    /// The DPoP proof that came with it.
+    pub proof: Option<SpentProof>,
     /// When the last token of the family has expired, should it be stolen.
     pub horizon: Timestamp,
     /// What to write down, should it be stolen.
@@ -58,6 +61,8 @@ pub struct Renew {
     pub idle_ends: Timestamp,
     /// How long the direct predecessor is answered with the same successor.
     pub grace_ms: i64,
+    /// The DPoP proof that came with it.
+    pub proof: Option<SpentProof>,
     /// When the last token of the family has expired, should it be stolen.
     pub horizon: Timestamp,
     /// What to write down, should it be stolen.
@@ -84,6 +89,8 @@ pub enum Rotated {
     Ended,
     /// It belongs to another client. Nothing was changed.
     OtherClient,
+    /// The DPoP proof was used before. Nothing was changed.
+    ProofReplayed,
 }
 
 /// A family after a refresh.
@@ -132,10 +139,8 @@ statements! {
 /// Less than this is not worth a write.
 const MINUTE_MS: i64 = 60_000;
 
-impl Act for Rotate {
-    type Out = Rotated;
-
-    async fn first(&self, tx: &mut Tx<'_>) -> Result<Option<Rotated>, Fault> {
+impl Rotate {
+    async fn decide(&self, tx: &mut Tx<'_>) -> Result<Option<Rotated>, Fault> {
         let binds = binds![
             self.family.slot(),
             &self.family,
@@ -158,9 +163,26 @@ impl Act for Rotate {
             authority: read_authority(&row, 4)?,
         })))
     }
+}
+
+impl Act for Rotate {
+    type Out = Rotated;
+
+    async fn first(&self, tx: &mut Tx<'_>) -> Result<Option<Rotated>, Fault> {
+        // A proof is one more statement, so the first alone decides nothing.
+        match self.proof {
+            None => self.decide(tx).await,
+            Some(_) => Ok(None),
+        }
+    }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Rotated, Fault> {
-        if let Some(rotated) = self.first(tx).await? {
+        if let Some(proof) = &self.proof
+            && !proof.spend(tx, self.family.slot()).await?
+        {
+            return Ok(Rotated::ProofReplayed);
+        }
+        if let Some(rotated) = self.decide(tx).await? {
             return Ok(rotated);
         }
         let presented = Presented {
@@ -194,6 +216,11 @@ impl Act for Renew {
     type Out = Rotated;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Rotated, Fault> {
+        if let Some(proof) = &self.proof
+            && !proof.spend(tx, self.family.slot()).await?
+        {
+            return Ok(Rotated::ProofReplayed);
+        }
         let presented = Presented {
             family: &self.family,
             generation: self.generation,
