@@ -73,7 +73,10 @@ pub(crate) fn counted(number: usize, noun: &str) -> String {
 pub(crate) async fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let config = load(&arguments.config)?;
-    let listeners = Listeners::bind(config.listen, config.admin.listen).await?;
+    let listeners = Listeners::bind(config.listen, config.admin.listen)
+        .await?
+        .and_mutual_tls(config.mtls_listen)
+        .await?;
     let running = launch(&config, listeners, edge()).await?;
     tracing::info!(issuer = %config.issuer, listen = %config.listen, admin = %config.admin.listen, "ready");
     loop {

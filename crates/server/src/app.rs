@@ -8,11 +8,13 @@ use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use symbolon_protocol::Timestamp;
 use symbolon_store::Store;
+use symbolon_token::dpop::ProofMemory;
 use symbolon_token::revocation::Target;
 use symbolon_token::{Clock, Entropy, Family, Id, random};
 
 use crate::admin::StatusLinks;
 use crate::authn::password::Passwords;
+use crate::client_certificate::Authorities;
 use crate::config::Config;
 use crate::cx::{Cx, RequestId};
 use crate::directory::Directory;
@@ -30,6 +32,8 @@ use crate::settings::{KeySettings, Rest, Settings};
 const MAX_FAMILIES: u64 = 20_000;
 /// How many rows of a kind one turn of the purge takes.
 const PURGE_BATCH: u32 = 1000;
+/// How far clocks may differ at most, however the configuration changes.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(120);
 /// How many turns a purge has.
 const PURGE_TURNS: u32 = 500;
 /// The same in turns of following.
@@ -71,6 +75,10 @@ pub struct App {
     pub(crate) published: ArcSwap<Published>,
     pub(crate) started: Timestamp,
     pub(crate) status_links: StatusLinks,
+    /// The DPoP proofs that this process remembers.
+    pub(crate) proofs: ProofMemory,
+    /// Who vouches for certificates of clients.
+    pub(crate) authorities: Option<Authorities>,
     draining: AtomicBool,
     requests: AtomicU64,
 }
@@ -88,6 +96,9 @@ pub enum StartError {
     /// What was taken back could not be read.
     #[error("could not read what was taken back: {0}")]
     Feed(String),
+    /// The authorities for certificates of clients.
+    #[error("{0}")]
+    Authorities(String),
     /// Outbound calls cannot be set up.
     #[error("outbound calls: {0}")]
     Fetcher(String),
@@ -107,6 +118,10 @@ impl App {
         let at = (now, &edge.entropy);
         let loaded = keys::load(&store, &masters, &key_settings, at).await?;
         let settings = Settings::new(config.issuer.clone(), Rest::of(config));
+        let authorities = config.client_ca.as_deref().map(Authorities::read);
+        let authorities = authorities
+            .transpose()
+            .map_err(|error| StartError::Authorities(error.to_string()))?;
         let feed = Arc::new(Feed::new(loaded.ring.blinding().clone()));
         let observer = Arc::clone(&feed);
         store.observe(move |records| observer.apply_own(records));
@@ -125,6 +140,8 @@ impl App {
             keeping: AtomicBool::new(false),
             published: ArcSwap::from_pointee(published),
             status_links: StatusLinks::new(config.admin.listen),
+            proofs: ProofMemory::new(&*edge.entropy, now, MAX_CLOCK_SKEW),
+            authorities,
             draining: AtomicBool::new(false),
             // Begins elsewhere at every start, so ids do not come again.
             requests: AtomicU64::new(u64::from_be_bytes(random(&*edge.entropy))),
@@ -275,6 +292,7 @@ impl App {
             request: self.next_request(),
             app: Arc::clone(self),
             address,
+            held: None,
         }
     }
 

@@ -99,7 +99,7 @@ mod tests {
 
     /// Whether a client that trusts one certificate alone gets a connection.
     async fn is_trusted(server: &Arc<Certificate>, trusted: &CertificateDer<'static>) -> bool {
-        let acceptor = serve::tls(server).unwrap();
+        let acceptor = serve::tls(server, serve::Asks::Nothing).unwrap();
         let (near, far) = tokio::io::duplex(64 * 1024);
         tokio::spawn(async move { acceptor.accept(near).await.is_ok() });
         let mut roots = RootCertStore::empty();

@@ -10,6 +10,7 @@ use symbolon_token::seal::Bound;
 use symbolon_token::{Keyring, Position};
 
 use crate::app::App;
+use crate::holder::{Holder, NOBODY};
 use crate::settings::Settings;
 
 /// Names one request in answers, logs and the audit trail.
@@ -45,9 +46,22 @@ pub(crate) struct Cx {
     pub(crate) request: RequestId,
     /// The address that the request came from, a trusted proxy's word included.
     pub(crate) address: IpAddr,
+    /// What the caller was shown to hold, where that was asked.
+    pub(crate) held: Option<Arc<Holder>>,
 }
 
 impl Cx {
+    /// What the caller was shown to hold.
+    pub(crate) fn holder(&self) -> &Holder {
+        self.held.as_deref().unwrap_or(&NOBODY)
+    }
+
+    /// The same, where it is known what the caller holds.
+    pub(crate) fn held_by(mut self, holder: Arc<Holder>) -> Self {
+        self.held = Some(holder);
+        self
+    }
+
     /// What seals of this installation are tied to.
     pub(crate) fn bound(&self) -> Bound<'_> {
         Bound {

@@ -26,6 +26,8 @@ pub(crate) struct Refusal {
     pub(crate) challenge: Option<HeaderValue>,
     /// Seconds after which trying again makes sense.
     pub(crate) retry_after: Option<u32>,
+    /// The nonce that the caller's next proof has to carry.
+    pub(crate) nonce: Option<HeaderValue>,
 }
 
 /// A fault of ours.
@@ -64,6 +66,8 @@ refusals! {
     invalid_scope = InvalidScope;
     invalid_target = InvalidTarget;
     access_denied = AccessDenied;
+    invalid_dpop_proof = InvalidDpopProof;
+    use_dpop_nonce = UseDpopNonce;
 }
 
 impl Refusal {
@@ -76,6 +80,7 @@ impl Refusal {
             status: None,
             challenge: None,
             retry_after: None,
+            nonce: None,
         }
     }
 
@@ -88,6 +93,12 @@ impl Refusal {
     /// The same with a challenge.
     pub(crate) fn with_challenge(mut self, challenge: HeaderValue) -> Self {
         self.challenge = Some(challenge);
+        self
+    }
+
+    /// The same with a nonce.
+    pub(crate) fn with_nonce(mut self, nonce: HeaderValue) -> Self {
+        self.nonce = Some(nonce);
         self
     }
 

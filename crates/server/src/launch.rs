@@ -22,7 +22,7 @@ use crate::keys::master::write_private;
 use crate::keys::{KeysError, Masters};
 use crate::reload::{ReloadError, Reloaded, Reloading};
 use crate::routes::Public;
-use crate::serve::{self, Capacity, ServeError};
+use crate::serve::{self, Asks, Capacity, ServeError};
 
 /// How long an administration token is at least, in bytes.
 const MIN_TOKEN_BYTES: usize = 32;
@@ -67,6 +67,7 @@ impl LaunchError {
             Self::Keys(_) | Self::Start(StartError::Keys(_)) => "keys",
             Self::Start(StartError::Feed(_)) => "store",
             Self::Start(StartError::Fetcher(_)) => "outbound",
+            Self::Start(StartError::Authorities(_)) => "tls.client_ca",
             Self::Apply(_) => "configuration.conflict",
             Self::Serve(error) => error.code(),
             Self::AdminToken { .. } => "admin.token",
@@ -83,7 +84,7 @@ fn code_of(fault: &Fault) -> &'static str {
     }
 }
 
-/// The two listeners of a server, bound before anything else so that a taken
+/// The listeners of a server, bound before anything else so that a taken
 /// port is told first.
 #[derive(Debug)]
 pub struct Listeners {
@@ -91,6 +92,8 @@ pub struct Listeners {
     pub public: TcpListener,
     /// For administrators and metrics.
     pub admin: TcpListener,
+    /// For everybody who has a certificate to show, where there is one.
+    pub mutual_tls: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -99,7 +102,16 @@ impl Listeners {
         Ok(Self {
             public: serve::bind(public).await?,
             admin: serve::bind(admin).await?,
+            mutual_tls: None,
         })
+    }
+
+    /// Binds the one that asks for certificates too.
+    pub async fn and_mutual_tls(mut self, address: Option<SocketAddr>) -> Result<Self, ServeError> {
+        if let Some(address) = address {
+            self.mutual_tls = Some(serve::bind(address).await?);
+        }
+        Ok(self)
     }
 }
 
@@ -196,7 +208,12 @@ pub async fn launch(
         .as_ref()
         .map(|tls| Certificate::read(&tls.certificate, &tls.key))
         .transpose()?;
-    let tls = certificate.as_ref().map(serve::tls).transpose()?;
+    let accepting = |asks: Asks| {
+        let own = certificate.as_ref();
+        own.map(|own| serve::tls(own, asks)).transpose()
+    };
+    let tls = accepting(Asks::Nothing)?;
+    let mutual_tls = accepting(Asks::ForCertificate)?;
     let store = Store::open(&store_options(config, &*edge.entropy)).await?;
     let app = App::start(config, masters, store, edge).await?;
     applicable::check(&app, config).await?;
@@ -204,11 +221,15 @@ pub async fn launch(
     app.catch_up().await?;
     app.passwords.rest();
     let (stop, stopped) = watch::channel(false);
+    let capacity = match listeners.mutual_tls {
+        None => Capacity::of_everybody(),
+        Some(_) => Capacity::of_everybody().halved(),
+    };
     let public = serve::serve(
         listeners.public,
         tls,
         Public::new(&app),
-        Capacity::of_everybody(),
+        capacity,
         stopped.clone(),
     );
     let private = serve::serve(
@@ -216,13 +237,21 @@ pub async fn launch(
         None,
         admin::router(&app, token),
         Capacity::of_administration(),
-        stopped,
+        stopped.clone(),
     );
+    let mut tasks = vec![tokio::spawn(public), tokio::spawn(private)];
+    // INVARIANT: the configuration demands a certificate of our own beside it;
+    // without one nobody could show theirs.
+    if let (Some(listener), Some(tls)) = (listeners.mutual_tls, mutual_tls) {
+        let answer = Public::new(&app);
+        let serving = serve::serve(listener, Some(tls), answer, capacity, stopped);
+        tasks.push(tokio::spawn(serving));
+    }
     let follower = tokio::spawn(Arc::clone(&app).follow_for_ever());
     Ok(Running {
         app,
         stop,
-        tasks: vec![tokio::spawn(public), tokio::spawn(private)],
+        tasks,
         follower,
         reloading: Reloading::new(config, certificate),
     })

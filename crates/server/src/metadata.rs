@@ -6,7 +6,8 @@
 use axum::body::Bytes;
 use serde_json::{Value, json};
 use symbolon_protocol::client::ASSERTION_ALGORITHMS;
-use symbolon_protocol::{GrantType, Prompt, ResponseMode, SigningAlgorithm};
+use symbolon_protocol::{ClientAuthentication, GrantType, Prompt, ResponseMode, SigningAlgorithm};
+use symbolon_token::dpop;
 
 use crate::authn::session::ACR_PASSWORD;
 use crate::keys::LoadedKeys;
@@ -54,7 +55,7 @@ fn document(settings: &Settings) -> Value {
         "private_key_jwt"
     ]);
     let assertions = json!(ASSERTION_ALGORITHMS);
-    json!({
+    let mut document = json!({
         "issuer": issuer.as_str(),
         "authorization_endpoint": issuer.endpoint("/authorize"),
         "token_endpoint": issuer.endpoint("/token"),
@@ -89,8 +90,44 @@ fn document(settings: &Settings) -> Value {
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
         "require_request_uri_registration": false,
-    })
+    });
+    add_key_binding(settings, &mut document);
+    document
 }
+
+/// What is offered to clients that hold keys.
+///
+/// Spec: RFC 9449 §5.1
+/// Spec: RFC 8705 §3.3, §5
+fn add_key_binding(settings: &Settings, document: &mut Value) {
+    document["dpop_signing_alg_values_supported"] =
+        words(&dpop::ALGORITHMS, |algorithm| algorithm.as_str());
+    if !settings.takes_certificates {
+        return;
+    }
+    document["tls_client_certificate_bound_access_tokens"] = true.into();
+    for endpoint in ["token", "introspection", "revocation"] {
+        let methods = &mut document[format!("{endpoint}_endpoint_auth_methods_supported")];
+        if let Some(methods) = methods.as_array_mut() {
+            methods.extend(CERTIFICATE_METHODS.map(|method| method.as_str().into()));
+        }
+    }
+    if let Some(own) = &settings.mutual_tls {
+        let base = settings.issuer.path();
+        let at = |path: &str| format!("{}{base}{path}", own.origin);
+        document["mtls_endpoint_aliases"] = json!({
+            "token_endpoint": at("/token"),
+            "introspection_endpoint": at("/introspect"),
+            "revocation_endpoint": at("/revoke"),
+            "userinfo_endpoint": at("/userinfo"),
+        });
+    }
+}
+
+const CERTIFICATE_METHODS: [ClientAuthentication; 2] = [
+    ClientAuthentication::TlsClientAuth,
+    ClientAuthentication::SelfSignedTlsClientAuth,
+];
 
 fn claims() -> Value {
     let own = [

@@ -11,6 +11,7 @@ use symbolon_protocol::parameters::InvalidParameters;
 use symbolon_protocol::{ErrorCode, Parameters};
 
 use crate::app::App;
+use crate::client_certificate::ClientCertificate;
 use crate::config::ForwardedHeader;
 use crate::failure::Refusal;
 
@@ -27,6 +28,8 @@ pub(crate) struct Received {
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The certificate whose key the caller holds.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Received {
@@ -49,7 +52,16 @@ impl Received {
             uri: parts.uri,
             headers: parts.headers,
             body,
+            certificate: None,
         })
+    }
+
+    /// The host that the request names.
+    pub(crate) fn host(&self) -> Option<&str> {
+        match self.uri.authority() {
+            Some(authority) => Some(authority.as_str()),
+            None => self.header(&HOST),
+        }
     }
 
     /// The parameters of the query.
@@ -204,12 +216,7 @@ pub(crate) fn source(
     peer: std::net::IpAddr,
     headers: &HeaderMap,
 ) -> std::net::IpAddr {
-    let trusted = |address: std::net::IpAddr| {
-        settings
-            .trusted_proxies
-            .iter()
-            .any(|network| network.contains(&address))
-    };
+    let trusted = |address| settings.is_trusted_proxy(address);
     let mut source = peer.to_canonical();
     if !trusted(source) {
         return source;

@@ -109,12 +109,16 @@ fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
     let Config {
         issuer,
         listen,
+        mtls_listen,
+        mtls_url,
+        client_ca,
         trust_extra_ca,
         outbound_allow,
         tls,
         store,
         admin,
         // Swapped.
+        bind_native_clients: _,
         trusted_proxies: _,
         forwarded_header: _,
         clock_skew: _,
@@ -134,6 +138,9 @@ fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
     vec![
         ("issuer", text(issuer.to_string())),
         ("listen", text(listen.to_string())),
+        ("mtls_listen", text(format!("{mtls_listen:?}"))),
+        ("mtls_url", text(format!("{mtls_url:?}"))),
+        ("tls.client_ca", text(format!("{client_ca:?}"))),
         ("trust_extra_ca", text(format!("{trust_extra_ca:?}"))),
         ("outbound_allow", text(format!("{outbound_allow:?}"))),
         // Another file is read like the same one; to begin or end TLS is not.

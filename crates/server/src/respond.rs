@@ -2,6 +2,7 @@
 //!
 //! Spec: RFC 6749 §5.2
 //! Spec: RFC 6750 §3
+//! Spec: RFC 9449 §8
 
 use axum::body::Body;
 use axum::response::Response;
@@ -16,6 +17,9 @@ use crate::pages::{ErrorPage, Page};
 
 /// The header that names a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The header that hands out the nonce for the next proof (RFC 9449 §8).
+pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// How an endpoint's refusals are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,6 +133,9 @@ pub(crate) fn failure(cx: &Cx, failure: Failure, written: Written) -> Response {
     let headers = response.headers_mut();
     if let Some(challenge) = refusal.challenge {
         headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(nonce) = refusal.nonce {
+        headers.insert(DPOP_NONCE, nonce);
     }
     if let Some(seconds) = refusal.retry_after {
         headers.insert(RETRY_AFTER, seconds.into());

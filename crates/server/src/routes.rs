@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, Request};
 use hyper::body::Incoming;
 
 use crate::app::App;
+use crate::client_certificate;
 use crate::cx::Cx;
 use crate::endpoint;
 use crate::failure::{Failure, Refusal};
@@ -234,7 +235,7 @@ async fn answer(
     let address = crate::received::source(&app.settings(), peer.ip(), request.headers());
     let cx = app.cx(address);
     let origin = origin_of(&request);
-    let outcome = match receive(app, request, route).await {
+    let outcome = match receive(app, peer, request, route).await {
         Ok(received) => (route.handler)(cx.clone(), received).await,
         Err(refusal) => Err(refusal.into()),
     };
@@ -251,13 +252,17 @@ fn origin_of(request: &Request<Incoming>) -> Option<String> {
 /// Probes of a load balancer name whatever host they like.
 async fn receive(
     app: &Arc<App>,
-    request: Request<Incoming>,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
     route: &Route,
 ) -> Result<Received, Refusal> {
     if !matches!(route.path, "/healthz" | "/readyz") {
         check_host(app, &request)?;
     }
-    Received::read(request).await
+    let certificate = client_certificate::of_request(&app.settings(), peer.ip(), &mut request)?;
+    let mut received = Received::read(request).await?;
+    received.certificate = certificate;
+    Ok(received)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! life of a process, the rest until the configuration is read again.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -29,6 +30,13 @@ pub(crate) struct Settings {
     pub(crate) lifetimes: Lifetimes,
     /// How keys change.
     pub(crate) keys: KeySettings,
+    /// Where the listener is that asks for certificates.
+    pub(crate) mutual_tls: Option<MutualTls>,
+    /// Whether certificates of clients count at all, from a connection or from
+    /// a trusted proxy.
+    pub(crate) takes_certificates: bool,
+    /// Whether tokens of native clients have to be bound to a key.
+    pub(crate) bind_native_clients: bool,
     /// Where pages find their parts.
     pub(crate) site: Site,
     /// Begins the name of every cookie.
@@ -70,10 +78,10 @@ impl Settings {
         } else {
             ":443"
         };
-        let hosts = match authority.contains(':') {
-            true => vec![authority],
-            false => vec![format!("{authority}{default_port}"), authority],
-        };
+        let mut hosts = with_default_port(authority, default_port);
+        if let Some(own) = &rest.mutual_tls {
+            hosts.extend(own.hosts.iter().cloned());
+        }
         Self {
             site: Site::new(&url),
             hosts,
@@ -87,17 +95,78 @@ impl Settings {
             lifetimes: rest.lifetimes,
             pinned: rest.pinned,
             keys: rest.keys,
+            mutual_tls: rest.mutual_tls,
+            takes_certificates: rest.takes_certificates,
+            bind_native_clients: rest.bind_native_clients,
         }
     }
 
     /// The same issuer with everything else as it is configured now.
     pub(crate) fn renewed(&self, rest: Rest) -> Self {
+        // Listeners and authorities stay those of the start.
+        let rest = Rest {
+            mutual_tls: self.mutual_tls.clone(),
+            takes_certificates: self.takes_certificates,
+            ..rest
+        };
         let mut renewed = Self::new(self.issuer.clone(), rest);
         renewed.longest = renewed.longest.max(self.longest);
         renewed.longest_token = renewed.longest_token.max(self.longest_token);
         // Keys that were announced keep the time that they were announced for.
         renewed.keys = self.keys;
         renewed
+    }
+
+    /// Whether an address is a proxy's, whose word is believed.
+    pub(crate) fn is_trusted_proxy(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies
+            .iter()
+            .any(|network| network.contains(&address))
+    }
+
+    /// The origin that the outside knows, under one of our own names.
+    pub(crate) fn origin_under(&self, host: Option<&str>) -> &str {
+        match (&self.mutual_tls, host) {
+            (Some(own), Some(host)) if own.is_named(host) => &own.origin,
+            _ => self.issuer.origin(),
+        }
+    }
+}
+
+/// The listener that asks for certificates, as the outside knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MutualTls {
+    /// `https://`, host, and port where it is not the usual one.
+    pub(crate) origin: String,
+    /// The hosts that requests to it may name.
+    hosts: Vec<String>,
+}
+
+impl MutualTls {
+    /// The listener behind an address of scheme https without a path.
+    pub(crate) fn at(url: &Url) -> Self {
+        let origin = url.origin().ascii_serialization();
+        let authority = origin.trim_start_matches("https://").to_owned();
+        Self {
+            hosts: with_default_port(authority, ":443"),
+            origin,
+        }
+    }
+
+    fn is_named(&self, host: &str) -> bool {
+        self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+    }
+}
+
+/// An authority as a host header may write it.
+fn with_default_port(authority: String, port: &str) -> Vec<String> {
+    // An address of version 6 stands in brackets.
+    let rest = authority.rsplit(']').next().unwrap_or_default();
+    let has_port = rest.contains(':');
+    match has_port {
+        true => vec![authority],
+        false => vec![format!("{authority}{port}"), authority],
     }
 }
 
@@ -116,6 +185,9 @@ pub(crate) struct Rest {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) keys: KeySettings,
     pub(crate) pinned: HashSet<String>,
+    pub(crate) mutual_tls: Option<MutualTls>,
+    pub(crate) takes_certificates: bool,
+    pub(crate) bind_native_clients: bool,
 }
 
 impl Rest {
@@ -132,6 +204,9 @@ impl Rest {
             clock_skew: config.clock_skew,
             lifetimes: config.lifetimes.clone(),
             keys: KeySettings::from(&config.keys),
+            mutual_tls: config.mutual_tls(),
+            takes_certificates: config.takes_certificates(),
+            bind_native_clients: config.bind_native_clients,
         }
     }
 }
@@ -174,6 +249,9 @@ mod tests {
             clock_skew: Lifetime::seconds(10),
             pinned: HashSet::new(),
             keys: KeySettings::default(),
+            mutual_tls: None,
+            takes_certificates: false,
+            bind_native_clients: false,
             lifetimes: Lifetimes {
                 refresh_token_absolute: Lifetime::seconds(absolute),
                 ..Lifetimes::default()

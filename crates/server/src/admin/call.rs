@@ -69,6 +69,7 @@ async fn receive(request: Request<Body>) -> Result<Received, Refused> {
         uri: parts.uri,
         headers: parts.headers,
         body,
+        certificate: None,
     })
 }
 

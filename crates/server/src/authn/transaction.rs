@@ -15,7 +15,7 @@ use symbolon_protocol::{
     Timestamp,
 };
 use symbolon_token::mark::{Kind, read_fixed, write_fixed};
-use symbolon_token::{Digest, Id, Person, random};
+use symbolon_token::{Digest, Id, Person, Thumbprint, random};
 
 use super::session::cookie;
 use crate::cx::Cx;
@@ -46,6 +46,9 @@ pub(crate) struct Transaction {
     /// The challenge, as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) challenge: Option<String>,
+    /// The key that the code is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<Thumbprint>,
     /// What is asked for.
     pub(crate) scopes: Scopes,
     /// Where.

@@ -25,6 +25,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use symbolon_protocol::{Client, Issuer, Lifetime, OrganizationId, Resource};
 use symbolon_token::Secret;
+use url::Url;
+
+use crate::settings::MutualTls;
 
 pub use crate::keys::TokenUri;
 pub use finding::{Finding, Location, Severity};
@@ -40,6 +43,14 @@ pub struct Config {
     pub issuer: Issuer,
     /// Where the server listens.
     pub listen: SocketAddr,
+    /// Where it listens that asks for certificates of clients.
+    pub mtls_listen: Option<SocketAddr>,
+    /// How the outside reaches that: `https://`, host and port.
+    pub mtls_url: Option<Url>,
+    /// Authorities whose certificates prove clients, PEM.
+    pub client_ca: Option<PathBuf>,
+    /// Whether tokens of native clients have to be bound to a key.
+    pub bind_native_clients: bool,
     /// Networks whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Which of those headers they write.
@@ -267,6 +278,25 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The listener that asks for certificates, as the outside knows it: what
+    /// `mtls_url` says, else the issuer's host with the listener's port.
+    pub(crate) fn mutual_tls(&self) -> Option<MutualTls> {
+        if let Some(url) = &self.mtls_url {
+            return Some(MutualTls::at(url));
+        }
+        let port = self.mtls_listen?.port();
+        let issuer = Url::parse(self.issuer.as_str()).ok()?;
+        let url = format!("https://{}:{port}", issuer.host_str()?);
+        Url::parse(&url).ok().as_ref().map(MutualTls::at)
+    }
+
+    /// Whether certificates of clients count at all.
+    pub(crate) fn takes_certificates(&self) -> bool {
+        self.mtls_listen.is_some() || self.mtls_url.is_some() || self.client_ca.is_some()
+    }
+}
+
 /// A small file to begin with: what `--help` and the documentation show.
 pub fn example() -> &'static str {
     include_str!("example.toml")
@@ -358,6 +388,10 @@ fn finish(draft: read::Draft<'_>, findings: Vec<Finding>) -> Loaded {
     let config = Config {
         issuer,
         listen: server.listen,
+        mtls_listen: server.mtls_listen,
+        mtls_url: server.mtls_url,
+        client_ca: server.client_ca,
+        bind_native_clients: server.bind_native_clients,
         trusted_proxies: server.trusted_proxies,
         forwarded_header: server.forwarded_header,
         clock_skew: server.clock_skew,

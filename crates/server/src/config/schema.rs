@@ -122,7 +122,9 @@ use Kind::{Blocks, NotBuilt, Other, Secret, Table, Text, Texts};
 section!(TOP, "", "", {
     "issuer": Text, r#""https://login.example.com""#;
     "listen": Text, r#""127.0.0.1:8080""#;
-    "mtls_listen": Text, r#""""#;
+    "mtls_listen": Text, r#""127.0.0.1:8443""#;
+    "mtls_url": Text, r#""https://mtls.login.example.com""#;
+    "bind_native_clients": Other, "false";
     "trusted_proxies": Texts, r#"["10.0.0.0/8"]"#;
     "forwarded_header": Text, r#""x-forwarded-for""#;
     "clock_skew": Text, r#""10s""#;
@@ -145,7 +147,7 @@ section!(TOP, "", "", {
 section!(TLS, "[tls]", "tls.", {
     "certificate": Text, r#""server.pem""#;
     "key": Text, r#""server.key""#;
-    "client_ca": Text, r#""""#;
+    "client_ca": Text, r#""clients.pem""#;
 });
 
 section!(REGISTRATION, "[registration]", "registration.", {
@@ -234,6 +236,13 @@ section!(CLIENT, "[[client]]", "client.", {
     "userinfo_signed_response_alg": Text, r#""RS256""#;
     "introspection_signed_response_alg": Text, r#""RS256""#;
     "token_endpoint_auth_signing_alg": Text, r#""ES256""#;
+    "dpop_bound_access_tokens": Other, "false";
+    "tls_client_certificate_bound_access_tokens": Other, "false";
+    "tls_client_auth_subject_dn": Text, r#""CN=orders,O=Example""#;
+    "tls_client_auth_san_dns": Text, r#""orders.example.com""#;
+    "tls_client_auth_san_uri": Text, r#""spiffe://example.com/orders""#;
+    "tls_client_auth_san_ip": Text, r#""192.0.2.7""#;
+    "tls_client_auth_san_email": Text, r#""orders@example.com""#;
     "subject_type": Text, r#""public""#;
     "sector_identifier_uri": Text, r#""https://shop.example.com/sector.json""#;
     "default_max_age": Other, "3600";

@@ -2,6 +2,8 @@
 //!
 //! Spec: RFC 7662 §2
 //! Spec: RFC 9701 §4, §5
+//! Spec: RFC 9449 §6.2
+//! Spec: RFC 8705 §3.2
 
 use axum::response::Response;
 use http::StatusCode;
@@ -10,6 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 use symbolon_protocol::{Client, SigningAlgorithm};
 use symbolon_store::FindFamily;
+use symbolon_token::Binding;
 use symbolon_token::mark::Kind;
 use symbolon_token::refresh::RefreshToken;
 
@@ -18,6 +21,7 @@ use crate::authn::client::authenticate;
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
 use crate::grant::family::FamilyDocument;
+use crate::grant::issue::token_type;
 use crate::grant::subject;
 use crate::received::Received;
 use crate::respond;
@@ -48,6 +52,8 @@ struct Answer<'a> {
     iat: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<&'a str>,
+    #[serde(skip_serializing_if = "Binding::is_nothing")]
+    cnf: Binding,
     #[serde(skip_serializing_if = "Option::is_none")]
     organization: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -111,10 +117,11 @@ fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {
         aud: Some(&live.audience),
         client_id: Some(live.client.client.id.as_str()),
         scope: Some(live.scopes.to_string()),
-        token_type: Some("Bearer"),
+        token_type: Some(token_type(&live.binding)),
         exp: Some(live.expires.seconds()),
         iat: Some(live.issued.seconds()),
         jti: Some(&live.jti),
+        cnf: live.binding,
         organization: live.organization.as_deref(),
         roles: &live.roles,
         auth_time: live.auth_time,
@@ -152,6 +159,7 @@ async fn refresh(cx: &Cx, caller: &Client, token: &str, signed: bool) -> Result<
         client_id: Some(caller.id.as_str()),
         scope: Some(document.authority.scopes().to_string()),
         exp: Some(ends.seconds()),
+        cnf: *document.authority.binding(),
         ..Answer::default()
     };
     respond_with(cx, caller, signed, &answer)

@@ -14,7 +14,7 @@ use symbolon_token::keyring::PAIRWISE;
 use symbolon_token::mark::Kind;
 use symbolon_token::opaque::{self, OpaqueToken};
 use symbolon_token::revocation::Target;
-use symbolon_token::{Authority, Id, Marks, Person, Position, Subject};
+use symbolon_token::{Authority, Binding, Id, Marks, Person, Position, Subject};
 
 use crate::cx::Cx;
 use crate::failure::Failure;
@@ -37,6 +37,8 @@ pub(crate) struct Live {
     pub(crate) roles: Vec<String>,
     pub(crate) auth_time: Option<i64>,
     pub(crate) acr: Option<String>,
+    /// Which keys its holder has to hold. Whoever takes the token asks.
+    pub(crate) binding: Binding,
 }
 
 /// Opens an access token and asks everything that does not depend on who asks.
@@ -234,6 +236,7 @@ fn opaque_live(
         roles: authority.roles().to_vec(),
         auth_time: authority.authentication().map(|own| own.time.seconds()),
         acr: authority.authentication().map(|own| own.acr.to_string()),
+        binding: *authority.binding(),
         client,
     }
 }
@@ -269,6 +272,7 @@ fn jwt_live(cx: &Cx, client: Arc<StoredClient>, token: AccessToken) -> Live {
             .and_then(serde_json::Value::as_i64),
         roles: texts("roles"),
         claims: texts("userinfo"),
+        binding: token.binding,
         jti: token.jti,
         subject: token.subject,
         scopes: token.scopes,

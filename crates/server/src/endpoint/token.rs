@@ -2,6 +2,7 @@
 //!
 //! Spec: RFC 6749 §3.2, §5
 //! Spec: OAuth 2.1 §3.2
+//! Spec: RFC 9449 §5, §8
 
 use axum::response::Response;
 use http::StatusCode;
@@ -11,6 +12,7 @@ use crate::authn::client::{AuthenticatedClient, authenticate};
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 use crate::grant::{authorization_code, client_credentials, refresh_token};
+use crate::holder;
 use crate::received::Received;
 use crate::respond;
 
@@ -25,6 +27,12 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         .parse()
         .map_err(|_| Refusal::unsupported_grant_type("there is no such grant"))?;
     check_may_use(&client, grant)?;
+    let cx = holder::prove(cx, &received)?;
+    match grant {
+        // Their acts use the proof up.
+        GrantType::AuthorizationCode | GrantType::RefreshToken => holder::note(&cx)?,
+        _ => holder::spend(&cx)?,
+    }
     let issued = match grant {
         GrantType::AuthorizationCode => {
             let request = authorization_code::CodeRequest::parse(&cx, &form)?;
@@ -37,7 +45,13 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         }
     };
     crate::metric::issued(grant);
-    Ok(respond::json(StatusCode::OK, &issued))
+    let mut response = respond::json(StatusCode::OK, &issued);
+    if cx.holder().key().is_some()
+        && let Some(nonce) = holder::next_nonce(&cx)
+    {
+        response.headers_mut().insert(respond::DPOP_NONCE, nonce);
+    }
+    Ok(response)
 }
 
 fn check_may_use(client: &AuthenticatedClient, grant: GrantType) -> Result<(), Refusal> {

@@ -6,6 +6,7 @@
 //!
 //! Spec: OpenID Connect Core 1.0 §5.3
 //! Spec: RFC 6750 §2.1, §2.2, §3
+//! Spec: RFC 9449 §7.1, §9
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode};
@@ -16,17 +17,27 @@ use super::presented::{self, Live};
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
 use crate::grant::id_token;
+use crate::holder::{Scheme, Shown, check_presented, next_nonce};
 use crate::received::{Authorization, Received};
 use crate::respond;
 
 /// Answers `GET /userinfo`.
 pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure> {
-    let token = match received.authorization("Bearer") {
-        Authorization::Given(token) => token.to_owned(),
-        Authorization::Absent => return Err(no_token().into()),
-        Authorization::Other => return Err(bad_token("this needs a Bearer token").into()),
+    let shown = in_header(&received)?.ok_or_else(no_token)?;
+    answer(&cx, &received, shown).await
+}
+
+/// The token of the header and the scheme that it was sent under.
+fn in_header(received: &Received) -> Result<Option<Shown<'_>>, Refusal> {
+    let (scheme, sent) = match received.authorization("DPoP") {
+        Authorization::Other => (Scheme::Bearer, received.authorization("Bearer")),
+        sent => (Scheme::Dpop, sent),
     };
-    answer(&cx, &token).await
+    match sent {
+        Authorization::Given(token) => Ok(Some(Shown { scheme, token })),
+        Authorization::Absent => Ok(None),
+        Authorization::Other => Err(bad_token("this needs a Bearer or a DPoP token")),
+    }
 }
 
 /// Answers `POST /userinfo`, with the token in the header or in the form.
@@ -36,29 +47,30 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     } else {
         None
     };
-    let token = match (received.authorization("Bearer"), in_body) {
-        (Authorization::Given(token), None) => token.to_owned(),
-        (Authorization::Absent, Some(token)) => token,
-        (Authorization::Absent, None) => return Err(no_token().into()),
-        (_, Some(_)) => {
-            let refusal = Refusal::invalid_request("the token was sent in two ways");
-            return Err(refusal
-                .with_challenge(challenge(ErrorCode::InvalidRequest))
-                .into());
-        }
-        (Authorization::Other, None) => return Err(bad_token("this needs a Bearer token").into()),
-    };
-    answer(&cx, &token).await
+    let is_in_header = !matches!(received.authorization("DPoP"), Authorization::Absent);
+    if is_in_header && in_body.is_some() {
+        let refusal = Refusal::invalid_request("the token was sent in two ways");
+        return Err(refusal
+            .with_challenge(challenge(ErrorCode::InvalidRequest))
+            .into());
+    }
+    let in_body = in_body.as_deref().map(|token| Shown {
+        scheme: Scheme::Bearer,
+        token,
+    });
+    let shown = in_header(&received)?.or(in_body).ok_or_else(no_token)?;
+    answer(&cx, &received, shown).await
 }
 
-async fn answer(cx: &Cx, token: &str) -> Result<Response, Failure> {
-    let live = match presented::open(cx, token).await? {
+async fn answer(cx: &Cx, received: &Received, shown: Shown<'_>) -> Result<Response, Failure> {
+    let live = match presented::open(cx, shown.token).await? {
         Ok(live) => live,
         Err(refused) => {
             tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "refused");
             return Err(bad_token("the access token is not good").into());
         }
     };
+    check_presented(cx, received, shown, &live.binding)?;
     let Some(person) = live.person.filter(|_| live.scopes.contains("openid")) else {
         let refusal = Refusal::new(ErrorCode::InsufficientScope, "this needs the scope openid");
         let challenge =
@@ -76,7 +88,13 @@ async fn answer(cx: &Cx, token: &str) -> Result<Response, Failure> {
     let client = &live.client.client;
     let mut claims = id_token::for_userinfo(&found, &live.scopes, client, &live.claims);
     claims.insert("sub".to_owned(), live.subject.as_str().into());
-    respond_with(cx, &live, claims)
+    let mut response = respond_with(cx, &live, claims)?;
+    if shown.scheme == Scheme::Dpop
+        && let Some(nonce) = next_nonce(cx)
+    {
+        response.headers_mut().insert(respond::DPOP_NONCE, nonce);
+    }
+    Ok(response)
 }
 
 fn respond_with(

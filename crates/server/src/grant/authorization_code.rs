@@ -1,18 +1,20 @@
 //! The authorization code grant.
 //!
 //! 1. Open the code; only one sealed here opens.
-//! 2. Check every binding: client, redirect URI, verifier, end.
+//! 2. Check every binding: client, redirect URI, verifier, end, key.
 //! 3. Ask whether it may be issued, and mint.
 //! 4. Spend the code in the act that opens the family.
 //!
 //! Spec: OAuth 2.1 §4.1.3
 //! Spec: RFC 6749 §4.1.3, §10.5
 //! Spec: RFC 7636 §4.6
+//! Spec: RFC 9449 §10
 
 use symbolon_protocol::{CodeVerifier, Parameters, ResourceIdentifier, Scopes};
 use symbolon_store::{AuditEvent, NewFamily, RedeemCode, Redeemed};
+use symbolon_token::dpop::InvalidProof;
 use symbolon_token::refresh::RefreshToken;
-use symbolon_token::{Digest, Narrowing};
+use symbolon_token::{Binding, Digest, Narrowing};
 
 use super::code::{Code, OpenedCode};
 use super::family::{self, FamilyDocument};
@@ -72,6 +74,9 @@ pub(crate) async fn exchange(
     if code.expires <= cx.now {
         return Err(Refusal::invalid_grant("code has expired").into());
     }
+    if let Some(key) = code.key {
+        cx.holder().check(&Binding::to_key(key))?;
+    }
     let audience = audience(cx, client, code, &request)?;
 
     // Everything is made before the act, which stores digests alone and asks
@@ -87,7 +92,7 @@ pub(crate) async fn exchange(
         },
     )?
     .mint(cx, client)?;
-    let refresh = first_refresh_token(cx, client, code)?;
+    let refresh = first_refresh_token(cx, client, code, minted.binding)?;
     let mut issued = minted.into_issued();
     issued.refresh_token = refresh
         .as_ref()
@@ -110,6 +115,9 @@ pub(crate) async fn exchange(
     let act = redeem(cx, code, number, refresh.map(|(_, family)| family))?;
     match cx.store.act(act).await? {
         Redeemed::First { .. } => Ok(issued),
+        Redeemed::ProofReplayed => {
+            Err(Refusal::invalid_dpop_proof(InvalidProof::Replayed.description()).into())
+        }
         Redeemed::Again => Err(Refusal::invalid_grant("code was already used").into()),
         Redeemed::Withdrawn => {
             Err(Refusal::invalid_grant("what the code came from was taken back").into())
@@ -171,6 +179,7 @@ fn first_refresh_token(
     cx: &Cx,
     client: &symbolon_protocol::Client,
     code: &Code,
+    first: Binding,
 ) -> Result<Option<(RefreshToken, NewFamily)>, Failure> {
     if !family::is_due(client, code.authority.scopes()) {
         return Ok(None);
@@ -182,17 +191,19 @@ fn first_refresh_token(
     let absolute_ends = family::absolute_end(cx, client);
     let by = Narrowing {
         expires: Some(absolute_ends.min(own.expires())),
+        binding: Some(family::binding(client, &first)),
         position: Some(cx.position),
         ..Narrowing::default()
     };
     let authority = own
         .narrow(by)
-        .map_err(|_| Broken::Impossible("an earlier end widens nothing"))?;
+        .map_err(|_| Broken::Impossible("an earlier end and a key widen nothing"))?;
     let token = RefreshToken::first(&cx.keys, id, cx.entropy());
     let document = FamilyDocument {
         authority,
         session: code.session,
         claims: code.claims.clone(),
+        first,
     };
     let family = NewFamily {
         id,
@@ -231,6 +242,7 @@ fn redeem(
         session: Some(code.session),
         family,
         new_family,
+        proof: cx.holder().spent_proof(),
         horizon: cx.horizon(cx.now),
         now: cx.now,
         audit,

@@ -2,6 +2,7 @@
 //!
 //! Spec: RFC 6749 §4.1.2
 //! Spec: RFC 7636 §4.4
+//! Spec: RFC 9449 §10
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use symbolon_protocol::claims::ClaimsRequest;
 use symbolon_protocol::{CodeChallenge, RedirectUri, Timestamp};
 use symbolon_token::mark::Kind;
-use symbolon_token::{Authority, Id, Session};
+use symbolon_token::{Authority, Id, Session, Thumbprint};
 
 use crate::cx::Cx;
 
@@ -20,6 +21,8 @@ pub(crate) struct Code {
     pub(crate) redirect_uri: RedirectUri,
     /// What the verifier must hash to.
     pub(crate) challenge: Option<CodeChallenge>,
+    /// The key of the proof that has to come with it.
+    pub(crate) key: Option<Thumbprint>,
     /// What was granted: all resources and scopes, and a family of its own.
     /// `authority.session()` is set where the family ends with the session.
     pub(crate) authority: Authority,
@@ -45,6 +48,8 @@ struct Wire<'a> {
     r: std::borrow::Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     c: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    k: Option<Thumbprint>,
     a: String,
     s: Id<Session>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +67,7 @@ impl Code {
             c: self
                 .challenge
                 .map(|challenge| BASE64_URL_SAFE_NO_PAD.encode(challenge.digest())),
+            k: self.key,
             a: BASE64_URL_SAFE_NO_PAD.encode(self.authority.encode()),
             s: self.session,
             n: self.nonce.clone(),
@@ -90,6 +96,7 @@ impl Code {
                 .map(|text| text.parse().map_err(|_| ()))
                 .transpose()
                 .ok()?,
+            key: wire.k,
             authority: Authority::decode(&authority)?,
             session: wire.s,
             nonce: wire.n,

@@ -2,6 +2,8 @@
 //!
 //! Spec: RFC 9700 §4.14
 //! Spec: OpenID Connect Core 1.0 §11
+//! Spec: RFC 9449 §5
+//! Spec: RFC 8705 §4
 
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use symbolon_protocol::claims::ClaimsRequest;
 use symbolon_protocol::{Client, ClientKind, GrantType, RefreshRotation, Scopes, Timestamp};
 use symbolon_store::FindFamily;
-use symbolon_token::{Authority, Family, Id, Session};
+use symbolon_token::{Authority, Binding, Family, Id, Session};
 
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure};
@@ -21,6 +23,9 @@ pub(crate) struct FamilyDocument {
     /// The session of the sign-in, for the `sid` of ID tokens.
     pub(crate) session: Id<Session>,
     pub(crate) claims: ClaimsRequest,
+    /// What its first access token was bound to. A client that proves itself
+    /// may change its keys, but later tokens are bound in the same ways.
+    pub(crate) first: Binding,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -28,6 +33,8 @@ struct Rest {
     s: Id<Session>,
     #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
     q: ClaimsRequest,
+    #[serde(default, skip_serializing_if = "Binding::is_nothing")]
+    b: Binding,
 }
 
 impl FamilyDocument {
@@ -42,6 +49,7 @@ impl FamilyDocument {
         let rest = Rest {
             s: self.session,
             q: self.claims.clone(),
+            b: self.first,
         };
         out.extend_from_slice(&serde_json::to_vec(&rest).unwrap_or_default());
         out
@@ -56,6 +64,7 @@ impl FamilyDocument {
             authority: Authority::decode(authority)?,
             session: rest.s,
             claims: rest.q,
+            first: rest.b,
         })
     }
 }
@@ -90,10 +99,25 @@ pub(crate) fn is_due(client: &Client, scopes: &Scopes) -> bool {
             || matches!(client.kind, ClientKind::Native | ClientKind::Agent))
 }
 
-/// Whether a client's refresh tokens rotate. No family is bound to a key yet,
-/// so `auto` rotates.
-pub(crate) fn rotates(client: &Client) -> bool {
-    client.refresh_rotation != RefreshRotation::Never
+/// Whether the refresh tokens of a family rotate: `auto` does unless it is
+/// bound to a key, without which a stolen token is worth nothing.
+pub(crate) fn rotates(client: &Client, document: &FamilyDocument) -> bool {
+    match client.refresh_rotation {
+        RefreshRotation::Always => true,
+        RefreshRotation::Never => false,
+        RefreshRotation::Auto => !document.authority.binding().is_bound(),
+    }
+}
+
+/// What the refresh token of a client is bound to beside its access token: a
+/// public client's to the same keys (RFC 9449 §5, RFC 8705 §4); the others
+/// prove themselves at each refresh.
+pub(crate) fn binding(client: &Client, first: &Binding) -> Binding {
+    if client.is_confidential() {
+        Binding::NONE
+    } else {
+        *first
+    }
 }
 
 /// When a family that is used now would end for want of use.

@@ -2,6 +2,7 @@
 //!
 //! Spec: RFC 6749 §5.1
 //! Spec: RFC 9068 §2
+//! Spec: RFC 9449 §5
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +12,12 @@ use symbolon_protocol::{
     Client, Resource, ResourceIdentifier, Scopes, SigningAlgorithm, Timestamp, TokenFormat,
 };
 use symbolon_token::jwt::{self, Sector, Written};
-use symbolon_token::{Authority, Id, Narrowing, Slot, opaque};
+use symbolon_token::{Authority, Binding, Id, Narrowing, Slot, opaque};
 
 use super::{subject, target};
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
+use crate::holder;
 
 /// What the token endpoint answers with.
 #[derive(Serialize)]
@@ -89,12 +91,15 @@ pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
             Refusal::invalid_scope("none of the scopes means anything at this resource").into(),
         );
     }
+    let bound_to = wish.whole.binding();
+    let binding = holder::binding(cx, wish.client, resource.as_deref(), bound_to)?;
     let lifetime = lifetime(cx, wish.client, resource.as_deref());
     let expires = (cx.now + lifetime).min(wish.whole.expires());
     let narrowed = wish.whole.narrow(Narrowing {
         scopes: Some(scopes),
         audience: Some(wish.audience),
         expires: Some(expires),
+        binding: Some(binding),
         position: Some(cx.position),
         ..Narrowing::default()
     });
@@ -131,9 +136,27 @@ pub(crate) struct Minted {
     pub(crate) text: String,
     pub(crate) expires_in: u64,
     pub(crate) scopes: Scopes,
+    pub(crate) binding: Binding,
 }
 
 impl Issuable {
+    /// Refuses where an earlier token of the same family was bound in a way in
+    /// which this one is not.
+    pub(crate) fn check_bound_like(&self, first: &Binding) -> Result<(), Refusal> {
+        let own = self.authority.binding();
+        if first.key.is_some() && own.key.is_none() {
+            return Err(Refusal::invalid_dpop_proof(
+                "tokens of this grant are bound to a key, so a DPoP proof is needed",
+            ));
+        }
+        if first.certificate.is_some() && own.certificate.is_none() {
+            return Err(Refusal::invalid_grant(
+                "tokens of this grant are bound to a certificate",
+            ));
+        }
+        Ok(())
+    }
+
     /// Writes the authority down in the resource's format.
     pub(crate) fn mint(self, cx: &Cx, client: &Client) -> Result<Minted, Failure> {
         let format = self
@@ -156,6 +179,7 @@ impl Issuable {
             text,
             expires_in: self.lifetime.as_secs(),
             scopes: self.authority.scopes().clone(),
+            binding: *self.authority.binding(),
         })
     }
 
@@ -193,12 +217,22 @@ impl Minted {
     pub(crate) fn into_issued(self) -> Issued {
         Issued {
             access_token: self.text,
-            token_type: "Bearer",
+            token_type: token_type(&self.binding),
             expires_in: self.expires_in,
             scope: ScopeText(self.scopes),
             refresh_token: None,
             id_token: None,
         }
+    }
+}
+
+/// How a token with a binding is sent. One that is bound to a certificate
+/// alone is a bearer token that needs the right connection (RFC 8705 §3).
+pub(crate) const fn token_type(binding: &Binding) -> &'static str {
+    if binding.key.is_some() {
+        "DPoP"
+    } else {
+        "Bearer"
     }
 }
 

@@ -8,9 +8,11 @@
 //! Spec: RFC 6749 §6
 //! Spec: OAuth 2.1 §4.3
 //! Spec: RFC 9700 §4.14.2
+//! Spec: RFC 9449 §5
 
 use symbolon_protocol::{Client, Parameters, Scopes};
 use symbolon_store::{AuditEvent, Renew, Rotate, Rotated};
+use symbolon_token::dpop::InvalidProof;
 use symbolon_token::refresh::RefreshToken;
 
 use super::family::{self, FamilyDocument};
@@ -76,7 +78,7 @@ pub(crate) async fn renew(
         },
     )
     .await?;
-    let outcome = if family::rotates(client) {
+    let outcome = if family::rotates(client, &document) {
         cx.store.act(rotate(cx, client, presented)).await?
     } else {
         cx.store.act(keep(cx, client, presented)).await?
@@ -89,6 +91,10 @@ pub(crate) async fn renew(
             return Err(Refusal::invalid_grant(reason).into());
         }
         Rotated::Ended => return Err(ENDED().into()),
+        Rotated::ProofReplayed => {
+            let reason = InvalidProof::Replayed.description();
+            return Err(Refusal::invalid_dpop_proof(reason).into());
+        }
         Rotated::OtherClient => {
             return Err(Refusal::invalid_grant("refresh_token belongs to another client").into());
         }
@@ -135,7 +141,9 @@ fn mint(
         audience,
         scopes: request.scopes.clone(),
     };
-    Ok(may_issue(cx, wish)?.mint(cx, client)?.into_issued())
+    let issuable = may_issue(cx, wish)?;
+    issuable.check_bound_like(&document.first)?;
+    Ok(issuable.mint(cx, client)?.into_issued())
 }
 
 fn rotate(cx: &Cx, client: &Client, presented: &RefreshToken) -> Rotate {
@@ -149,6 +157,7 @@ fn rotate(cx: &Cx, client: &Client, presented: &RefreshToken) -> Rotate {
         client: client.id.clone(),
         idle_ends: family::idle_end(cx, client),
         grace_ms: family::grace_millis(cx, client),
+        proof: cx.holder().spent_proof(),
         horizon: cx.horizon(cx.now),
         audit: theft(cx, client, presented),
         now: cx.now,
@@ -163,6 +172,7 @@ fn keep(cx: &Cx, client: &Client, presented: &RefreshToken) -> Renew {
         client: client.id.clone(),
         idle_ends: family::idle_end(cx, client),
         grace_ms: family::grace_millis(cx, client),
+        proof: cx.holder().spent_proof(),
         horizon: cx.horizon(cx.now),
         audit: theft(cx, client, presented),
         now: cx.now,

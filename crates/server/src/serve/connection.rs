@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Answer;
 use super::linger::Lingering;
+use crate::client_certificate::ClientCertificate;
 
 /// How often a connection is looked at: one on which no request began since
 /// the last look, and none is running, is closed. So the head of a request may
@@ -49,6 +50,8 @@ pub(super) struct Connection<A> {
 /// What the requests of a connection share.
 struct Requests<A> {
     peer: SocketAddr,
+    /// What the handshake has shown.
+    certificate: Option<Arc<ClientCertificate>>,
     answer: A,
     stop: watch::Receiver<bool>,
     running: AtomicUsize,
@@ -65,7 +68,10 @@ impl Drop for Running<'_> {
 }
 
 impl<A: Answer> Requests<A> {
-    async fn answer(&self, request: Request<Incoming>) -> Response {
+    async fn answer(&self, mut request: Request<Incoming>) -> Response {
+        if let Some(certificate) = &self.certificate {
+            request.extensions_mut().insert(Arc::clone(certificate));
+        }
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.running.fetch_add(1, Ordering::Relaxed);
         let _running = Running(&self.running);
@@ -92,7 +98,7 @@ impl<A: Answer> Connection<A> {
         let _ = stream.set_nodelay(true);
         let stream = Lingering::new(stream);
         match self.tls.clone() {
-            None => self.speak(TokioIo::new(stream), Spoken::Http1).await,
+            None => self.speak(TokioIo::new(stream), Spoken::Http1, None).await,
             Some(tls) => {
                 let handshake = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
                 if let Ok(Ok(stream)) = handshake.await {
@@ -100,7 +106,9 @@ impl<A: Answer> Connection<A> {
                         Some(b"h2") => Spoken::Http2,
                         _ => Spoken::Http1,
                     };
-                    self.speak(TokioIo::new(stream), spoken).await;
+                    let chain = stream.get_ref().1.peer_certificates();
+                    let certificate = chain.and_then(ClientCertificate::of).map(Arc::new);
+                    self.speak(TokioIo::new(stream), spoken, certificate).await;
                 }
             }
         }
@@ -109,13 +117,14 @@ impl<A: Answer> Connection<A> {
     /// After the end was asked for, every answer says that it is the last of
     /// its connection, and only then are idle connections closed: closed at
     /// once, they would cut off requests that are on their way.
-    async fn speak<S>(self, stream: S, spoken: Spoken)
+    async fn speak<S>(self, stream: S, spoken: Spoken, certificate: Option<Arc<ClientCertificate>>)
     where
         S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
         let mut stop = self.stop.clone();
         let requests = Arc::new(Requests {
             peer: self.peer,
+            certificate,
             answer: self.answer,
             stop: self.stop,
             running: AtomicUsize::new(0),

@@ -26,6 +26,8 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use crate::client_certificate::AcceptAny;
+
 use self::connection::Connection;
 use self::places::{Place, Places};
 
@@ -98,14 +100,26 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
         .map_err(|cause| ServeError::Listen { address, cause })
 }
 
+/// Whether a handshake asks the caller for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// It does not.
+    Nothing,
+    /// It does, and takes any or none (RFC 8705 §6.2).
+    ForCertificate,
+}
+
 /// Handshakes with a certificate. TLS 1.2 and 1.3 only, forward secrecy only.
-pub fn tls(certificate: &Arc<Certificate>) -> Result<TlsAcceptor, ServeError> {
+pub fn tls(certificate: &Arc<Certificate>, asks: Asks) -> Result<TlsAcceptor, ServeError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| ServeError::Tls(error.to_string()))?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::clone(certificate) as Arc<_>);
+        .map_err(|error| ServeError::Tls(error.to_string()))?;
+    let builder = match asks {
+        Asks::Nothing => builder.with_no_client_auth(),
+        Asks::ForCertificate => builder.with_client_cert_verifier(Arc::new(AcceptAny(provider))),
+    };
+    let mut config = builder.with_cert_resolver(Arc::clone(certificate) as Arc<_>);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -39,6 +39,11 @@ impl Capacity {
         Self::at_most(MAX_ADMINISTRATION)
     }
 
+    /// Half of it, where two listeners share it.
+    pub fn halved(self) -> Self {
+        Self((self.0 / 2).max(8))
+    }
+
     fn at_most(number: u64) -> Self {
         Self(usize::try_from(number).unwrap_or(usize::MAX))
     }

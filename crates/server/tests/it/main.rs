@@ -13,6 +13,7 @@ mod code;
 mod consent;
 mod guess;
 mod guesses;
+mod dpop;
 mod harness;
 mod hostile;
 mod keys;

@@ -116,6 +116,11 @@ impl Binding {
         self.key.is_some() || self.certificate.is_some()
     }
 
+    /// Whether nothing has to be proved.
+    pub const fn is_nothing(&self) -> bool {
+        !self.is_bound()
+    }
+
     /// Whether all that `other` demands is demanded here too.
     pub fn is_at_least(&self, other: &Self) -> bool {
         let kept = |own: Option<Thumbprint>, whole: Option<Thumbprint>| {

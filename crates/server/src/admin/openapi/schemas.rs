@@ -137,6 +137,13 @@ pub(super) fn client_fields() -> Vec<(&'static str, Value)> {
             words(SigningAlgorithm::ALL),
         ),
         ("token_endpoint_auth_signing_alg", text()),
+        ("dpop_bound_access_tokens", boolean()),
+        ("tls_client_certificate_bound_access_tokens", boolean()),
+        ("tls_client_auth_subject_dn", text()),
+        ("tls_client_auth_san_dns", text()),
+        ("tls_client_auth_san_uri", text()),
+        ("tls_client_auth_san_ip", text()),
+        ("tls_client_auth_san_email", text()),
         ("subject_type", words(SubjectType::ALL)),
         ("sector_identifier_uri", text()),
         (

@@ -5,15 +5,18 @@
 //! Spec: RFC 7521 §4.2
 //! Spec: RFC 7523 §2.2, §3
 //! Spec: RFC 7591 §2
+//! Spec: RFC 8705 §2
 //! Spec: OpenID Connect Core 1.0 §9
 //!
 //! 1. `presented` reads what the request shows; it is one method or none.
 //! 2. The client is looked up; an unknown one costs the same work.
-//! 3. `secret` or `assertion` checks the proof. An assertion is spent last.
+//! 3. `secret`, `assertion` or `certificate` checks the proof. An assertion is
+//!    spent last.
 //! 4. What is wrong is counted by source and name, known or not. What is right
 //!    passes, however much was wrong before: nobody locks a client out.
 
 mod assertion;
+mod certificate;
 mod presented;
 mod secret;
 
@@ -25,6 +28,7 @@ use symbolon_protocol::{Client, ClientAuthentication, ErrorCode, Parameters};
 use symbolon_store::StoredClient;
 
 use self::presented::{Presented, Proof};
+use crate::client_certificate::ClientCertificate;
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 use crate::limit::WINDOW;
@@ -65,7 +69,7 @@ pub(crate) async fn authenticate(
     form: &Parameters,
 ) -> Result<AuthenticatedClient, Failure> {
     let outcome = match presented::read(received, form) {
-        Ok(presented) => prove(cx, presented).await,
+        Ok(presented) => prove(cx, presented, received.certificate.as_deref()).await,
         Err(refusal) => Err(refusal.into()),
     };
     outcome.map_err(|failure| match failure {
@@ -76,10 +80,14 @@ pub(crate) async fn authenticate(
     })
 }
 
-async fn prove(cx: &Cx, presented: Presented<'_>) -> Result<AuthenticatedClient, Failure> {
+async fn prove(
+    cx: &Cx,
+    presented: Presented<'_>,
+    shown: Option<&ClientCertificate>,
+) -> Result<AuthenticatedClient, Failure> {
     let is_guess = !matches!(presented.proof, Proof::Nothing);
     let name = presented.client.clone();
-    let outcome = look_at(cx, presented).await;
+    let outcome = look_at(cx, presented, shown).await;
     outcome.map_err(|failure| match failure {
         Failure::Refused(refusal) if is_guess && refusal == failed() => {
             wrong_guess(cx, name.as_str()).into()
@@ -88,11 +96,29 @@ async fn prove(cx: &Cx, presented: Presented<'_>) -> Result<AuthenticatedClient,
     })
 }
 
-async fn look_at(cx: &Cx, presented: Presented<'_>) -> Result<AuthenticatedClient, Failure> {
+async fn look_at(
+    cx: &Cx,
+    presented: Presented<'_>,
+    shown: Option<&ClientCertificate>,
+) -> Result<AuthenticatedClient, Failure> {
     let found = cx.directory.find_client(&presented.client).await?;
     let registered = |method| registered(found.as_ref(), method);
     let stored = match presented.proof {
-        Proof::Nothing => registered(ClientAuthentication::None).ok_or_else(failed)?,
+        Proof::Nothing => {
+            let by_authority = || registered(ClientAuthentication::TlsClientAuth);
+            let by_itself = || registered(ClientAuthentication::SelfSignedTlsClientAuth);
+            match (
+                registered(ClientAuthentication::None),
+                by_authority().or_else(by_itself),
+            ) {
+                (Some(public), _) => public,
+                (None, Some(stored)) => {
+                    certificate::prove(cx, &stored, shown).await?;
+                    stored
+                }
+                (None, None) => return Err(failed().into()),
+            }
+        }
         Proof::Secret { method, secret } => {
             let secrets = found.as_deref().map_or(&[][..], |stored| &stored.secrets);
             if !secret::is_right(&cx.keys, secrets, &secret, cx.now) {

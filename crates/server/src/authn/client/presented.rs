@@ -147,6 +147,7 @@ mod tests {
             uri: "/token".parse().unwrap(),
             headers,
             body: Default::default(),
+            certificate: None,
         }
     }
 

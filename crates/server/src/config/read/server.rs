@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use symbolon_protocol::{AssertionAudience, Lifetime};
 use symbolon_token::Secret;
+use url::Url;
 
 use super::super::document::{Node, Table, Value};
 use super::super::finding::{Finding, Location};
@@ -20,6 +21,10 @@ use super::{Loading, asks_for, invalid, needs_feature, not_built};
 /// Everything but the issuer and the blocks.
 pub(in super::super) struct Server {
     pub(in super::super) listen: SocketAddr,
+    pub(in super::super) mtls_listen: Option<SocketAddr>,
+    pub(in super::super) mtls_url: Option<Url>,
+    pub(in super::super) client_ca: Option<PathBuf>,
+    pub(in super::super) bind_native_clients: bool,
     pub(in super::super) trusted_proxies: Vec<IpNet>,
     pub(in super::super) forwarded_header: ForwardedHeader,
     pub(in super::super) clock_skew: Lifetime,
@@ -42,10 +47,17 @@ impl Loading<'_> {
         for authority in authorities.iter().filter(|path| !path.is_file()) {
             self.add(missing_file("trust_extra_ca", root, authority));
         }
+        let tls = self.section(root, "tls", &TLS);
         Server {
             listen: self
                 .value(root, &TOP, "listen")
                 .unwrap_or_else(|| on_this_machine(8080)),
+            mtls_listen: self.mtls_listen(root, tls),
+            mtls_url: self.mtls_url(root),
+            client_ca: tls.and_then(|tls| self.client_ca(tls)),
+            bind_native_clients: self
+                .value(root, &TOP, "bind_native_clients")
+                .unwrap_or(false),
             trusted_proxies: self.values(root, &TOP, "trusted_proxies"),
             forwarded_header: self
                 .value(root, &TOP, "forwarded_header")
@@ -55,7 +67,7 @@ impl Loading<'_> {
                 .unwrap_or(Lifetime::seconds(10)),
             trust_extra_ca: authorities,
             outbound_allow: self.values(root, &TOP, "outbound_allow"),
-            tls: self.tls(root),
+            tls: tls.and_then(|tls| self.tls(tls)),
             store: self.store(root),
             admin: self.admin(root),
             lifetimes: self.lifetimes(root),
@@ -71,15 +83,6 @@ impl Loading<'_> {
                 let at = first_place(root, key.name);
                 self.add(not_built("key.not_built", at, asks_for(key.name, part)));
             }
-        }
-        let address: Option<String> = self.value(root, &TOP, "mtls_listen");
-        if address.is_some_and(|address| !address.is_empty()) {
-            let at = root.place("mtls_listen");
-            self.add(not_built(
-                "key.not_built",
-                at,
-                asks_for("mtls_listen", "mtls"),
-            ));
         }
     }
 
@@ -102,16 +105,11 @@ impl Loading<'_> {
         }
     }
 
-    fn tls(&mut self, root: &Table) -> Option<Tls> {
-        let table = self.section(root, "tls", &TLS)?;
-        let authority: Option<String> = self.value(table, &TLS, "client_ca");
-        if authority.is_some_and(|authority| !authority.is_empty()) {
-            let at = table.place("client_ca");
-            self.add(not_built(
-                "key.not_built",
-                at,
-                asks_for("client_ca", "mtls"),
-            ));
+    fn tls(&mut self, table: &Table) -> Option<Tls> {
+        // Where a proxy ends TLS, the authorities stand there alone.
+        let is_ended_elsewhere = !table.has("certificate") && !table.has("key");
+        if is_ended_elsewhere && table.has("client_ca") {
+            return None;
         }
         for name in ["certificate", "key"] {
             if !table.has(name) {
@@ -276,7 +274,7 @@ fn first_place<'t>(root: &'t Table, name: &str) -> &'t Location {
     }
 }
 
-fn missing_file(name: &str, table: &Table, path: &std::path::Path) -> Finding {
+pub(super) fn missing_file(name: &str, table: &Table, path: &std::path::Path) -> Finding {
     let text = path.display();
     let ends_with = |node: &&Node| node.text().is_some_and(|text| path.ends_with(text));
     let at = match table.find(name).map(|node| &node.value) {

@@ -133,6 +133,7 @@ fn code(
         redirect_uri: transaction.redirect_uri.clone(),
         challenge: challenge
             .map_err(|_| Broken::Impossible("a checked challenge does not parse"))?,
+        key: transaction.key,
         session: session.session.id,
         nonce: transaction.nonce.clone(),
         claims: agreement.agreed_claims(&transaction.claims),

@@ -2,6 +2,7 @@
 //!
 //! Spec: OpenID Connect Core 1.0 §3.1.2.1, §3.1.2.2, §5.5
 //! Spec: RFC 7636 §4.3, §4.4.1
+//! Spec: RFC 9449 §10
 
 use serde_json::Value;
 use symbolon_protocol::claims::{ClaimsRequest, scope_of_claim};
@@ -10,7 +11,7 @@ use symbolon_protocol::{
     Timestamp,
 };
 use symbolon_token::jose::Unverified;
-use symbolon_token::{Id, Person};
+use symbolon_token::{Id, Person, Thumbprint};
 
 use super::answer::Destination;
 use crate::authn::session::ACR_PASSWORD;
@@ -62,6 +63,7 @@ pub(crate) fn read(
         state: destination.state.clone(),
         nonce: limited("nonce", MAX_NONCE_BYTES)?,
         challenge: challenge(client, &form)?,
+        key: key(&form)?,
         resources,
         scopes,
         claims,
@@ -157,6 +159,12 @@ fn challenge(client: &Client, form: &Parameters) -> Result<Option<String>, Refus
         }
         (None, None) => Ok(None),
     }
+}
+
+/// The key that the code is for (RFC 9449 §10).
+fn key(form: &Parameters) -> Result<Option<Thumbprint>, Refusal> {
+    let key = form.one("dpop_jkt").map(str::parse).transpose();
+    key.map_err(|_| Refusal::invalid_request("dpop_jkt is not a thumbprint of a key"))
 }
 
 /// The scopes, without `offline_access` where nothing could come of it.
