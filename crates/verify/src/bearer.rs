@@ -5,17 +5,27 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 
 use crate::refusal::{Malformed, Refusal};
 
-/// What was presented: the headers of a request, or a token already taken out
-/// of one.
+/// What was presented: a request, its headers alone, or a token already taken
+/// out of one. A token that is bound to a key or a certificate is good only in
+/// a whole request: without method and address no proof can be checked.
 #[derive(Clone, Copy)]
 pub enum Presented<'a> {
+    /// A request.
+    Request(&'a Parts),
     /// The headers of a request.
     Headers(&'a HeaderMap),
     /// A token.
     Token(&'a str),
+}
+
+impl<'a> From<&'a Parts> for Presented<'a> {
+    fn from(parts: &'a Parts) -> Self {
+        Self::Request(parts)
+    }
 }
 
 impl<'a> From<&'a HeaderMap> for Presented<'a> {
@@ -37,16 +47,38 @@ impl<'a> From<&'a String> for Presented<'a> {
 }
 
 impl<'a> Presented<'a> {
-    /// The token as text. Nothing of it is checked.
-    pub(crate) fn token(self) -> Result<&'a str, Refusal> {
+    /// The token as text and how it was sent. Nothing of it is checked.
+    pub(crate) fn sent(self) -> Result<Sent<'a>, Refusal> {
         match self {
-            Self::Token(token) => Ok(token),
-            Self::Headers(headers) => bearer(headers),
+            Self::Token(token) => Ok(Sent {
+                scheme: Scheme::Bearer,
+                token,
+                parts: None,
+            }),
+            Self::Headers(headers) => read(headers, None),
+            Self::Request(parts) => read(&parts.headers, Some(parts)),
         }
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+/// How a token was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// For whoever has it.
+    Bearer,
+    /// With the proof of a key.
+    Dpop,
+}
+
+/// A token, how it was sent, and the request around it where there is one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent<'a> {
+    pub(crate) scheme: Scheme,
+    pub(crate) token: &'a str,
+    pub(crate) parts: Option<&'a Parts>,
+}
+
+fn read<'a>(headers: &'a HeaderMap, parts: Option<&'a Parts>) -> Result<Sent<'a>, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
         (None, _) => return Err(Refusal::Missing),
@@ -55,21 +87,30 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     };
     let at = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(at);
-    if scheme.eq_ignore_ascii_case(b"DPoP") {
-        return Err(Refusal::Binding);
-    }
-    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+    let known = if scheme.eq_ignore_ascii_case(b"DPoP") {
+        Some(Scheme::Dpop)
+    } else if scheme.eq_ignore_ascii_case(b"Bearer") {
+        Some(Scheme::Bearer)
+    } else {
+        None
+    };
+    let Some(known) = known else {
         // Another scheme is another way to prove who one is, which was not asked for.
         return Err(match scheme.is_ascii() && !scheme.contains(&b',') {
             true => Refusal::Missing,
             false => Refusal::Malformed(Malformed::Form),
         });
-    }
+    };
     let token = rest.strip_prefix(b" ").unwrap_or_default();
     if !is_b64token(token) {
         return Err(Refusal::Malformed(Malformed::Form));
     }
-    std::str::from_utf8(token).map_err(|_| Refusal::Malformed(Malformed::Form))
+    let token = std::str::from_utf8(token).map_err(|_| Refusal::Malformed(Malformed::Form))?;
+    Ok(Sent {
+        scheme: known,
+        token,
+        parts,
+    })
 }
 
 /// RFC 6750 §2.1 `b64token`.
@@ -104,7 +145,9 @@ mod tests {
                 http::HeaderValue::from_bytes(value.as_bytes()).unwrap(),
             );
         }
-        Presented::from(&headers).token().map(str::to_owned)
+        let sent = Presented::from(&headers).sent()?;
+        assert_eq!(sent.scheme, Scheme::Bearer);
+        Ok(sent.token.to_owned())
     }
 
     #[test]
@@ -142,7 +185,10 @@ mod tests {
     fn none_is_missing_two_are_malformed_and_other_schemes_are_told_apart() {
         assert_eq!(read(&[]), Err(Refusal::Missing));
         assert_eq!(read(&["Basic YTpi"]), Err(Refusal::Missing));
-        assert_eq!(read(&["DPoP abc"]), Err(Refusal::Binding));
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, http::HeaderValue::from_static("dpop abc"));
+        let sent = Presented::from(&headers).sent().unwrap();
+        assert_eq!((sent.scheme, sent.token), (Scheme::Dpop, "abc"));
         let twice = Err(Refusal::Malformed(Malformed::Repeated));
         assert_eq!(read(&["Bearer a", "Bearer a"]), twice);
         assert_eq!(read(&["Bearer a", "Basic YTpi"]), twice);

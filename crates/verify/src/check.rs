@@ -15,7 +15,7 @@ use symbolon_token::jose::{Invalid, MAX_JWT_BYTES, Unverified};
 use symbolon_token::jwt::{self, AccessToken, Expected, check_claims, check_type};
 use symbolon_token::mark::{self, Kind};
 
-use crate::bearer::Presented;
+use crate::bearer::{Presented, Sent};
 use crate::introspection::Says;
 use crate::keys::{Known, NotHeld};
 use crate::principal::{Facts, Principal};
@@ -26,22 +26,23 @@ use crate::verifier::Verifier;
 impl Verifier {
     /// Checks what a request presents, JWT or opaque, against what a route
     /// demands. Everything else about the token is told only where all six
-    /// checks passed.
+    /// checks passed, and whoever sends it holds what it is bound to.
     pub async fn check<'a>(
         &self,
         presented: impl Into<Presented<'a>>,
         requirement: &Requirement,
     ) -> Result<Principal, Refusal> {
         let presented: Presented<'a> = presented.into();
-        self.judge(presented.token()?, requirement).await
+        self.judge(presented.sent()?, requirement).await
     }
 
     /// The one place where a principal is made.
     pub(crate) async fn judge(
         &self,
-        token: &str,
+        sent: Sent<'_>,
         requirement: &Requirement,
     ) -> Result<Principal, Refusal> {
+        let token = sent.token;
         let shown = Rendering::of(token)?;
         let one = Presentation {
             token,
@@ -57,9 +58,7 @@ impl Verifier {
             }
             Rendering::Opaque => self.read_opaque(&one).await?,
         };
-        if facts.is_bound {
-            return Err(Refusal::Binding);
-        }
+        self.check_binding(sent, &facts.token.binding, one.now)?;
         if !requirement.is_met_by(&facts.token.scopes) {
             let found = facts.token.scopes.iter();
             return Err(Refusal::Refused(Refused::Scope {

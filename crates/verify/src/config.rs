@@ -37,4 +37,16 @@ pub(crate) struct Config {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) http: Http,
     pub(crate) revocations: Revocations,
+    /// The origin under which callers reach the API.
+    pub(crate) origin: Option<String>,
+    pub(crate) nonces: Nonces,
+}
+
+/// Which proofs have to carry a nonce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nonces {
+    /// Those that this process could have forgotten.
+    WhereNeeded,
+    /// All.
+    Always,
 }

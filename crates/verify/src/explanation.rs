@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use symbolon_token::explain::{Check, Refused};
 use symbolon_token::jose::{Invalid, Unverified};
 
+use crate::bearer::Presented;
 use crate::check::Rendering;
 use crate::principal::Principal;
 use crate::refusal::{CannotKnow, Refusal, printable};
@@ -94,7 +95,11 @@ impl Verifier {
         };
         // Of an opaque token the issuer is asked in any case.
         let unasked = rendering == "jwt" && requirement.freshness() == Revocation::AtExpiry;
-        let mut explanation = match self.judge(token, requirement).await {
+        let judged = match Presented::Token(token).sent() {
+            Ok(sent) => self.judge(sent, requirement).await,
+            Err(refusal) => Err(refusal),
+        };
+        let mut explanation = match judged {
             Ok(principal) => valid(rendering, &principal, unasked),
             Err(refusal) => self.refused(rendering, token, &refusal),
         };
@@ -189,8 +194,10 @@ fn outcome(rendering: &str, refusal: &Refusal, check: Check) -> Outcome {
     let by_word = rendering == "opaque";
     match refusal {
         // Between revocation and scope.
-        Refusal::Binding if check == Check::Scope => Outcome::NotReached,
-        Refusal::Binding => Outcome::Passed,
+        other if other.is_about_binding() => match check {
+            Check::Scope => Outcome::NotReached,
+            _ => Outcome::Passed,
+        },
         // Of an opaque token the issuer says yes or no, never why.
         Refusal::Refused(Refused::Inactive) if by_word && check < Check::Revocation => {
             Outcome::Unknown

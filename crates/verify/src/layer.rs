@@ -93,10 +93,10 @@ where
 impl RequireToken {
     async fn decide(&self, parts: &http::request::Parts) -> Result<Principal, Response<String>> {
         let config = &self.verifier.inner.config;
-        let outcome = match Presented::from(&parts.headers).token() {
+        let outcome = match Presented::from(parts).sent() {
             Err(refusal) => Err(refusal),
             Ok(_) if is_in_query(parts.uri.query()) => Err(Refusal::Malformed(Malformed::TwoWays)),
-            Ok(token) => self.verifier.judge(token, &self.requirement).await,
+            Ok(sent) => self.verifier.judge(sent, &self.requirement).await,
         };
         if outcome.is_ok() && config.hook.is_none() {
             return outcome.map_err(|_| Response::default());

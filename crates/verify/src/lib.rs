@@ -3,6 +3,8 @@
 //! Spec: RFC 6750 §2.1, §3
 //! Spec: RFC 9068 §4
 //! Spec: RFC 9728 §2, §3, §5.1
+//! Spec: RFC 9449 §7
+//! Spec: RFC 8705 §3
 //!
 //! From an issuer and an audience to a protected route:
 //!
@@ -17,6 +19,11 @@
 //! # }
 //! ```
 //!
+//! A token that is bound to a key is taken with a DPoP proof alone, one that is
+//! bound to a certificate on a connection that shows it alone: the layer does
+//! both, and needs to know of the certificate ([`PeerCertificate`]) and, where
+//! the audience is no web address, of the origin ([`Verifier::reached_at`]).
+//!
 //! JWTs are checked here, with keys that are fetched once and kept; opaque
 //! tokens are asked about. Whether a token was taken back is asked in any case,
 //! unless the route says [`Revocation::AtExpiry`]. Where nobody can know, the
@@ -24,6 +31,7 @@
 
 mod ambient;
 mod bearer;
+mod binding;
 mod check;
 mod config;
 mod decision;
@@ -51,10 +59,12 @@ mod verifier;
 pub struct Readme;
 
 pub use symbolon_protocol::ResourceIdentifier;
+pub use symbolon_token::dpop::InvalidProof;
 pub use symbolon_token::explain::{Check, Refused, Shown};
 pub use symbolon_token::jose::Algorithm;
 
 pub use bearer::Presented;
+pub use binding::PeerCertificate;
 pub use decision::Decision;
 pub use explanation::{Explanation, Outcome, Step, Verdict, Vouched};
 #[cfg(feature = "axum")]
@@ -62,7 +72,7 @@ pub use extract::{Unguarded, protected_resource_routes};
 pub use layer::{Guarded, RequireToken};
 pub use misconfigured::Misconfigured;
 pub use principal::Principal;
-pub use refusal::{CannotKnow, Malformed, Refusal};
+pub use refusal::{CannotKnow, Malformed, NotHeld, Refusal};
 pub use requirement::{Requirement, Revocation};
 pub use revocations::Revocations;
 pub use verifier::{NotReady, Verifier};

@@ -21,6 +21,9 @@ pub enum Misconfigured {
     /// The identifier or the secret for introspection cannot be one.
     #[error("introspection credentials: {0}")]
     Credentials(&'static str),
+    /// The origin under which the API is reached is not a web origin.
+    #[error("origin: `https://`, a host, and a port where it is not the usual one")]
+    Origin,
     /// A span is outside its limits.
     #[error("{0}")]
     Span(&'static str),
@@ -41,6 +44,7 @@ impl Misconfigured {
             Self::NoAlgorithm => "no_algorithm",
             Self::Algorithm(_) => "unknown_algorithm",
             Self::Credentials(_) => "invalid_credentials",
+            Self::Origin => "invalid_origin",
             Self::Span(_) => "span_out_of_range",
             Self::Environment(_) => "environment_incomplete",
             Self::Outbound(_) => "no_outbound",

@@ -13,7 +13,6 @@ use symbolon_token::jwt::AccessToken;
 pub(crate) struct Facts {
     pub(crate) token: AccessToken,
     pub(crate) audiences: Vec<String>,
-    pub(crate) is_bound: bool,
 }
 
 impl Facts {
@@ -27,12 +26,7 @@ impl Facts {
                 .collect(),
             _ => Vec::new(),
         };
-        let is_bound = token.claims.contains_key("cnf");
-        Self {
-            token,
-            audiences,
-            is_bound,
-        }
+        Self { token, audiences }
     }
 }
 
@@ -90,6 +84,12 @@ impl Principal {
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         let roles = self.claim("roles").and_then(Value::as_array);
         roles.into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// Whether whoever sent the token has proved to hold a key that it is bound
+    /// to. A token that is stolen from such a principal is worth nothing.
+    pub fn is_key_bound(&self) -> bool {
+        self.0.token.binding.is_bound()
     }
 
     /// One claim.

@@ -1,10 +1,12 @@
 //! Why a request does not get through.
 //!
 //! Spec: RFC 6750 §3.1
+//! Spec: RFC 9449 §7.1, §9
 
 use std::fmt;
 
 use symbolon_protocol::ErrorCode;
+use symbolon_token::dpop::InvalidProof;
 use symbolon_token::explain::{Check, Refused};
 
 /// How a request carries its token in a way that is not allowed.
@@ -13,7 +15,7 @@ use symbolon_token::explain::{Check, Refused};
 pub enum Malformed {
     /// Two `Authorization` headers.
     Repeated,
-    /// A header that is not `Bearer`, one space, one token.
+    /// A header that is not `Bearer` or `DPoP`, one space, one token.
     Form,
     /// A token in the header and one in the query.
     TwoWays,
@@ -31,6 +33,27 @@ pub enum CannotKnow {
     NoSource,
 }
 
+/// What a token is bound to and its sender was not shown to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotHeld {
+    /// It is bound to a key and came as a plain bearer.
+    AsBearer,
+    /// It came with the scheme of proofs and is not bound to a key.
+    NotBound,
+    /// It came without a proof.
+    ProofMissing,
+    /// The proof is by another key.
+    OtherKey,
+    /// The connection shows no certificate.
+    CertificateMissing,
+    /// The connection shows another certificate.
+    OtherCertificate,
+    /// No request was given in which possession could be proved, or the
+    /// verifier does not know the address under which callers reach the API.
+    NoRequest,
+}
+
 /// Why a request does not get through.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -41,9 +64,13 @@ pub enum Refusal {
     Malformed(Malformed),
     /// A check failed.
     Refused(Refused),
-    /// The token is bound to a key, and possession of that key cannot be
-    /// proved here.
-    Binding,
+    /// The token is bound to a key or a certificate that whoever sent it was
+    /// not shown to hold, or it came with a proof and is not bound.
+    Binding(NotHeld),
+    /// The proof of the key is not good (`invalid_dpop_proof`).
+    Proof(InvalidProof),
+    /// The proof has to carry the nonce of the answer (`use_dpop_nonce`).
+    NonceNeeded,
     /// Nobody can know now: neither yes nor no.
     CannotKnow(CannotKnow),
 }
@@ -61,7 +88,11 @@ impl Refusal {
             Self::Refused(refused) => Some(refused.check()),
             Self::CannotKnow(CannotKnow::Keys) => Some(Check::Signature),
             Self::CannotKnow(_) => Some(Check::Revocation),
-            Self::Missing | Self::Malformed(_) | Self::Binding => None,
+            Self::Missing
+            | Self::Malformed(_)
+            | Self::Binding(_)
+            | Self::Proof(_)
+            | Self::NonceNeeded => None,
         }
     }
 
@@ -73,15 +104,26 @@ impl Refusal {
             Self::Malformed(Malformed::Form) => "header_malformed",
             Self::Malformed(Malformed::TwoWays) => "two_transmissions",
             Self::Refused(refused) => refused.code(),
-            Self::Binding => "key_binding",
+            Self::Binding(_) => "key_binding",
+            Self::Proof(invalid) => invalid.code(),
+            Self::NonceNeeded => "proof_nonce",
             Self::CannotKnow(CannotKnow::Keys) => "keys_unavailable",
             Self::CannotKnow(CannotKnow::Introspection) => "introspection_unavailable",
             Self::CannotKnow(CannotKnow::NoSource) => "revocation_unavailable",
         }
     }
 
+    /// Whether it is about what the token is bound to.
+    pub(crate) const fn is_about_binding(&self) -> bool {
+        matches!(self, Self::Binding(_) | Self::Proof(_) | Self::NonceNeeded)
+    }
+
     /// The HTTP status that goes with it.
     pub const fn status(&self) -> u16 {
+        // An authorization server answers 400 to a bad proof, an API 401.
+        if self.is_about_binding() {
+            return 401;
+        }
         self.error().status()
     }
 
@@ -89,7 +131,9 @@ impl Refusal {
     /// into the challenge.
     pub const fn error(&self) -> ErrorCode {
         match self {
-            Self::Missing | Self::Binding => ErrorCode::InvalidToken,
+            Self::Missing | Self::Binding(_) => ErrorCode::InvalidToken,
+            Self::Proof(_) => ErrorCode::InvalidDpopProof,
+            Self::NonceNeeded => ErrorCode::UseDpopNonce,
             Self::Malformed(_) => ErrorCode::InvalidRequest,
             Self::Refused(refused) => refused.error(),
             Self::CannotKnow(_) => ErrorCode::TemporarilyUnavailable,
@@ -105,7 +149,9 @@ impl Refusal {
                 "the Authorization header is not Bearer, one space and one token"
             }
             Self::Malformed(Malformed::TwoWays) => "the access token is sent in two ways",
-            Self::Binding => "the access token is bound to a key, which is not supported here",
+            Self::Binding(not_held) => not_held.description(),
+            Self::Proof(invalid) => invalid.description(),
+            Self::NonceNeeded => "the DPoP proof needs the nonce of this answer",
             Self::CannotKnow(_) => "the access token cannot be checked at the moment",
             Self::Refused(refused) => match refused.check() {
                 Check::Signature => "the access token is malformed or not from the trusted issuer",
@@ -144,7 +190,13 @@ impl Refusal {
                 "send the token once, in one header: `Authorization: Bearer <access token>`".into()
             }
             Self::Refused(refused) => printable(&refused.repair()),
-            Self::Binding => "ask for a token without key binding for this API".into(),
+            Self::Binding(not_held) => not_held.repair().into(),
+            Self::Proof(_) => {
+                "make a new proof for each request, for its method, its address and this token".into()
+            }
+            Self::NonceNeeded => {
+                "send the request again with a proof that carries the nonce of `DPoP-Nonce`".into()
+            }
             Self::CannotKnow(CannotKnow::Keys) => {
                 "check that this machine reaches the issuer's metadata and key set".into()
             }
@@ -153,6 +205,42 @@ impl Refusal {
             }
             Self::CannotKnow(CannotKnow::NoSource) => {
                 "set up `introspect_as`, or let the route say `Revocation::AtExpiry`".into()
+            }
+        }
+    }
+}
+
+impl NotHeld {
+    const fn description(self) -> &'static str {
+        match self {
+            Self::AsBearer => {
+                "the access token is bound to a key: send it as DPoP and with a proof"
+            }
+            Self::NotBound => "the access token is not bound to a key",
+            Self::ProofMissing => "the access token is bound to a key: a DPoP proof is needed",
+            Self::OtherKey => "the access token is bound to another key",
+            Self::CertificateMissing => {
+                "the access token is bound to a certificate that the connection does not show"
+            }
+            Self::OtherCertificate => "the access token is bound to another certificate",
+            Self::NoRequest => {
+                "the access token is bound to a key or certificate, which cannot be checked here"
+            }
+        }
+    }
+
+    const fn repair(self) -> &'static str {
+        match self {
+            Self::AsBearer | Self::ProofMissing => {
+                "send `Authorization: DPoP <access token>` and a `DPoP` header with a proof"
+            }
+            Self::NotBound => "send it as `Bearer`, or ask for a token with a DPoP proof",
+            Self::OtherKey => "sign the proof with the key with which the token was asked for",
+            Self::CertificateMissing | Self::OtherCertificate => {
+                "connect with the certificate with which the token was asked for"
+            }
+            Self::NoRequest => {
+                "check the whole request, set `reached_at`, and put a `PeerCertificate` into its extensions"
             }
         }
     }
@@ -210,7 +298,15 @@ mod tests {
             Refusal::Malformed(Malformed::Repeated),
             Refusal::Malformed(Malformed::Form),
             Refusal::Malformed(Malformed::TwoWays),
-            Refusal::Binding,
+            Refusal::Binding(NotHeld::AsBearer),
+            Refusal::Binding(NotHeld::NotBound),
+            Refusal::Binding(NotHeld::ProofMissing),
+            Refusal::Binding(NotHeld::OtherKey),
+            Refusal::Binding(NotHeld::CertificateMissing),
+            Refusal::Binding(NotHeld::OtherCertificate),
+            Refusal::Binding(NotHeld::NoRequest),
+            Refusal::Proof(InvalidProof::Missing),
+            Refusal::NonceNeeded,
             Refusal::CannotKnow(CannotKnow::Keys),
             Refused::NotAnAccessToken(Shown::IdToken).into(),
             Refused::Inactive.into(),

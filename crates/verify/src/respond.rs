@@ -2,16 +2,19 @@
 //!
 //! Spec: RFC 6750 §3
 //! Spec: RFC 9728 §5.1
+//! Spec: RFC 9449 §7.1, §9
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use symbolon_token::dpop::algorithm_names;
 use symbolon_token::explain::Check;
 use symbolon_token::{Entropy, random};
 
-use crate::refusal::Refusal;
+use crate::refusal::{NotHeld, Refusal};
 use crate::requirement::Requirement;
 use crate::verifier::Verifier;
 
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// After how many seconds it is worth asking again.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("2");
@@ -41,13 +44,44 @@ impl Verifier {
         }
         if matches!(refusal, Refusal::CannotKnow(_)) {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
-        } else if let Ok(value) = HeaderValue::from_str(&self.challenge(refusal, requirement)) {
-            headers.insert(WWW_AUTHENTICATE, value);
+        } else {
+            for challenge in self.challenges(refusal, requirement) {
+                if let Ok(value) = HeaderValue::from_str(&challenge) {
+                    headers.append(WWW_AUTHENTICATE, value);
+                }
+            }
+        }
+        if *refusal == Refusal::NonceNeeded
+            && let Ok(nonce) = HeaderValue::from_str(&self.next_nonce())
+        {
+            headers.insert(DPOP_NONCE, nonce);
         }
         response
     }
 
-    fn challenge(&self, refusal: &Refusal, requirement: &Requirement) -> String {
+    /// The schemes under which a token may come: the one that failed says why.
+    fn challenges(&self, refusal: &Refusal, requirement: &Requirement) -> Vec<String> {
+        let algorithms = format!("algs=\"{}\"", algorithm_names());
+        let with_proof = |rest: String| match rest.is_empty() {
+            true => format!("DPoP {algorithms}"),
+            false => format!("DPoP {algorithms}, {rest}"),
+        };
+        let bare = |rest: &str| format!("Bearer {rest}").trim_end().to_owned();
+        let said = self.parameters(refusal, requirement);
+        match refusal {
+            Refusal::Binding(NotHeld::AsBearer) => vec![bare(&said), with_proof(String::new())],
+            Refusal::Binding(
+                NotHeld::CertificateMissing | NotHeld::OtherCertificate | NotHeld::NoRequest,
+            ) => vec![bare(&said)],
+            other if other.is_about_binding() => vec![with_proof(said)],
+            Refusal::Missing if self.takes_proofs() => {
+                vec![bare(&said), with_proof(String::new())]
+            }
+            _ => vec![bare(&said)],
+        }
+    }
+
+    fn parameters(&self, refusal: &Refusal, requirement: &Requirement) -> String {
         // Values hold neither quotes nor backslashes: fixed texts, checked
         // scopes, and an address whose grammar has none.
         let mut parts = Vec::new();
@@ -66,7 +100,7 @@ impl Verifier {
             let scopes: Vec<_> = requirement.scopes().collect();
             parts.push(format!("scope=\"{}\"", scopes.join(" ")));
         }
-        format!("Bearer {}", parts.join(", ")).trim_end().to_owned()
+        parts.join(", ")
     }
 }
 

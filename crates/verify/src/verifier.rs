@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use symbolon_protocol::{ClientId, Issuer, ResourceIdentifier};
 use symbolon_token::Secret;
+use symbolon_token::dpop::ProofMemory;
 use symbolon_token::jose::Algorithm;
 
 use crate::ambient::{SystemClock, SystemEntropy};
-use crate::config::{self, Config};
+use crate::binding;
+use crate::config::{self, Config, Nonces};
 use crate::decision::Decision;
 use crate::discovery::Discovery;
 use crate::fetch::Http;
@@ -65,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) keys: Arc<Keys>,
     pub(crate) introspection: Introspection,
     pub(crate) remembered: Remembered,
+    pub(crate) proofs: ProofMemory,
 }
 
 /// Why a verifier is not ready.
@@ -90,6 +93,8 @@ impl Verifier {
         let http = Http::new().map_err(|why| Misconfigured::Outbound(why.to_string()))?;
         Ok(Self::with(Config {
             issuer,
+            origin: binding::origin(resource.as_str()),
+            nonces: Nonces::WhereNeeded,
             audiences: vec![resource.as_str().to_owned()],
             resource,
             algorithms,
@@ -116,8 +121,11 @@ impl Verifier {
             entropy: Arc::clone(&config.entropy),
             stale_if_error: config.stale_if_error,
         });
+        let began = clock.now();
+        let proofs = ProofMemory::new(&*config.entropy, began, config.skew);
         Self {
             inner: Arc::new(Inner {
+                proofs,
                 keys: Arc::new(keys),
                 introspection: Introspection::new(discovery, http, clock),
                 remembered: Remembered::new(),
@@ -174,6 +182,34 @@ impl Verifier {
         Ok(self.but(|config| config.stale_if_error = span))
     }
 
+    /// Under which origin callers reach this API: what the address in a DPoP
+    /// proof has to begin with. Without, it is the origin of the audience, where
+    /// that is a web address. What a request says of its host is never believed.
+    ///
+    /// ```
+    /// use symbolon_verify::{Algorithm, Verifier};
+    ///
+    /// # fn main() -> Result<(), symbolon_verify::Misconfigured> {
+    /// let verifier = Verifier::new("https://as.example.com", "urn:example:orders", [Algorithm::Es256])?
+    ///     .reached_at("https://api.example.com")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reached_at(self, origin: &str) -> Result<Self, Misconfigured> {
+        let bare = binding::origin(origin).ok_or(Misconfigured::Origin)?;
+        let is_whole = origin.trim_end_matches('/').eq_ignore_ascii_case(&bare);
+        let origin = is_whole.then_some(bare).ok_or(Misconfigured::Origin)?;
+        Ok(self.but(|config| config.origin = Some(origin)))
+    }
+
+    /// Takes only DPoP proofs that carry a nonce of this process. Then a proof
+    /// is good once over all processes that serve the API; otherwise once for
+    /// each, restarts included.
+    #[must_use]
+    pub fn require_dpop_nonce(self) -> Self {
+        self.but(|config| config.nonces = Nonces::Always)
+    }
+
     /// The scopes that the metadata document of this API names.
     #[must_use]
     pub fn scopes<S: Into<String>>(self, scopes: impl IntoIterator<Item = S>) -> Self {
@@ -223,6 +259,10 @@ impl Verifier {
             "authorization_servers": [config.issuer],
             "bearer_methods_supported": ["header"],
         });
+        if self.takes_proofs() {
+            let names = symbolon_token::dpop::ALGORITHMS.map(Algorithm::as_str);
+            document["dpop_signing_alg_values_supported"] = json!(names);
+        }
         if !config.scopes.is_empty() {
             document["scopes_supported"] = config.scopes.clone().into();
         }

@@ -111,7 +111,9 @@ async fn each_failed_check_is_answered_with_401_and_told_in_fixed_words() {
         ("claim_malformed", wrong("exp", "1700000000".into())),
         ("malformed", ".".repeat(1_000)),
         ("malformed", "A".repeat(20_000)),
-        ("key_binding", wrong("cnf", json!({"jkt": "x"}))),
+        ("claim_malformed", wrong("cnf", json!({"jkt": "x"}))),
+        ("claim_malformed", wrong("cnf", json!({}))),
+        ("claim_malformed", wrong("cnf", json!({"jwk": {}}))),
     ];
 
     for (code, token) in bad {
@@ -292,6 +294,7 @@ async fn the_metadata_document_is_served_where_the_challenge_points() {
     let expected = json!({
         "resource": API, "authorization_servers": [issuer.url],
         "bearer_methods_supported": ["header"], "scopes_supported": ["read:invoices"],
+        "dpop_signing_alg_values_supported": ["ES256", "ES384", "EdDSA", "RS256", "PS256"],
     });
     assert_eq!(got.json(), expected);
 }
