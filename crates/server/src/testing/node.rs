@@ -36,6 +36,8 @@ impl Node {
             let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
             panic!("{}", lines.join("\n"))
         });
+        let listeners = listeners.and_mutual_tls(config.mtls_listen).await;
+        let listeners = listeners.expect("a port that was free a moment ago");
         let running = launch(&config, listeners, edge)
             .await
             .expect("a server that starts");

@@ -52,7 +52,7 @@ pub(crate) struct Server {
     more: String,
 }
 
-fn fresh_folder() -> PathBuf {
+pub(crate) fn fresh_folder() -> PathBuf {
     let name = format!(
         "symbolon-it-{:016x}",
         u64::from_be_bytes(random(&SystemEntropy))
