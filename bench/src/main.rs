@@ -70,6 +70,8 @@ enum Command {
     Keys,
     /// Checking in process: first time and seen before
     Verify,
+    /// Checking a token bound to a key, with its proof
+    Dpop,
     /// Resident memory, idle and under load
     Memory,
     /// From start to ready on an existing database
@@ -121,6 +123,7 @@ fn measure(command: &Command, bench: &Bench) -> Result<Vec<Figure>> {
         Command::Refresh => measure::refresh(bench),
         Command::Keys => measure::keys(bench),
         Command::Verify => measure::verify(bench),
+        Command::Dpop => measure::dpop(bench),
         Command::Memory => measure::memory(bench),
         Command::Startup => measure::startup(bench),
         Command::All | Command::Floor(_) => {

@@ -1,5 +1,6 @@
 //! One file for each thing that is measured.
 
+mod dpop;
 mod introspect;
 mod issue;
 mod keys;
@@ -9,6 +10,7 @@ mod rows;
 mod startup;
 mod verify;
 
+pub(crate) use dpop::dpop;
 pub(crate) use introspect::introspect;
 pub(crate) use issue::issue;
 pub(crate) use keys::keys;
@@ -27,4 +29,6 @@ use crate::figure::Figure;
 type Measure = fn(&Bench) -> Result<Vec<Figure>>;
 
 /// All of them, in the order of the table.
-pub(crate) const ALL: [Measure; 7] = [issue, introspect, keys, refresh, verify, memory, startup];
+pub(crate) const ALL: [Measure; 8] = [
+    issue, introspect, keys, refresh, verify, dpop, memory, startup,
+];

@@ -24,7 +24,7 @@ use crate::bench::Bench;
 use crate::clock;
 use crate::figure::{Bound, Figure};
 
-const API: &str = "https://orders.example.com";
+pub(super) const API: &str = "https://orders.example.com";
 /// How many tokens are shown, each for the first time once a round.
 const TOKENS: usize = 4000;
 /// How many of them floor and ours check before they change places.
@@ -115,7 +115,7 @@ async fn timed(work: impl Future<Output = Result<()>>) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-fn each(span: Duration, checks: usize) -> f64 {
+pub(super) fn each(span: Duration, checks: usize) -> f64 {
     span.as_secs_f64() * 1e6 / checks as f64
 }
 
@@ -157,13 +157,13 @@ fn mark(n: usize) -> u64 {
 }
 
 /// What of a token the bare check needs, taken apart beforehand.
-struct Signed<'a> {
+pub(super) struct Signed<'a> {
     message: &'a [u8],
     signature: Vec<u8>,
 }
 
 impl<'a> Signed<'a> {
-    fn of(token: &'a str) -> Result<Self> {
+    pub(super) fn of(token: &'a str) -> Result<Self> {
         let (message, signature) = token.rsplit_once('.').context("not a JWT")?;
         Ok(Self {
             message: message.as_bytes(),
@@ -171,19 +171,19 @@ impl<'a> Signed<'a> {
         })
     }
 
-    fn is_good(&self, key: &ParsedPublicKey) -> bool {
+    pub(super) fn is_good(&self, key: &ParsedPublicKey) -> bool {
         key.verify_sig(self.message, &self.signature).is_ok()
     }
 }
 
 /// Metadata, key set and a yes to every question.
-struct Issuer {
+pub(super) struct Issuer {
     url: String,
     key: SigningKey,
 }
 
 impl Issuer {
-    async fn start() -> Result<Self> {
+    pub(super) async fn start() -> Result<Self> {
         let algorithm = SigningAlgorithm::Es256;
         let document = SigningKey::generate(algorithm)?;
         let key = SigningKey::from_pkcs8(algorithm, &document)?;
@@ -215,34 +215,39 @@ impl Issuer {
     }
 
     fn token(&self, n: usize) -> String {
+        self.signed(&self.claims(n))
+    }
+
+    /// The same, bound to the key with a thumbprint.
+    pub(super) fn bound_token(&self, n: usize, key: &str) -> String {
+        let mut claims = self.claims(n);
+        claims["cnf"] = json!({ "jkt": key });
+        self.signed(&claims)
+    }
+
+    fn signed(&self, claims: &Value) -> String {
+        self.key.sign("at+jwt", claims.to_string().as_bytes())
+    }
+
+    fn claims(&self, n: usize) -> Value {
         let now = clock::unix_seconds();
         let hex = |n: u64| format!("{n:016x}");
-        let claims = json!({
+        json!({
             "iss": self.url, "sub": "a-person", "aud": API, "exp": now + 3600, "iat": now,
             "jti": format!("token-number-{n}"), "client_id": "web", "scope": "read:orders",
             "rev": {
                 "e": 1, "q": 0, "f": hex(n as u64 + 1), "g": hex(mark(n)), "s": hex(2),
                 "u": hex(3), "c": hex(4),
             },
-        });
-        self.key.sign("at+jwt", claims.to_string().as_bytes())
+        })
     }
 
-    /// The public half in the form that the bare check takes: an uncompressed
-    /// point.
-    fn public_key(&self) -> Result<ParsedPublicKey> {
-        let jwk = self.key.public_jwk();
-        let mut point = vec![4];
-        for name in ["x", "y"] {
-            let text = jwk[name].as_str().context("a key without a point")?;
-            point.extend(BASE64_URL_SAFE_NO_PAD.decode(text)?);
-        }
-        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point);
-        key.ok().context("not a point")
+    pub(super) fn public_key(&self) -> Result<ParsedPublicKey> {
+        public_key(&self.key.public_jwk())
     }
 
     /// A verifier that knows the keys and many revocations, but no token.
-    async fn verifier(&self) -> Result<Verifier> {
+    pub(super) async fn verifier(&self) -> Result<Verifier> {
         let verifier = Verifier::new(&self.url, API, [Algorithm::Es256])?
             .introspect_as("orders-api", "a secret for the stub")?;
         let (epoch, sequence) = (1, 0);
@@ -259,4 +264,16 @@ impl Issuer {
         verifier.ready().await?;
         Ok(verifier)
     }
+}
+
+/// The public half of a key in the form that the bare check takes: an
+/// uncompressed point.
+pub(super) fn public_key(jwk: &Value) -> Result<ParsedPublicKey> {
+    let mut point = vec![4];
+    for name in ["x", "y"] {
+        let text = jwk[name].as_str().context("a key without a point")?;
+        point.extend(BASE64_URL_SAFE_NO_PAD.decode(text)?);
+    }
+    let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point);
+    key.ok().context("not a point")
 }
