@@ -2,6 +2,8 @@
 //!
 //! Spec: RFC 9449 §7, §9, §11.1
 //! Spec: RFC 8705 §3
+#![expect(clippy::unwrap_used, reason = "tests stop where something is missing")]
+
 mod support;
 
 use std::sync::Arc;

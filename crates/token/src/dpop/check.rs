@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use symbolon_protocol::{TargetUri, Timestamp};
 
-use super::PROOF_TYPE;
 use super::claims::token_hash;
+use super::{ALGORITHMS, PROOF_TYPE};
 use crate::authority::Thumbprint;
 use crate::jose::{Invalid, InvalidKey, Unverified, VerifyingKey};
 use crate::jwt;
@@ -170,7 +170,9 @@ pub fn check(text: &str, expected: &Expected<'_>) -> Result<Proof, InvalidProof>
     if unverified.claimed_type().as_deref() != Some(PROOF_TYPE) {
         return Err(Invalid::Type.into());
     }
-    let algorithm = unverified.algorithm().ok_or(Invalid::Algorithm)?;
+    let algorithm = unverified.algorithm();
+    let algorithm = algorithm.filter(|own| ALGORITHMS.contains(own));
+    let algorithm = algorithm.ok_or(Invalid::Algorithm)?;
     let jwk = unverified.enclosed_key().ok_or(Invalid::UnknownKey)?;
     let (key, thumbprint) = VerifyingKey::enclosed(jwk, algorithm).map_err(InvalidProof::Key)?;
     let claims = unverified.verify(&key)?;

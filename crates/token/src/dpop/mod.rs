@@ -22,7 +22,14 @@ use crate::jose::Algorithm;
 pub const PROOF_TYPE: &str = "dpop+jwt";
 
 /// The algorithms of proofs, as challenges and metadata name them.
-pub const ALGORITHMS: [Algorithm; 5] = Algorithm::ALL;
+pub const ALGORITHMS: [Algorithm; 6] = [
+    Algorithm::Es256,
+    Algorithm::Es384,
+    Algorithm::EdDsa,
+    Algorithm::Ed25519,
+    Algorithm::Rs256,
+    Algorithm::Ps256,
+];
 
 /// Their names with a space between, for the `algs` of a challenge.
 pub fn algorithm_names() -> String {

@@ -107,8 +107,13 @@ impl VerifyingKey {
         }
         check_use(jwk)?;
         let own = algorithm(jwk)?;
-        let is_either = own == Algorithm::Rs256 && !jwk.contains_key("alg");
-        if own != named && !(is_either && named == Algorithm::Ps256) {
+        let other_name = match own {
+            Algorithm::Rs256 => Some(Algorithm::Ps256),
+            Algorithm::EdDsa => Some(Algorithm::Ed25519),
+            _ => None,
+        };
+        let is_other = !jwk.contains_key("alg") && other_name == Some(named);
+        if own != named && !is_other {
             return Err(InvalidKey::Unsupported);
         }
         let most = (MAX_ENCLOSED_RSA_BYTES * 4).div_ceil(3);
@@ -120,6 +125,7 @@ impl VerifyingKey {
         let own = Self {
             kid: None,
             algorithm: named,
+            named: Named::Yes,
             key,
         };
         Ok((own, thumbprint(jwk).ok_or(InvalidKey::Malformed)?))

@@ -144,10 +144,6 @@ impl SigningKey {
     /// # Panics
     ///
     /// As [`sign`](Self::sign).
-    #[expect(
-        clippy::expect_used,
-        reason = "the library fails for lack of memory or randomness only"
-    )]
     pub fn sign_under(&self, header: &str, payload: &[u8]) -> String {
         let mut out = String::with_capacity((header.len() + payload.len() + 256) * 4 / 3 + 8);
         BASE64_URL_SAFE_NO_PAD.encode_string(header, &mut out);
