@@ -139,6 +139,9 @@ pub struct Client {
     /// What it says of keys.
     #[serde(flatten)]
     pub binding: KeyBinding,
+    /// What it may exchange besides its own tokens for narrower ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<crate::exchange::ExchangePolicy>,
     /// What is kept and changes nothing else.
     #[serde(flatten)]
     pub described: Described,
@@ -295,6 +298,7 @@ impl Client {
             refresh_token_absolute: None,
             refresh_grace: None,
             binding: KeyBinding::default(),
+            exchange: None,
             described: Described::default(),
         }
     }
@@ -344,6 +348,7 @@ impl Client {
         self.check_authentication(&mut problems);
         self.check_algorithms(&mut problems);
         problems.extend(self.binding.problems(self.authentication()));
+        self.check_exchange(&mut problems);
         self.check_not_built(&mut problems);
         problems
     }

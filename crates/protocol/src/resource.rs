@@ -56,6 +56,10 @@ pub struct Resource {
     /// The clients that may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub introspection_clients: Vec<ClientId>,
+    /// Clients that may move tokens of other APIs here, or the APIs that such
+    /// tokens may come from. Nobody by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchange_from: Vec<String>,
     /// The organization it belongs to.
     #[serde(
         default,
@@ -83,6 +87,7 @@ impl Resource {
             macaroon_keys: None,
             introspection_client: None,
             introspection_clients: Vec::new(),
+            exchange_from: Vec::new(),
             organization: None,
         }
     }
@@ -98,6 +103,13 @@ impl Resource {
             || self.introspection_clients.contains(client)
     }
 
+    /// Whether a client may move a token here that is for `audiences`.
+    pub fn may_take_from(&self, client: &ClientId, audiences: &[ResourceIdentifier]) -> bool {
+        self.exchange_from.iter().any(|own| {
+            own == client.as_str() || audiences.iter().any(|audience| own == audience.as_str())
+        })
+    }
+
     /// What does not fit together.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -110,6 +122,10 @@ impl Resource {
         }
         if self.macaroon_keys.is_some() {
             problems.push(Problem::not_built("macaroon_keys", "macaroon"));
+        }
+        if self.exchange_from.len() > crate::exchange::MAX_ENTRIES {
+            let most = crate::exchange::MAX_ENTRIES;
+            add("exchange_from", format!("has at most {most} entries"));
         }
         let day = 24 * 60 * 60;
         let lifetime = self.access_token_lifetime.map_or(0, Lifetime::as_seconds);

@@ -100,6 +100,27 @@ words! {
         ClientCredentials = "client_credentials",
         /// Renewal.
         RefreshToken = "refresh_token",
+        /// One token for another, narrower one (RFC 8693).
+        TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
+        /// A JWT of a trusted issuer (RFC 7523).
+        JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    }
+}
+
+words! {
+    /// Kinds of token that an exchange takes and gives, by the last word of
+    /// their identifiers (RFC 8693 §3).
+    TokenKind {
+        /// An access token of this server, however it is written down.
+        AccessToken = "access_token",
+        /// A refresh token of this server.
+        RefreshToken = "refresh_token",
+        /// An ID token of this server.
+        IdToken = "id_token",
+        /// A JWT: an access token of this server, or of a trusted issuer.
+        Jwt = "jwt",
+        /// A SAML 2.0 assertion.
+        Saml2 = "saml2",
     }
 }
 

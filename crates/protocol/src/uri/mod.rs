@@ -1,4 +1,4 @@
-//! The three kinds of URI that decide where things go: issuer, redirect URI,
+//! The kinds of URI that decide where things go: issuer, redirect URI,
 //! resource identifier. Each is compared as text, never after decoding.
 //!
 //! Spec: RFC 8414 §2
@@ -177,6 +177,27 @@ impl Issuer {
     /// The address of an endpoint below the issuer; `path` begins with `/`.
     pub fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.0)
+    }
+}
+
+uri! {
+    /// The identifier of an issuer that is not this server: https, or http on
+    /// a loopback host; compared as text, a trailing slash included.
+    ForeignIssuer
+}
+
+impl FromStr for ForeignIssuer {
+    type Err = InvalidUri;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUri> {
+        let url = parse(text)?;
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
+            return Err(InvalidUri("an issuer is https, or http on a loopback host"));
+        }
+        if text.contains('?') || !text.contains("://") {
+            return Err(InvalidUri("an issuer is a URL without query"));
+        }
+        Ok(Self(text.into()))
     }
 }
 

@@ -1,0 +1,99 @@
+//! A trusted issuer: a partner whose JWTs become tokens of one resource.
+//!
+//! Spec: RFC 7521 §7
+//! Spec: RFC 8693 §1
+
+use serde::{Deserialize, Serialize};
+
+use crate::client::Problem;
+use crate::identifier::OrganizationId;
+use crate::scope::Scopes;
+use crate::uri::{ForeignIssuer, ResourceIdentifier};
+
+/// How many audiences its JWTs may name.
+pub const MAX_AUDIENCES: usize = 16;
+
+/// Everything about a trusted issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedIssuer {
+    /// Its identifier, exactly as its JWTs name it in `iss`.
+    pub issuer: ForeignIssuer,
+    /// Where it publishes its keys.
+    pub jwks_uri: String,
+    /// The one resource that its JWTs open.
+    pub resource: ResourceIdentifier,
+    /// The one organization for which they do.
+    #[serde(
+        default,
+        deserialize_with = "crate::client::empty_as_none",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub organization: Option<OrganizationId>,
+    /// The scopes that they give at most.
+    #[serde(default)]
+    pub scopes: Scopes,
+    /// The algorithms that it signs with; any that its keys allow by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub algorithms: Vec<String>,
+    /// Audiences besides this server that a JWT to be exchanged may name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
+}
+
+/// The algorithms that can be checked.
+const ALGORITHMS: [&str; 6] = ["ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256"];
+
+impl TrustedIssuer {
+    /// What does not fit together.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut add = |field: &str, message: String| {
+            problems.push(Problem {
+                field: field.to_owned(),
+                message,
+            });
+        };
+        if url::Url::parse(&self.jwks_uri).is_err() {
+            add("jwks_uri", "is the URL of a key set".to_owned());
+        }
+        let unknown = |name: &&String| !ALGORITHMS.contains(&name.as_str());
+        if let Some(name) = self.algorithms.iter().find(unknown) {
+            let known = ALGORITHMS.join(", ");
+            add("algorithms", format!("`{name}` is none of {known}"));
+        }
+        if self.audiences.len() > MAX_AUDIENCES {
+            let message = format!("has at most {MAX_AUDIENCES} entries");
+            add("audiences", message);
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(change: &str) -> Result<TrustedIssuer, serde_json::Error> {
+        let base = r#""issuer":"https://partner.example.net/","jwks_uri":"https://partner.example.net/jwks","resource":"https://api.example.com""#;
+        serde_json::from_str(&format!("{{{base}{change}}}"))
+    }
+
+    #[test]
+    fn an_issuer_is_taken_as_others_write_it() {
+        let own = read(r#","organization":"","scopes":["read:orders"]"#).unwrap();
+
+        assert_eq!(own.issuer.as_str(), "https://partner.example.net/");
+        assert_eq!(own.organization, None);
+        assert!(own.problems().is_empty());
+        assert!(read(r#","scops":[]"#).is_err());
+    }
+
+    #[test]
+    fn symmetric_algorithms_and_none_cannot_be_allowed() {
+        for bad in ["HS256", "none", "es256", ""] {
+            let own = read(&format!(r#","algorithms":["ES256","{bad}"]"#)).unwrap();
+            assert_eq!(own.problems()[0].field, "algorithms", "{bad}");
+        }
+    }
+}
