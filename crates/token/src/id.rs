@@ -30,6 +30,12 @@ impl Slot {
         Self(u16::from_be_bytes([high, low]) % SLOTS)
     }
 
+    /// The slot of what belongs to nobody here, by whatever names it.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let [high, low, ..] = *Digest::of(bytes).as_bytes();
+        Self(u16::from_be_bytes([high, low]) % SLOTS)
+    }
+
     /// A slot drawn at random, for a new person.
     pub fn random(entropy: &dyn Entropy) -> Self {
         Self(u16::from_be_bytes(random(entropy)) % SLOTS)

@@ -4,6 +4,7 @@
 //! arguments, with one exception: the cryptographic library draws the nonces
 //! of its own signatures and key pairs, and offers no other way.
 
+pub mod act;
 pub mod authority;
 mod base62;
 pub mod clock;
