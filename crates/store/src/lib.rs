@@ -35,6 +35,7 @@ mod spent;
 mod sqlite;
 mod statement;
 mod store;
+mod trusted_issuer;
 
 pub use act::{Act, Tx};
 pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
@@ -80,8 +81,12 @@ pub use session::{
     EndSession, Ended, FindSession, OpenSession, ReauthenticateSession, Session, SessionsOf,
     TouchSession,
 };
-pub use spent::{CLIENT_ASSERTION, SpendOnce, SpentProof};
+pub use spent::{BEARER_ASSERTION, CLIENT_ASSERTION, SpendOnce, SpentProof};
 pub use store::{Options, Store};
+pub use trusted_issuer::{
+    AllTrustedIssuers, CreateTrustedIssuer, DeleteTrustedIssuer, FindTrustedIssuer,
+    ListTrustedIssuers, SetIssuerTrusted, StoredTrustedIssuer, UpdateTrustedIssuer,
+};
 
 #[cfg(test)]
 mod tests;

@@ -20,11 +20,18 @@ pub struct Migrated {
 }
 
 /// Every migration, in order. One that was released is never changed.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "first tables",
-    text: include_str!("migrations/0001_first_tables.sql"),
-}];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "first tables",
+        text: include_str!("migrations/0001_first_tables.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "trusted issuers",
+        text: include_str!("migrations/0002_trusted_issuers.sql"),
+    },
+];
 
 /// The table that remembers which ran.
 pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (

@@ -17,6 +17,9 @@ pub(crate) const AUTHORIZATION_CODE: u8 = 1;
 /// The kind of a client assertion's `jti`.
 pub const CLIENT_ASSERTION: u8 = 2;
 
+/// The kind of the `jti` of an assertion that is itself a grant.
+pub const BEARER_ASSERTION: u8 = 3;
+
 /// The kind of a DPoP proof, by its key and `jti`.
 pub(crate) const DPOP_PROOF: u8 = 9;
 

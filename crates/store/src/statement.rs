@@ -95,6 +95,7 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::revocation::STATEMENTS,
         crate::session::STATEMENTS,
         crate::spent::STATEMENTS,
+        crate::trusted_issuer::STATEMENTS,
     ]
     .concat()
 }

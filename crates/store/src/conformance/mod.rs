@@ -10,6 +10,7 @@ mod proof;
 mod refresh;
 #[cfg(feature = "postgres")]
 mod schema;
+mod trust;
 mod world;
 
 use std::fmt;
@@ -155,5 +156,7 @@ async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
         administration::a_deleted_organization_ends_what_acts_for_it,
         administration::every_change_raises_the_configuration_version,
         administration::audit_rows_are_read_in_order,
+        trust::trusted_issuers_are_created_changed_and_deleted,
+        trust::a_distrusted_issuer_is_recorded,
     }
 }
