@@ -3,6 +3,8 @@
 //!
 //! Spec: RFC 8693 §2.1, §3
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::client::{Client, Problem};
@@ -70,8 +72,9 @@ impl Default for ExchangePolicy {
 
 impl Client {
     /// What it may exchange.
-    pub fn exchange_policy(&self) -> ExchangePolicy {
-        self.exchange.clone().unwrap_or_default()
+    pub fn exchange_policy(&self) -> Cow<'_, ExchangePolicy> {
+        let own = self.exchange.as_ref().map(Cow::Borrowed);
+        own.unwrap_or_default()
     }
 
     /// Whether a person would have to be asked before this client gets tokens,

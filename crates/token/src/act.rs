@@ -26,6 +26,24 @@ pub fn chain(claims: &Map<String, Value>) -> Result<Vec<Actor>, Refused> {
     Ok(actors)
 }
 
+/// The claim that says a chain, the latest outermost; nothing where nobody
+/// acts for another.
+pub fn claim(actors: &[Actor]) -> Option<Value> {
+    let mut claim = None;
+    for actor in actors.iter().rev() {
+        let mut own = Map::new();
+        own.insert("sub".to_owned(), actor.subject.as_str().into());
+        if let Some(issuer) = &actor.issuer {
+            own.insert("iss".to_owned(), issuer.as_str().into());
+        }
+        if let Some(before) = claim.take() {
+            own.insert("act".to_owned(), before);
+        }
+        claim = Some(Value::Object(own));
+    }
+    claim
+}
+
 /// The party that `may_act` names, if anybody.
 pub fn may_act(claims: &Map<String, Value>) -> Result<Option<Actor>, Refused> {
     let Some(value) = claims.get("may_act") else {
@@ -82,7 +100,11 @@ mod tests {
         assert_eq!(actors.len(), MAX_ACTORS);
         assert_eq!(actors[0].subject, (MAX_ACTORS - 1).to_string());
         assert_eq!(actors[0].issuer.as_deref(), Some("https://a.example"));
-        assert_eq!(chain(&Map::new()).unwrap(), []);
+        assert_eq!(claim(&actors), Some(deep(MAX_ACTORS)));
+        assert_eq!(
+            (chain(&Map::new()).unwrap(), claim(&[])),
+            (Vec::new(), None)
+        );
     }
 
     #[test]
