@@ -10,7 +10,7 @@ use symbolon_protocol::Timestamp;
 use symbolon_store::Store;
 use symbolon_token::dpop::ProofMemory;
 use symbolon_token::revocation::Target;
-use symbolon_token::{Clock, Entropy, Family, Id, random};
+use symbolon_token::{Clock, Entropy, Family, Id, Position, random};
 
 use crate::admin::StatusLinks;
 use crate::authn::password::Passwords;
@@ -26,6 +26,7 @@ use crate::keys::policy::Ages;
 use crate::keys::{self, KeysError, LoadedKeys, Masters};
 use crate::limit::GuessLimit;
 use crate::metadata::Published;
+use crate::seen::Seen;
 use crate::settings::{KeySettings, Rest, Settings};
 
 /// How many documents of refresh families are kept.
@@ -71,6 +72,7 @@ pub struct App {
     /// Documents of refresh families that were used lately.
     pub(crate) families: Cache<Id<Family>, Arc<FamilyDocument>>,
     pub(crate) passwords: Passwords,
+    pub(crate) seen: Seen,
     pub(crate) fetcher: Fetcher,
     pub(crate) published: ArcSwap<Published>,
     pub(crate) started: Timestamp,
@@ -131,6 +133,7 @@ impl App {
             directory: Directory::new(store.clone()),
             passwords: Passwords::new(&*edge.entropy),
             guesses: GuessLimit::new(),
+            seen: Seen::new(),
             families: Cache::new(MAX_FAMILIES),
             keys: ArcSwap::from_pointee(loaded),
             masters,
@@ -169,11 +172,16 @@ impl App {
     /// Reads what other nodes have taken back or changed.
     pub(crate) async fn follow(&self) -> Result<(), Broken> {
         let began = self.edge.clock.monotonic();
+        // Whatever was recorded up to here is in what is read from now on.
+        let known = self.feed.position();
         let configuration = self.feed.follow(&self.store, began).await?;
         if self.directory.follow(configuration).await? {
             self.passwords.learn(&self.store).await?;
         }
         self.follow_keys(configuration).await;
+        let first = known == Position::default();
+        let known = if first { self.feed.position() } else { known };
+        self.directory.confirm(known);
         let age = self.feed.age(self.edge.clock.monotonic());
         crate::metric::feed(self.feed.position().sequence, self.feed.len(), age);
         Ok(())

@@ -62,6 +62,15 @@ impl Cx {
         self
     }
 
+    /// The same, knowing no more of the feed than up to a place: what is minted
+    /// dies by whatever was recorded after it.
+    pub(crate) fn as_of(&self, position: Position) -> Self {
+        Self {
+            position: self.position.min(position),
+            ..self.clone()
+        }
+    }
+
     /// What seals of this installation are tied to.
     pub(crate) fn bound(&self) -> Bound<'_> {
         Bound {

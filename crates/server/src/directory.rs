@@ -1,4 +1,4 @@
-//! Clients and resources, from memory. What is stored may change on any node;
+//! Clients, resources and trusted issuers, from memory. What is stored may change on any node;
 //! the version that rides in the head of the revocation feed says when.
 
 use std::collections::{HashMap, HashSet};
@@ -9,9 +9,10 @@ use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use symbolon_protocol::{ClientId, ClientKind, Lifetime, RedirectUri, Resource};
 use symbolon_store::{
-    AllResources, ClientIds, Fault, FindClient, ListClients, Store, StoredClient,
+    AllResources, AllTrustedIssuers, ClientIds, Fault, FindClient, ListClients, Store,
+    StoredClient, StoredTrustedIssuer,
 };
-use symbolon_token::Digest;
+use symbolon_token::{Digest, Position};
 
 /// How many clients are kept.
 const MAX_CLIENTS: u64 = 10_000;
@@ -44,6 +45,10 @@ pub(crate) struct Directory {
     resources: ArcSwap<Vec<Arc<Resource>>>,
     /// The same by identifier and alias.
     named: ArcSwap<HashMap<String, Arc<Resource>>>,
+    /// Trusted issuers by identifier, trusted now or not.
+    issuers: ArcSwap<HashMap<String, Arc<StoredTrustedIssuer>>>,
+    /// Up to which place of the feed the issuers are known to be right.
+    confirmed: ArcSwap<Position>,
     /// The origins of browser clients and the version they were read at.
     origins: ArcSwap<(i64, HashSet<String>)>,
 }
@@ -57,6 +62,8 @@ impl Directory {
             known: ArcSwap::default(),
             resources: ArcSwap::default(),
             named: ArcSwap::default(),
+            issuers: ArcSwap::default(),
+            confirmed: ArcSwap::default(),
             origins: ArcSwap::from_pointee((i64::MIN, HashSet::new())),
         }
     }
@@ -88,6 +95,22 @@ impl Directory {
     /// The resource that a request names, by identifier or alias.
     pub(crate) fn find_resource(&self, named: &str) -> Option<Arc<Resource>> {
         self.named.load().get(named).cloned()
+    }
+
+    /// The trusted issuer with an identifier, trusted now or not.
+    pub(crate) fn find_trusted_issuer(&self, issuer: &str) -> Option<Arc<StoredTrustedIssuer>> {
+        self.issuers.load().get(issuer).cloned()
+    }
+
+    /// Up to which place of the feed [`Directory::find_trusted_issuer`] is
+    /// known to be right.
+    pub(crate) fn trusted_as_of(&self) -> Position {
+        **self.confirmed.load()
+    }
+
+    /// Notes that what is kept was right at a place of the feed.
+    pub(crate) fn confirm(&self, position: Position) {
+        self.confirmed.store(Arc::new(position));
     }
 
     /// All resources.
@@ -163,6 +186,11 @@ impl Directory {
             .into_iter()
             .map(|stored| Arc::new(stored.resource))
             .collect();
+        let issuers = self.store.read(AllTrustedIssuers).await?;
+        let issuers = issuers
+            .into_iter()
+            .map(|stored| (stored.issuer.issuer.as_str().to_owned(), Arc::new(stored)));
+        self.issuers.store(Arc::new(issuers.collect()));
         let mut named = HashMap::new();
         for resource in &resources {
             for name in resource.aliases.iter().chain([&resource.identifier]) {

@@ -28,6 +28,7 @@ mod received;
 pub mod reload;
 mod respond;
 pub mod routes;
+mod seen;
 pub mod serve;
 mod settings;
 #[cfg(feature = "testing")]

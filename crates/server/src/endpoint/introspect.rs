@@ -1,6 +1,7 @@
 //! Introspection: answers from memory, and never more than whoever asks may know.
 //!
 //! Spec: RFC 7662 §2
+//! Spec: RFC 8693 §4.1
 //! Spec: RFC 9701 §4, §5
 //! Spec: RFC 9449 §6.2
 //! Spec: RFC 8705 §3.2
@@ -9,7 +10,7 @@ use axum::response::Response;
 use http::StatusCode;
 use http::header::ACCEPT;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use symbolon_protocol::{Client, SigningAlgorithm};
 use symbolon_store::FindFamily;
 use symbolon_token::Binding;
@@ -62,6 +63,8 @@ struct Answer<'a> {
     auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acr: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<&'a Value>,
 }
 
 /// Answers `POST /introspect`.
@@ -126,6 +129,7 @@ fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {
         roles: &live.roles,
         auth_time: live.auth_time,
         acr: live.acr.as_deref(),
+        act: live.act.as_ref(),
     }
 }
 

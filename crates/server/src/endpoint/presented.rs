@@ -5,16 +5,17 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use symbolon_protocol::{Client, ClientId, Scopes, Timestamp};
 use symbolon_store::StoredClient;
 use symbolon_token::explain::{Refused, Shown};
-use symbolon_token::jose::{Invalid, Unverified};
+use symbolon_token::jose::{Invalid, KeySet, Unverified};
 use symbolon_token::jwt::{self, AccessToken};
 use symbolon_token::keyring::PAIRWISE;
 use symbolon_token::mark::Kind;
 use symbolon_token::opaque::{self, OpaqueToken};
 use symbolon_token::revocation::Target;
-use symbolon_token::{Authority, Binding, Id, Marks, Person, Position, Subject};
+use symbolon_token::{Authority, Binding, Digest, Id, Marks, Person, Position, Subject, act};
 
 use crate::cx::Cx;
 use crate::failure::Failure;
@@ -39,12 +40,24 @@ pub(crate) struct Live {
     pub(crate) acr: Option<String>,
     /// Which keys its holder has to hold. Whoever takes the token asks.
     pub(crate) binding: Binding,
+    /// Who acts for the subject, as an `act` claim says it.
+    pub(crate) act: Option<Value>,
 }
 
 /// Opens an access token and asks everything that does not depend on who asks.
 pub(crate) async fn open(cx: &Cx, text: &str) -> Result<Result<Live, Refused>, Failure> {
+    let opened = open_read(cx, text).await?;
+    Ok(opened.map(|(read, client)| read.live(cx, client)))
+}
+
+/// The same, for callers who need the token itself: beside it stands the
+/// client that it was issued to.
+pub(crate) async fn open_read(
+    cx: &Cx,
+    text: &str,
+) -> Result<Result<(Read, Arc<StoredClient>), Refused>, Failure> {
     cx.check_fresh()?;
-    let read = match read(cx, text) {
+    let mut read = match read(cx, text) {
         Ok(read) => read,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -57,11 +70,13 @@ pub(crate) async fn open(cx: &Cx, text: &str) -> Result<Result<Live, Refused>, F
     let Some(marks) = read.marks_here(cx, client) else {
         return Ok(Err(Refused::Revoked(None)));
     };
-    if let Some(hit) = cx.feed.hit(&marks, read.position) {
+    // What is derived from it goes on record by the names of the records.
+    read.marks = marks;
+    if let Some(hit) = cx.feed.hit(&read.marks, read.position) {
         return Ok(Err(Refused::Revoked(Some(hit))));
     }
     match found {
-        Some(client) if client.enabled => Ok(Ok(read.live(cx, client))),
+        Some(client) if client.enabled => Ok(Ok((read, client))),
         _ => Ok(Err(Refused::Revoked(None))),
     }
 }
@@ -73,12 +88,13 @@ pub(crate) struct Read {
     pub(crate) client: String,
     pub(crate) expires: Timestamp,
     pub(crate) jti: String,
-    body: Body,
+    pub(crate) body: Body,
 }
 
-enum Body {
+/// A token as it was written down. A new rendering is an arm here.
+pub(crate) enum Body {
     Opaque(Box<OpaqueToken>),
-    Jwt(Box<AccessToken>),
+    Jwt(Arc<AccessToken>),
 }
 
 /// Reads a token of this server. It may have been taken back.
@@ -114,9 +130,34 @@ fn read_opaque(cx: &Cx, text: &str) -> Result<Read, Refused> {
 }
 
 fn read_jwt(cx: &Cx, text: &str) -> Result<Read, Refused> {
+    let own = Arc::clone(&cx.app.keys.load().own);
+    let digest = Digest::of(text.as_bytes());
+    let token = match cx.seen.find(&digest, &own) {
+        Some(token) => token,
+        None => {
+            let token = Arc::new(verify_jwt(cx, text, &own)?);
+            cx.seen.insert(digest, &own, &token);
+            token
+        }
+    };
+    let (expires, now) = (token.expires, cx.now);
+    if expires <= now {
+        return Err(Refused::Expired { expires, now });
+    }
+    let (marks, position) = token.rev.clone().ok_or(Refused::Claim("rev"))?;
+    Ok(Read {
+        marks,
+        position,
+        client: token.client.clone(),
+        expires,
+        jti: token.jti.clone(),
+        body: Body::Jwt(token),
+    })
+}
+
+fn verify_jwt(cx: &Cx, text: &str, own: &KeySet) -> Result<AccessToken, Refused> {
     let token = Unverified::parse(text).map_err(Refused::Signature)?;
     jwt::check_type(&token)?;
-    let own = Arc::clone(&cx.app.keys.load().own);
     let algorithm = token
         .algorithm()
         .ok_or(Refused::Signature(Invalid::Algorithm))?;
@@ -138,16 +179,7 @@ fn read_jwt(cx: &Cx, text: &str) -> Result<Read, Refused> {
         skew: std::time::Duration::ZERO,
         now: cx.now,
     };
-    let mut token = jwt::check_claims(claims, token.claimed_kid(), expected)?;
-    let (marks, position) = token.rev.take().ok_or(Refused::Claim("rev"))?;
-    Ok(Read {
-        marks,
-        position,
-        client: token.client.clone(),
-        expires: token.expires,
-        jti: token.jti.clone(),
-        body: Body::Jwt(Box::new(token)),
-    })
+    jwt::check_claims(claims, token.claimed_kid(), expected)
 }
 
 impl Read {
@@ -207,7 +239,7 @@ impl Read {
                 token.token.to_string(),
                 token.issued,
             ),
-            Body::Jwt(token) => jwt_live(cx, client, *token),
+            Body::Jwt(token) => jwt_live(cx, client, &token),
         }
     }
 }
@@ -237,11 +269,12 @@ fn opaque_live(
         auth_time: authority.authentication().map(|own| own.time.seconds()),
         acr: authority.authentication().map(|own| own.acr.to_string()),
         binding: *authority.binding(),
+        act: act::claim(authority.actors()),
         client,
     }
 }
 
-fn jwt_live(cx: &Cx, client: Arc<StoredClient>, token: AccessToken) -> Live {
+fn jwt_live(cx: &Cx, client: Arc<StoredClient>, token: &AccessToken) -> Live {
     let text = |name: &str| {
         token
             .claims
@@ -266,6 +299,7 @@ fn jwt_live(cx: &Cx, client: Arc<StoredClient>, token: AccessToken) -> Live {
         audience: text("aud").unwrap_or_default(),
         organization: text("organization"),
         acr: text("acr"),
+        act: token.claims.get("act").cloned(),
         auth_time: token
             .claims
             .get("auth_time")
@@ -273,9 +307,9 @@ fn jwt_live(cx: &Cx, client: Arc<StoredClient>, token: AccessToken) -> Live {
         roles: texts("roles"),
         claims: texts("userinfo"),
         binding: token.binding,
-        jti: token.jti,
-        subject: token.subject,
-        scopes: token.scopes,
+        jti: token.jti.clone(),
+        subject: token.subject.clone(),
+        scopes: token.scopes.clone(),
         issued: token.issued,
         expires: token.expires,
         client,

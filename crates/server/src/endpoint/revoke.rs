@@ -119,7 +119,9 @@ async fn subject_of(cx: &Cx, read: &Read, client: &ClientId) -> Result<Option<St
         return Ok(None);
     };
     let person = subject::person(&cx.keys, &found.client, claimed).map(|person| person.to_string());
-    Ok(Some(person.unwrap_or_else(|| client.to_string())))
+    // Whoever is no person is named as the token names them: a client, or
+    // somebody of a trusted issuer.
+    Ok(Some(person.unwrap_or_else(|| claimed.to_owned())))
 }
 
 async fn end_family(

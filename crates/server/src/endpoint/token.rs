@@ -11,7 +11,9 @@ use symbolon_protocol::GrantType;
 use crate::authn::client::{AuthenticatedClient, authenticate};
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
-use crate::grant::{authorization_code, client_credentials, refresh_token};
+use crate::grant::{
+    authorization_code, client_credentials, jwt_bearer, refresh_token, token_exchange,
+};
 use crate::holder;
 use crate::received::Received;
 use crate::respond;
@@ -43,6 +45,11 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
             let request = refresh_token::RefreshRequest::parse(&cx, &form)?;
             refresh_token::renew(&cx, &client, request).await?
         }
+        GrantType::TokenExchange => {
+            let request = token_exchange::ExchangeRequest::parse(&form)?;
+            token_exchange::exchange(&cx, &client, request).await?
+        }
+        GrantType::JwtBearer => jwt_bearer::issue(&cx, &client, &form).await?,
     };
     crate::metric::issued(grant);
     let mut response = respond::json(StatusCode::OK, &issued);

@@ -30,6 +30,9 @@ pub(crate) struct Issued {
     pub(crate) refresh_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) id_token: Option<String>,
+    /// What an exchange issued (RFC 8693 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) issued_token_type: Option<&'static str>,
 }
 
 /// Scopes as a token answer writes them: one string.
@@ -222,6 +225,7 @@ impl Minted {
             scope: ScopeText(self.scopes),
             refresh_token: None,
             id_token: None,
+            issued_token_type: None,
         }
     }
 }

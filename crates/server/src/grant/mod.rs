@@ -7,8 +7,11 @@ pub(crate) mod code;
 pub(crate) mod family;
 pub(crate) mod id_token;
 pub(crate) mod issue;
+pub(crate) mod jwt_bearer;
 pub(crate) mod refresh_token;
 pub(crate) mod subject;
 pub(crate) mod target;
+pub(crate) mod token_exchange;
+pub(crate) mod trusted_issuer;
 
 pub(crate) use issue::{Issued, may_issue};

@@ -1,0 +1,126 @@
+//! A JWT of a trusted issuer as a grant: good once, for one resource and one
+//! organization.
+//!
+//! 1. The JWT is checked with the issuer's keys and rules.
+//! 2. Target and scopes are chosen within what the issuer is registered for.
+//! 3. The access token is minted.
+//! 4. The `jti` is spent: the only write, and the last thing that can refuse.
+//!
+//! Spec: RFC 7521 §4.1
+//! Spec: RFC 7523 §2.1, §3.1
+//! Spec: RFC 10070
+
+use symbolon_protocol::{Client, Parameters, Scopes};
+use symbolon_store::{BEARER_ASSERTION, SpendOnce};
+use symbolon_token::{Digest, Slot};
+
+use super::issue::{Issued, Wish};
+use super::trusted_issuer::{self, Sent, Vouched};
+use super::{may_issue, target};
+use crate::authn::client::AuthenticatedClient;
+use crate::cx::Cx;
+use crate::failure::{Failure, Refusal};
+
+/// Issues an access token for whom a trusted issuer vouches.
+pub(crate) async fn issue(
+    cx: &Cx,
+    client: &AuthenticatedClient,
+    form: &Parameters,
+) -> Result<Issued, Failure> {
+    let client = client.client();
+    if !client.is_confidential() {
+        return Err(Refusal::unauthorized_client(
+            "this grant is for clients that prove themselves",
+        )
+        .into());
+    }
+    let assertion = form
+        .one("assertion")
+        .ok_or(Refusal::invalid_request("assertion is missing"))?;
+    // A client that has to ask people does not get around them.
+    if client.asks_people() {
+        return Err(
+            Refusal::invalid_grant("people are asked before this client gets tokens").into(),
+        );
+    }
+    cx.check_fresh()?;
+    let vouched = trusted_issuer::verify(cx, client, assertion, Sent::AsGrant).await;
+    let vouched = vouched.map_err(|cause| {
+        tracing::debug!(request = %cx.request, cause, "assertion");
+        Refusal::invalid_grant("the assertion is not good")
+    })?;
+    // INVARIANT: what is bound needs a proof, and none is taken with this grant.
+    if vouched.authority.binding().is_bound() {
+        return Err(Refusal::invalid_grant("the assertion is bound to a key").into());
+    }
+    let cx = &cx.as_of(vouched.authority.position());
+    check_target(cx, client, form, &vouched)?;
+    let wish = Wish {
+        client,
+        whole: &vouched.authority,
+        audience: vouched.issuer.resource.clone(),
+        scopes: scopes(client, form, &vouched)?,
+    };
+    let issued = may_issue(cx, wish)?.mint(cx, client)?.into_issued();
+    if cx.store.act(spend(&vouched)).await? {
+        Ok(issued)
+    } else {
+        Err(Refusal::invalid_grant("the assertion was already used").into())
+    }
+}
+
+/// The one resource of the issuer, whether the request names it or not.
+fn check_target(
+    cx: &Cx,
+    client: &Client,
+    form: &Parameters,
+    vouched: &Vouched,
+) -> Result<(), Refusal> {
+    let resource = &vouched.issuer.resource;
+    let named = target::requested(cx, client, form)?;
+    if named.iter().any(|one| one != resource) || !client.resources.contains(resource) {
+        return Err(Refusal::invalid_target(
+            "the issuer vouches for another resource",
+        ));
+    }
+    Ok(())
+}
+
+/// The scopes asked for, all of which the issuer's registration gives.
+fn scopes(
+    client: &Client,
+    form: &Parameters,
+    vouched: &Vouched,
+) -> Result<Option<Scopes>, Refusal> {
+    let Some(text) = form.one("scope") else {
+        return Ok(None);
+    };
+    let asked: Scopes = text
+        .parse()
+        .map_err(|_| Refusal::invalid_scope("scope is malformed or too long"))?;
+    if asked.is_within(vouched.authority.scopes()) && asked.is_within(&client.scopes) {
+        Ok(Some(asked))
+    } else {
+        Err(Refusal::invalid_scope(
+            "that is more than the issuer vouches for",
+        ))
+    }
+}
+
+/// One name of one issuer, whichever client brings it.
+fn spend(vouched: &Vouched) -> SpendOnce {
+    let jti = vouched.jti.as_deref().unwrap_or_default();
+    // An issuer is a URL and holds no NUL, so no two pairs look alike.
+    let pair = [
+        vouched.issuer.issuer.as_str().as_bytes(),
+        &[0],
+        jti.as_bytes(),
+    ]
+    .concat();
+    SpendOnce {
+        kind: BEARER_ASSERTION,
+        slot: Slot::of_bytes(&pair),
+        key: *Digest::of(&pair).as_bytes(),
+        expires: vouched.acceptable_until,
+    }
+}

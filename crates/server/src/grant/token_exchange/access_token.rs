@@ -1,0 +1,109 @@
+//! An access token of this server as a subject or actor token: its authority,
+//! read back from however it was written down.
+//!
+//! Spec: RFC 8693 §3
+//! Spec: RFC 9068 §4
+
+use std::sync::Arc;
+
+use symbolon_protocol::Client;
+use symbolon_token::authority::FOREIGN;
+use symbolon_token::jwt::AccessToken;
+use symbolon_token::{Actor, Authentication, Authority, Granted, Marks, Position, Subject, act};
+
+use super::opened::{Asking, Holder, Opened};
+use crate::endpoint::presented::{self, Body};
+use crate::failure::Failure;
+use crate::grant::subject;
+
+pub(super) async fn open(
+    asking: Asking<'_>,
+    text: &str,
+) -> Result<Result<Opened, &'static str>, Failure> {
+    let (cx, client) = (asking.cx, asking.client);
+    let (read, issued_to) = match presented::open_read(cx, text).await? {
+        Ok(opened) => opened,
+        Err(refused) => return Ok(Err(refused.code())),
+    };
+    let issued_to = &issued_to.client;
+    let authority = match &read.body {
+        Body::Opaque(token) => Some(token.authority.clone()),
+        Body::Jwt(token) => {
+            let person = |sub: &str| subject::person(&cx.keys, issued_to, sub).map(Subject::Person);
+            of_jwt(token, issued_to, (&read.marks, read.position), person)
+        }
+    };
+    let Some(authority) = authority else {
+        return Ok(Err("a claim does not read back"));
+    };
+    Ok(Ok(Opened {
+        name: Actor {
+            subject: subject::of(&cx.keys, client, authority.subject()),
+            issuer: None,
+        },
+        authority,
+        known: cx.position,
+        ancestors: read.marks.ancestors(),
+        holder: Holder::Client(issued_to.id.clone()),
+        may_act: None,
+    }))
+}
+
+/// The authority that a JWT of ours wrote down. Ids that it names only blinded
+/// come along as the names of its ancestors.
+fn of_jwt(
+    token: &AccessToken,
+    client: &Client,
+    (marks, position): (&Marks, Position),
+    person: impl Fn(&str) -> Option<Subject>,
+) -> Option<Authority> {
+    let text = |name: &str| token.claims.get(name).and_then(|own| own.as_str());
+    let texts = |name: &str| -> Option<Vec<String>> {
+        let Some(value) = token.claims.get(name) else {
+            return Some(Vec::new());
+        };
+        let all = value.as_array()?.iter();
+        all.map(|one| one.as_str().map(str::to_owned)).collect()
+    };
+    let time = token.claims.get("auth_time").and_then(|own| own.as_i64());
+    let authentication = match time {
+        None => None,
+        Some(seconds) => Some(Authentication {
+            time: symbolon_protocol::Timestamp::from_seconds(seconds),
+            acr: text("acr").unwrap_or_default().into(),
+            amr: texts("amr")?.into_iter().map(Arc::from).collect(),
+        }),
+    };
+    Some(Authority::granted(Granted {
+        subject: subject_of(&token.subject, client, person)?,
+        client: client.id.clone(),
+        audiences: vec![text("aud")?.parse().ok()?],
+        scopes: token.scopes.clone(),
+        expires: token.expires,
+        organization: text("organization").map(str::parse).transpose().ok()?,
+        roles: texts("roles")?,
+        grant: None,
+        family: None,
+        session: None,
+        authentication,
+        binding: token.binding,
+        actors: act::chain(&token.claims).ok()?,
+        lineage: marks.lineage.clone(),
+        position,
+    }))
+}
+
+fn subject_of(
+    sub: &str,
+    client: &Client,
+    person: impl Fn(&str) -> Option<Subject>,
+) -> Option<Subject> {
+    if sub == client.id.as_str() {
+        return Some(Subject::Client(client.id.clone()));
+    }
+    if sub.starts_with(FOREIGN) {
+        return Some(Subject::Foreign(sub.into()));
+    }
+    // A client's identifier never begins as a person's does.
+    person(sub).or_else(|| sub.parse().ok().map(Subject::Client))
+}

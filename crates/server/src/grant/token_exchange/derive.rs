@@ -1,0 +1,182 @@
+//! What comes of a subject token: its authority, narrowed, with what it came
+//! from and who acts on record.
+//!
+//! Spec: RFC 8693 §1.1, §4.1
+
+use symbolon_protocol::{ClientId, ResourceIdentifier};
+use symbolon_token::{Ancestor, Authority, Derivation, Granted, Narrowing, Position};
+
+use super::opened::Opened;
+use crate::failure::Refusal;
+
+/// Derives the authority of the result at one API.
+///
+/// Taking back anything that the subject or actor token hangs on takes the
+/// result back, and it lives no longer than either.
+pub(super) fn narrower(
+    client: &ClientId,
+    (subject, actor): (&Opened, Option<Opened>),
+    audience: &ResourceIdentifier,
+    known: Position,
+) -> Result<Authority, Refusal> {
+    let whole = reaching(&subject.authority, audience);
+    let end = subject.authority.expires();
+    let end = actor
+        .as_ref()
+        .map_or(end, |actor| end.min(actor.authority.expires()));
+    let mut from = subject.ancestors.clone();
+    from.extend(actor.iter().flat_map(|actor| &actor.ancestors));
+    from.extend(actor.iter().flat_map(|actor| actor.authority.lineage()));
+    let by = Narrowing {
+        audience: Some(audience.clone()),
+        expires: Some(end),
+        derivation: Some(Derivation {
+            client: client.clone(),
+            actor: actor.map(|actor| actor.name),
+            from: unrecorded(from, whole.lineage()),
+        }),
+        position: Some(known),
+        ..Narrowing::default()
+    };
+    whole
+        .narrow(by)
+        .map_err(|_| Refusal::invalid_request("the chain of actors or ancestors is too long"))
+}
+
+/// What is not on record yet, each once: a chain stays short enough to carry.
+fn unrecorded(from: Vec<Ancestor>, known: &[Ancestor]) -> Vec<Ancestor> {
+    let mut kept: Vec<Ancestor> = Vec::with_capacity(from.len());
+    for ancestor in from {
+        if !known.contains(&ancestor) && !kept.contains(&ancestor) {
+            kept.push(ancestor);
+        }
+    }
+    kept
+}
+
+/// The authority as the policies read it: what it permits, at the API that
+/// both sides let it be moved to.
+///
+/// INVARIANT: `policy::target` is the one source of `audience`. Nothing else
+/// of the authority differs.
+fn reaching(own: &Authority, audience: &ResourceIdentifier) -> Authority {
+    let mut audiences = own.audiences().to_vec();
+    if !audiences.contains(audience) {
+        audiences.push(audience.clone());
+    }
+    Authority::granted(Granted {
+        subject: own.subject().clone(),
+        client: own.client().clone(),
+        audiences,
+        scopes: own.scopes().clone(),
+        expires: own.expires(),
+        organization: own.organization().cloned(),
+        roles: own.roles().to_vec(),
+        grant: own.grant(),
+        family: own.family(),
+        session: own.session(),
+        authentication: own.authentication().cloned(),
+        binding: *own.binding(),
+        actors: own.actors().to_vec(),
+        lineage: own.lineage().to_vec(),
+        position: own.position(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use symbolon_protocol::{Scopes, Timestamp};
+    use symbolon_token::authority::MAX_ACTORS;
+    use symbolon_token::revocation::Target;
+    use symbolon_token::{Actor, Binding, Subject, Thumbprint};
+
+    use super::super::opened::Holder;
+    use super::*;
+
+    const AT: Position = Position {
+        epoch: 1,
+        sequence: 9,
+    };
+
+    fn api(n: u8) -> ResourceIdentifier {
+        format!("https://api{n}.example.com").parse().unwrap()
+    }
+
+    fn token(authority: Authority, name: u64) -> Opened {
+        let ancestor = |target, name| Ancestor { target, name };
+        Opened {
+            name: Actor {
+                subject: format!("actor{name}"),
+                issuer: None,
+            },
+            holder: Holder::Client(authority.client().clone()),
+            known: AT,
+            ancestors: vec![ancestor(Target::Token, name), ancestor(Target::Subject, 7)],
+            may_act: None,
+            authority,
+        }
+    }
+
+    fn authority(expires: i64, key: Option<[u8; 32]>) -> Authority {
+        Authority::granted(Granted {
+            subject: Subject::Client("web".parse().unwrap()),
+            client: "web".parse().unwrap(),
+            audiences: vec![api(0)],
+            scopes: "a b".parse::<Scopes>().unwrap(),
+            expires: Timestamp::from_millis(expires),
+            organization: Some("acme".parse().unwrap()),
+            roles: vec!["buyer".to_owned()],
+            grant: None,
+            family: None,
+            session: None,
+            authentication: None,
+            binding: Binding {
+                key: key.map(Thumbprint::from_bytes),
+                certificate: None,
+            },
+            actors: Vec::new(),
+            lineage: Vec::new(),
+            position: Position {
+                epoch: 1,
+                sequence: 1,
+            },
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_chain_of_exchanges_never_permits_more(
+            expires in 1..1_000_000_i64, key in proptest::option::of(any::<[u8; 32]>()),
+            steps in proptest::collection::vec((0..4_u8, proptest::option::of(1..1_000_000_i64)), 1..12),
+        ) {
+            let root = authority(expires, key);
+            let mut current = root.clone();
+            let mut ancestors: Vec<Ancestor> = Vec::new();
+            let (mut acted, mut end) = (0, root.expires());
+            for (number, (to, actor)) in steps.into_iter().enumerate() {
+                let subject = token(current.clone(), number as u64);
+                ancestors.extend(&subject.ancestors);
+                let actor = actor.map(|ends| token(authority(ends, None), 100 + number as u64));
+                acted += usize::from(actor.is_some());
+                end = actor.as_ref().map_or(end, |own| end.min(own.authority.expires()));
+                ancestors.extend(actor.iter().flat_map(|own| &own.ancestors));
+                let client = "api".parse().unwrap();
+                let Ok(next) = narrower(&client, (&subject, actor), &api(to), AT) else {
+                    prop_assert!(acted > MAX_ACTORS, "only a chain too long is refused");
+                    return Ok(());
+                };
+                prop_assert_eq!(next.audiences(), &[api(to)]);
+                prop_assert_eq!(next.expires(), end);
+                prop_assert!(next.scopes().is_within(root.scopes()));
+                prop_assert_eq!(next.subject(), root.subject());
+                prop_assert_eq!(next.organization(), root.organization());
+                prop_assert_eq!(next.roles(), root.roles());
+                prop_assert_eq!(next.binding(), root.binding());
+                prop_assert_eq!(next.actors().len(), acted);
+                prop_assert!(ancestors.iter().all(|own| next.lineage().contains(own)));
+                current = next;
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A token that was shown and is good. One file opens each kind of it.
+//!
+//! Spec: RFC 8693 §2.1, §3
+
+use std::sync::Arc;
+
+use symbolon_protocol::{Client, ClientId, TokenKind, TrustedIssuer};
+use symbolon_token::jose::Unverified;
+use symbolon_token::{Actor, Ancestor, Authority, Position};
+
+use super::request::ShownToken;
+use super::{access_token, id_token, partner, refresh_token};
+use crate::cx::Cx;
+use crate::failure::{Failure, Refusal};
+use crate::grant::trusted_issuer::claimed_issuer;
+
+/// Who asks for what is opened.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) cx: &'a Cx,
+    pub(super) client: &'a Client,
+}
+
+/// What a token was sent as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Subject,
+    Actor,
+}
+
+/// For whom a token was made.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Holder {
+    /// A client of this server.
+    Client(ClientId),
+    /// Nobody here: a trusted issuer vouches.
+    Partner(Arc<TrustedIssuer>),
+}
+
+/// A token that is good, as far as that does not depend on what is wanted of
+/// it. Only [`open`] makes one.
+pub(super) struct Opened {
+    /// What it permits.
+    pub(super) authority: Authority,
+    /// How old what is known of its issuer may be.
+    pub(super) known: Position,
+    /// By which names it could be taken back.
+    pub(super) ancestors: Vec<Ancestor>,
+    /// For whom it was made.
+    pub(super) holder: Holder,
+    /// Its subject, as an `act` claim names it.
+    pub(super) name: Actor,
+    /// The one party that may act for its subject, where it names one.
+    pub(super) may_act: Option<Actor>,
+}
+
+/// Opens a token by its kind. What is wrong with it is told to the log alone.
+pub(super) async fn open(
+    asking: Asking<'_>,
+    shown: &ShownToken,
+    role: Role,
+) -> Result<Opened, Failure> {
+    let (cx, text) = (asking.cx, shown.text.expose_str());
+    cx.check_fresh()?;
+    let outcome = match shown.kind {
+        TokenKind::AccessToken => access_token::open(asking, text).await?,
+        TokenKind::Jwt if is_of_this_server(cx, text) => access_token::open(asking, text).await?,
+        TokenKind::Jwt => partner::open(asking, text).await,
+        TokenKind::IdToken => id_token::open(asking, text).await?,
+        TokenKind::RefreshToken if role == Role::Subject => {
+            refresh_token::open(asking, text).await?
+        }
+        TokenKind::RefreshToken => Err("a refresh token names no actor"),
+        TokenKind::Saml2 => Err("assertions are not taken here"),
+    };
+    outcome.map_err(|cause| {
+        tracing::debug!(request = %cx.request, kind = %shown.kind, cause, "a token to be exchanged");
+        refused(role).into()
+    })
+}
+
+/// One text for unknown, expired, revoked, malformed and foreign (RFC 8693
+/// §2.2.2).
+fn refused(role: Role) -> Refusal {
+    Refusal::invalid_request(match role {
+        Role::Subject => "subject_token is not good",
+        Role::Actor => "actor_token is not good",
+    })
+}
+
+/// Whether a JWT says that it is ours; its signature is checked by whoever
+/// opens it.
+fn is_of_this_server(cx: &Cx, text: &str) -> bool {
+    let claimed = Unverified::parse(text)
+        .ok()
+        .as_ref()
+        .and_then(claimed_issuer);
+    claimed.as_deref() == Some(cx.settings.issuer.as_str())
+}

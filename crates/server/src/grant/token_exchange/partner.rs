@@ -1,0 +1,19 @@
+//! A JWT of a trusted issuer as a subject or actor token.
+//!
+//! Spec: RFC 8693 §3
+
+use super::opened::{Asking, Holder, Opened};
+use crate::grant::trusted_issuer::{self, Sent};
+
+pub(super) async fn open(asking: Asking<'_>, text: &str) -> Result<Opened, &'static str> {
+    let (cx, client) = (asking.cx, asking.client);
+    let vouched = trusted_issuer::verify(cx, client, text, Sent::AsToken).await?;
+    Ok(Opened {
+        known: vouched.authority.position(),
+        ancestors: vouched.authority.lineage().to_vec(),
+        authority: vouched.authority,
+        holder: Holder::Partner(vouched.issuer),
+        name: vouched.name,
+        may_act: vouched.may_act,
+    })
+}

@@ -1,0 +1,227 @@
+//! Who may exchange what: the policies of the client and of the resource.
+//! What neither names is refused.
+//!
+//! Spec: RFC 8693 §2.1, §4.4, §5
+//! Spec: RFC 8707 §2
+
+use symbolon_protocol::{Client, ExchangePolicy, ResourceIdentifier, TokenKind};
+use symbolon_token::Actor;
+
+use super::opened::{Holder, Opened};
+use super::request::ExchangeRequest;
+use crate::cx::Cx;
+use crate::failure::Refusal;
+use crate::grant::target;
+
+/// A public client proves nothing about itself: its policy has to name it.
+pub(super) fn check_may_exchange(client: &Client, policy: &ExchangePolicy) -> Result<(), Refusal> {
+    if client.is_confidential() || policy.public {
+        Ok(())
+    } else {
+        Err(Refusal::unauthorized_client(
+            "a public client may not exchange tokens unless its policy says so",
+        ))
+    }
+}
+
+/// Kinds of token that the policy does not name are not looked at.
+pub(super) fn check_kinds(
+    policy: &ExchangePolicy,
+    request: &ExchangeRequest,
+) -> Result<(), Refusal> {
+    let shown = [Some(&request.subject), request.actor.as_ref()];
+    let kinds = shown.into_iter().flatten().map(|shown| shown.kind);
+    if kinds
+        .into_iter()
+        .any(|kind| !policy.accepts.contains(&kind))
+    {
+        return Err(Refusal::invalid_request(
+            "this client may not present tokens of this type",
+        ));
+    }
+    if request.requested == TokenKind::RefreshToken || !policy.issues.contains(&request.requested) {
+        return Err(Refusal::invalid_request(
+            "this client may not ask for tokens of this type",
+        ));
+    }
+    Ok(())
+}
+
+/// What is bound to a key is good only with a proof of that key.
+///
+/// INVARIANT: no proof is taken at the token endpoint, so nothing that is
+/// bound gets past here. This is the one place that has to learn of proofs.
+pub(super) fn check_proof(subject: &Opened, actor: Option<&Opened>) -> Result<(), Refusal> {
+    let bound = |own: &Opened| own.authority.binding().is_bound();
+    if bound(subject) || actor.is_some_and(bound) {
+        return Err(Refusal::invalid_request(
+            "a presented token is bound to a key, and no proof of it is taken here",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the client may present the subject token at all: one that was made
+/// for it, for an API that its policy names, or by an issuer that it names.
+pub(super) fn check_subject(
+    client: &Client,
+    policy: &ExchangePolicy,
+    subject: &Opened,
+) -> Result<(), Refusal> {
+    let allowed = match &subject.holder {
+        Holder::Client(holder) if *holder == client.id => true,
+        Holder::Client(_) => {
+            let mut audiences = subject.authority.audiences().iter();
+            audiences.any(|audience| policy.from.contains(audience))
+        }
+        // `trusted_issuer::verify` asked the policy before it asked for keys.
+        Holder::Partner(_) => true,
+    };
+    if !allowed {
+        return Err(Refusal::invalid_request(
+            "subject_token was made for another client",
+        ));
+    }
+    let both = (&client.organization, subject.authority.organization());
+    if let (Some(own), Some(other)) = both
+        && own != other
+    {
+        return Err(Refusal::invalid_request(
+            "subject_token acts for another organization",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the actor is who the client says, and whom the subject token lets
+/// act: an actor token is the client's own, so that nobody acts in a name that
+/// they only overheard.
+pub(super) fn check_acting(
+    cx: &Cx,
+    client: &Client,
+    subject: &Opened,
+    actor: Option<&Opened>,
+) -> Result<(), Refusal> {
+    if let Some(actor) = actor
+        && let Holder::Client(holder) = &actor.holder
+        && *holder != client.id
+    {
+        return Err(Refusal::invalid_request(
+            "actor_token was made for another client",
+        ));
+    }
+    let Some(named) = &subject.may_act else {
+        return Ok(());
+    };
+    let own = cx.settings.issuer.as_str();
+    let itself = Actor {
+        subject: client.id.to_string(),
+        issuer: None,
+    };
+    let acting = actor.map_or(&itself, |actor| &actor.name);
+    // Without an issuer somebody of the subject token's issuer is meant.
+    let home = match &subject.holder {
+        Holder::Partner(issuer) => issuer.issuer.as_str(),
+        Holder::Client(_) => own,
+    };
+    let wanted = named.issuer.as_deref().unwrap_or(home);
+    if named.subject == acting.subject && wanted == acting.issuer.as_deref().unwrap_or(own) {
+        Ok(())
+    } else {
+        Err(Refusal::invalid_request(
+            "subject_token lets somebody else act",
+        ))
+    }
+}
+
+/// Another client's token without an actor means to be its subject: only where
+/// the policy says so, and it is logged beside what the token has on record.
+pub(super) fn check_impersonation(
+    cx: &Cx,
+    client: &Client,
+    policy: &ExchangePolicy,
+    (subject, actor): (&Opened, Option<&Opened>),
+) -> Result<(), Refusal> {
+    let Holder::Client(holder) = &subject.holder else {
+        return Ok(());
+    };
+    if actor.is_some() || *holder == client.id {
+        return Ok(());
+    }
+    if !policy.impersonate {
+        return Err(Refusal::invalid_request(
+            "actor_token is missing: this client may not act as another",
+        ));
+    }
+    tracing::info!(request = %cx.request, client = %client.id, of = %holder, "impersonates");
+    Ok(())
+}
+
+/// The one API of the result. Staying where the token is needs no word; moving
+/// it needs the word of both sides.
+pub(super) fn target(
+    cx: &Cx,
+    client: &Client,
+    policy: &ExchangePolicy,
+    (request, subject): (&ExchangeRequest, &Opened),
+) -> Result<ResourceIdentifier, Refusal> {
+    let own = subject.authority.audiences();
+    let named = target::named(cx, client, &request.targets)?;
+    let audience = match (&named[..], own) {
+        ([one], _) => one.clone(),
+        ([], [only]) => {
+            let names = [only.as_str()];
+            let found = target::named(cx, client, &names)?;
+            found.into_iter().next().unwrap_or_else(|| only.clone())
+        }
+        ([], []) => {
+            return Err(Refusal::invalid_target(
+                "name the API that the token is for",
+            ));
+        }
+        _ => {
+            let scopes = request
+                .scopes
+                .as_ref()
+                .unwrap_or(subject.authority.scopes());
+            let granted = target::Granted {
+                scopes,
+                resources: Some(own),
+            };
+            target::choose(cx, client, &named, &granted)?
+        }
+    };
+    check_organization(cx, subject, &audience)?;
+    if own.contains(&audience) {
+        return Ok(audience);
+    }
+    if let Holder::Partner(_) = &subject.holder {
+        return Err(Refusal::invalid_target(
+            "the issuer vouches for another resource",
+        ));
+    }
+    let resource = target::resource(cx, &audience);
+    let takes = resource.is_some_and(|resource| resource.may_take_from(&client.id, own));
+    if takes && policy.to.contains(&audience) {
+        Ok(audience)
+    } else {
+        Err(Refusal::invalid_target(
+            "neither side lets this client move the token to that API",
+        ))
+    }
+}
+
+fn check_organization(
+    cx: &Cx,
+    subject: &Opened,
+    audience: &ResourceIdentifier,
+) -> Result<(), Refusal> {
+    let resource = target::resource(cx, audience);
+    let home = resource.as_ref().and_then(|own| own.organization.as_ref());
+    match (home, subject.authority.organization()) {
+        (Some(own), Some(other)) if own != other => Err(Refusal::invalid_target(
+            "the API belongs to another organization than the token acts for",
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,121 @@
+//! The result of an exchange, in the kind that was asked for.
+//!
+//! Spec: RFC 8693 §2.2.1
+
+use serde_json::{Map, Value};
+use symbolon_protocol::{Client, ResourceIdentifier, Scopes, TokenFormat, TokenKind};
+use symbolon_token::Authority;
+
+use super::opened::Holder;
+use crate::cx::Cx;
+use crate::failure::{Broken, Failure, Refusal};
+use crate::grant::id_token::ID_TOKEN_TYPE;
+use crate::grant::issue::{Issued, ScopeText, Wish};
+use crate::grant::{may_issue, subject, target};
+
+/// What may be written down.
+pub(super) struct Narrowed {
+    /// The derived authority.
+    pub(super) whole: Authority,
+    /// Where.
+    pub(super) audience: ResourceIdentifier,
+    /// What.
+    pub(super) scopes: Scopes,
+    /// For whom the subject token was made.
+    pub(super) holder: Holder,
+}
+
+/// Writes the result.
+pub(super) fn issue(
+    cx: &Cx,
+    client: &Client,
+    requested: TokenKind,
+    narrowed: Narrowed,
+) -> Result<Issued, Failure> {
+    let issued = match requested {
+        TokenKind::AccessToken => access_token(cx, client, narrowed)?,
+        TokenKind::Jwt => {
+            let resource = target::resource(cx, &narrowed.audience);
+            // Whoever holds a token of this API may not read it.
+            if resource.is_some_and(|own| own.token_format != TokenFormat::Jwt) {
+                return Err(Refusal::invalid_target("the tokens of that API are not JWTs").into());
+            }
+            access_token(cx, client, narrowed)?
+        }
+        TokenKind::IdToken => id_token(cx, client, &narrowed)?,
+        TokenKind::Saml2 | TokenKind::RefreshToken => {
+            return Err(Refusal::invalid_request("no such token comes of an exchange here").into());
+        }
+    };
+    Ok(Issued {
+        issued_token_type: Some(requested.urn()),
+        ..issued
+    })
+}
+
+fn access_token(cx: &Cx, client: &Client, narrowed: Narrowed) -> Result<Issued, Failure> {
+    let wish = Wish {
+        client,
+        whole: &narrowed.whole,
+        audience: narrowed.audience,
+        scopes: Some(narrowed.scopes),
+    };
+    Ok(may_issue(cx, wish)?.mint(cx, client)?.into_issued())
+}
+
+/// An ID token again, for the client that the person signed in to: who a
+/// person is, another client learns only from the person.
+fn id_token(cx: &Cx, client: &Client, narrowed: &Narrowed) -> Result<Issued, Failure> {
+    let own = &narrowed.whole;
+    let is_own = narrowed.holder == Holder::Client(client.id.clone());
+    let Some(person) = own.person().filter(|_| is_own && own.actors().is_empty()) else {
+        return Err(Refusal::invalid_request(
+            "an ID token is for the client that the person signed in to",
+        )
+        .into());
+    };
+    if !narrowed.scopes.contains("openid") {
+        return Err(Refusal::invalid_scope("an ID token needs the scope openid").into());
+    }
+    let wish = Wish {
+        client,
+        whole: own,
+        audience: narrowed.audience.clone(),
+        scopes: Some(narrowed.scopes.clone()),
+    };
+    may_issue(cx, wish)?;
+    let end = own
+        .expires()
+        .min(cx.now + cx.settings.lifetimes.id_token.duration());
+    let mut claims = Map::new();
+    let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+    set("iss", cx.settings.issuer.as_str().into());
+    set("sub", subject::of_person(&cx.keys, client, person).into());
+    set("aud", client.id.as_str().into());
+    set("iat", cx.now.seconds().into());
+    set("exp", end.seconds().into());
+    if let Some(authentication) = own.authentication() {
+        set("auth_time", authentication.time.seconds().into());
+        set("acr", (*authentication.acr).into());
+        let methods = authentication
+            .amr
+            .iter()
+            .map(|method| Value::from(&**method));
+        set("amr", methods.collect());
+    }
+    let key = cx
+        .keys
+        .signer(client.id_token_signed_response_alg)
+        .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
+    // A map of strings and numbers always serialises.
+    let payload = serde_json::to_vec(&claims).unwrap_or_default();
+    Ok(Issued {
+        access_token: key.sign(ID_TOKEN_TYPE, &payload),
+        token_type: "N_A",
+        expires_in: end.since(cx.now).as_secs(),
+        scope: ScopeText("openid".parse().unwrap_or_default()),
+        refresh_token: None,
+        id_token: None,
+        issued_token_type: None,
+    })
+}
