@@ -8,16 +8,19 @@ use serde_json::json;
 use symbolon_protocol::{Resource, Timestamp};
 use symbolon_store::{
     AddClientSecret, AuditEvent, CreateClient, CreateOrganization, CreatePerson, CreateResource,
-    Fault, FindClient, FindOrganization, FindPersonByName, FindResource, Organization, Person,
-    PersonWritten, ResourceWritten, SetClientEnabled, SetMember, SetPassword, SetPersonEnabled,
-    StoredClient, UpdateClient, UpdateOrganization, UpdatePerson, UpdateResource,
+    CreateTrustedIssuer, Fault, FindClient, FindOrganization, FindPersonByName, FindResource,
+    FindTrustedIssuer, Organization, Person, PersonWritten, ResourceWritten, SetClientEnabled,
+    SetIssuerTrusted, SetMember, SetPassword, SetPersonEnabled, StoredClient, UpdateClient,
+    UpdateOrganization, UpdatePerson, UpdateResource, UpdateTrustedIssuer,
 };
 use symbolon_token::{Id, Keyring, Secret, Slot};
 
 use crate::admin::{hash_password, login_names, to_be_stored};
 use crate::app::App;
 use crate::applicable::no_user;
-use crate::config::{Config, ConfiguredClient, ConfiguredOrganization, ConfiguredPerson};
+use crate::config::{
+    Config, ConfiguredClient, ConfiguredOrganization, ConfiguredPerson, ConfiguredTrustedIssuer,
+};
 use crate::failure::{Broken, Failure};
 
 /// What was done.
@@ -91,6 +94,9 @@ pub async fn apply(app: &Arc<App>, config: &Config) -> Result<Applied, ApplyErro
     }
     for client in &config.clients {
         applying.client(client).await?;
+    }
+    for issuer in &config.trusted_issuers {
+        applying.trusted_issuer(issuer).await?;
     }
     for person in &config.people {
         applying.person(person).await?;
@@ -313,6 +319,55 @@ impl Applying<'_> {
             differs = true;
         }
         Ok(differs)
+    }
+
+    async fn trusted_issuer(&mut self, block: &ConfiguredTrustedIssuer) -> Result<(), ApplyError> {
+        let (store, now, issuer) = (&self.app.store, self.now, block.issuer.clone());
+        let name = issuer.issuer.clone();
+        let event = |action| {
+            let mut event = audit(action);
+            event.detail = json!({ "issuer": name });
+            event
+        };
+        let find = FindTrustedIssuer {
+            issuer: name.clone(),
+        };
+        let Some(found) = store.read(find).await? else {
+            let act = CreateTrustedIssuer {
+                issuer,
+                trusted: block.enabled.unwrap_or(true),
+                audit: event("trusted_issuer.create"),
+                now,
+            };
+            store.act(act).await?;
+            self.applied.created += 1;
+            return Ok(());
+        };
+        let mut differs = found.issuer != issuer;
+        if differs {
+            let audit = event("trusted_issuer.update");
+            store
+                .act(UpdateTrustedIssuer { issuer, audit, now })
+                .await?;
+        }
+        let wanted = block.enabled.filter(|_| block.enforce);
+        if let Some(trusted) = wanted.filter(|wanted| *wanted != found.trusted) {
+            let act = SetIssuerTrusted {
+                issuer: name.clone(),
+                trusted,
+                audit: event(if trusted {
+                    "trusted_issuer.trust"
+                } else {
+                    "trusted_issuer.distrust"
+                }),
+                now,
+                horizon: self.app.horizon(now),
+            };
+            store.act(act).await?;
+            differs = true;
+        }
+        self.applied.updated += u32::from(differs);
+        Ok(())
     }
 
     async fn person(&mut self, block: &ConfiguredPerson) -> Result<(), ApplyError> {

@@ -28,6 +28,7 @@ mod secrets;
 mod sessions;
 mod status;
 mod status_link;
+mod trusted_issuers;
 mod users;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
-use symbolon_protocol::{ClientId, OrganizationId};
+use symbolon_protocol::{ClientId, ForeignIssuer, OrganizationId};
 use symbolon_store::{
     EndFamily, FindFamily, RevokePerson, SetClientEnabled, SetOrganizationEnabled, Updated,
 };
@@ -15,7 +15,7 @@ use crate::respond;
 
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
-use super::{clients, event, follow, grants, organizations, sessions, users};
+use super::{clients, event, follow, grants, organizations, sessions, trusted_issuers, users};
 
 /// What is taken back: exactly one of these.
 #[derive(Deserialize)]
@@ -28,6 +28,7 @@ struct Revocation {
     subject: Option<String>,
     client: Option<ClientId>,
     organization: Option<OrganizationId>,
+    issuer: Option<ForeignIssuer>,
     membership: Option<Membership>,
 }
 
@@ -42,7 +43,7 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
     let object = call.object()?;
     if object.len() != 1 {
         return Err(Refused::invalid(
-            "name exactly one of `token`, `family`, `grant`, `session`, `subject`, `client`, `organization`, `membership`",
+            "name exactly one of `token`, `family`, `grant`, `session`, `subject`, `client`, `organization`, `issuer`, `membership`",
         )
         .into());
     }
@@ -70,6 +71,9 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
             organization: Some(id),
             ..
         } => revoke_organization(&cx, id).await?,
+        Revocation {
+            issuer: Some(name), ..
+        } => trusted_issuers::revoke(&cx, name).await?,
         Revocation {
             membership: Some(membership),
             ..

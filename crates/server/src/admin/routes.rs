@@ -12,7 +12,7 @@ use super::call::Call;
 use super::failed::Outcome;
 use super::{
     audit, clients, grants, health, keys, metrics, openapi, organizations, resources, revocations,
-    sessions, status, users,
+    sessions, status, trusted_issuers, users,
 };
 
 /// Who may call a route.
@@ -115,6 +115,14 @@ pub fn table() -> Vec<Route> {
         GET    "/admin/v1/organizations/{id}/members"        Token  [after limit] Nothing            => 200 MemberList             organizations::members  "Lists the members of an organization.";
         PUT    "/admin/v1/organizations/{id}/members/{user}" Token  [] Roles                         => 200 Member                 organizations::put_member    "Makes a person a member, or gives a member other roles.";
         DELETE "/admin/v1/organizations/{id}/members/{user}" Token  [] Nothing                       => 204 Nothing                organizations::remove_member "Ends a membership.";
+
+        GET    "/admin/v1/trusted-issuers"                   Token  [after limit] Nothing            => 200 TrustedIssuerList      trusted_issuers::list   "Lists trusted issuers.";
+        POST   "/admin/v1/trusted-issuers"                   Token  [] NewTrustedIssuer              => 201 TrustedIssuer          trusted_issuers::create "Trusts an issuer: its JWTs open one resource.";
+        GET    "/admin/v1/trusted-issuers/{issuer}"          Token  [] Nothing                       => 200 TrustedIssuer          trusted_issuers::get    "Shows a trusted issuer.";
+        PATCH  "/admin/v1/trusted-issuers/{issuer}"          Token  [] TrustedIssuerPatch            => 200 TrustedIssuer          trusted_issuers::update "Changes a trusted issuer.";
+        DELETE "/admin/v1/trusted-issuers/{issuer}"          Token  [] Nothing                       => 204 Nothing                trusted_issuers::delete "Deletes a trusted issuer and takes back all that came of its JWTs.";
+        POST   "/admin/v1/trusted-issuers/{issuer}/trust"    Token  [] Nothing                       => 200 TrustedIssuer          trusted_issuers::trust  "Trusts an issuer again.";
+        POST   "/admin/v1/trusted-issuers/{issuer}/distrust" Token  [] Nothing                       => 200 TrustedIssuer          trusted_issuers::distrust "Trusts an issuer no more and takes back all that came of its JWTs.";
 
         GET    "/admin/v1/grants"                            Token  [user client after limit] Nothing => 200 GrantList             grants::list            "Lists the live grants of a person or to a client.";
         GET    "/admin/v1/grants/{id}"                       Token  [] Nothing                       => 200 Grant                  grants::get             "Shows a grant.";

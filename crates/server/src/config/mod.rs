@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use symbolon_protocol::{Client, Issuer, Lifetime, OrganizationId, Resource};
+use symbolon_protocol::{Client, Issuer, Lifetime, OrganizationId, Resource, TrustedIssuer};
 use symbolon_token::Secret;
 use url::Url;
 
@@ -77,6 +77,8 @@ pub struct Config {
     pub clients: Vec<ConfiguredClient>,
     /// The organizations.
     pub organizations: Vec<ConfiguredOrganization>,
+    /// The partners whose JWTs are taken.
+    pub trusted_issuers: Vec<ConfiguredTrustedIssuer>,
     /// The people.
     pub people: Vec<ConfiguredPerson>,
 }
@@ -212,6 +214,19 @@ pub struct ConfiguredClient {
     /// Whether it may do anything; `None` leaves that as it is.
     pub enabled: Option<bool>,
     /// Whether secret and `enabled` hold after the block has created it.
+    pub enforce: bool,
+    /// Where the block stands.
+    pub at: Location,
+}
+
+/// `[[trusted_issuer]]`.
+#[derive(Clone, Debug)]
+pub struct ConfiguredTrustedIssuer {
+    /// What was registered.
+    pub issuer: TrustedIssuer,
+    /// Whether it is trusted; `None` leaves that as it is.
+    pub enabled: Option<bool>,
+    /// Whether `enabled` holds after the block has created it.
     pub enforce: bool,
     /// Where the block stands.
     pub at: Location,
@@ -406,6 +421,11 @@ fn finish(draft: read::Draft<'_>, findings: Vec<Finding>) -> Loaded {
         clients: draft.clients.into_iter().map(|read| read.value).collect(),
         organizations: draft
             .organizations
+            .into_iter()
+            .map(|read| read.value)
+            .collect(),
+        trusted_issuers: draft
+            .trusted_issuers
             .into_iter()
             .map(|read| read.value)
             .collect(),

@@ -140,7 +140,7 @@ section!(TOP, "", "", {
     "client": Blocks(&CLIENT), "";
     "organization": Blocks(&ORGANIZATION), "";
     "user": Blocks(&USER), "";
-    "trusted_issuer": NotBuilt("trusted-issuers"), "";
+    "trusted_issuer": Blocks(&TRUSTED_ISSUER), "";
     "gateway": NotBuilt("gateway"), "";
 });
 
@@ -205,6 +205,7 @@ section!(RESOURCE, "[[resource]]", "resource.", {
     "macaroon_keys": Text, r#""server""#;
     "introspection_client": Text, r#""orders-api""#;
     "introspection_clients": Texts, r#"["orders-api"]"#;
+    "exchange_from": Texts, r#"["https://shop.example.com", "shop-api"]"#;
     "organization": Text, r#""acme""#;
 });
 
@@ -252,6 +253,7 @@ section!(CLIENT, "[[client]]", "client.", {
     "refresh_token_idle": Text, r#""14d""#;
     "refresh_token_absolute": Text, r#""90d""#;
     "refresh_grace": Text, r#""90s""#;
+    "exchange": Other, r#"{ from = ["https://shop.example.com"], to = ["https://api.example.com"] }"#;
     "application_type": Text, r#""web""#;
     "client_uri": Text, r#""https://shop.example.com""#;
     "logo_uri": Text, r#""https://shop.example.com/logo.png""#;
@@ -262,6 +264,18 @@ section!(CLIENT, "[[client]]", "client.", {
     "software_id": Text, r#""shop""#;
     "software_version": Text, r#""1.0""#;
     "response_types": Texts, r#"["code"]"#;
+});
+
+section!(TRUSTED_ISSUER, "[[trusted_issuer]]", "trusted_issuer.", {
+    "issuer": Text, r#""https://partner.example.net""#;
+    "jwks_uri": Text, r#""https://partner.example.net/jwks""#;
+    "resource": Text, r#""https://api.example.com""#;
+    "organization": Text, r#""acme""#;
+    "scopes": Texts, r#"["read:orders"]"#;
+    "algorithms": Texts, r#"["ES256"]"#;
+    "audiences": Texts, r#"["https://api.partner.example.net"]"#;
+    "enabled": Other, "true";
+    "enforce": Other, "false";
 });
 
 section!(ORGANIZATION, "[[organization]]", "organization.", {

@@ -12,6 +12,7 @@ mod browser;
 mod code;
 mod consent;
 mod dpop;
+mod exchange;
 mod guess;
 mod guesses;
 mod harness;

@@ -28,6 +28,7 @@ pub(super) fn all() -> Map<String, Value> {
         ("Resource", "ResourceList"),
         ("User", "UserList"),
         ("Organization", "OrganizationList"),
+        ("TrustedIssuer", "TrustedIssuerList"),
         ("Member", "MemberList"),
         ("Grant", "GrantList"),
         ("Session", "SessionList"),
@@ -40,6 +41,7 @@ pub(super) fn all() -> Map<String, Value> {
     add_resources(&mut add);
     add_people(&mut add);
     add_organizations(&mut add);
+    super::exchange::add_trusted_issuers(&mut add);
     add_presence(&mut add);
     add_process(&mut add);
     add_revocation(&mut add);
@@ -156,6 +158,7 @@ pub(super) fn client_fields() -> Vec<(&'static str, Value)> {
         ("refresh_token_idle", span()),
         ("refresh_token_absolute", span()),
         ("refresh_grace", span()),
+        ("exchange", super::exchange::policy()),
         ("application_type", text()),
         ("client_uri", text()),
         ("logo_uri", text()),
@@ -215,6 +218,7 @@ pub(super) fn resource_fields() -> Vec<(&'static str, Value)> {
         ("macaroon_keys", text()),
         ("introspection_client", text()),
         ("introspection_clients", texts()),
+        ("exchange_from", texts()),
         ("organization", text()),
     ]
 }
@@ -387,6 +391,7 @@ fn add_revocation(add: &mut impl FnMut(&str, Value)) {
         "subject",
         "client",
         "organization",
+        "issuer",
     ]
     .map(|name| (name, text()))
     .into();
@@ -403,7 +408,7 @@ fn add_revocation(add: &mut impl FnMut(&str, Value)) {
     add("Revocation", revocation);
 }
 
-fn object(required: &[&str], fields: &[(&str, Value)]) -> Value {
+pub(super) fn object(required: &[&str], fields: &[(&str, Value)]) -> Value {
     let properties: Map<String, Value> = fields
         .iter()
         .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
@@ -434,18 +439,18 @@ fn list(name: &str) -> Value {
     )
 }
 
-fn words<W: std::fmt::Display>(all: &[W]) -> Value {
+pub(super) fn words<W: std::fmt::Display>(all: &[W]) -> Value {
     let all: Vec<String> = all.iter().map(ToString::to_string).collect();
     json!({ "type": "string", "enum": all })
 }
 
-fn text() -> Value {
+pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
 fn maybe_text() -> Value {
     json!({ "type": ["string", "null"] })
 }
-fn texts() -> Value {
+pub(super) fn texts() -> Value {
     json!({ "type": "array", "items": { "type": "string" } })
 }
 fn agreement() -> Value {
@@ -457,10 +462,10 @@ fn agreement() -> Value {
     ];
     object(&[], &members)
 }
-fn boolean() -> Value {
+pub(super) fn boolean() -> Value {
     json!({ "type": "boolean" })
 }
-fn time() -> Value {
+pub(super) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 fn span() -> Value {

@@ -33,6 +33,11 @@ impl Advice<'_, '_> {
             .iter()
             .map(|read| (read.value.id.to_string(), read.table.place("id")));
         self.on_names("organization.id.twice", "organization", organizations);
+        let issuers = draft.trusted_issuers.iter().map(|read| {
+            let name = read.value.issuer.issuer.to_string();
+            (name, read.table.place("issuer"))
+        });
+        self.on_names("trusted_issuer.issuer.twice", "trusted issuer", issuers);
         let people = draft.people.iter().map(|read| {
             (
                 read.value.username.to_lowercase(),

@@ -6,6 +6,7 @@ mod lifetime;
 mod redirect;
 mod resource;
 mod server;
+mod trusted_issuer;
 
 use symbolon_protocol::Client;
 
@@ -59,6 +60,9 @@ pub(super) fn on<'t>(
         advice.on_keys(client, read.table);
         advice.on_redirects(client, read.table);
         advice.on_resources_of(client, read.table);
+    }
+    for read in &draft.trusted_issuers {
+        advice.on_trusted_issuer(read);
     }
     advice.on_members();
     advice.findings

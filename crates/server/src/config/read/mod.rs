@@ -7,6 +7,7 @@ mod organization;
 mod person;
 mod resource;
 mod server;
+mod trusted_issuer;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use url::Url;
 use super::document::{Node, Table, Value};
 use super::finding::{Finding, Location};
 use super::schema::{Section, TOP};
-use super::{ConfiguredClient, ConfiguredOrganization, ConfiguredPerson};
+use super::{ConfiguredClient, ConfiguredOrganization, ConfiguredPerson, ConfiguredTrustedIssuer};
 
 pub(super) use server::Server;
 
@@ -77,6 +78,7 @@ pub(super) struct Draft<'t> {
     pub(super) resources: Vec<Read<'t, Resource>>,
     pub(super) clients: Vec<Read<'t, ConfiguredClient>>,
     pub(super) organizations: Vec<Read<'t, ConfiguredOrganization>>,
+    pub(super) trusted_issuers: Vec<Read<'t, ConfiguredTrustedIssuer>>,
     pub(super) people: Vec<Read<'t, ConfiguredPerson>>,
 }
 
@@ -89,6 +91,7 @@ impl<'v> Loading<'v> {
         let resources = self.blocks(root, "resource");
         let clients = self.blocks(root, "client");
         let organizations = self.blocks(root, "organization");
+        let issuers = self.blocks(root, "trusted_issuer");
         let people = self.blocks(root, "user");
         Draft {
             issuer,
@@ -96,6 +99,7 @@ impl<'v> Loading<'v> {
             resources: read_all(resources, |table| self.resource(table)),
             clients: read_all(clients, |table| self.client(table)),
             organizations: read_all(organizations, |table| self.organization(table)),
+            trusted_issuers: read_all(issuers, |table| self.trusted_issuer(table)),
             people: read_all(people, |table| self.person(table)),
         }
     }

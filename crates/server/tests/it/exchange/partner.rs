@@ -1,0 +1,557 @@
+//! JWTs of trusted issuers as subject and actor tokens.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use symbolon_protocol::SigningAlgorithm;
+use symbolon_token::jose::SigningKey;
+
+use super::world::{
+    Asked, Partner, SAFE, STOCK, claims, client, furnish, now, own_token, signed_in,
+};
+use crate::harness::{ORDERS, Server};
+use crate::on_both_engines;
+
+on_both_engines! {
+    a_partners_jwt_opens_one_resource_for_one_organization
+    a_jwt_that_is_not_good_is_refused
+    a_jwt_gives_no_more_than_it_says_itself
+    a_distrusted_issuer_takes_everything_along
+    every_other_node_distrusts_within_a_second
+    partners_do_not_speak_for_each_other
+    a_client_uses_only_issuers_that_its_policy_names
+    whom_the_partner_lets_act_is_kept_to
+    keys_are_fetched_only_from_where_calls_may_go
+    issuers_are_administrated_like_everything_else
+}
+
+fn asked(jwt: &str) -> Asked {
+    Asked::of("jwt", jwt)
+}
+
+async fn refusal(server: &Server, jwt: &str) -> String {
+    let answer = asked(jwt).by(server, "orders-api").await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    answer.refusal()
+}
+
+async fn a_partners_jwt_opens_one_resource_for_one_organization(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    let jwt = partner.jwt(&server, json!({}));
+    asked(&jwt).token(&server, "orders-api").await;
+    let before = server.commits();
+
+    let answer = asked(&jwt).by(&server, "orders-api").await;
+
+    let is = claims(&answer.text("access_token"));
+    assert_eq!(is["sub"], format!("ext_{}|carol", partner.issuer));
+    assert_eq!(
+        (&is["aud"], &is["organization"]),
+        (&json!(ORDERS), &json!("acme"))
+    );
+    assert_eq!(
+        (&is["scope"], &is["client_id"]),
+        (&json!("read:orders"), &json!("orders-api"))
+    );
+    assert!(
+        is["exp"].as_i64().unwrap() <= now(&server) + 300,
+        "no longer than the JWT"
+    );
+    assert_eq!(server.commits(), before);
+    let told = server
+        .introspect("orders-api", &answer.text("access_token"))
+        .await;
+    assert_eq!((&told["active"], &told["sub"]), (&json!(true), &is["sub"]));
+    for (name, value, error) in [
+        ("resource", STOCK, "invalid_target"),
+        ("resource", SAFE, "invalid_target"),
+        ("scope", "write:orders", "invalid_scope"),
+        ("scope", "openid", "invalid_scope"),
+    ] {
+        let answer = asked(&jwt)
+            .with(name, value)
+            .by(&server, "orders-api")
+            .await;
+        assert_eq!(answer.refusal(), error, "{name}={value}");
+    }
+    let next = Asked::of("access_token", &answer.text("access_token"))
+        .with("resource", STOCK)
+        .token(&server, "orders-api")
+        .await;
+    assert_eq!(
+        claims(&next)["sub"],
+        is["sub"],
+        "what became ours moves as ours does"
+    );
+}
+
+async fn a_jwt_that_is_not_good_is_refused(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    let at = |seconds: i64| now(&server) + seconds;
+    for change in [
+        json!({ "aud": [server.name(), "https://elsewhere.example.com"] }),
+        json!({ "exp": at(86_400) }),
+        json!({ "iat": at(8), "nbf": at(8) }),
+        json!({ "jti": null, "iat": null }),
+    ] {
+        let jwt = partner.jwt(&server, change.clone());
+        assert_eq!(
+            asked(&jwt).by(&server, "orders-api").await.status,
+            200,
+            "{change}"
+        );
+    }
+    for change in [
+        json!({ "aud": "https://elsewhere.example.com" }),
+        json!({ "aud": null }),
+        json!({ "aud": [] }),
+        json!({ "aud": [1] }),
+        json!({ "aud": format!("{}/", server.name()) }),
+        json!({ "aud": format!("{}/token", server.name()) }),
+        json!({ "exp": at(0) }),
+        json!({ "exp": at(-1) }),
+        json!({ "exp": null }),
+        json!({ "exp": "soon" }),
+        json!({ "exp": i64::MAX }),
+        json!({ "iat": at(60) }),
+        json!({ "nbf": at(60) }),
+        json!({ "nbf": "now" }),
+        json!({ "sub": null }),
+        json!({ "sub": "" }),
+        json!({ "sub": 1 }),
+        json!({ "sub": "x".repeat(600) }),
+        json!({ "sub": "a\u{0}b" }),
+        json!({ "iss": null }),
+        json!({ "iss": "https://unknown.example.net" }),
+        json!({ "iss": [partner.issuer] }),
+        json!({ "iss": format!("{}/", partner.issuer) }),
+        json!({ "iss": server.name() }),
+        json!({ "jti": 1 }),
+        json!({ "jti": "j".repeat(300) }),
+        json!({ "scope": ["read:orders"] }),
+        json!({ "scope": "a\"b" }),
+        json!({ "act": "somebody" }),
+        json!({ "act": {} }),
+        json!({ "may_act": [] }),
+        json!({ "cnf": { "jkt": "x" } }),
+        json!({ "cnf": {} }),
+        json!({ "cnf": { "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } }),
+    ] {
+        let jwt = partner.jwt(&server, change.clone());
+        assert_eq!(refusal(&server, &jwt).await, "invalid_request", "{change}");
+    }
+    for jwt in forged(&server, &partner) {
+        assert_eq!(refusal(&server, &jwt).await, "invalid_request", "{jwt}");
+    }
+    let jwt = partner.jwt(&server, json!({}));
+    for kind in ["access_token", "id_token"] {
+        let answer = Asked::of(kind, &jwt).by(&server, "orders-api").await;
+        assert_eq!(
+            answer.refusal(),
+            "invalid_request",
+            "{kind} is one of this server's"
+        );
+    }
+}
+
+/// Good claims, wrongly signed.
+fn forged(server: &Server, partner: &Partner) -> Vec<String> {
+    use base64::Engine;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    let part = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = partner.claims(server);
+    let good = partner.sign(&claims);
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let document = SigningKey::generate(SigningAlgorithm::Es256).unwrap();
+    let stranger = SigningKey::from_pkcs8(SigningAlgorithm::Es256, &document).unwrap();
+    let headers = [
+        json!({ "alg": "none", "typ": "JWT" }),
+        json!({ "alg": "HS256", "typ": "JWT", "kid": partner.key.kid() }),
+        json!({ "alg": "RS256", "typ": "JWT", "kid": partner.key.kid() }),
+        json!({ "alg": "ES256", "typ": "JWT", "kid": "another" }),
+        json!({ "alg": "ES256", "typ": "JWT", "crit": ["x"], "x": 1 }),
+        json!({ "alg": "ES256", "typ": "JWT", "jwk": stranger.public_jwk() }),
+    ];
+    let mut forged: Vec<_> = headers
+        .map(|header| format!("{}.{}.{signature}", part(header), part(claims.clone())))
+        .into();
+    forged.push(stranger.sign("JWT", claims.to_string().as_bytes()));
+    forged.push(format!("{signed}."));
+    forged.push(signed.to_owned());
+    for typ in [
+        "logout+jwt",
+        "client-authentication+jwt",
+        "dpop+jwt",
+        "token-introspection+jwt",
+    ] {
+        forged.push(partner.key.sign(typ, claims.to_string().as_bytes()));
+    }
+    forged
+}
+
+async fn a_jwt_gives_no_more_than_it_says_itself(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::start().await;
+    let more = json!({ "scopes": ["read:orders", "delete:orders"] });
+    partner.be_trusted(&server, more).await;
+    client(
+        &server,
+        "orders-api",
+        json!({ "exchange": { "issuers": [partner.issuer] } }),
+    )
+    .await;
+    let scope = async |stated: Value, asked_for: &str| {
+        let jwt = partner.jwt(&server, json!({ "scope": stated }));
+        let answer = asked(&jwt)
+            .with("scope", asked_for)
+            .by(&server, "orders-api")
+            .await;
+        if answer.status == 200 {
+            answer.text("scope")
+        } else {
+            answer.refusal()
+        }
+    };
+
+    assert_eq!(
+        scope(json!("read:orders"), "delete:orders").await,
+        "invalid_scope"
+    );
+    assert_eq!(
+        scope(json!("read:orders"), "read:orders").await,
+        "read:orders"
+    );
+    assert_eq!(
+        scope(json!("their.own words"), "delete:orders").await,
+        "delete:orders"
+    );
+    assert_eq!(scope(Value::Null, "delete:orders").await, "delete:orders");
+    assert_eq!(
+        scope(json!("write:orders"), "read:orders").await,
+        "invalid_scope"
+    );
+}
+
+async fn a_distrusted_issuer_takes_everything_along(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    let jwt = partner.jwt(&server, json!({}));
+    let bystander = signed_in(&server, "alice").await.text("access_token");
+    for verb in ["/distrust", "", "revoke"] {
+        let first = asked(&jwt).token(&server, "orders-api").await;
+        let second = Asked::of("access_token", &first)
+            .with("resource", SAFE)
+            .token(&server, "orders-api")
+            .await;
+        assert!(server.is_active(&first).await && server.is_active(&second).await);
+
+        let answer = match verb {
+            "" => server.admin(Method::DELETE, &partner.path(""), None).await,
+            "revoke" => {
+                let body = json!({ "issuer": partner.issuer });
+                server
+                    .admin(Method::POST, "/admin/v1/revoke", Some(body))
+                    .await
+            }
+            verb => server.admin(Method::POST, &partner.path(verb), None).await,
+        };
+
+        assert!(answer.status < 300, "{verb}: {}", answer.body);
+        assert!(!server.is_active(&first).await, "{verb}");
+        assert!(!server.is_active(&second).await, "{verb}");
+        assert!(server.is_active(&bystander).await, "{verb}");
+        match verb {
+            "" => {
+                assert_eq!(refusal(&server, &jwt).await, "invalid_request");
+                partner.be_trusted(&server, json!({})).await;
+            }
+            "revoke" => {}
+            _ => {
+                assert_eq!(refusal(&server, &jwt).await, "invalid_request");
+                server
+                    .admin(Method::POST, &partner.path("/trust"), None)
+                    .await;
+            }
+        }
+        let again = asked(&jwt).token(&server, "orders-api").await;
+        assert!(
+            server.is_active(&again).await,
+            "{verb}: trusted again, it works"
+        );
+        assert!(
+            !server.is_active(&first).await,
+            "{verb}: what died stays dead"
+        );
+    }
+}
+
+async fn every_other_node_distrusts_within_a_second(server: Server) {
+    let Some(other) = server.second_node().await else {
+        return;
+    };
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    let jwt = partner.jwt(&server, json!({}));
+    let mut tries = 0;
+    let token = loop {
+        let answer = asked(&jwt).by(&other, "orders-api").await;
+        if answer.status == 200 {
+            break answer.text("access_token");
+        }
+        tries += 1;
+        assert!(tries < 100, "{}", answer.body);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+
+    server
+        .admin(Method::POST, &partner.path("/distrust"), None)
+        .await;
+
+    let mut minted = vec![token];
+    let mut tries = 0;
+    loop {
+        let answer = asked(&jwt).by(&other, "orders-api").await;
+        if answer.status != 200 {
+            break;
+        }
+        minted.push(answer.text("access_token"));
+        tries += 1;
+        assert!(tries < 100, "five times a second were not enough");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for token in minted {
+        assert!(
+            !server.is_active(&token).await,
+            "minted by a node that had not heard yet"
+        );
+    }
+}
+
+async fn partners_do_not_speak_for_each_other(server: Server) {
+    furnish(&server).await;
+    let (one, two) = (Partner::trusted(&server).await, Partner::start().await);
+    two.be_trusted(&server, json!({ "organization": "" })).await;
+    client(
+        &server,
+        "orders-api",
+        json!({ "exchange": { "issuers": [one.issuer, two.issuer] } }),
+    )
+    .await;
+    let by_one = asked(&one.jwt(&server, json!({})))
+        .token(&server, "orders-api")
+        .await;
+    let by_two = asked(&two.jwt(&server, json!({})))
+        .token(&server, "orders-api")
+        .await;
+
+    assert_ne!(
+        claims(&by_one)["sub"],
+        claims(&by_two)["sub"],
+        "one name, two people"
+    );
+    let borrowed = two.jwt(&server, json!({ "iss": one.issuer }));
+    assert_eq!(refusal(&server, &borrowed).await, "invalid_request");
+    let person = signed_in(&server, "alice").await.text("access_token");
+    for name in [
+        claims(&person)["sub"].clone(),
+        json!("job"),
+        json!("orders-api"),
+        json!("ext_x|y"),
+    ] {
+        let token = asked(&one.jwt(&server, json!({ "sub": name })))
+            .token(&server, "orders-api")
+            .await;
+        let sub = claims(&token)["sub"].as_str().unwrap().to_owned();
+        assert!(sub.starts_with(&format!("ext_{}|", one.issuer)), "{sub}");
+        assert_eq!(
+            server.userinfo(&token).await.status,
+            403,
+            "{sub} is nobody here"
+        );
+    }
+    server
+        .admin(Method::POST, &one.path("/distrust"), None)
+        .await;
+    assert!(!server.is_active(&by_one).await);
+    assert!(server.is_active(&by_two).await);
+}
+
+async fn a_client_uses_only_issuers_that_its_policy_names(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::start().await;
+    partner.be_trusted(&server, json!({})).await;
+    let jwt = partner.jwt(&server, json!({}));
+
+    let unnamed = refusal(&server, &jwt).await;
+    client(
+        &server,
+        "orders-api",
+        json!({ "exchange": { "issuers": [partner.issuer] } }),
+    )
+    .await;
+    assert_eq!(asked(&jwt).by(&server, "orders-api").await.status, 200);
+    let other = json!({ "id": "umbrella" });
+    server
+        .admin(Method::POST, "/admin/v1/organizations", Some(other))
+        .await;
+    client(&server, "orders-api", json!({ "organization": "umbrella" })).await;
+    let of_another = refusal(&server, &jwt).await;
+
+    assert_eq!(
+        (&*unnamed, &*of_another),
+        ("invalid_request", "invalid_request")
+    );
+}
+
+async fn whom_the_partner_lets_act_is_kept_to(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    let actor = own_token(&server, "orders-api").await;
+    let allow = |party: Value| partner.jwt(&server, json!({ "may_act": party }));
+    let ours = json!({ "sub": "orders-api", "iss": server.name() });
+
+    let bare = asked(&allow(ours.clone())).by(&server, "orders-api").await;
+    let acting = asked(&allow(ours))
+        .acting("access_token", &actor)
+        .by(&server, "orders-api")
+        .await;
+
+    assert_eq!(
+        (bare.status, acting.status),
+        (200, 200),
+        "{} {}",
+        bare.body,
+        acting.body
+    );
+    assert_eq!(
+        claims(&acting.text("access_token"))["act"],
+        json!({ "sub": "orders-api" })
+    );
+    for party in [
+        json!({ "sub": "orders-api" }),
+        json!({ "sub": "job", "iss": server.name() }),
+        json!({ "sub": "orders-api", "iss": partner.issuer }),
+    ] {
+        let jwt = allow(party.clone());
+        assert_eq!(refusal(&server, &jwt).await, "invalid_request", "{party}");
+        let acting = asked(&jwt)
+            .acting("access_token", &actor)
+            .by(&server, "orders-api")
+            .await;
+        assert_eq!(acting.refusal(), "invalid_request", "{party}");
+    }
+    let theirs = partner.jwt(&server, json!({ "may_act": { "sub": "dave" } }));
+    let dave = partner.jwt(&server, json!({ "sub": "dave" }));
+    let token = asked(&theirs)
+        .acting("jwt", &dave)
+        .token(&server, "orders-api")
+        .await;
+    assert_eq!(
+        claims(&token)["act"],
+        json!({ "sub": "dave", "iss": partner.issuer })
+    );
+    let chained = partner.jwt(&server, json!({ "act": { "sub": "erin" } }));
+    let token = asked(&chained)
+        .acting("access_token", &actor)
+        .token(&server, "orders-api")
+        .await;
+    let chain = json!({ "sub": "orders-api", "act": { "sub": "erin", "iss": partner.issuer } });
+    assert_eq!(claims(&token)["act"], chain);
+    let bomb = (0..40).fold(
+        json!({ "sub": "x" }),
+        |act, _| json!({ "sub": "x", "act": act }),
+    );
+    let bomb = partner.jwt(&server, json!({ "act": bomb }));
+    assert_eq!(refusal(&server, &bomb).await, "invalid_request");
+}
+
+async fn keys_are_fetched_only_from_where_calls_may_go(server: Server) {
+    furnish(&server).await;
+    let forbidden = [
+        "https://10.0.0.1/jwks",
+        "https://169.254.169.254/jwks",
+        "https://[fd00::1]/jwks",
+        "http://partner.example.net/jwks",
+    ];
+    for jwks_uri in forbidden {
+        let partner = Partner::start().await;
+        partner
+            .be_trusted(&server, json!({ "jwks_uri": jwks_uri }))
+            .await;
+        client(
+            &server,
+            "orders-api",
+            json!({ "exchange": { "issuers": [partner.issuer] } }),
+        )
+        .await;
+        let jwt = partner.jwt(&server, json!({}));
+
+        let soon = std::time::Duration::from_millis(1500);
+        let refused = tokio::time::timeout(soon, refusal(&server, &jwt)).await;
+
+        let refused = refused.unwrap_or_else(|_| panic!("{jwks_uri} was called"));
+        assert_eq!(refused, "invalid_request", "{jwks_uri}");
+    }
+}
+
+async fn issuers_are_administrated_like_everything_else(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::start().await;
+    partner.be_trusted(&server, json!({})).await;
+    let list = server
+        .admin(Method::GET, "/admin/v1/trusted-issuers", None)
+        .await;
+    assert_eq!(list.json()["items"][0]["issuer"], partner.issuer);
+    assert_eq!(list.json()["items"][0]["trusted"], true);
+
+    let scopes = json!({ "scopes": ["read:orders", "write:orders"] });
+    let changed = server
+        .admin(Method::PATCH, &partner.path(""), Some(scopes))
+        .await;
+    assert_eq!(
+        changed.json()["scopes"],
+        json!(["read:orders", "write:orders"])
+    );
+    for bad in [
+        json!({ "scopes": ["no:such"] }),
+        json!({ "resource": "https://no.example.com" }),
+        json!({ "organization": "nobody" }),
+        json!({ "jwks_uri": "file:///etc/passwd" }),
+        json!({ "algorithms": ["HS256"] }),
+        json!({ "issuer": "https://other.example.net" }),
+        json!({ "trusted": false }),
+        json!({ "colour": "red" }),
+    ] {
+        let refused = server
+            .admin(Method::PATCH, &partner.path(""), Some(bad.clone()))
+            .await;
+        assert_eq!(refused.status, 400, "{bad}");
+    }
+    let distrusted = server
+        .admin(Method::POST, &partner.path("/distrust"), None)
+        .await;
+    assert_eq!(distrusted.json()["trusted"], false);
+    let audit = server
+        .admin(
+            Method::GET,
+            "/admin/v1/audit?action=trusted_issuer.distrust",
+            None,
+        )
+        .await;
+    assert_eq!(audit.json()["items"][0]["detail"]["issuer"], partner.issuer);
+    assert_eq!(
+        server
+            .admin(Method::DELETE, &partner.path(""), None)
+            .await
+            .status,
+        204
+    );
+    assert_eq!(
+        server
+            .admin(Method::GET, &partner.path(""), None)
+            .await
+            .status,
+        404
+    );
+}

@@ -1,0 +1,160 @@
+//! Every kind of token that may be presented against every kind that may be
+//! asked for.
+//!
+//! The golden file is `docs/exchange-table.md`. `SYMBOLON_UPDATE_GOLDEN=1`
+//! writes it anew.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::world::{Asked, Partner, SAFE, STOCK, client, furnish, own_token, signed_in, urn};
+use crate::harness::{ORDERS, Server};
+use crate::on_both_engines;
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/exchange-table.md");
+
+on_both_engines! {
+    the_table_of_pairs_is_what_the_golden_file_says
+}
+
+/// What is asked for: a title, the kind, and the API.
+const COLUMNS: [(&str, &str, &str); 7] = [
+    ("access token, JWT", "access_token", STOCK),
+    ("access token, opaque", "access_token", SAFE),
+    ("`jwt`", "jwt", STOCK),
+    ("`jwt`, opaque API", "jwt", SAFE),
+    ("`id_token`", "id_token", ORDERS),
+    ("`saml2`", "saml2", STOCK),
+    ("`refresh_token`", "refresh_token", STOCK),
+];
+
+/// What is presented: a title, the kind, the token, and who presents it.
+type Row = (&'static str, &'static str, String, &'static str);
+
+async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
+    let tokens = signed_in(server, "alice").await;
+    let access = tokens.text("access_token");
+    let actor = own_token(server, "orders-api").await;
+    let moved = |target| {
+        let asked = Asked::of("access_token", &access).acting("access_token", &actor);
+        asked.with("resource", target)
+    };
+    let opaque = moved(SAFE).token(server, "orders-api").await;
+    let derived = moved(STOCK).token(server, "orders-api").await;
+    let jwt = partner.jwt(server, json!({}));
+    vec![
+        ("access token, JWT", "access_token", access.clone(), "web"),
+        ("access token as `jwt`", "jwt", access, "web"),
+        ("access token, opaque", "access_token", opaque, "orders-api"),
+        ("exchanged before", "access_token", derived, "orders-api"),
+        (
+            "access token of a service",
+            "access_token",
+            own_token(server, "job").await,
+            "job",
+        ),
+        (
+            "`refresh_token`",
+            "refresh_token",
+            tokens.text("refresh_token"),
+            "web",
+        ),
+        ("`id_token`", "id_token", tokens.text("id_token"), "web"),
+        ("JWT of a trusted issuer", "jwt", jwt, "orders-api"),
+        ("`saml2`", "saml2", "PHNhbWw-".to_owned(), "web"),
+    ]
+}
+
+/// Lets the clients present and ask for everything, and move it anywhere.
+async fn permit(server: &Server, issuer: &str) {
+    let kinds = ["access_token", "refresh_token", "id_token", "jwt", "saml2"];
+    for resource in [STOCK, SAFE] {
+        let path = format!(
+            "/admin/v1/resources/{}",
+            resource.replace(':', "%3A").replace('/', "%2F")
+        );
+        let open = json!({ "exchange_from": ["web", "orders-api", "job"] });
+        server
+            .admin(reqwest::Method::PATCH, &path, Some(open))
+            .await;
+    }
+    for (id, grants) in [
+        (
+            "web",
+            json!([
+                "authorization_code",
+                "refresh_token",
+                super::world::EXCHANGE
+            ]),
+        ),
+        (
+            "orders-api",
+            json!(["client_credentials", super::world::EXCHANGE]),
+        ),
+        ("job", json!(["client_credentials", super::world::EXCHANGE])),
+    ] {
+        let patch = json!({
+            "grants": grants, "resources": [ORDERS, STOCK, SAFE], "default_resource": ORDERS,
+            "exchange": {
+                "from": [ORDERS, STOCK, SAFE], "to": [STOCK, SAFE], "accepts": kinds,
+                "issues": ["access_token", "jwt", "id_token", "saml2"], "issuers": [issuer], "impersonate": true,
+            },
+        });
+        client(server, id, patch).await;
+    }
+}
+
+async fn print(server: &Server, rows: &[Row], out: &mut String) {
+    let titles: Vec<_> = COLUMNS.iter().map(|(title, ..)| *title).collect();
+    writeln!(out, "| presented | {} |", titles.join(" | ")).unwrap();
+    writeln!(out, "|---|{}", "---|".repeat(COLUMNS.len())).unwrap();
+    for (title, kind, token, who) in rows {
+        let mut cells = Vec::new();
+        for (_, wanted, target) in COLUMNS {
+            let asked = Asked::of(kind, token).with("requested_token_type", &urn(wanted));
+            // A partner's JWT opens its own resource and no other.
+            let target = match (*title, target) {
+                ("JWT of a trusted issuer", STOCK) => ORDERS,
+                _ => target,
+            };
+            let asked = asked.with("resource", target);
+            let answer = asked.by(server, who).await;
+            cells.push(match answer.status {
+                200 => {
+                    assert_eq!(answer.text("issued_token_type"), urn(wanted));
+                    "yes".to_owned()
+                }
+                _ => format!("`{}`", answer.refusal()),
+            });
+        }
+        writeln!(out, "| {title} | {} |", cells.join(" | ")).unwrap();
+    }
+}
+
+async fn the_table_of_pairs_is_what_the_golden_file_says(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    let rows = rows(&server, &partner).await;
+    let mut table = String::from(
+        "# Exchange table\n\nWhat each kind of token may be exchanged for, and the error where it may not. Generated by the\ntests, over HTTP, on both engines. Columns are what is asked for by `requested_token_type`, at an API\nwhose tokens are JWTs unless they say otherwise. How to read the policies: [token-exchange.md](token-exchange.md).\n\n## Where client and API say nothing\n\n",
+    );
+    for id in ["web", "orders-api"] {
+        client(&server, id, json!({ "exchange": null })).await;
+    }
+    client(
+        &server,
+        "job",
+        json!({ "grants": ["client_credentials", super::world::EXCHANGE] }),
+    )
+    .await;
+    print(&server, &rows, &mut table).await;
+    table.push_str("\n## Where both allow everything\n\n");
+    permit(&server, &partner.issuer).await;
+    print(&server, &rows, &mut table).await;
+
+    if std::env::var_os("SYMBOLON_UPDATE_GOLDEN").is_some() {
+        std::fs::write(GOLDEN, &table).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(GOLDEN).unwrap_or_default(), table);
+}
