@@ -6,6 +6,7 @@ use symbolon_token::explain::{Check, Refused};
 use symbolon_token::jose::{Invalid, Unverified};
 
 use crate::bearer::Presented;
+use crate::chain;
 use crate::check::Rendering;
 use crate::principal::Principal;
 use crate::refusal::{CannotKnow, Refusal, printable};
@@ -82,6 +83,9 @@ pub struct Explanation {
     /// What the token says, as far as it can be read. Values may hold anything.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub claims: Map<String, Value>,
+    /// Who acts for whom, and what the token was derived from, one line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<String>,
 }
 
 impl Verifier {
@@ -134,6 +138,7 @@ impl Verifier {
             repair,
             checks: steps(|check| outcome(rendering, refusal, check)),
             vouched: Vouched::Unverified,
+            chain: chain::of(&claims),
             claims,
         }
     }
@@ -178,6 +183,7 @@ fn valid(rendering: &'static str, principal: &Principal, unasked: bool) -> Expla
         repair: String::new(),
         checks: steps(|_| Outcome::Passed),
         vouched: Vouched::Verified,
+        chain: chain::of(&claims),
         claims,
     }
 }

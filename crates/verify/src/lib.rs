@@ -32,6 +32,7 @@
 mod ambient;
 mod bearer;
 mod binding;
+mod chain;
 mod check;
 mod config;
 mod decision;
