@@ -189,6 +189,13 @@ fn print(explanation: &Explanation) {
         };
         println!("  {:<11} {outcome}", step.check);
     }
+    if !explanation.chain.is_empty() {
+        println!("\nchain:");
+        explanation
+            .chain
+            .iter()
+            .for_each(|line| println!("  {line}"));
+    }
     if explanation.claims.is_empty() {
         return;
     }

@@ -16,6 +16,7 @@ mod revoke;
 mod secret_file;
 mod session;
 mod status;
+mod trusted_issuer;
 mod user;
 
 use std::path::PathBuf;
@@ -36,6 +37,9 @@ pub(crate) enum AdminCommand {
     User(user::Arguments),
     /// Organizations and their members
     Organization(organization::Arguments),
+    /// Partners whose JWTs are taken
+    #[command(alias = "issuer")]
+    TrustedIssuer(trusted_issuer::Arguments),
     /// What people let applications do
     Grant(grant::Arguments),
     /// People in browsers
@@ -130,6 +134,7 @@ pub(crate) async fn run(command: AdminCommand) -> ExitCode {
         AdminCommand::Resource(arguments) => resource::run(arguments).await,
         AdminCommand::User(arguments) => user::run(arguments).await,
         AdminCommand::Organization(arguments) => organization::run(arguments).await,
+        AdminCommand::TrustedIssuer(arguments) => trusted_issuer::run(arguments).await,
         AdminCommand::Grant(arguments) => grant::run(arguments).await,
         AdminCommand::Session(arguments) => session::run(arguments).await,
         AdminCommand::Keys(arguments) => keys::run(arguments).await,

@@ -99,6 +99,9 @@ struct Fields {
     /// A client that may introspect its tokens; may repeat
     #[arg(long = "introspection-client", value_name = "ID")]
     introspection_clients: Vec<String>,
+    /// A client that may move tokens of other APIs here, or the API that they come from; may repeat
+    #[arg(long = "exchange-from", value_name = "ID")]
+    exchange_from: Vec<String>,
     /// The organization it belongs to
     #[arg(long)]
     organization: Option<String>,
@@ -126,6 +129,7 @@ impl Fields {
                 ("sensitive_scopes", self.sensitive_scopes),
                 ("aliases", self.aliases),
                 ("introspection_clients", self.introspection_clients),
+                ("exchange_from", self.exchange_from),
             ],
         );
         add_set(&mut object, &self.set)?;

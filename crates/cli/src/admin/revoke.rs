@@ -48,6 +48,9 @@ struct What {
     /// An organization: all that was done for it so far
     #[arg(long, value_name = "ID")]
     organization: Option<String>,
+    /// A trusted issuer: all that came of its JWTs so far
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
     /// A membership of this organization, with --user
     #[arg(long, value_name = "ORGANIZATION", requires = "user")]
     membership: Option<String>,
@@ -63,6 +66,7 @@ impl What {
             ("subject", self.subject),
             ("client", self.client),
             ("organization", self.organization),
+            ("issuer", self.issuer),
         ];
         if let Some(token) = self.token {
             return Ok(json!({ "token": token_of(token)? }));
