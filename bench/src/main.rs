@@ -62,6 +62,8 @@ enum Command {
     All,
     /// Client credentials: JWT and opaque
     Issue,
+    /// Exchange of a JWT for a narrower JWT
+    Exchange,
     /// Introspection of opaque tokens
     Introspect,
     /// Refresh on SQLite, and on PostgreSQL with `--postgres`
@@ -119,6 +121,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
 fn measure(command: &Command, bench: &Bench) -> Result<Vec<Figure>> {
     match command {
         Command::Issue => measure::issue(bench),
+        Command::Exchange => measure::exchange_tokens(bench),
         Command::Introspect => measure::introspect(bench),
         Command::Refresh => measure::refresh(bench),
         Command::Keys => measure::keys(bench),

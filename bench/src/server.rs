@@ -18,6 +18,8 @@ pub(crate) const VAULT: &str = "https://vault.example.com";
 pub(crate) const CALLBACK: &str = "http://127.0.0.1:9/callback";
 pub(crate) const USERNAME: &str = "alice";
 pub(crate) const PASSWORD: &str = "correct horse battery";
+/// The grant of token exchange.
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// What [`Request::basic`] takes as it is.
 const SECRET: &str = "bench-0123456789-0123456789-0123456789";
 
@@ -79,7 +81,7 @@ token_file = "admin.token"
 
 [[resource]]
 identifier = "{ORDERS}"
-scopes = ["read:orders"]
+scopes = ["read:orders", "write:orders"]
 
 [[resource]]
 identifier = "{VAULT}"
@@ -97,8 +99,8 @@ grants = ["client_credentials"]
 id = "job"
 kind = "service"
 secret = "{SECRET}"
-grants = ["client_credentials"]
-scopes = ["read:orders", "read:vault"]
+grants = ["client_credentials", "{EXCHANGE}"]
+scopes = ["read:orders", "write:orders", "read:vault"]
 resources = ["{ORDERS}", "{VAULT}"]
 
 [[client]]
@@ -121,6 +123,20 @@ password = "{PASSWORD}"
 /// A token request by a service for itself.
 pub(crate) fn client_credentials(resource: &str) -> Request {
     let form = [("grant_type", "client_credentials"), ("resource", resource)];
+    Request::form("/token", &form).basic("job", SECRET)
+}
+
+/// A service narrows a token of its own.
+pub(crate) fn exchange(token: &str) -> Request {
+    let form = [
+        ("grant_type", EXCHANGE),
+        ("subject_token", token),
+        (
+            "subject_token_type",
+            "urn:ietf:params:oauth:token-type:access_token",
+        ),
+        ("scope", "read:orders"),
+    ];
     Request::form("/token", &form).basic("job", SECRET)
 }
 

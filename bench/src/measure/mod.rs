@@ -1,6 +1,7 @@
 //! One file for each thing that is measured.
 
 mod dpop;
+mod exchange;
 mod introspect;
 mod issue;
 mod keys;
@@ -11,6 +12,7 @@ mod startup;
 mod verify;
 
 pub(crate) use dpop::dpop;
+pub(crate) use exchange::exchange_tokens;
 pub(crate) use introspect::introspect;
 pub(crate) use issue::issue;
 pub(crate) use keys::keys;
@@ -29,6 +31,14 @@ use crate::figure::Figure;
 type Measure = fn(&Bench) -> Result<Vec<Figure>>;
 
 /// All of them, in the order of the table.
-pub(crate) const ALL: [Measure; 8] = [
-    issue, introspect, keys, refresh, verify, dpop, memory, startup,
+pub(crate) const ALL: [Measure; 9] = [
+    issue,
+    exchange_tokens,
+    introspect,
+    keys,
+    refresh,
+    verify,
+    dpop,
+    memory,
+    startup,
 ];
