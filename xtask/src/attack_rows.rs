@@ -166,6 +166,17 @@ pub(crate) const ROWS: &[(&str, &str, &str)] = &[
     ("E167", "ASCII control, NUL in claims", ""),
     ("E169", "hard-coded/default signing secret", ""),
     ("E170", "HMAC compare not constant time", ""),
+    ("G192", "subject_token revoked/expired", ""),
+    ("G193", "subject_token of other tenant/issuer", ""),
+    ("G195", "subject_token aud not the caller", ""),
+    ("G196", "scope/audience up-exchange", ""),
+    ("G198", "connector policy skipped on exchange", ""),
+    ("G199", "JWT-bearer grant skips consent", ""),
+    (
+        "G207",
+        "resource not an absolute URI / with fragment / unknown",
+        "",
+    ),
     ("J249", "XSW1–XSW8", ""),
     (
         "J250",

@@ -45,6 +45,7 @@ pub fn probes(known: &Known) -> Vec<Probe> {
     let (get, post, patch, put, delete) = (|| Method::GET, || Method::POST, || Method::PATCH, || Method::PUT, || Method::DELETE);
     let none = || Value::Null;
     let api = "https:%2F%2Fmade.example.com";
+    let partner = "/admin/v1/trusted-issuers/https:%2F%2Fpartner.example.net";
     let grant = format!("/admin/v1/grants/{}", known.grant);
     let session = format!("/admin/v1/sessions/{}", known.session);
     let (key, password) = (&known.key, &known.password);
@@ -59,6 +60,13 @@ pub fn probes(known: &Known) -> Vec<Probe> {
         call(post(),   "/admin/v1/resources:advise",                  "/admin/v1/resources:advise", json!({ "must_die_at_once": true, "many_services_check": true, "holder_may_read": true })),
         call(post(),   "/admin/v1/resources",                         "/admin/v1/resources", json!({ "identifier": "https://made.example.com", "scopes": ["read:made"], "token_format": "jwt" })),
         call(get(),    "/admin/v1/resources",                         "/admin/v1/resources?limit=1", none()),
+        call(post(),   "/admin/v1/trusted-issuers",                   "/admin/v1/trusted-issuers", json!({ "issuer": "https://partner.example.net", "jwks_uri": "https://partner.example.net/jwks", "resource": "https://made.example.com", "scopes": ["read:made"] })),
+        call(get(),    "/admin/v1/trusted-issuers",                   "/admin/v1/trusted-issuers?limit=1", none()),
+        call(get(),    "/admin/v1/trusted-issuers/{issuer}",          partner, none()),
+        call(patch(),  "/admin/v1/trusted-issuers/{issuer}",          partner, json!({ "scopes": [] })),
+        call(post(),   "/admin/v1/trusted-issuers/{issuer}/distrust", &format!("{partner}/distrust"), none()),
+        call(post(),   "/admin/v1/trusted-issuers/{issuer}/trust",    &format!("{partner}/trust"), none()),
+        call(delete(), "/admin/v1/trusted-issuers/{issuer}",          partner, none()),
         call(get(),    "/admin/v1/resources/{identifier}",            &format!("/admin/v1/resources/{api}"), none()),
         call(patch(),  "/admin/v1/resources/{identifier}",            &format!("/admin/v1/resources/{api}"), json!({ "name": "Made" })),
         call(delete(), "/admin/v1/resources/{identifier}",            &format!("/admin/v1/resources/{api}"), none()),

@@ -195,6 +195,7 @@ async fn an_assertion_gives_what_its_issuer_is_registered_for(server: Server) {
     );
 }
 
+/// Attack: G199
 async fn an_assertion_gets_around_nobody(server: Server) {
     furnish(&server).await;
     let partner = Partner::trusted(&server).await;

@@ -90,6 +90,7 @@ async fn an_opaque_token_is_exchanged_like_a_jwt(server: Server) {
     assert_eq!(claims(&jwt.text("access_token"))["aud"], STOCK);
 }
 
+/// Attack: G196, G207
 async fn nothing_gets_wider_by_an_exchange(server: Server) {
     furnish(&server).await;
     let subject = signed_in(&server, "alice").await.text("access_token");
@@ -134,6 +135,7 @@ async fn nothing_gets_wider_by_an_exchange(server: Server) {
     assert_eq!(back.by(&server, "web").await.refusal(), "invalid_scope");
 }
 
+/// Attack: G192
 async fn an_exchange_buys_no_time(server: Server) {
     furnish(&server).await;
     let subject = signed_in(&server, "alice").await.text("access_token");

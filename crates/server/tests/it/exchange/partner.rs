@@ -328,6 +328,7 @@ async fn every_other_node_distrusts_within_a_second(server: Server) {
     }
 }
 
+/// Attack: G193
 async fn partners_do_not_speak_for_each_other(server: Server) {
     furnish(&server).await;
     let (one, two) = (Partner::trusted(&server).await, Partner::start().await);
@@ -377,6 +378,7 @@ async fn partners_do_not_speak_for_each_other(server: Server) {
     assert!(server.is_active(&by_two).await);
 }
 
+/// Attack: G198
 async fn a_client_uses_only_issuers_that_its_policy_names(server: Server) {
     furnish(&server).await;
     let partner = Partner::start().await;

@@ -17,6 +17,7 @@ on_both_engines! {
     organizations_do_not_mix
 }
 
+/// Attack: G195
 async fn an_exchange_is_denied_by_default(server: Server) {
     furnish(&server).await;
     let subject = signed_in(&server, "alice").await.text("access_token");
@@ -73,6 +74,7 @@ async fn a_public_client_is_named_by_its_policy_or_refused(server: Server) {
     assert_eq!(other.refusal(), "invalid_request");
 }
 
+/// Attack: G196
 async fn a_token_moves_only_where_both_sides_agree(server: Server) {
     furnish(&server).await;
     let subject = signed_in(&server, "alice").await.text("access_token");
@@ -211,6 +213,7 @@ async fn a_person_may_act_by_an_id_token(server: Server) {
     assert_eq!(asked.by(&server, "web").await.refusal(), "invalid_request");
 }
 
+/// Attack: G193
 async fn organizations_do_not_mix(server: Server) {
     furnish(&server).await;
     let other = json!({ "id": "umbrella" });

@@ -130,6 +130,7 @@ async fn every_other_node_refuses_descendants_within_a_second(server: Server) {
     }
 }
 
+/// Attack: G192
 async fn what_was_taken_back_is_exchanged_for_nothing(server: Server) {
     furnish(&server).await;
     let tokens = signed_in(&server, "alice").await;
