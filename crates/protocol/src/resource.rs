@@ -125,7 +125,8 @@ impl Resource {
         }
         if self.exchange_from.len() > crate::exchange::MAX_ENTRIES {
             let most = crate::exchange::MAX_ENTRIES;
-            add("exchange_from", format!("has at most {most} entries"));
+            let message = format!("has at most {most} entries");
+            problems.push(Problem::new("exchange_from", message));
         }
         let day = 24 * 60 * 60;
         let lifetime = self.access_token_lifetime.map_or(0, Lifetime::as_seconds);

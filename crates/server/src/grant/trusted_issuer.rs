@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use symbolon_protocol::{Client, Scopes, Timestamp, TrustedIssuer};
+use symbolon_protocol::{Agreement, Client, Scopes, Timestamp, TrustedIssuer};
 use symbolon_token::authority::FOREIGN;
 use symbolon_token::jose::{Algorithm, Invalid, Unverified};
 use symbolon_token::revocation::{Target, public_name};
@@ -267,6 +267,7 @@ fn authority(
         client: client.id.clone(),
         audiences: vec![issuer.resource.clone()],
         scopes,
+        agreement: Agreement::default(),
         expires: checked.expires,
         organization: issuer.organization.clone(),
         roles: Vec::new(),

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use symbolon_protocol::Client;
+use symbolon_protocol::{Agreement, Client};
 use symbolon_token::authority::FOREIGN;
 use symbolon_token::jwt::AccessToken;
 use symbolon_token::{Actor, Authentication, Authority, Granted, Marks, Position, Subject, act};
@@ -79,6 +79,7 @@ fn of_jwt(
         client: client.id.clone(),
         audiences: vec![text("aud")?.parse().ok()?],
         scopes: token.scopes.clone(),
+        agreement: Agreement::default(),
         expires: token.expires,
         organization: text("organization").map(str::parse).transpose().ok()?,
         roles: texts("roles")?,

@@ -3,7 +3,7 @@
 //!
 //! Spec: RFC 8693 §1.1, §4.1
 
-use symbolon_protocol::{ClientId, ResourceIdentifier};
+use symbolon_protocol::{Agreement, ClientId, ResourceIdentifier};
 use symbolon_token::{Ancestor, Authority, Derivation, Granted, Narrowing, Position};
 
 use super::opened::Opened;
@@ -54,21 +54,23 @@ fn unrecorded(from: Vec<Ancestor>, known: &[Ancestor]) -> Vec<Ancestor> {
     kept
 }
 
-/// The authority as the policies read it: what it permits, at the API that
-/// both sides let it be moved to.
+/// The authority as the policies read it: what it permits, at the one API that
+/// they allow. Claims that a person agreed to tell one client stay behind.
 ///
 /// INVARIANT: `policy::target` is the one source of `audience`. Nothing else
-/// of the authority differs.
+/// of the authority grows.
 fn reaching(own: &Authority, audience: &ResourceIdentifier) -> Authority {
-    let mut audiences = own.audiences().to_vec();
-    if !audiences.contains(audience) {
-        audiences.push(audience.clone());
-    }
+    let stays = own.audiences().contains(audience);
     Authority::granted(Granted {
         subject: own.subject().clone(),
         client: own.client().clone(),
-        audiences,
-        scopes: own.scopes().clone(),
+        audiences: vec![audience.clone()],
+        scopes: if stays {
+            own.scopes_at(audience)
+        } else {
+            own.scopes().clone()
+        },
+        agreement: Agreement::default(),
         expires: own.expires(),
         organization: own.organization().cloned(),
         roles: own.roles().to_vec(),
@@ -124,6 +126,7 @@ mod tests {
             client: "web".parse().unwrap(),
             audiences: vec![api(0)],
             scopes: "a b".parse::<Scopes>().unwrap(),
+            agreement: Agreement::default(),
             expires: Timestamp::from_millis(expires),
             organization: Some("acme".parse().unwrap()),
             roles: vec!["buyer".to_owned()],

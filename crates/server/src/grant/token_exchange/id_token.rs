@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use symbolon_protocol::{Client, Scopes, Timestamp};
+use symbolon_protocol::{Agreement, Client, Scopes, Timestamp};
 use symbolon_store::{FindPerson, FindSession, GrantsOf};
 use symbolon_token::jose::Unverified;
 use symbolon_token::revocation::{Target, public_name};
@@ -47,6 +47,7 @@ pub(super) async fn open(
             client: client.id.clone(),
             audiences: Vec::new(),
             scopes: Scopes::empty(),
+            agreement: Agreement::default(),
             expires: said.expires,
             organization: client.organization.clone(),
             roles: Vec::new(),
@@ -85,7 +86,10 @@ fn read(cx: &Cx, client: &Client, text: &str) -> Result<Said, &'static str> {
     let expires = claims.get("exp").and_then(Value::as_i64);
     let expires = expires.map(Timestamp::from_seconds);
     let person = say("sub").and_then(|sub| subject::person(&cx.keys, client, sub));
-    let session = say("sid").and_then(|sid| sid.parse().ok());
+    let session = say("sid").and_then(|sid| match subject::sector(client) {
+        Some(sector) => cx.keys.session_of(&sector, sid),
+        None => sid.parse().ok(),
+    });
     Ok(Said {
         person: person.ok_or("it names no person")?,
         session: session.ok_or("it names no session")?,

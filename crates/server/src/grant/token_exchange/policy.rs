@@ -186,7 +186,7 @@ pub(super) fn target(
                 .unwrap_or(subject.authority.scopes());
             let granted = target::Granted {
                 scopes,
-                resources: Some(own),
+                whole: Some(&subject.authority),
             };
             target::choose(cx, client, &named, &granted)?
         }
@@ -217,11 +217,11 @@ fn check_organization(
     audience: &ResourceIdentifier,
 ) -> Result<(), Refusal> {
     let resource = target::resource(cx, audience);
-    let home = resource.as_ref().and_then(|own| own.organization.as_ref());
-    match (home, subject.authority.organization()) {
-        (Some(own), Some(other)) if own != other => Err(Refusal::invalid_target(
+    let theirs = subject.authority.organization();
+    if resource.is_some_and(|own| !target::is_of_organization(&own, theirs)) {
+        return Err(Refusal::invalid_target(
             "the API belongs to another organization than the token acts for",
-        )),
-        _ => Ok(()),
+        ));
     }
+    Ok(())
 }

@@ -21,7 +21,11 @@ pub(super) fn choose(
     (subject, audience): (&Opened, &ResourceIdentifier),
 ) -> Result<Scopes, Refusal> {
     let resource = target::resource(cx, audience);
-    let whole = subject.authority.scopes();
+    let own = &subject.authority;
+    let whole = match own.audiences().contains(audience) {
+        true => own.scopes_at(audience),
+        false => own.scopes().clone(),
+    };
     let at_most = target::scopes_at(resource.as_deref(), &whole.intersection(&client.scopes));
     let openid = || "openid".parse().ok();
     let asked = match request.requested {
