@@ -128,6 +128,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
         resources: _,
         clients: _,
         organizations: _,
+        trusted_issuers: _,
         people: _,
     } = config;
     let text = |text: String| Digest::of(text.as_bytes());
