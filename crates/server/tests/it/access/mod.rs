@@ -118,7 +118,8 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
             &Method::OPTIONS,
             "/.well-known/openid-configuration"
             | "/.well-known/oauth-authorization-server"
-            | "/.well-known/jwks.json",
+            | "/.well-known/jwks.json"
+            | "/.well-known/jwks-ml-dsa.json",
         ) => {
             let answer = bare(&server, Method::OPTIONS, path).await;
             row([Some(&answer), None, None, None, None, None, None])
