@@ -336,8 +336,7 @@ mod tests {
 
     #[test]
     fn a_patch_with_none_takes_the_signature_away() {
-        let mut object =
-            json!({ "userinfo_signed_response_alg": "none", "dpop_bound_access_tokens": false });
+        let mut object = json!({ "userinfo_signed_response_alg": "none", "require_pushed_authorization_requests": false });
         normalize(object.as_object_mut().unwrap()).unwrap();
         assert_eq!(object, json!({ "userinfo_signed_response_alg": null }));
     }

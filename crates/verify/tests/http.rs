@@ -294,7 +294,7 @@ async fn the_metadata_document_is_served_where_the_challenge_points() {
     let expected = json!({
         "resource": API, "authorization_servers": [issuer.url],
         "bearer_methods_supported": ["header"], "scopes_supported": ["read:invoices"],
-        "dpop_signing_alg_values_supported": ["ES256", "ES384", "EdDSA", "RS256", "PS256"],
+        "dpop_signing_alg_values_supported": ["ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256"],
     });
     assert_eq!(got.json(), expected);
 }

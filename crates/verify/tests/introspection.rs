@@ -66,7 +66,10 @@ async fn whatever_the_issuer_says_the_other_checks_are_made() {
         }),
         ("wrong_audience", |says| says["aud"] = Value::Null),
         ("insufficient_scope", |says| says["scope"] = "other".into()),
-        ("key_binding", |says| says["cnf"] = json!({"jkt": "x"})),
+        (
+            "key_binding",
+            |says| says["cnf"] = json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
+        ),
         ("introspection_unavailable", |says| {
             says["active"] = "true".into()
         }),

@@ -47,7 +47,7 @@ async fn is_active(site: &Site, token: &str) -> bool {
 
 /// Writes other lines in the place of the one that names the master key.
 fn configure(site: &Site, lines: &str) {
-    let path = site.folder.join("symbolon.toml");
+    let path = site.configuration();
     let text = std::fs::read_to_string(&path).unwrap();
     let other = text
         .lines()
@@ -69,7 +69,7 @@ async fn rewrap(site: &Site, kill_after: Option<Duration>) -> (bool, String) {
     let mut command = command();
     command
         .args(["keys", "rewrap", "--config"])
-        .arg(site.folder.join("symbolon.toml"))
+        .arg(site.configuration())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -122,7 +122,7 @@ async fn a_new_master_key_wraps_all_keys_whenever_it_is_killed(engine: Engine) {
     let mut stranger = command();
     stranger
         .args(["serve", "--config"])
-        .arg(site.folder.join("symbolon.toml"))
+        .arg(site.configuration())
         .stderr(Stdio::piped())
         .stdout(Stdio::null());
     let output = stranger.spawn().unwrap().wait_with_output().await.unwrap();
@@ -228,7 +228,7 @@ mod token_of_its_own {
         let mut command = command();
         command
             .args(["keys", "rewrap", "--config"])
-            .arg(site.folder.join("symbolon.toml"))
+            .arg(site.configuration())
             .env("SOFTHSM2_CONF", &softhsm);
         let output = command.output().await.unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

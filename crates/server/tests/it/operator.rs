@@ -88,7 +88,7 @@ async fn a_client_is_registered_under_the_names_of_registration(server: Server) 
         .await;
     assert_eq!(native.text("kind"), "native");
     for bound in [
-        "dpop_bound_access_tokens",
+        "require_pushed_authorization_requests",
         "frontchannel_logout_session_required",
     ] {
         let asks = json!({ "id": "x", "redirect_uris": ["https://x.example/"], bound: true });
@@ -144,7 +144,9 @@ async fn every_key_that_was_made_is_named_in_the_audit_trail(server: Server) {
         let (kid, algorithm) = (key["kid"].as_str().unwrap(), &key["algorithm"]);
         let names = |entry: &&Value| {
             let detail = &entry["detail"];
-            detail["key"] == format!("signing:{kid}") && detail["algorithm"] == *algorithm
+            let names = [format!("signing:{kid}"), kid.to_owned()];
+            let is_named = names.iter().any(|name| detail["key"] == **name);
+            is_named && detail["algorithm"] == *algorithm
         };
         assert_eq!(entries.iter().filter(names).count(), 1, "{kid}");
     }

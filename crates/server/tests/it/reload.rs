@@ -126,8 +126,8 @@ async fn lifetimes_take_effect_at_once(server: Server) {
 async fn what_waits_for_the_next_start_is_named(server: Server) {
     let moved = |text: String| {
         let text = text.replace(
-            "[admin]\nlisten = \"127.0.0.1:1\"",
             "[admin]\nlisten = \"127.0.0.1:2\"",
+            "[admin]\nlisten = \"127.0.0.1:3\"",
         );
         text.replace(
             "[store]",

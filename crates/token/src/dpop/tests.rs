@@ -87,7 +87,7 @@ fn a_good_proof_on_p_384_is_good() {
     let pair = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
     let (x, y) = pair.public_key().as_ref()[1..].split_at(48);
     let part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    let jwk = json!({"kty": "EC", "crv": "P-384", "x": part(x), "y": part(y)});
+    let jwk = json!({"crv": "P-384", "kty": "EC", "x": part(x), "y": part(y)});
     let header = json!({"alg": "ES384", "typ": "dpop+jwt", "jwk": jwk});
     let signed = [header.to_string(), claims().to_string()].map(|own| part(own.as_bytes()));
     let signed = signed.join(".");
