@@ -5,6 +5,7 @@ use std::fmt;
 use symbolon_protocol::{ErrorCode, Timestamp};
 
 use crate::jose::Invalid;
+use crate::macaroon::Flaw;
 use crate::revocation::Hit;
 
 /// The checks, in the order in which a refusal is chosen.
@@ -123,6 +124,8 @@ pub enum Refused {
     Signature(Invalid),
     /// A seal did not open.
     Seal,
+    /// A macaroon is not good, or not good here.
+    Macaroon(Flaw),
     /// It is no access token.
     NotAnAccessToken(Shown),
     /// A claim is missing or of the wrong type.
@@ -173,8 +176,9 @@ pub enum Refused {
 
 impl Refused {
     /// Which check failed.
-    pub const fn check(&self) -> Check {
+    pub fn check(&self) -> Check {
         match self {
+            Self::Macaroon(flaw) => flaw.check(),
             Self::Signature(_) | Self::Seal | Self::NotAnAccessToken(_) | Self::Claim(_) => {
                 Check::Signature
             }
@@ -193,6 +197,7 @@ impl Refused {
         match self {
             Self::Signature(invalid) => invalid.code(),
             Self::Seal => "seal_mismatch",
+            Self::Macaroon(flaw) => flaw.code(),
             Self::NotAnAccessToken(_) => "not_an_access_token",
             Self::Claim(_) => "claim_malformed",
             Self::Expired { .. } => "expired",
@@ -208,9 +213,10 @@ impl Refused {
     }
 
     /// What the wire says (RFC 6750 §3.1).
-    pub const fn error(&self) -> ErrorCode {
+    pub fn error(&self) -> ErrorCode {
         match self {
             Self::Scope { .. } => ErrorCode::InsufficientScope,
+            Self::Macaroon(flaw) if flaw.is_insufficient() => ErrorCode::InsufficientScope,
             _ => ErrorCode::InvalidToken,
         }
     }
@@ -220,6 +226,7 @@ impl Refused {
         match self {
             Self::Signature(invalid) => format!("signature: {invalid}"),
             Self::Seal => "signature: the token is not sealed by this issuer, or one of its characters was changed".into(),
+            Self::Macaroon(flaw) => format!("{}: {flaw}", flaw.check()),
             Self::NotAnAccessToken(shown) => format!("signature: this is {}, not an access token", shown.words().0),
             Self::Claim(name) => format!("signature: claim `{name}` is missing or not of its type"),
             Self::Expired { expires, now } => {
@@ -250,6 +257,7 @@ impl Refused {
             Self::Signature(Invalid::UnknownKey) => "check that issuer and key set address belong together, and ask for a new token".into(),
             Self::Signature(Invalid::Algorithm) => "allow the algorithm at the API, or choose another `signing_alg` for the resource".into(),
             Self::Signature(_) | Self::Seal => "send the token exactly as it was issued; a changed scope or end makes it worthless".into(),
+            Self::Macaroon(flaw) => flaw.repair().into(),
             Self::NotAnAccessToken(shown) => shown.words().1.into(),
             Self::Claim(_) => "ask this issuer for a new access token".into(),
             Self::Expired { .. } => "renew it with the refresh token, or ask for a new one".into(),

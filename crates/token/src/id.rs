@@ -75,6 +75,8 @@ kinds! {
     Family = "fam_";
     /// One access token (its `jti`).
     Token = "tok_";
+    /// A discharge that somebody waits for.
+    Discharge = "dis_";
 }
 
 /// An identifier: two bytes of slot, fourteen random ones.

@@ -201,9 +201,13 @@ fn hide(marks: &mut Marks, authority: &Authority, sector: &Blinding) {
 
 /// Writes an authority of one audience as an access token.
 pub fn mint(key: &SigningKey, written: &Written<'_>, authority: &Authority) -> String {
+    key.sign(ACCESS_TOKEN_TYPE, &payload(written, authority))
+}
+
+/// The claims of an access token, as they are signed or sealed.
+pub(crate) fn payload(written: &Written<'_>, authority: &Authority) -> Vec<u8> {
     // A struct of strings and numbers always serialises.
-    let payload = serde_json::to_vec(&said(written, authority)).unwrap_or_default();
-    key.sign(ACCESS_TOKEN_TYPE, &payload)
+    serde_json::to_vec(&said(written, authority)).unwrap_or_default()
 }
 
 /// The claims that [`mint`] would write, for a rendering that is no JWT.

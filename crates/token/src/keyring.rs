@@ -39,11 +39,15 @@ pub enum Purpose {
     Pairwise,
     /// Blinds what the revocation feed names.
     Blinding,
+    /// Roots macaroons, and the keys that resources of shared ones are given.
+    Macaroon,
+    /// Seals the third-party caveats that this server discharges.
+    Discharge,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::AccessToken,
         Self::AuthorizationCode,
         Self::Transaction,
@@ -52,6 +56,8 @@ impl Purpose {
         Self::ClientSecret,
         Self::Pairwise,
         Self::Blinding,
+        Self::Macaroon,
+        Self::Discharge,
     ];
 
     /// The name under which it is stored.
@@ -65,6 +71,8 @@ impl Purpose {
             Self::ClientSecret => "client-secret",
             Self::Pairwise => "pairwise",
             Self::Blinding => "blinding",
+            Self::Macaroon => "macaroon",
+            Self::Discharge => "discharge",
         }
     }
 
@@ -254,6 +262,12 @@ impl Keyring {
     /// A key of a purpose by its number.
     pub(crate) fn find(&self, purpose: Purpose, id: u32) -> Option<&WorkingSecret> {
         self.secrets.get(&purpose)?.all.get(&id).map(Arc::as_ref)
+    }
+
+    /// Every key of a purpose.
+    pub(crate) fn all(&self, purpose: Purpose) -> impl Iterator<Item = &WorkingSecret> {
+        let own = self.secrets.get(&purpose).into_iter();
+        own.flat_map(|own| own.all.values().map(Arc::as_ref))
     }
 
     /// The key that signs under an algorithm now.

@@ -14,6 +14,7 @@ pub mod id;
 pub mod jose;
 pub mod jwt;
 pub mod keyring;
+pub mod macaroon;
 pub mod mark;
 pub mod master;
 pub mod opaque;
@@ -31,7 +32,7 @@ pub use authority::{
     Thumbprint, WouldWiden,
 };
 pub use clock::{Clock, Entropy, random};
-pub use id::{Family, Grant, Id, Person, Session, Slot, Token};
+pub use id::{Discharge, Family, Grant, Id, Person, Session, Slot, Token};
 pub use keyring::{Keyring, Purpose};
 pub use master::MasterKey;
 pub use revocation::{Blinding, Marks, Position, RevocationSet};

@@ -78,7 +78,7 @@ pub fn open(keys: &Keyring, bound: Bound<'_>, text: &str) -> Result<OpaqueToken,
 /// The token's id, from the number of its seal. Its slot means nothing, so the
 /// two bytes are brought into range.
 #[expect(clippy::expect_used, reason = "the mask leaves a number below 1,024")]
-fn name(mut number: [u8; 16]) -> Id<Token> {
+pub(crate) fn name(mut number: [u8; 16]) -> Id<Token> {
     number[0] &= 0x03;
     Id::from_bytes(number).expect("two bits and a byte are below 1,024")
 }

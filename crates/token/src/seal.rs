@@ -124,14 +124,14 @@ const fn purpose(kind: Kind) -> Purpose {
 }
 
 /// The first half of a digest of the salt.
-fn token_number(sealed: &[u8]) -> [u8; 16] {
+pub(crate) fn token_number(sealed: &[u8]) -> [u8; 16] {
     let digest = crate::secret::Digest::of(sealed.get(5..HEAD).unwrap_or_default());
     let mut number = [0; 16];
     number.copy_from_slice(&digest.as_bytes()[..16]);
     number
 }
 
-fn key_number(sealed: &[u8]) -> Option<u32> {
+pub(crate) fn key_number(sealed: &[u8]) -> Option<u32> {
     let number = sealed.get(1..5)?.try_into().ok()?;
     (sealed[0] == VERSION).then_some(u32::from_be_bytes(number))
 }

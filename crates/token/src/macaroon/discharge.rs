@@ -1,0 +1,201 @@
+//! Third-party caveats that this server discharges: what is asked for, sealed
+//! into the caveat's identifier together with the key of the discharge.
+//!
+//! Spec: Macaroons NDSS 2014 §2.2, §3.1
+
+use std::time::Duration;
+
+use libmacaroon::{Macaroon, MacaroonKey};
+use symbolon_protocol::{ClientId, OrganizationId};
+
+use super::caveat::Caveat;
+use super::flaw::Flaw;
+use super::form::Bundle;
+use crate::clock::{Entropy, random};
+use crate::id::{Id, Person};
+use crate::keyring::{Keyring, Purpose};
+use crate::seal::{self, Bound, Unsealable};
+use crate::secret::{Secret, wipe};
+use crate::wire::{Reader, Writer};
+
+/// What has to be true before a discharge is given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// A person has signed in again, and not longer ago than this.
+    SignedIn {
+        /// The person.
+        person: Id<Person>,
+        /// The client that has the macaroon.
+        client: ClientId,
+        /// How long ago at most.
+        within: Duration,
+    },
+    /// A person is a member of an organization.
+    Member {
+        /// The person.
+        person: Id<Person>,
+        /// The organization.
+        organization: OrganizationId,
+    },
+    /// A person says yes to what a client of somebody wants to do.
+    Approved {
+        /// Who has to say yes.
+        person: Id<Person>,
+        /// The client that asks.
+        client: ClientId,
+        /// For whom it acts, in words; empty where it acts for itself.
+        subject: String,
+        /// What for, in the client's words.
+        purpose: String,
+    },
+}
+
+impl Asked {
+    /// The person whose word or doing it takes.
+    pub const fn person(&self) -> Id<Person> {
+        match self {
+            Self::SignedIn { person, .. }
+            | Self::Member { person, .. }
+            | Self::Approved { person, .. } => *person,
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer(Vec::with_capacity(96));
+        out.id(Some(self.person().as_bytes()));
+        match self {
+            Self::SignedIn { client, within, .. } => {
+                out.number(1);
+                out.text(client.as_str());
+                out.number(within.as_secs());
+            }
+            Self::Member { organization, .. } => {
+                out.number(2);
+                out.text(organization.as_str());
+            }
+            Self::Approved {
+                client,
+                subject,
+                purpose,
+                ..
+            } => {
+                out.number(3);
+                out.text(client.as_str());
+                out.text(subject);
+                out.text(purpose);
+            }
+        }
+        out.0
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader(bytes);
+        let person = Id::from_bytes(from.id()??)?;
+        let own = match from.number()? {
+            1 => Self::SignedIn {
+                person,
+                client: from.text()?.parse().ok()?,
+                within: Duration::from_secs(from.number()?),
+            },
+            2 => Self::Member {
+                person,
+                organization: from.text()?.parse().ok()?,
+            },
+            3 => Self::Approved {
+                person,
+                client: from.text()?.parse().ok()?,
+                subject: from.text()?.to_owned(),
+                purpose: from.text()?.to_owned(),
+            },
+            _ => return None,
+        };
+        from.end().map(|()| own)
+    }
+}
+
+/// A third-party caveat to be added to a macaroon by whoever holds it.
+#[derive(Debug)]
+pub struct MadeCaveat {
+    /// Its identifier.
+    pub id: Vec<u8>,
+    /// The key under which its discharge is made. Whoever adds the caveat
+    /// needs it, and forgets it then.
+    pub key: Secret,
+}
+
+/// What was inside an identifier that this server made.
+#[derive(Debug)]
+pub struct OpenedCaveat {
+    /// What is asked for.
+    pub asked: Asked,
+    key: Secret,
+}
+
+/// Makes a third-party caveat that this server will discharge.
+pub fn make_caveat(
+    keys: &Keyring,
+    bound: Bound<'_>,
+    asked: &Asked,
+    entropy: &dyn Entropy,
+) -> MadeCaveat {
+    let key: [u8; 32] = random(entropy);
+    let mut plain = [&key[..], &asked.encode()].concat();
+    let sealed = seal::seal_bytes(
+        keys.current(Purpose::Discharge),
+        &associated(bound),
+        &plain,
+        entropy,
+    );
+    wipe(&mut plain);
+    MadeCaveat {
+        id: sealed,
+        key: Secret::new(key.to_vec()),
+    }
+}
+
+/// Opens the identifier of a caveat that this server made.
+pub fn open_caveat(
+    keys: &Keyring,
+    bound: Bound<'_>,
+    id: &[u8],
+) -> Result<OpenedCaveat, Unsealable> {
+    let number = seal::key_number(id).ok_or(Unsealable)?;
+    let secret = keys.find(Purpose::Discharge, number).ok_or(Unsealable)?;
+    let mut plain = seal::open_bytes(secret, &associated(bound), id)?;
+    let (key, asked) = plain.split_at_checked(32).ok_or(Unsealable)?;
+    let opened = OpenedCaveat {
+        asked: Asked::decode(asked).ok_or(Unsealable)?,
+        key: Secret::new(key.to_vec()),
+    };
+    wipe(&mut plain);
+    Ok(opened)
+}
+
+/// Makes the discharge of a caveat, with caveats of its own: at least an end.
+/// It is worth nothing before it is bound to the macaroon with the caveat.
+pub fn discharge(
+    opened: &OpenedCaveat,
+    id: &[u8],
+    location: &str,
+    caveats: &[Caveat],
+) -> Result<String, Flaw> {
+    let key = MacaroonKey::generate(opened.key.expose());
+    let made = Macaroon::create(Some(location), &key, id);
+    let mut root = made.map_err(|_| Flaw::Limit("the identifier of a caveat"))?;
+    for caveat in caveats {
+        root.add_first_party_caveat(caveat.to_string())
+            .map_err(|_| Flaw::Limit("the caveats of a discharge"))?;
+    }
+    let bundle = Bundle {
+        root,
+        discharges: Vec::new(),
+    };
+    bundle.write()
+}
+
+fn associated(bound: Bound<'_>) -> Vec<u8> {
+    let mut data = b"macaroon discharge\0".to_vec();
+    data.extend_from_slice(&bound.epoch.to_be_bytes());
+    data.extend_from_slice(bound.issuer.as_bytes());
+    data
+}

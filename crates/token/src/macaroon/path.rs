@@ -1,0 +1,190 @@
+//! A path as routes write it: segments, `{one}`, and `{*rest}` at the end.
+//!
+//! What two programs could read differently matches nothing: an empty segment,
+//! `.` and `..` however they are encoded, an encoded slash, a broken escape.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How many segments a pattern or a path may have.
+const MAX_SEGMENTS: usize = 64;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Segment {
+    Text(String),
+    One,
+    Rest,
+}
+
+/// A pattern for paths.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PathPattern {
+    text: String,
+    segments: Vec<Segment>,
+}
+
+/// Text that is no pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a path begins with `/` and has segments, `{{one}}` and at the end `{{*rest}}`")]
+pub struct InvalidPath;
+
+impl FromStr for PathPattern {
+    type Err = InvalidPath;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPath> {
+        let inner = text.strip_prefix('/').ok_or(InvalidPath)?;
+        let parts: Vec<&str> = match inner {
+            "" => Vec::new(),
+            inner => inner.split('/').collect(),
+        };
+        if parts.len() > MAX_SEGMENTS {
+            return Err(InvalidPath);
+        }
+        let last = parts.len().saturating_sub(1);
+        let segments: Result<Vec<_>, _> = parts
+            .iter()
+            .enumerate()
+            .map(|(at, part)| segment(part, at == last))
+            .collect();
+        Ok(Self {
+            text: text.to_owned(),
+            segments: segments?,
+        })
+    }
+}
+
+fn segment(part: &str, is_last: bool) -> Result<Segment, InvalidPath> {
+    let named = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|own| own.is_ascii_alphanumeric() || own == b'_')
+    };
+    if let Some(name) = part
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+    {
+        return match name.strip_prefix('*') {
+            Some(name) if is_last && named(name) => Ok(Segment::Rest),
+            None if named(name) => Ok(Segment::One),
+            _ => Err(InvalidPath),
+        };
+    }
+    let plain = |own: u8| {
+        own.is_ascii_graphic() && !matches!(own, b'{' | b'}' | b'%' | b'?' | b'#' | b'\\')
+    };
+    let is_text = !part.is_empty() && !matches!(part, "." | "..") && part.bytes().all(plain);
+    is_text
+        .then(|| Segment::Text(part.to_owned()))
+        .ok_or(InvalidPath)
+}
+
+impl PathPattern {
+    /// Whether a path as it came in the request, without its query, is one of
+    /// those meant.
+    pub fn matches(&self, path: &str) -> bool {
+        let Some(inner) = path.strip_prefix('/') else {
+            return false;
+        };
+        let parts: Vec<&str> = match inner {
+            "" => Vec::new(),
+            inner => inner.split('/').take(MAX_SEGMENTS + 1).collect(),
+        };
+        let decoded: Option<Vec<String>> = parts.into_iter().map(decode).collect();
+        let Some(parts) = decoded.filter(|parts| parts.len() <= MAX_SEGMENTS) else {
+            return false;
+        };
+        let mut parts = parts.iter();
+        for segment in &self.segments {
+            let met = match (segment, parts.next()) {
+                (Segment::Rest, part) => return part.is_some(),
+                (Segment::One, Some(_)) => true,
+                (Segment::Text(text), Some(part)) => text == part,
+                (_, None) => false,
+            };
+            if !met {
+                return false;
+            }
+        }
+        parts.next().is_none()
+    }
+}
+
+/// A segment without its escapes; `None` where it could be read in two ways.
+fn decode(part: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let value = digit(rest.next()?)? * 16 + digit(rest.next()?)?;
+        bytes.push(u8::try_from(value).ok()?);
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    let is_doubtful =
+        |own: char| own.is_control() || matches!(own, '/' | '\\' | '%' | '?' | '#' | ';');
+    let is_plain = !text.is_empty() && !matches!(&*text, "." | "..") && !text.contains(is_doubtful);
+    is_plain.then_some(text)
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, path: &str) -> bool {
+        pattern.parse::<PathPattern>().unwrap().matches(path)
+    }
+
+    #[test]
+    fn one_means_one_and_rest_means_at_least_one() {
+        assert!(matches("/orders/{id}", "/orders/7"));
+        assert!(matches("/orders/{id}", "/orders/a%20b"));
+        assert!(matches("/orders/7", "/orders/%37"));
+        assert!(!matches("/orders/{id}", "/orders"));
+        assert!(!matches("/orders/{id}", "/orders/"));
+        assert!(!matches("/orders/{id}", "/orders/7/lines"));
+        assert!(matches("/files/{*rest}", "/files/a/b/c"));
+        assert!(!matches("/files/{*rest}", "/files"));
+        assert!(matches("/{*rest}", "/x"));
+        assert!(matches("/", "/"));
+        assert!(!matches("/", "/x"));
+    }
+
+    #[test]
+    fn what_could_be_read_differently_matches_nothing() {
+        for path in [
+            "",
+            "orders/7",
+            "//orders/7",
+            "/orders//7",
+            "/orders/7/",
+            "/orders/..",
+            "/orders/%2e%2e",
+            "/orders/.%2E",
+            "/orders/a%2fb",
+            "/orders/a%5cb",
+            "/orders/a\\b",
+            "/orders/%",
+            "/orders/%zz",
+            "/orders/%252e",
+            "/orders/a%00",
+            "/orders/%ff",
+            "/orders/a;b",
+            "/Orders/7",
+            "https://api.example.com/orders/7",
+        ] {
+            assert!(!matches("/orders/{id}", path), "{path}");
+            assert!(!matches("/orders/{*rest}", path), "{path}");
+        }
+        assert!(!matches("/{*rest}", &"/a".repeat(100)));
+    }
+}
