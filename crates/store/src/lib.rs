@@ -14,6 +14,7 @@ mod client;
 pub mod conformance;
 mod count;
 mod dialect;
+mod discharge;
 mod ending;
 mod fault;
 mod feed;
@@ -36,6 +37,7 @@ mod sqlite;
 mod statement;
 mod store;
 mod trusted_issuer;
+mod uses;
 
 pub use act::{Act, Tx};
 pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
@@ -47,6 +49,9 @@ pub use client::{
 };
 pub use count::{CountRows, Counted};
 pub use dialect::Engine;
+pub use discharge::{
+    DecideDischarge, Decision, FindDischarge, OpenDischarge, TakeDischarge, Taken, Waiting,
+};
 pub use fault::Fault;
 pub use feed::{Feed, LoadFeed, Position};
 pub use grant::{
@@ -87,6 +92,7 @@ pub use trusted_issuer::{
     AllTrustedIssuers, CreateTrustedIssuer, DeleteTrustedIssuer, FindTrustedIssuer,
     ListTrustedIssuers, SetIssuerTrusted, StoredTrustedIssuer, UpdateTrustedIssuer,
 };
+pub use uses::{CountUses, Use, Uses};
 
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "trusted issuers",
         text: include_str!("migrations/0002_trusted_issuers.sql"),
     },
+    Migration {
+        number: 3,
+        name: "discharges",
+        text: include_str!("migrations/0003_discharges.sql"),
+    },
 ];
 
 /// The table that remembers which ran.

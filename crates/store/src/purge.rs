@@ -33,14 +33,22 @@ pub struct Purged {
     pub sessions: u64,
     /// Grants that were withdrawn a day ago.
     pub grants: u64,
-    /// Guess counters whose window is over.
+    /// Counters whose window is over.
     pub attempts: u64,
+    /// Discharges that nobody waits for any more.
+    pub discharges: u64,
 }
 
 impl Purged {
     /// All of them together. Where it is a multiple of the limit, there may be more.
     pub const fn total(&self) -> u64 {
-        self.revocations + self.spent + self.families + self.sessions + self.grants + self.attempts
+        self.revocations
+            + self.spent
+            + self.families
+            + self.sessions
+            + self.grants
+            + self.attempts
+            + self.discharges
     }
 }
 
@@ -66,6 +74,8 @@ statements! {
         (SELECT slot, id FROM grants WHERE withdrawn <= ?1 ORDER BY withdrawn LIMIT ?2)";
     ATTEMPTS = "DELETE FROM attempt WHERE name IN
         (SELECT name FROM attempt WHERE ends <= ?1 ORDER BY ends LIMIT ?2)";
+    DISCHARGES = "DELETE FROM discharge WHERE (slot, id) IN
+        (SELECT slot, id FROM discharge WHERE expires <= ?1 ORDER BY expires, slot, id LIMIT ?2)";
 }
 
 impl Act for PurgeExpired {
@@ -91,6 +101,7 @@ impl Act for PurgeExpired {
         let over = tx.run(&LONG_OVER, before).await?;
         let grants = tx.run(&GRANTS, before).await?;
         let attempts = tx.run(&ATTEMPTS, binds![self.now, limit]).await?;
+        let discharges = tx.run(&DISCHARGES, binds![self.now, limit]).await?;
         Ok(Purged {
             revocations,
             spent,
@@ -98,6 +109,7 @@ impl Act for PurgeExpired {
             sessions: ended + over,
             grants,
             attempts,
+            discharges,
         })
     }
 }

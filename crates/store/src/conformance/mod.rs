@@ -125,6 +125,7 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
         once::of_parallel_claims_one_holds,
         once::of_parallel_proofs_one_gets_the_new_secret,
         once::attempts_are_limited_until_the_window_ends,
+        once::uses_are_counted_together_or_not_at_all,
     }
 }
 

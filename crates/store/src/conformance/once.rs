@@ -10,6 +10,7 @@ use crate::attempt::{Attempt, CountAttempt, ForgiveAttempt};
 use crate::meta::ClaimMeta;
 use crate::session::ReauthenticateSession;
 use crate::spent::{CLIENT_ASSERTION, SpendOnce};
+use crate::uses::{CountUses, Use, Uses};
 
 /// A `jti` is good once over all who see it.
 pub(crate) async fn of_parallel_spendings_one_is_the_first(world: &World) -> Checked {
@@ -60,6 +61,35 @@ pub(crate) async fn of_parallel_proofs_one_gets_the_new_secret(world: &World) ->
     let outs = world.race(proofs.collect::<Vec<_>>()).await?;
 
     same(&outs.iter().flatten().count(), &1)
+}
+
+/// So many uses pass and no more, in a race too; where one name is used up,
+/// nothing is taken from the other.
+pub(crate) async fn uses_are_counted_together_or_not_at_all(world: &World) -> Checked {
+    let until = world.now + MINUTE;
+    let named = |limit| Use {
+        name: world.bytes(),
+        limit,
+        until,
+    };
+    let (few, many) = (named(3), named(5));
+    let both = CountUses {
+        uses: vec![many, few],
+        now: world.now,
+    };
+
+    let outs = world.race(vec![both.clone(); RACERS]).await?;
+
+    let counted = outs.iter().filter(|out| **out == Uses::Counted).count();
+    same(&counted, &3)?;
+    same(&world.store.act(both).await?, &Uses::Spent { which: 1 })?;
+    let alone = CountUses {
+        uses: vec![many],
+        now: world.now,
+    };
+    let outs = world.race(vec![alone; RACERS]).await?;
+    let counted = outs.iter().filter(|out| **out == Uses::Counted).count();
+    same(&counted, &2)
 }
 
 /// As many as allowed pass, in a race too; a new window begins at none.

@@ -1,0 +1,58 @@
+//! Uses that are counted: so many, and no more, over all nodes.
+
+use symbolon_protocol::Timestamp;
+
+use crate::act::{Act, Tx};
+use crate::attempt::{COUNT, FORGIVE};
+use crate::bind::binds;
+use crate::fault::Fault;
+
+/// Counts one use under each of several names, or under none of them.
+#[derive(Clone, Debug)]
+pub struct CountUses {
+    /// What is counted.
+    pub uses: Vec<Use>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// A name and how often it may be used.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// A digest of what is counted.
+    pub name: [u8; 32],
+    /// How many uses are allowed.
+    pub limit: u32,
+    /// When it could not be used any more anyway.
+    pub until: Timestamp,
+}
+
+/// What counting found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uses {
+    /// There was a use left under each name.
+    Counted,
+    /// There was none under one of them, and none was taken from the others.
+    Spent {
+        /// Which, as the act lists them.
+        which: usize,
+    },
+}
+
+impl Act for CountUses {
+    type Out = Uses;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Uses, Fault> {
+        for (which, own) in self.uses.iter().enumerate() {
+            let binds = binds![&own.name, own.until, self.now, own.limit];
+            if tx.one(&COUNT, binds).await?.is_some() {
+                continue;
+            }
+            for before in &self.uses[..which] {
+                tx.run(&FORGIVE, binds![&before.name]).await?;
+            }
+            return Ok(Uses::Spent { which });
+        }
+        Ok(Uses::Counted)
+    }
+}
