@@ -23,6 +23,9 @@ pub struct ServerMetadata {
     /// Where tokens are taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<String>,
+    /// Where a resource is given the root keys of its macaroons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macaroon_keys_endpoint: Option<String>,
     /// Everything else.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,

@@ -9,7 +9,7 @@ use crate::identifier::{ClientId, OrganizationId};
 use crate::lifetime::Lifetime;
 use crate::scope::Scopes;
 use crate::uri::ResourceIdentifier;
-use crate::vocabulary::{SigningAlgorithm, TokenFormat};
+use crate::vocabulary::{MacaroonKeys, SigningAlgorithm, TokenFormat};
 
 /// Everything about a resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,9 +47,9 @@ pub struct Resource {
     /// How its JWTs are signed.
     #[serde(default = "es256")]
     pub signing_alg: SigningAlgorithm,
-    /// Where root keys of macaroons live. Not built yet.
+    /// Who can check its macaroons; the server alone by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub macaroon_keys: Option<String>,
+    pub macaroon_keys: Option<MacaroonKeys>,
     /// The client that may introspect its tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection_client: Option<ClientId>,
@@ -110,6 +110,12 @@ impl Resource {
         })
     }
 
+    /// Whether its macaroons are rooted in keys that it is given.
+    pub fn shares_macaroon_keys(&self) -> bool {
+        self.token_format == TokenFormat::Macaroon
+            && self.macaroon_keys == Some(MacaroonKeys::Shared)
+    }
+
     /// What does not fit together.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -120,8 +126,12 @@ impl Resource {
                 format!("`{extra}` is not among `scopes`"),
             ));
         }
-        if self.macaroon_keys.is_some() {
-            problems.push(Problem::not_built("macaroon_keys", "macaroon"));
+        let nobody = self.introspection_client.is_none() && self.introspection_clients.is_empty();
+        if self.shares_macaroon_keys() && nobody {
+            problems.push(Problem::new(
+                "macaroon_keys",
+                "`shared` needs an `introspection_client`: it fetches the keys".to_owned(),
+            ));
         }
         if self.exchange_from.len() > crate::exchange::MAX_ENTRIES {
             let most = crate::exchange::MAX_ENTRIES;

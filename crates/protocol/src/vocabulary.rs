@@ -131,6 +131,19 @@ words! {
         Jwt = "jwt",
         /// Noise, checked by introspection.
         Opaque = "opaque",
+        /// Narrowed by whoever holds it, checked by introspection or with a
+        /// key of the resource's own.
+        Macaroon = "macaroon",
+    }
+}
+
+words! {
+    /// Who can check the macaroons of a resource.
+    MacaroonKeys {
+        /// The server, by introspection.
+        Server = "server",
+        /// The resource too, with a root key of its own.
+        Shared = "shared",
     }
 }
 

@@ -110,6 +110,12 @@ pub fn table() -> Vec<Route> {
         POST "/token"                                    Client         Json  Registered endpoint::token::post;
         POST "/introspect"                               ResourceServer Json  Never      endpoint::introspect::post;
         POST "/revoke"                                   Client         Json  Registered endpoint::revoke::post;
+        POST "/macaroon-keys"                            ResourceServer Json  Never      endpoint::macaroon_keys::post;
+        POST "/discharge/caveats"                        Client         Json  Never      endpoint::discharge::caveat::post;
+        POST "/discharge"                                Anyone         Json  Never      endpoint::discharge::ask::post;
+        POST "/discharge/poll"                           Anyone         Json  Never      endpoint::discharge::ask::poll;
+        GET  "/approve"                                  Browser        Page  Never      endpoint::discharge::approve::get;
+        POST "/approve"                                  Browser        Page  Never      endpoint::discharge::approve::post;
         GET  "/userinfo"                                 Bearer         Json  Registered endpoint::userinfo::get;
         POST "/userinfo"                                 Bearer         Json  Registered endpoint::userinfo::post;
         OPTIONS "/token"                                 Anyone         Json  Registered endpoint::preflight::options;

@@ -1,5 +1,12 @@
 //! Introspection: answers from memory, and never more than whoever asks may know.
 //!
+//! Of a macaroon with conditions (`network`, `method`, `path`, `budget`,
+//! `single-use`) nothing is active by itself: the resource server says which
+//! request it is used for, in `method`, `uri` and `client_ip`, and is told
+//! whether it is good for that one. Where it says nothing, the answer is
+//! inactive, so a reader that knows no conditions lets nobody through. An
+//! answer that counts a use is a use: it is asked for once a request.
+//!
 //! Spec: RFC 7662 §2
 //! Spec: RFC 8693 §4.1
 //! Spec: RFC 9701 §4, §5
@@ -11,12 +18,14 @@ use http::StatusCode;
 use http::header::ACCEPT;
 use serde::Serialize;
 use serde_json::{Value, json};
-use symbolon_protocol::{Client, SigningAlgorithm};
+use symbolon_protocol::{Client, Parameters, SigningAlgorithm};
 use symbolon_store::FindFamily;
 use symbolon_token::Binding;
+use symbolon_token::explain::Refused;
 use symbolon_token::mark::Kind;
 use symbolon_token::refresh::RefreshToken;
 
+use super::macaroon::{self, Use};
 use super::presented::{self, Live};
 use crate::authn::client::authenticate;
 use crate::cx::Cx;
@@ -87,12 +96,12 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     if Kind::claimed_by(token) == Some(Kind::RefreshToken) {
         return refresh(&cx, caller.client(), token, signed).await;
     }
-    match presented::open(&cx, token).await? {
-        Ok(live) if may_know(&cx, caller.client(), &live) => {
+    match judge(&cx, caller.client(), token, &form).await? {
+        Ok(Some(live)) => {
             let answer = answer(&cx, &live);
             respond_with(&cx, caller.client(), signed, &answer)
         }
-        Ok(_) => {
+        Ok(None) => {
             tracing::debug!(request = %cx.request, "introspected by a client that it is not meant for");
             respond_with(&cx, caller.client(), signed, &Answer::default())
         }
@@ -103,13 +112,35 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     }
 }
 
+/// The token, where it is good and the caller may know of it. A use is counted
+/// last, and for the resource's own server alone.
+async fn judge(
+    cx: &Cx,
+    caller: &Client,
+    token: &str,
+    form: &Parameters,
+) -> Result<Result<Option<Live>, Refused>, Failure> {
+    let request = macaroon::described(form);
+    let pending = match presented::open_for(cx, token, &Use::AtResource(request)).await? {
+        Ok(pending) => pending,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let live = pending.before_counting();
+    let counts_here = request.method.is_some() && is_of_resource(cx, caller, live);
+    if !may_know(cx, caller, live) || pending.is_counted() && !counts_here {
+        return Ok(Ok(None));
+    }
+    Ok(pending.settle(cx).await?.map(Some))
+}
+
 /// A resource server may know of tokens for its resources, a client of its own.
 fn may_know(cx: &Cx, caller: &Client, live: &Live) -> bool {
-    live.client.client.id == caller.id
-        || cx
-            .directory
-            .find_resource(&live.audience)
-            .is_some_and(|resource| resource.may_introspect(&caller.id))
+    live.client.client.id == caller.id || is_of_resource(cx, caller, live)
+}
+
+fn is_of_resource(cx: &Cx, caller: &Client, live: &Live) -> bool {
+    let resource = cx.directory.find_resource(&live.audience);
+    resource.is_some_and(|resource| resource.may_introspect(&caller.id))
 }
 
 fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {

@@ -96,7 +96,7 @@ impl Shown<'_> {
 }
 
 /// What came of a name and a password.
-enum Proved {
+pub(crate) enum Proved {
     Person(Box<Person>),
     Not(LoginFailure),
 }
@@ -110,7 +110,13 @@ pub(crate) fn canonical_name(typed: &str) -> Option<String> {
     Some(name.to_lowercase())
 }
 
-async fn prove(cx: &Cx, received: &Received, form: &Parameters) -> Result<Proved, Failure> {
+/// Asks who is there: the guess is counted, the password looked at, and a
+/// wrong name takes as long as a wrong password.
+pub(crate) async fn prove(
+    cx: &Cx,
+    received: &Received,
+    form: &Parameters,
+) -> Result<Proved, Failure> {
     let (Some(name), Some(password)) = (
         form.one("username").and_then(canonical_name),
         form.one("password"),

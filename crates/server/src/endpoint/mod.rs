@@ -3,11 +3,14 @@
 pub(crate) mod assets;
 pub(crate) mod authorize;
 pub(crate) mod consent;
+pub(crate) mod discharge;
 pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod jwks;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod macaroon;
+pub(crate) mod macaroon_keys;
 pub(crate) mod metadata;
 pub(crate) mod preflight;
 pub(crate) mod presented;

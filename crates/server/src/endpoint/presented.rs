@@ -5,24 +5,26 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use symbolon_protocol::{Client, ClientId, Scopes, Timestamp};
 use symbolon_store::StoredClient;
 use symbolon_token::explain::{Refused, Shown};
 use symbolon_token::jose::{Invalid, KeySet, Unverified};
 use symbolon_token::jwt::{self, AccessToken};
 use symbolon_token::keyring::PAIRWISE;
+use symbolon_token::macaroon::{Count, is_macaroon};
 use symbolon_token::mark::Kind;
 use symbolon_token::opaque::{self, OpaqueToken};
 use symbolon_token::revocation::Target;
 use symbolon_token::{Authority, Binding, Digest, Id, Marks, Person, Position, Subject, act};
 
+use super::macaroon::{Opened, Pending, Use};
 use crate::cx::Cx;
 use crate::failure::Failure;
 use crate::grant::subject;
 
 /// An access token of this server that is good right now, audience and scope
-/// aside. Only [`open`] makes one.
+/// aside. Only [`open_for`] makes one.
 pub(crate) struct Live {
     pub(crate) jti: String,
     pub(crate) client: Arc<StoredClient>,
@@ -44,20 +46,37 @@ pub(crate) struct Live {
     pub(crate) act: Option<Value>,
 }
 
-/// Opens an access token and asks everything that does not depend on who asks.
-pub(crate) async fn open(cx: &Cx, text: &str) -> Result<Result<Live, Refused>, Failure> {
-    let opened = open_read(cx, text).await?;
-    Ok(opened.map(|(read, client)| read.live(cx, client)))
+/// Opens an access token for a use, and asks everything that does not depend
+/// on who asks.
+pub(crate) async fn open_for(
+    cx: &Cx,
+    text: &str,
+    used: &Use<'_>,
+) -> Result<Result<Pending, Refused>, Failure> {
+    let opened = open_read_for(cx, text, used).await?;
+    Ok(opened.map(|(mut read, client)| {
+        let counts = std::mem::take(&mut read.counts);
+        Pending::new(read.live(cx, client), counts)
+    }))
 }
 
-/// The same, for callers who need the token itself: beside it stands the
-/// client that it was issued to.
+/// The same, for callers who need the token itself, to make something of it:
+/// beside it stands the client that it was issued to. A macaroon with
+/// conditions is refused, since nothing could carry them on.
 pub(crate) async fn open_read(
     cx: &Cx,
     text: &str,
 ) -> Result<Result<(Read, Arc<StoredClient>), Refused>, Failure> {
+    open_read_for(cx, text, &Use::Carried).await
+}
+
+async fn open_read_for(
+    cx: &Cx,
+    text: &str,
+    used: &Use<'_>,
+) -> Result<Result<(Read, Arc<StoredClient>), Refused>, Failure> {
     cx.check_fresh()?;
-    let mut read = match read(cx, text) {
+    let mut read = match read_for(cx, text, used) {
         Ok(read) => read,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -89,6 +108,7 @@ pub(crate) struct Read {
     pub(crate) expires: Timestamp,
     pub(crate) jti: String,
     pub(crate) body: Body,
+    counts: Vec<Count>,
 }
 
 /// A token as it was written down. A new rendering is an arm here.
@@ -97,8 +117,22 @@ pub(crate) enum Body {
     Jwt(Arc<AccessToken>),
 }
 
+/// Reads a token that is to be taken back. Of a macaroon, whatever was added
+/// to it, the root is read: that is what is on record.
+pub(crate) fn read_to_revoke(cx: &Cx, text: &str) -> Result<Read, Refused> {
+    if is_macaroon(text) {
+        return of_macaroon(cx, super::macaroon::name(cx, text)?);
+    }
+    read_for(cx, text, &Use::Carried)
+}
+
 /// Reads a token of this server. It may have been taken back.
-pub(crate) fn read(cx: &Cx, text: &str) -> Result<Read, Refused> {
+fn read_for(cx: &Cx, text: &str, used: &Use<'_>) -> Result<Read, Refused> {
+    if is_macaroon(text) {
+        let (opened, counts) = super::macaroon::read(cx, text, used)?;
+        let read = of_macaroon(cx, opened)?;
+        return Ok(Read { counts, ..read });
+    }
     match Kind::claimed_by(text) {
         Some(Kind::AccessToken) => read_opaque(cx, text),
         Some(Kind::RefreshToken) => Err(Refused::NotAnAccessToken(Shown::RefreshToken)),
@@ -109,6 +143,21 @@ pub(crate) fn read(cx: &Cx, text: &str) -> Result<Read, Refused> {
 
 fn read_opaque(cx: &Cx, text: &str) -> Result<Read, Refused> {
     let token = opaque::open(&cx.keys, cx.bound(), text).map_err(|_| Refused::Seal)?;
+    of_authority(cx, token)
+}
+
+fn of_macaroon(cx: &Cx, opened: Opened) -> Result<Read, Refused> {
+    match opened {
+        Opened::Authority(token) => of_authority(cx, *token),
+        Opened::Claims { claims, key } => {
+            let token = judge(cx, claims, Some(&key))?;
+            of_claims(cx, Arc::new(token))
+        }
+    }
+}
+
+/// What an authority says, however it was written down.
+fn of_authority(cx: &Cx, token: OpaqueToken) -> Result<Read, Refused> {
     let expires = token.authority.expires();
     // No skew: the clock that wrote the end is this server's own.
     if expires <= cx.now {
@@ -126,6 +175,7 @@ fn read_opaque(cx: &Cx, text: &str) -> Result<Read, Refused> {
         jti: token.token.to_string(),
         expires,
         body: Body::Opaque(Box::new(token)),
+        counts: Vec::new(),
     })
 }
 
@@ -140,6 +190,11 @@ fn read_jwt(cx: &Cx, text: &str) -> Result<Read, Refused> {
             token
         }
     };
+    of_claims(cx, token)
+}
+
+/// What claims say that a signature or a seal of ours vouched for.
+fn of_claims(cx: &Cx, token: Arc<AccessToken>) -> Result<Read, Refused> {
     let (expires, now) = (token.expires, cx.now);
     if expires <= now {
         return Err(Refused::Expired { expires, now });
@@ -152,6 +207,7 @@ fn read_jwt(cx: &Cx, text: &str) -> Result<Read, Refused> {
         expires,
         jti: token.jti.clone(),
         body: Body::Jwt(token),
+        counts: Vec::new(),
     })
 }
 
@@ -167,6 +223,10 @@ fn verify_jwt(cx: &Cx, text: &str, own: &KeySet) -> Result<AccessToken, Refused>
     let claims = token
         .verify(key.ok_or(Refused::Signature(Invalid::UnknownKey))?)
         .map_err(Refused::Signature)?;
+    judge(cx, claims, token.claimed_kid())
+}
+
+fn judge(cx: &Cx, claims: Map<String, Value>, kid: Option<&str>) -> Result<AccessToken, Refused> {
     // Whoever asks is judged by the caller: here any audience is one of ours.
     let audience = claims
         .get("aud")
@@ -179,7 +239,7 @@ fn verify_jwt(cx: &Cx, text: &str, own: &KeySet) -> Result<AccessToken, Refused>
         skew: std::time::Duration::ZERO,
         now: cx.now,
     };
-    jwt::check_claims(claims, token.claimed_kid(), expected)
+    jwt::check_claims(claims, kid, expected)
 }
 
 impl Read {

@@ -23,7 +23,8 @@ use crate::respond;
 ///
 /// A token that is unknown, expired or not one of ours is already as dead as
 /// can be, so the answer is 200 (RFC 7009 §2.2). One of another client is
-/// refused, and stays as it was.
+/// refused, and stays as it was. A macaroon stands for its root, whatever was
+/// added to it: the root and all that was made of it die together.
 pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
     let form = received.form()?;
     let caller = authenticate(&cx, &received, &form).await?;
@@ -66,7 +67,7 @@ async fn revoke(
     if Kind::claimed_by(token) == Some(Kind::RefreshToken) {
         return end_family(cx, token, caller, actor).await;
     }
-    let read = match presented::read(cx, token) {
+    let read = match presented::read_to_revoke(cx, token) {
         Ok(read) => read,
         Err(Refused::Expired { .. }) => return Ok(TakenBack::Before),
         Err(_) => return Ok(TakenBack::NotOurs),

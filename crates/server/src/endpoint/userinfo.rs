@@ -12,7 +12,10 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode};
 use symbolon_protocol::ErrorCode;
 use symbolon_store::FindPerson;
+use symbolon_token::explain::Refused;
+use symbolon_token::macaroon::Request;
 
+use super::macaroon::Use;
 use super::presented::{self, Live};
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
@@ -62,15 +65,35 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     answer(&cx, &received, shown).await
 }
 
+/// The token, whose holder holds what it is bound to. A macaroon's conditions
+/// are judged for this very request, and a use is counted last.
+async fn open(
+    cx: &Cx,
+    received: &Received,
+    shown: Shown<'_>,
+) -> Result<Result<Live, Refused>, Failure> {
+    let request = Request {
+        method: Some(received.method.as_str()),
+        path: Some(received.uri.path()),
+        address: Some(cx.address),
+    };
+    match presented::open_for(cx, shown.token, &Use::Here(request)).await? {
+        Ok(pending) => {
+            check_presented(cx, received, shown, &pending.before_counting().binding)?;
+            pending.settle(cx).await
+        }
+        Err(refused) => Ok(Err(refused)),
+    }
+}
+
 async fn answer(cx: &Cx, received: &Received, shown: Shown<'_>) -> Result<Response, Failure> {
-    let live = match presented::open(cx, shown.token).await? {
+    let live = match open(cx, received, shown).await? {
         Ok(live) => live,
         Err(refused) => {
             tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "refused");
             return Err(bad_token("the access token is not good").into());
         }
     };
-    check_presented(cx, received, shown, &live.binding)?;
     let Some(person) = live.person.filter(|_| live.scopes.contains("openid")) else {
         let refusal = Refusal::new(ErrorCode::InsufficientScope, "this needs the scope openid");
         let challenge =

@@ -177,6 +177,10 @@ impl Issuable {
                     .text
             }
             TokenFormat::Jwt => self.mint_jwt(cx, client)?,
+            TokenFormat::Macaroon => {
+                let resource = self.resource.as_deref();
+                super::macaroon::mint(cx, client, &self.authority, resource)?
+            }
         };
         Ok(Minted {
             text,
@@ -195,24 +199,35 @@ impl Issuable {
             .keys
             .signer(algorithm)
             .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
-        let sector = subject::sector(client);
-        let names = sector
-            .as_deref()
-            .map(|own| cx.keys.blinding().of_sector(own));
-        let session = self.authority.session();
-        let written = Written {
-            issuer: &cx.settings.issuer,
-            subject: &subject::of(&cx.keys, client, self.authority.subject()),
-            token: Id::new(Slot::of_client(&client.id), cx.entropy()),
-            issued: cx.now,
-            blinding: cx.keys.blinding(),
-            sector: names.as_ref().map(|blinding| Sector {
-                blinding,
-                session: session.map(|id| subject::session(&cx.keys, client, id)),
-            }),
-        };
-        Ok(jwt::mint(key, &written, &self.authority))
+        Ok(written(cx, client, &self.authority, |written| {
+            jwt::mint(key, written, &self.authority)
+        }))
     }
+}
+
+/// What a token says besides its authority, for a client in its sector.
+pub(super) fn written<T>(
+    cx: &Cx,
+    client: &Client,
+    authority: &Authority,
+    write: impl FnOnce(&Written<'_>) -> T,
+) -> T {
+    let sector = subject::sector(client);
+    let names = sector
+        .as_deref()
+        .map(|own| cx.keys.blinding().of_sector(own));
+    let session = authority.session();
+    write(&Written {
+        issuer: &cx.settings.issuer,
+        subject: &subject::of(&cx.keys, client, authority.subject()),
+        token: Id::new(Slot::of_client(&client.id), cx.entropy()),
+        issued: cx.now,
+        blinding: cx.keys.blinding(),
+        sector: names.as_ref().map(|blinding| Sector {
+            blinding,
+            session: session.map(|id| subject::session(&cx.keys, client, id)),
+        }),
+    })
 }
 
 impl Minted {

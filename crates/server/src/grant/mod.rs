@@ -8,6 +8,7 @@ pub(crate) mod family;
 pub(crate) mod id_token;
 pub(crate) mod issue;
 pub(crate) mod jwt_bearer;
+pub(crate) mod macaroon;
 pub(crate) mod refresh_token;
 pub(crate) mod subject;
 pub(crate) mod target;

@@ -18,6 +18,10 @@ const SIGNING: &str = "signing";
 /// clocks or caches differ.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// How long a resource may keep the root keys of its macaroons before it asks
+/// again.
+const MACAROON_KEYS_KEPT: Duration = Duration::from_secs(5 * 60);
+
 /// What a key is for: one use, one algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyPurpose {
@@ -139,6 +143,12 @@ impl Ages {
                 remembered: self.hint,
             },
             KeyPurpose::Working(Purpose::AccessToken) => working(self.token),
+            // Resources that check macaroons by themselves fetch the keys.
+            KeyPurpose::Working(Purpose::Macaroon) => Policy {
+                announced: MACAROON_KEYS_KEPT + known,
+                ..working(self.token)
+            },
+            KeyPurpose::Working(Purpose::Discharge) => working(self.token),
             KeyPurpose::Working(Purpose::AuthorizationCode) => working(self.request),
             KeyPurpose::Working(Purpose::RefreshToken) => working(self.refresh),
             KeyPurpose::Working(Purpose::Transaction) => {

@@ -11,6 +11,7 @@
 //! Spec: OpenID Connect Core 1.0 §3.1.2.1
 //! Spec: OAuth 2.1 §7.12
 
+mod approve;
 pub(crate) mod assets;
 mod consent;
 mod error;
@@ -24,6 +25,7 @@ mod signed_out;
 mod status;
 pub(crate) mod text;
 
+pub(crate) use self::approve::{ApprovePage, ApproveStep, Requested};
 pub(crate) use self::assets::asset;
 pub(crate) use self::consent::{
     ConsentPage, ConsentResource, ConsentScope, Lasting, Paper, ScopeChoice,

@@ -93,6 +93,12 @@ fn samples() -> Vec<(&'static str, String, Response, &'static [&'static str])> {
             &["consent-allow", "consent-deny"],
         ),
         sample("consent-small", &small_consent(), &["consent-allow"]),
+        sample(
+            "approve",
+            &ApprovePage::sample(),
+            &["consent-allow", "consent-deny"],
+        ),
+        sample("approve sign-in", &ApprovePage::sample_sign_in(), login),
         sample("error", &ErrorPage::sample(), error),
         sample("error-ours", &ours, error),
         sample("logout", &LogoutPage::sample(), &["logout-confirm"]),

@@ -285,7 +285,7 @@ fn configuration(issuer: &str, store: &str, more: &str) -> String {
         store,
         more,
     });
-    let more = crate::setting::blocks();
+    let more = crate::setting::blocks() + &crate::macaroon::configuration();
     [top, resources("vault-api"), machines(), people(), more].concat()
 }
 

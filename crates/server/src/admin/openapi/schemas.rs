@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use symbolon_protocol::{
-    AssertionAudience, ClientAuthentication, ClientKind, ConsentPolicy, GrantType, RefreshRotation,
-    SigningAlgorithm, SubjectType, TokenFormat, registration,
+    AssertionAudience, ClientAuthentication, ClientKind, ConsentPolicy, GrantType, MacaroonKeys,
+    RefreshRotation, SigningAlgorithm, SubjectType, TokenFormat, registration,
 };
 
 /// All of them by name.
@@ -215,7 +215,7 @@ pub(super) fn resource_fields() -> Vec<(&'static str, Value)> {
         ("access_token_lifetime_reason", text()),
         ("require_key_binding", boolean()),
         ("signing_alg", words(SigningAlgorithm::ALL)),
-        ("macaroon_keys", text()),
+        ("macaroon_keys", words(MacaroonKeys::ALL)),
         ("introspection_client", text()),
         ("introspection_clients", texts()),
         ("exchange_from", texts()),

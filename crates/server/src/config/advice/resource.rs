@@ -127,17 +127,18 @@ impl Advice<'_, '_> {
             .iter()
             .chain(&resource.introspection_clients)
             .collect();
-        if resource.token_format == TokenFormat::Opaque && named.is_empty() {
+        let readable = resource.token_format == TokenFormat::Jwt;
+        if !readable && named.is_empty() {
             self.add(
                 Finding::warning(
                     "resource.introspection.nobody",
                     table.place("token_format"),
                     format!(
-                        "nobody can check the opaque tokens of `{}`",
-                        resource.identifier
+                        "nobody can check the {} tokens of `{}`",
+                        resource.token_format, resource.identifier
                     ),
                 )
-                .because("an opaque token says nothing to whoever may not ask about it")
+                .because("such a token says nothing to whoever may not ask about it")
                 .repair("add `introspection_client = \"…\"`, the client that the API is"),
             );
         }

@@ -5,7 +5,7 @@ use symbolon_protocol::Resource;
 
 use super::super::document::{Table, Value};
 use super::super::schema::{Kind, RESOURCE};
-use super::{Block, Loading, asks_for, invalid, not_built, probe};
+use super::{Block, Loading, invalid, probe};
 
 const ANY: (&str, &str) = ("identifier", "https://probe.invalid");
 
@@ -23,16 +23,6 @@ impl Loading<'_> {
                 continue;
             };
             let name = entry.name.as_str();
-            // Both ask for nothing, or for a part that has a name.
-            match (name, entry.node.text()) {
-                ("macaroon_keys", Some("server")) => continue,
-                ("token_format", Some("macaroon")) => {
-                    let message = asks_for("token_format = \"macaroon\"", "macaroon");
-                    self.add(not_built("key.not_built", &entry.node.at, message));
-                    continue;
-                }
-                _ => {}
-            }
             let parts = match (key.kind, &entry.node.value) {
                 (Kind::Texts, Value::Array(nodes)) => Some(nodes),
                 _ => None,

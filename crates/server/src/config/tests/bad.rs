@@ -87,10 +87,10 @@ const TOP: &[(&str, &str, u32)] = &[
 #[rustfmt::skip]
 const BLOCKS: &[(&str, &str, u32)] = &[
     (on!(resource "scops = []"), "key.unknown", 5),
-    (on!(resource "token_format = 'macaroon'"), "key.not_built", 5),
     (on!(resource "token_format = 'saml'"), "resource.token_format.invalid", 5),
     (on!(resource "require_key_binding = 'yes'"), "resource.require_key_binding.invalid", 5),
-    (on!(resource "macaroon_keys = 'shared'"), "key.not_built", 5),
+    (on!(resource "macaroon_keys = 'mine'"), "resource.macaroon_keys.invalid", 5),
+    (on!(resource "token_format = 'macaroon'\nmacaroon_keys = 'shared'"), "resource.macaroon_keys.invalid", 6),
     (on!(resource "sensitive_scopes = ['write']"), "resource.sensitive_scopes.invalid", 5),
     (on!(resource "access_token_lifetime = '2d'"), "resource.access_token_lifetime.invalid", 5),
     (on!(resource "aliases = ['https://api.test']"), "resource.identifier.twice", 5),
@@ -255,7 +255,6 @@ fn a_part_that_no_binary_has_is_said_to_be_not_built_yet() {
             on!(loopback "[registration]\nenabled = true"),
             "registration",
         ),
-        (on!(resource "token_format = 'macaroon'"), "macaroon"),
         (on!(client "profile = 'fapi2'"), "fapi2"),
         (
             on!(client "frontchannel_logout_uri = 'https://a.test'"),

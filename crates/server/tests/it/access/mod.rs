@@ -7,6 +7,7 @@
 mod admin;
 mod browser;
 mod client;
+mod macaroon;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -105,6 +106,11 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
         (&Method::POST, "/introspect") => client::introspect(&server).await,
         (&Method::POST, "/revoke") => client::revoke(&server).await,
         (&Method::GET | &Method::POST, "/userinfo") => client::userinfo(&server, method).await,
+        (&Method::POST, "/macaroon-keys") => macaroon::keys(&server).await,
+        (&Method::POST, "/discharge/caveats") => macaroon::caveats(&server).await,
+        (&Method::POST, "/discharge") => macaroon::discharge(&server).await,
+        (&Method::POST, "/discharge/poll") => macaroon::poll(&server).await,
+        (_, "/approve") => macaroon::approve(&server, method).await,
         (&Method::OPTIONS, "/token" | "/revoke" | "/userinfo") => {
             client::preflight(&server, path).await
         }

@@ -1,0 +1,234 @@
+//! The page on which a person gives or denies a discharge.
+//!
+//! 1. The request must wait, and its caveat must be ours.
+//! 2. The person signs in here where nobody is, or not lately enough.
+//! 3. The form must be one that this browser and session were shown.
+//! 4. The very person who is asked says yes or no; one update decides.
+//!
+//! Spec: Macaroons NDSS 2014 §2.2
+//! Spec: RFC 9700 §4.7
+
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::SET_COOKIE;
+use symbolon_store::{AuditEvent, DecideDischarge, Decision, FindDischarge, Waiting};
+use symbolon_token::macaroon::{Asked, open_caveat};
+use symbolon_token::{Discharge, Id};
+
+use crate::authn::session::{self, LiveSession};
+use crate::authn::transaction::Browser;
+use crate::cx::Cx;
+use crate::endpoint::login::{Proved, prove};
+use crate::failure::{Failure, Refusal};
+use crate::pages::{Account, ApprovePage, ApproveStep, FormTies, LoginFailure, Page, Requested};
+use crate::received::Received;
+
+/// What the CSRF token of this form is about.
+const PURPOSE: &str = "csrf-approve";
+
+/// What waits for a person.
+struct Question {
+    id: Id<Discharge>,
+    asked: Asked,
+    waiting: Waiting,
+}
+
+/// Answers `GET /approve`.
+pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let query = received.query()?;
+    let question = find(&cx, query.one("request")).await?;
+    let session = session::current(&cx, &received).await?;
+    let step = next(&cx, &question, session.as_ref());
+    show(&cx, &received, &question, session.as_ref(), step).await
+}
+
+/// Answers `POST /approve`: a sign-in, or the decision.
+pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let form = received.form()?;
+    let question = find(&cx, form.one("transaction")).await?;
+    let session = session::current(&cx, &received).await?;
+    let browser = Browser::of(&cx, &received);
+    let about = about(&question, session.as_ref());
+    browser.check_csrf(&cx, PURPOSE, &about, form.one("csrf"))?;
+    if form.one("password").is_some() {
+        return match prove(&cx, &received, &form).await? {
+            Proved::Person(person) => signed_in(&cx, &received, &question, *person).await,
+            Proved::Not(failure) => {
+                let username = form.one("username").unwrap_or_default().to_owned();
+                let step = sign_in(username, Some(failure));
+                show(&cx, &received, &question, session.as_ref(), step).await
+            }
+        };
+    }
+    let step = next(&cx, &question, session.as_ref());
+    let (Some(session), ApproveStep::Decide { .. }) = (&session, &step) else {
+        return show(&cx, &received, &question, session.as_ref(), step).await;
+    };
+    let decision = match form.one("decision") {
+        Some("allow") => Decision::Give,
+        Some("deny") => Decision::Deny,
+        _ => return Err(Refusal::invalid_request("decision is allow or deny").into()),
+    };
+    let step = decide(&cx, &question, session, decision).await?;
+    show(&cx, &received, &question, Some(session), step).await
+}
+
+async fn find(cx: &Cx, request: Option<&str>) -> Result<Question, Failure> {
+    let over = || Refusal::invalid_request("nobody waits for this any more");
+    let id: Option<Id<Discharge>> = request.and_then(|id| id.parse().ok());
+    let id = id.ok_or_else(over)?;
+    let found = cx.store.read(FindDischarge { id, now: cx.now }).await?;
+    let waiting = found.ok_or_else(over)?;
+    let opened = open_caveat(&cx.keys, cx.bound(), &waiting.caveat).map_err(|_| over())?;
+    Ok(Question {
+        id,
+        asked: opened.asked,
+        waiting,
+    })
+}
+
+/// What whoever is in the browser can do.
+fn next(cx: &Cx, question: &Question, session: Option<&LiveSession>) -> ApproveStep {
+    let Some(session) = session else {
+        return sign_in(String::new(), None);
+    };
+    let account = account(session);
+    if session.person.id != question.asked.person() {
+        return ApproveStep::Elsewhere { account };
+    }
+    if let Asked::SignedIn { within, .. } = &question.asked
+        && session.session.authenticated + *within <= cx.now
+    {
+        return sign_in(session.person.username.clone(), None);
+    }
+    ApproveStep::Decide { account }
+}
+
+const fn sign_in(username: String, failure: Option<LoginFailure>) -> ApproveStep {
+    ApproveStep::SignIn { username, failure }
+}
+
+fn account(session: &LiveSession) -> Account {
+    let name = session.person.document.get("name");
+    let name = name.and_then(|name| name.as_str());
+    let login = &session.person.username;
+    Account::new(name.unwrap_or(login), login)
+}
+
+/// Shows the question again to whoever has just signed in: a password answers
+/// who is there, not what they were asked.
+async fn signed_in(
+    cx: &Cx,
+    received: &Received,
+    question: &Question,
+    person: symbolon_store::Person,
+) -> Result<Response, Failure> {
+    let session::SignedIn { session, cookie } = session::sign_in(cx, received, person).await?;
+    let step = next(cx, question, Some(&session));
+    let mut response = show(cx, received, question, Some(&session), step).await?;
+    response.headers_mut().append(SET_COOKIE, cookie);
+    Ok(response)
+}
+
+async fn decide(
+    cx: &Cx,
+    question: &Question,
+    session: &LiveSession,
+    decision: Decision,
+) -> Result<ApproveStep, Failure> {
+    let person = session.person.id.to_string();
+    let action = match decision {
+        Decision::Give => "discharge.give",
+        Decision::Deny => "discharge.deny",
+    };
+    let mut audit = AuditEvent::new(action, person.clone());
+    audit.subject = Some(person);
+    audit.client = client_of(&question.asked).map(ToString::to_string);
+    audit.detail = serde_json::json!({ "discharge": question.id, "asked": word(&question.asked) });
+    audit.request = cx.request.to_string();
+    let act = DecideDischarge {
+        id: question.id,
+        decision,
+        decided: match &question.asked {
+            Asked::SignedIn { .. } => session.session.authenticated,
+            _ => cx.now,
+        },
+        audit,
+        now: cx.now,
+    };
+    if !cx.store.act(act).await? {
+        return Err(Refusal::invalid_request("nobody waits for this any more").into());
+    }
+    Ok(match decision {
+        Decision::Give => ApproveStep::Given,
+        Decision::Deny => ApproveStep::Denied,
+    })
+}
+
+const fn word(asked: &Asked) -> &'static str {
+    match asked {
+        Asked::SignedIn { .. } => "sign-in",
+        Asked::Member { .. } => "membership",
+        Asked::Approved { .. } => "approval",
+    }
+}
+
+const fn client_of(asked: &Asked) -> Option<&symbolon_protocol::ClientId> {
+    match asked {
+        Asked::SignedIn { client, .. } | Asked::Approved { client, .. } => Some(client),
+        Asked::Member { .. } => None,
+    }
+}
+
+/// The form is about this request and the session that it showed.
+fn about(question: &Question, session: Option<&LiveSession>) -> String {
+    let session = session.map(|own| own.session.id.to_string());
+    format!("{} {}", question.id, session.unwrap_or_default())
+}
+
+async fn show(
+    cx: &Cx,
+    received: &Received,
+    question: &Question,
+    session: Option<&LiveSession>,
+    step: ApproveStep,
+) -> Result<Response, Failure> {
+    let browser = Browser::of(cx, received);
+    let client = match client_of(&question.asked) {
+        Some(id) => cx.directory.find_client(id).await?,
+        None => None,
+    };
+    let requested = match &question.asked {
+        Asked::Approved {
+            subject, purpose, ..
+        } => Requested::Approval {
+            subject: subject.clone(),
+            purpose: purpose.clone(),
+        },
+        _ => Requested::Presence,
+    };
+    let page = ApprovePage {
+        site: cx.settings.site.clone(),
+        ties: FormTies {
+            csrf: browser.csrf(cx, PURPOSE, &about(question, session)),
+            transaction: question.id.to_string(),
+        },
+        client: client.map_or_else(String::new, |client| {
+            let name = &client.client.name;
+            if name.is_empty() {
+                client.client.id.to_string()
+            } else {
+                name.clone()
+            }
+        }),
+        place: question.waiting.place.clone(),
+        requested,
+        step,
+    };
+    let mut response = page.response();
+    let cookie: Option<HeaderValue> = browser.cookie(cx)?;
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(response)
+}

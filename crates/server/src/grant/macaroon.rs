@@ -1,0 +1,29 @@
+//! Minting a macaroon, under the key that its resource chose.
+//!
+//! Spec: Macaroons NDSS 2014 §2
+
+use symbolon_protocol::{Client, Resource};
+use symbolon_token::{Authority, macaroon};
+
+use super::issue::written;
+use crate::cx::Cx;
+use crate::failure::{Failure, Refusal};
+
+/// Writes an authority as a macaroon: rooted in the server's own key, or in
+/// the key of the resource.
+pub(crate) fn mint(
+    cx: &Cx,
+    client: &Client,
+    authority: &Authority,
+    resource: Option<&Resource>,
+) -> Result<String, Failure> {
+    let text = if resource.is_some_and(Resource::shares_macaroon_keys) {
+        written(cx, client, authority, |written| {
+            macaroon::mint_shared(&cx.keys, cx.bound(), written, authority, cx.entropy())
+        })
+    } else {
+        macaroon::mint(&cx.keys, cx.bound(), authority, cx.now, cx.entropy())
+            .map(|minted| minted.text)
+    };
+    text.map_err(|_| Refusal::invalid_scope("so many scopes do not fit into one token").into())
+}
