@@ -13,11 +13,13 @@ use symbolon_token::Digest;
 use symbolon_token::explain::{Refused, Shown};
 use symbolon_token::jose::{Invalid, MAX_JWT_BYTES, Unverified};
 use symbolon_token::jwt::{self, AccessToken, Expected, check_claims, check_type};
+use symbolon_token::macaroon::{self, Request};
 use symbolon_token::mark::{self, Kind};
 
 use crate::bearer::{Presented, Sent};
 use crate::introspection::Says;
 use crate::keys::{Known, NotHeld};
+use crate::layer::described;
 use crate::principal::{Facts, Principal};
 use crate::refusal::{CannotKnow, Refusal};
 use crate::requirement::{Requirement, Revocation};
@@ -33,7 +35,21 @@ impl Verifier {
         requirement: &Requirement,
     ) -> Result<Principal, Refusal> {
         let presented: Presented<'a> = presented.into();
-        self.judge(presented.sent()?, requirement).await
+        let sent = presented.sent()?;
+        self.judge(sent, requirement, Request::default()).await
+    }
+
+    /// The same, with what is known of the request where it is not at hand
+    /// whole: conditions of macaroons are judged for it. What is left out
+    /// leaves conditions about it unmet.
+    pub async fn check_request<'a>(
+        &self,
+        presented: impl Into<Presented<'a>>,
+        requirement: &Requirement,
+        request: Request<'_>,
+    ) -> Result<Principal, Refusal> {
+        let presented: Presented<'a> = presented.into();
+        self.judge(presented.sent()?, requirement, request).await
     }
 
     /// The one place where a principal is made.
@@ -41,6 +57,7 @@ impl Verifier {
         &self,
         sent: Sent<'_>,
         requirement: &Requirement,
+        request: Request<'_>,
     ) -> Result<Principal, Refusal> {
         let token = sent.token;
         let shown = Rendering::of(token)?;
@@ -48,6 +65,7 @@ impl Verifier {
             token,
             digest: Digest::of(token.as_bytes()),
             requirement,
+            request: sent.parts.map_or(request, described),
             now: self.inner.config.clock.now(),
         };
         let facts = match shown {
@@ -57,6 +75,7 @@ impl Verifier {
                 facts
             }
             Rendering::Opaque => self.read_opaque(&one).await?,
+            Rendering::Macaroon => Arc::new(self.read_macaroon(&one).await?),
         };
         self.check_binding(sent, &facts.token.binding, one.now)?;
         if !requirement.is_met_by(&facts.token.scopes) {
@@ -120,7 +139,7 @@ impl Verifier {
         Ok(facts)
     }
 
-    fn expected<'a>(&'a self, one: &Presentation<'a>) -> Expected<'a> {
+    pub(crate) fn expected<'a>(&'a self, one: &Presentation<'a>) -> Expected<'a> {
         let config = &self.inner.config;
         Expected {
             issuer: config.issuer.as_str(),
@@ -135,7 +154,11 @@ impl Verifier {
 
     /// Expiry and audience of a token whose other claims were good before: the
     /// two that time and route can change.
-    fn check_standing(&self, one: &Presentation<'_>, facts: &Facts) -> Result<(), Refused> {
+    pub(crate) fn check_standing(
+        &self,
+        one: &Presentation<'_>,
+        facts: &Facts,
+    ) -> Result<(), Refused> {
         let expected = self.expected(one);
         let (expires, now) = (facts.token.expires, one.now);
         if now >= expires + expected.skew {
@@ -203,7 +226,7 @@ impl Verifier {
     }
 
     /// The token that an introspection response describes.
-    fn vouched(&self, claims: &Map<String, Value>) -> Result<AccessToken, Refused> {
+    pub(crate) fn vouched(&self, claims: &Map<String, Value>) -> Result<AccessToken, Refused> {
         let text = |name: &'static str| match claims.get(name) {
             None => Ok(None),
             Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
@@ -239,11 +262,12 @@ impl Verifier {
 }
 
 /// One token at one route at one moment.
-struct Presentation<'a> {
-    token: &'a str,
+pub(crate) struct Presentation<'a> {
+    pub(crate) token: &'a str,
     digest: Digest,
-    requirement: &'a Requirement,
-    now: Timestamp,
+    pub(crate) requirement: &'a Requirement,
+    pub(crate) request: Request<'a>,
+    pub(crate) now: Timestamp,
 }
 
 /// Which rendering a text has, as far as its form says.
@@ -251,11 +275,15 @@ struct Presentation<'a> {
 pub(crate) enum Rendering {
     Jwt,
     Opaque,
+    Macaroon,
 }
 
 impl Rendering {
     /// Refuses by form alone what nobody needs to be asked about.
     pub(crate) fn of(token: &str) -> Result<Self, Refused> {
+        if macaroon::is_macaroon(token) {
+            return Ok(Self::Macaroon);
+        }
         if token.len() > MAX_JWT_BYTES {
             return Err(Refused::Signature(Invalid::Form));
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use symbolon_protocol::{Issuer, ResourceIdentifier};
 use symbolon_token::jose::Algorithm;
+use symbolon_token::macaroon::Count;
 use symbolon_token::{Clock, Entropy};
 
 use crate::decision::Hook;
@@ -21,6 +22,9 @@ pub(crate) const STALE_IF_ERROR: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const MIN_STALE_IF_ERROR: Duration = Duration::from_secs(60);
 pub(crate) const MAX_STALE_IF_ERROR: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// What counts uses of macaroons, and says whether there was one left.
+pub(crate) type Counter = Arc<dyn Fn(&[Count]) -> bool + Send + Sync>;
+
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) issuer: Issuer,
@@ -33,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) skew: Duration,
     pub(crate) stale_if_error: Duration,
     pub(crate) hook: Option<Hook>,
+    pub(crate) counter: Option<Counter>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) http: Http,

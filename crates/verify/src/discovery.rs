@@ -24,6 +24,7 @@ pub(crate) struct Found {
     at: Duration,
     pub(crate) jwks_uri: String,
     pub(crate) introspection_endpoint: Option<String>,
+    pub(crate) macaroon_keys_endpoint: Option<String>,
 }
 
 #[derive(Debug)]
@@ -105,10 +106,12 @@ impl Discovery {
         let jwks_uri = metadata
             .jwks_uri
             .ok_or(FetchError::Malformed("metadata with a `jwks_uri`"))?;
-        for address in [Some(&jwks_uri), metadata.introspection_endpoint.as_ref()]
-            .into_iter()
-            .flatten()
-        {
+        let used = [
+            Some(&jwks_uri),
+            metadata.introspection_endpoint.as_ref(),
+            metadata.macaroon_keys_endpoint.as_ref(),
+        ];
+        for address in used.into_iter().flatten() {
             // Plain http on this machine is for an issuer that is here itself.
             if checked(address)?.scheme() == "http" && !self.issuer.is_plain_http() {
                 return Err(FetchError::Address(address.clone()));
@@ -118,6 +121,7 @@ impl Discovery {
             at: now,
             jwks_uri,
             introspection_endpoint: metadata.introspection_endpoint,
+            macaroon_keys_endpoint: metadata.macaroon_keys_endpoint,
         })
     }
 }

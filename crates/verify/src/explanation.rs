@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use symbolon_token::explain::{Check, Refused};
 use symbolon_token::jose::{Invalid, Unverified};
+use symbolon_token::macaroon::{Request, SharedPresented, ShownCaveat, inspect};
 
 use crate::bearer::Presented;
 use crate::chain;
@@ -68,7 +69,7 @@ pub enum Vouched {
 pub struct Explanation {
     /// The whole answer in a word.
     pub verdict: Verdict,
-    /// `jwt`, `opaque` or `other`.
+    /// `jwt`, `opaque`, `macaroon` or `other`.
     pub rendering: &'static str,
     /// A stable word.
     pub code: &'static str,
@@ -92,15 +93,32 @@ impl Verifier {
     /// Checks a token and says what each check found. What nobody vouches for
     /// is labelled so.
     pub async fn explain(&self, token: &str, requirement: &Requirement) -> Explanation {
+        self.explain_request(token, requirement, Request::default())
+            .await
+    }
+
+    /// The same, with what is known of the request that a macaroon's
+    /// conditions are judged for.
+    pub async fn explain_request(
+        &self,
+        token: &str,
+        requirement: &Requirement,
+        request: Request<'_>,
+    ) -> Explanation {
         let rendering = match Rendering::of(token) {
             Ok(Rendering::Jwt) if Unverified::parse(token).is_ok() => "jwt",
             Ok(Rendering::Opaque) | Err(Refused::Seal) => "opaque",
+            Ok(Rendering::Macaroon) => "macaroon",
             _ => "other",
         };
         // Of an opaque token the issuer is asked in any case.
-        let unasked = rendering == "jwt" && requirement.freshness() == Revocation::AtExpiry;
+        let is_read_here = match rendering {
+            "macaroon" => matches!(SharedPresented::parse(token), Ok(Some(_))),
+            rendering => rendering == "jwt",
+        };
+        let unasked = is_read_here && requirement.freshness() == Revocation::AtExpiry;
         let judged = match Presented::Token(token).sent() {
-            Ok(sent) => self.judge(sent, requirement).await,
+            Ok(sent) => self.judge(sent, requirement, request).await,
             Err(refusal) => Err(refusal),
         };
         let mut explanation = match judged {
@@ -122,7 +140,10 @@ impl Verifier {
 
     fn refused(&self, rendering: &'static str, token: &str, refusal: &Refusal) -> Explanation {
         let is_unknown = matches!(refusal, Refusal::CannotKnow(_));
-        let claims = Unverified::parse(token).and_then(|own| own.dangerous_claims_without_key());
+        let claims = match rendering {
+            "macaroon" => Ok(caveats(token)),
+            _ => Unverified::parse(token).and_then(|own| own.dangerous_claims_without_key()),
+        };
         let claims = claims.unwrap_or_default();
         let foreign = self.foreign(refusal, &claims);
         let (cause, repair) = foreign.unwrap_or_else(|| (refusal.cause(), refusal.repair()));
@@ -188,6 +209,23 @@ fn valid(rendering: &'static str, principal: &Principal, unasked: bool) -> Expla
     }
 }
 
+/// What whoever holds a macaroon sees of it.
+fn caveats(token: &str) -> Map<String, Value> {
+    let mut shown = Map::new();
+    let Ok(contents) = inspect(token) else {
+        return shown;
+    };
+    shown.insert("location".to_owned(), contents.location.into());
+    let discharges = contents.discharges.iter().flatten();
+    let all = contents.caveats.iter().chain(discharges);
+    let all = all.map(|own| match own {
+        ShownCaveat::FirstParty { text, .. } => Value::from(text.as_str()),
+        ShownCaveat::ThirdParty { location, .. } => format!("discharged by {location}").into(),
+    });
+    shown.insert("caveats".to_owned(), all.collect());
+    shown
+}
+
 fn steps(of: impl Fn(Check) -> Outcome) -> Vec<Step> {
     let step = |check: Check| Step {
         check: check.name(),
@@ -197,7 +235,7 @@ fn steps(of: impl Fn(Check) -> Outcome) -> Vec<Step> {
 }
 
 fn outcome(rendering: &str, refusal: &Refusal, check: Check) -> Outcome {
-    let by_word = rendering == "opaque";
+    let by_word = matches!(rendering, "opaque" | "macaroon");
     match refusal {
         // Between revocation and scope.
         other if other.is_about_binding() => match check {

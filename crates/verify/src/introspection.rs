@@ -11,13 +11,16 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use moka::future::Cache;
 use serde_json::{Map, Value};
+use symbolon_token::explain::Refused;
 use symbolon_token::jose::json;
+use symbolon_token::macaroon::Request;
 use symbolon_token::{Clock, Digest, Secret};
 use tokio::sync::Semaphore;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use crate::discovery::Discovery;
 use crate::fetch::{FetchError, Http, TOTAL_TIMEOUT};
+use crate::refusal::{CannotKnow, Refusal};
 
 /// For how long an answer stands, counted from before it was asked for.
 const ANSWER_AGE: Duration = Duration::from_secs(1);
@@ -37,10 +40,41 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     /// Both halves are form-encoded before base64.
-    fn basic(&self) -> String {
+    pub(crate) fn basic(&self) -> String {
         let id: String = byte_serialize(self.id.as_bytes()).collect();
         let secret: String = byte_serialize(self.secret.expose()).collect();
         format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")))
+    }
+}
+
+/// A token, and what is known of the request that it came with.
+pub(crate) struct Question<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) request: Request<'a>,
+    /// Whether an answer counts a use.
+    pub(crate) is_counted: bool,
+}
+
+impl Question<'_> {
+    fn form(&self) -> String {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("token", self.token)
+            .append_pair("token_type_hint", "access_token");
+        if let Some(method) = self.request.method {
+            form.append_pair("method", method);
+        }
+        if let Some(path) = self.request.path {
+            form.append_pair("uri", path);
+        }
+        if let Some(address) = self.request.address {
+            form.append_pair("client_ip", &address.to_string());
+        }
+        form.finish()
+    }
+
+    /// Names the question: another request is another question.
+    fn digest(&self) -> Digest {
+        Digest::of(self.form().as_bytes())
     }
 }
 
@@ -94,6 +128,20 @@ impl Introspection {
 
     /// What the issuer says of a token now, or said within the last second.
     pub(crate) async fn ask(&self, as_whom: &Credentials, token: &str, digest: &Digest) -> Says {
+        let question = Question {
+            token,
+            request: Request::default(),
+            is_counted: false,
+        };
+        self.ask_once(as_whom, &question, digest).await
+    }
+
+    async fn ask_once(
+        &self,
+        as_whom: &Credentials,
+        question: &Question<'_>,
+        digest: &Digest,
+    ) -> Says {
         let now = self.clock.monotonic();
         if let Some(answer) = self.answers.get(digest.as_bytes()).await
             && !answer.is_stale(now)
@@ -104,9 +152,9 @@ impl Introspection {
         // answer may be older than what is remembered at most.
         for _ in 0..2 {
             let entry = self.answers.entry(*digest.as_bytes());
-            let question = self.answer(as_whom, token);
+            let answer = self.answer(as_whom, question);
             let entry = entry
-                .or_insert_with_if(question, |answer| answer.is_stale(now))
+                .or_insert_with_if(answer, |answer| answer.is_stale(now))
                 .await;
             let answer = entry.into_value();
             if !answer.is_stale(now) || matches!(answer.says, Says::Nothing) {
@@ -116,10 +164,32 @@ impl Introspection {
         Says::Nothing
     }
 
-    async fn answer(&self, as_whom: &Credentials, token: &str) -> Answer {
+    /// What the issuer says of a token for a request. An answer about one use
+    /// that is counted is kept for no other.
+    pub(crate) async fn ask_about(&self, as_whom: &Credentials, question: &Question<'_>) -> Says {
+        if question.is_counted {
+            return self.answer(as_whom, question).await.says;
+        }
+        self.ask_once(as_whom, question, &question.digest()).await
+    }
+
+    /// The same, for whoever goes on with an active token alone.
+    pub(crate) async fn check(
+        &self,
+        as_whom: &Credentials,
+        question: &Question<'_>,
+    ) -> Result<Arc<Map<String, Value>>, Refusal> {
+        match self.ask_about(as_whom, question).await {
+            Says::Active(claims) => Ok(claims),
+            Says::Inactive => Err(Refused::Inactive.into()),
+            Says::Nothing => Err(Refusal::CannotKnow(CannotKnow::Introspection)),
+        }
+    }
+
+    async fn answer(&self, as_whom: &Credentials, question: &Question<'_>) -> Answer {
         // Age counts from before the question left.
         let asked = self.clock.monotonic();
-        let reply = tokio::time::timeout(TOTAL_TIMEOUT, self.question(as_whom, token)).await;
+        let reply = tokio::time::timeout(TOTAL_TIMEOUT, self.question(as_whom, question)).await;
         let says = match reply {
             Ok(Ok(says)) => says,
             Ok(Err(_)) | Err(_) => Says::Nothing,
@@ -127,7 +197,11 @@ impl Introspection {
         Answer { asked, says }
     }
 
-    async fn question(&self, as_whom: &Credentials, token: &str) -> Result<Says, FetchError> {
+    async fn question(
+        &self,
+        as_whom: &Credentials,
+        question: &Question<'_>,
+    ) -> Result<Says, FetchError> {
         let _open = self
             .open
             .acquire()
@@ -138,10 +212,7 @@ impl Introspection {
             .introspection_endpoint
             .as_deref()
             .ok_or(FetchError::Malformed("metadata with introspection"))?;
-        let form = Serializer::new(String::new())
-            .append_pair("token", token)
-            .append_pair("token_type_hint", "access_token")
-            .finish();
+        let form = question.form();
         let answer = self.http.send(endpoint, &as_whom.basic(), form).await?;
         let claims = json::object(&answer.body)
             .map_err(|_| FetchError::Malformed("an introspection response"))?;

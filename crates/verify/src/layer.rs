@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use symbolon_token::macaroon::Request as Described;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -90,13 +91,52 @@ where
     }
 }
 
+/// The address that a request comes from, in its extensions: for conditions of
+/// macaroons. Whatever knows which proxies to believe puts it there; without
+/// it, the address of the connection is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub std::net::IpAddr);
+
+/// What is known of a request: the path is the one that was sent, before any
+/// router took something off.
+#[cfg(feature = "axum")]
+pub(crate) fn described(parts: &http::request::Parts) -> Described<'_> {
+    use axum::extract::{ConnectInfo, OriginalUri};
+
+    let extensions = &parts.extensions;
+    let uri = extensions.get::<OriginalUri>().map(|own| &own.0);
+    let peer = extensions.get::<ConnectInfo<std::net::SocketAddr>>();
+    let known = extensions.get::<ClientAddress>().map(|own| own.0);
+    Described {
+        method: Some(parts.method.as_str()),
+        path: Some(uri.unwrap_or(&parts.uri).path()),
+        address: known.or_else(|| peer.map(|peer| peer.0.ip())),
+    }
+}
+
+/// What is known of a request.
+#[cfg(not(feature = "axum"))]
+pub(crate) fn described(parts: &http::request::Parts) -> Described<'_> {
+    let known = parts.extensions.get::<ClientAddress>();
+    Described {
+        method: Some(parts.method.as_str()),
+        path: Some(parts.uri.path()),
+        address: known.map(|own| own.0),
+    }
+}
+
 impl RequireToken {
     async fn decide(&self, parts: &http::request::Parts) -> Result<Principal, Response<String>> {
         let config = &self.verifier.inner.config;
         let outcome = match Presented::from(parts).sent() {
             Err(refusal) => Err(refusal),
             Ok(_) if is_in_query(parts.uri.query()) => Err(Refusal::Malformed(Malformed::TwoWays)),
-            Ok(sent) => self.verifier.judge(sent, &self.requirement).await,
+            Ok(sent) => {
+                let judged = self
+                    .verifier
+                    .judge(sent, &self.requirement, Described::default());
+                judged.await
+            }
         };
         if outcome.is_ok() && config.hook.is_none() {
             return outcome.map_err(|_| Response::default());

@@ -25,7 +25,8 @@
 //! the audience is no web address, of the origin ([`Verifier::reached_at`]).
 //!
 //! JWTs are checked here, with keys that are fetched once and kept; opaque
-//! tokens are asked about. Whether a token was taken back is asked in any case,
+//! tokens are asked about; macaroons are one or the other, as their resource
+//! chose, and judged for the request that they come with. Whether a token was taken back is asked in any case,
 //! unless the route says [`Revocation::AtExpiry`]. Where nobody can know, the
 //! answer is neither yes nor no, and the request gets 503.
 
@@ -45,6 +46,8 @@ mod fetch;
 mod introspection;
 mod keys;
 mod layer;
+pub mod macaroon;
+mod macaroon_keys;
 mod misconfigured;
 mod principal;
 mod refusal;
@@ -70,7 +73,7 @@ pub use decision::Decision;
 pub use explanation::{Explanation, Outcome, Step, Verdict, Vouched};
 #[cfg(feature = "axum")]
 pub use extract::{Unguarded, protected_resource_routes};
-pub use layer::{Guarded, RequireToken};
+pub use layer::{ClientAddress, Guarded, RequireToken};
 pub use misconfigured::Misconfigured;
 pub use principal::Principal;
 pub use refusal::{CannotKnow, Malformed, NotHeld, Refusal};

@@ -83,7 +83,7 @@ impl From<Refused> for Refusal {
 
 impl Refusal {
     /// The check that failed or could not be made, where one was reached.
-    pub const fn check(&self) -> Option<Check> {
+    pub fn check(&self) -> Option<Check> {
         match self {
             Self::Refused(refused) => Some(refused.check()),
             Self::CannotKnow(CannotKnow::Keys) => Some(Check::Signature),
@@ -119,7 +119,7 @@ impl Refusal {
     }
 
     /// The HTTP status that goes with it.
-    pub const fn status(&self) -> u16 {
+    pub fn status(&self) -> u16 {
         // An authorization server answers 400 to a bad proof, an API 401.
         if self.is_about_binding() {
             return 401;
@@ -129,7 +129,7 @@ impl Refusal {
 
     /// The error code that goes into the body, and but for a missing token
     /// into the challenge.
-    pub const fn error(&self) -> ErrorCode {
+    pub fn error(&self) -> ErrorCode {
         match self {
             Self::Missing | Self::Binding(_) => ErrorCode::InvalidToken,
             Self::Proof(_) => ErrorCode::InvalidDpopProof,
@@ -141,7 +141,7 @@ impl Refusal {
     }
 
     /// What the caller is told: a fixed text that shows nothing of the token.
-    pub const fn description(&self) -> &'static str {
+    pub fn description(&self) -> &'static str {
         match self {
             Self::Missing => "the request carries no access token",
             Self::Malformed(Malformed::Repeated) => "the Authorization header is repeated",

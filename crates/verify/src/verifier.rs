@@ -9,6 +9,7 @@ use symbolon_protocol::{ClientId, Issuer, ResourceIdentifier};
 use symbolon_token::Secret;
 use symbolon_token::dpop::ProofMemory;
 use symbolon_token::jose::Algorithm;
+use symbolon_token::macaroon::Count;
 
 use crate::ambient::{SystemClock, SystemEntropy};
 use crate::binding;
@@ -18,6 +19,7 @@ use crate::discovery::Discovery;
 use crate::fetch::Http;
 use crate::introspection::{Credentials, Introspection};
 use crate::keys::{Keys, Sources};
+use crate::macaroon_keys::MacaroonKeys;
 use crate::misconfigured::Misconfigured;
 use crate::remembered::Remembered;
 use crate::revocations::Revocations;
@@ -66,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) keys: Arc<Keys>,
     pub(crate) introspection: Introspection,
+    pub(crate) macaroon_keys: MacaroonKeys,
     pub(crate) remembered: Remembered,
     pub(crate) proofs: ProofMemory,
 }
@@ -103,6 +106,7 @@ impl Verifier {
             skew: config::CLOCK_SKEW,
             stale_if_error: config::STALE_IF_ERROR,
             hook: None,
+            counter: None,
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(SystemEntropy),
             http,
@@ -127,6 +131,12 @@ impl Verifier {
             inner: Arc::new(Inner {
                 proofs,
                 keys: Arc::new(keys),
+                macaroon_keys: MacaroonKeys::new(
+                    Arc::clone(&discovery),
+                    http.clone(),
+                    Arc::clone(&clock),
+                    config.issuer.as_str(),
+                ),
                 introspection: Introspection::new(discovery, http, clock),
                 remembered: Remembered::new(),
                 config,
@@ -221,6 +231,16 @@ impl Verifier {
     #[must_use]
     pub fn on_decision(self, hook: impl Fn(&Decision<'_>) + Send + Sync + 'static) -> Self {
         self.but(|config| config.hook = Some(Arc::new(hook)))
+    }
+
+    /// Counts uses of macaroons that are checked here (`budget`, `single-use`)
+    /// where a route says [`Revocation::AtExpiry`](crate::Revocation::AtExpiry).
+    /// `counter` takes one use from each count, or none from any, and says
+    /// whether it could; it keeps a count until its end. Without a counter such
+    /// a macaroon is refused. Elsewhere the issuer counts.
+    #[must_use]
+    pub fn count_uses(self, counter: impl Fn(&[Count]) -> bool + Send + Sync + 'static) -> Self {
+        self.but(|config| config.counter = Some(Arc::new(counter)))
     }
 
     /// Takes time from elsewhere.

@@ -36,6 +36,8 @@ pub(crate) struct Behaviour {
     pub(crate) jwks: Mutex<Reply>,
     pub(crate) metadata: Mutex<Option<Reply>>,
     pub(crate) introspection: Mutex<Reply>,
+    pub(crate) macaroon_keys: Mutex<Reply>,
+    pub(crate) macaroon_keys_read: AtomicUsize,
     pub(crate) jwks_read: AtomicUsize,
     pub(crate) questions: AtomicUsize,
     pub(crate) last_question: Mutex<Option<(String, String)>>,
@@ -68,6 +70,8 @@ impl Issuer {
             jwks: Mutex::new(Reply::Json(set(&[&key]))),
             metadata: Mutex::new(None),
             introspection: Mutex::new(Reply::Json(json!({ "active": true }))),
+            macaroon_keys: Mutex::new(Reply::Raw(400, Vec::new())),
+            macaroon_keys_read: AtomicUsize::new(0),
             jwks_read: AtomicUsize::new(0),
             questions: AtomicUsize::new(0),
             last_question: Mutex::new(None),
@@ -77,6 +81,7 @@ impl Issuer {
             .route("/.well-known/oauth-authorization-server", get(metadata))
             .route("/jwks", get(jwks))
             .route("/introspect", post(introspect))
+            .route("/macaroon-keys", post(macaroon_keys))
             .with_state(Arc::clone(&behaviour));
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self {
@@ -177,6 +182,7 @@ async fn metadata(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
     let usual = json!({
         "issuer": url, "jwks_uri": format!("{url}/jwks"),
         "introspection_endpoint": format!("{url}/introspect"),
+        "macaroon_keys_endpoint": format!("{url}/macaroon-keys"),
         "authorization_endpoint": format!("{url}/authorize"), "token_endpoint": format!("{url}/token"),
     });
     answer(chosen.unwrap_or(Reply::Json(usual))).await
@@ -185,6 +191,12 @@ async fn metadata(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
 async fn jwks(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
     behaviour.jwks_read.fetch_add(1, Ordering::SeqCst);
     let reply = behaviour.jwks.lock().unwrap().clone();
+    answer(reply).await
+}
+
+async fn macaroon_keys(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
+    behaviour.macaroon_keys_read.fetch_add(1, Ordering::SeqCst);
+    let reply = behaviour.macaroon_keys.lock().unwrap().clone();
     answer(reply).await
 }
 

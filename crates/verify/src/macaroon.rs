@@ -1,0 +1,134 @@
+//! What whoever holds a macaroon can do with it, without asking anyone: read
+//! its caveats, narrow it, and bind discharges.
+//!
+//! ```
+//! use symbolon_verify::macaroon::{Caveat, attenuate};
+//!
+//! # let held = "AgETaHR0cDovL2V4YW1wbGUub3JnLwIFa2V5aWQAAAYgfN7nklEcW8b1KEhYBd_psk54XijiqZMB-dcRxgnjjvc";
+//! let read_only: Caveat = "method = GET,HEAD".parse()?;
+//! let until: Caveat = "before = 2026-12-01T18:00:00Z".parse()?;
+//! let narrower = attenuate(held, &[read_only, until]);
+//! assert!(narrower.is_ok());
+//! # Ok::<(), symbolon_verify::macaroon::InvalidCaveat>(())
+//! ```
+//!
+//! Spec: Macaroons NDSS 2014 §2
+
+pub use symbolon_token::macaroon::{
+    Caveat, Contents, Count, Flaw, InvalidCaveat, Request, ShownCaveat, attenuate, inspect,
+    is_macaroon, present, require,
+};
+
+use symbolon_protocol::Timestamp;
+use symbolon_token::explain::Refused;
+use symbolon_token::jwt::check_claims;
+use symbolon_token::macaroon::{Context, SharedPresented, is_counted};
+
+use crate::check::Presentation;
+use crate::introspection::Question;
+use crate::macaroon_keys::NotGiven;
+use crate::principal::Facts;
+use crate::refusal::{CannotKnow, Refusal};
+use crate::requirement::Revocation;
+use crate::verifier::Verifier;
+
+impl Verifier {
+    /// A macaroon: under the key of this resource it is checked here, else the
+    /// issuer is asked. In both cases it is judged for the request.
+    pub(crate) async fn read_macaroon(&self, one: &Presentation<'_>) -> Result<Facts, Refusal> {
+        match SharedPresented::parse(one.token).map_err(Refused::Macaroon)? {
+            Some(shared) => self.read_shared(one, shared).await,
+            None => self.read_vouched(one).await,
+        }
+    }
+
+    async fn read_shared(
+        &self,
+        one: &Presentation<'_>,
+        shared: SharedPresented,
+    ) -> Result<Facts, Refusal> {
+        let config = &self.inner.config;
+        let expected = self.expected(one);
+        let audience = shared.claimed_audience().to_owned();
+        if !expected.audiences.contains(&audience) {
+            return Err(Refusal::Refused(Refused::Audience {
+                expected: expected.audiences.first().cloned().unwrap_or_default(),
+                found: vec![audience],
+            }));
+        }
+        let credentials = config
+            .credentials
+            .as_ref()
+            .ok_or(Refusal::CannotKnow(CannotKnow::NoSource))?;
+        let id = shared
+            .claimed_key()
+            .ok_or(Refused::Macaroon(Flaw::Identifier))?;
+        let given = self.inner.macaroon_keys.find(credentials, &audience, &id);
+        let given = given.await.map_err(|why| match why {
+            NotGiven::Unknown => Refused::Macaroon(Flaw::Identifier).into(),
+            NotGiven::CannotKnow => Refusal::CannotKnow(CannotKnow::Keys),
+        })?;
+        let kid = shared.key_name();
+        let token = shared
+            .open(given.key(), given.bound(config.issuer.as_str()))
+            .map_err(Refused::Macaroon)?;
+        let judged = token.judge(&context(config.skew, one));
+        let (claims, counts) = judged.map_err(Refused::Macaroon)?;
+        let facts = Facts::new(check_claims(claims, kid.as_deref(), expected)?);
+        if let Some((marks, position)) = &facts.token.rev
+            && let Some(hit) = config.revocations.hit(marks, *position)
+        {
+            return Err(Refused::Revoked(Some(hit)).into());
+        }
+        if one.requirement.freshness() == Revocation::AtExpiry {
+            self.count(&counts)?;
+        } else {
+            // Whoever answers counts, too.
+            self.inner
+                .introspection
+                .check(credentials, &question(one))
+                .await?;
+        }
+        Ok(facts)
+    }
+
+    /// Uses are counted here only where somebody said how.
+    fn count(&self, counts: &[Count]) -> Result<(), Refused> {
+        let Some(first) = counts.first() else {
+            return Ok(());
+        };
+        match &self.inner.config.counter {
+            None => Err(Refused::Macaroon(Flaw::Unjudged(first.caveat.clone()))),
+            Some(counter) if counter(counts) => Ok(()),
+            Some(_) => Err(Refused::Macaroon(Flaw::Spent(first.caveat.clone()))),
+        }
+    }
+
+    async fn read_vouched(&self, one: &Presentation<'_>) -> Result<Facts, Refusal> {
+        let Some(credentials) = &self.inner.config.credentials else {
+            return Err(Refusal::CannotKnow(CannotKnow::NoSource));
+        };
+        let introspection = &self.inner.introspection;
+        let claims = introspection.check(credentials, &question(one)).await?;
+        let facts = Facts::new(self.vouched(&claims)?);
+        self.check_standing(one, &facts)?;
+        Ok(facts)
+    }
+}
+
+fn question<'a>(one: &Presentation<'a>) -> Question<'a> {
+    Question {
+        token: one.token,
+        request: one.request,
+        is_counted: is_counted(one.token),
+    }
+}
+
+fn context<'a>(skew: std::time::Duration, one: &Presentation<'a>) -> Context<'a> {
+    let now: Timestamp = one.now;
+    Context {
+        now,
+        skew,
+        request: one.request,
+    }
+}

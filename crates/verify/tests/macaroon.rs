@@ -1,0 +1,334 @@
+//! Macaroons: by a key of the resource's own, or by the issuer's word, and in
+//! both cases for one request.
+#![expect(clippy::unwrap_used, reason = "tests stop where something is missing")]
+
+mod support;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::body::Body;
+use axum::extract::Request as HttpRequest;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::json;
+use support::{API, Issuer, Reply, app, at_expiry, call, with_token};
+use symbolon_testkit::{START, SeededEntropy};
+use symbolon_token::jwt::Written;
+use symbolon_token::macaroon::{self as engine, Period};
+use symbolon_token::seal::Bound;
+use symbolon_token::{Authority, Binding, Granted, Id, Keyring, Position, Slot, Subject};
+use symbolon_verify::macaroon::{Caveat, Request, attenuate};
+use symbolon_verify::{ClientAddress, Outcome, Requirement};
+
+fn keys() -> Keyring {
+    Keyring::new(Keyring::generate(&SeededEntropy::new(1), Vec::new())).unwrap()
+}
+
+fn authority(audience: &str) -> Authority {
+    Authority::granted(Granted {
+        subject: Subject::Client("job".parse().unwrap()),
+        client: "job".parse().unwrap(),
+        audiences: vec![audience.parse().unwrap()],
+        scopes: "read:invoices write:invoices".parse().unwrap(),
+        expires: symbolon_testkit::at(600),
+        organization: None,
+        roles: Vec::new(),
+        grant: None,
+        family: None,
+        session: None,
+        authentication: None,
+        binding: Binding::NONE,
+        actors: Vec::new(),
+        lineage: Vec::new(),
+        position: Position {
+            epoch: 1,
+            sequence: 0,
+        },
+    })
+}
+
+fn bound(issuer: &Issuer) -> Bound<'_> {
+    Bound {
+        issuer: &issuer.url,
+        epoch: 1,
+    }
+}
+
+fn shared_for(issuer: &Issuer, audience: &str) -> String {
+    let (keys, entropy) = (keys(), SeededEntropy::new(7));
+    let written = Written {
+        issuer: &issuer.url.parse().unwrap(),
+        subject: "job",
+        token: Id::new(Slot::random(&entropy), &entropy),
+        issued: START,
+        blinding: keys.blinding(),
+        sector: None,
+    };
+    engine::mint_shared(
+        &keys,
+        bound(issuer),
+        &written,
+        &authority(audience),
+        &entropy,
+    )
+    .unwrap()
+}
+
+/// An issuer that gives out the keys of this API, and one of its macaroons.
+async fn sharing() -> (Issuer, String) {
+    let issuer = Issuer::start().await;
+    let now = Period::of(START);
+    let all = engine::shared_keys(
+        &keys(),
+        bound(&issuer),
+        &API.parse().unwrap(),
+        (now, now.next()),
+    );
+    let all: Vec<_> = all
+        .iter()
+        .map(|key| {
+            json!({
+                "id": key.id(),
+                "key": BASE64_URL_SAFE_NO_PAD.encode(key.to_secret().expose()),
+                "begins": 0, "ends": 0,
+            })
+        })
+        .collect();
+    let document = json!({ "issuer": issuer.url, "resource": API, "epoch": 1, "keys": all });
+    *issuer.behaviour.macaroon_keys.lock().unwrap() = Reply::Json(document);
+    let token = shared_for(&issuer, API);
+    (issuer, token)
+}
+
+fn narrow(token: &str, caveats: &[&str]) -> String {
+    let caveats: Vec<Caveat> = caveats.iter().map(|own| own.parse().unwrap()).collect();
+    attenuate(token, &caveats).unwrap()
+}
+
+const GET: Request<'_> = Request {
+    method: Some("GET"),
+    path: Some("/invoices"),
+    address: None,
+};
+
+#[tokio::test]
+async fn a_shared_macaroon_is_checked_here_and_its_key_is_fetched_once() {
+    let (issuer, token) = sharing().await;
+    let verifier = issuer.asking();
+
+    for _ in 0..3 {
+        let principal = verifier.check(&token, &at_expiry()).await.unwrap();
+        assert_eq!((principal.subject(), principal.client()), ("job", "job"));
+    }
+    let narrower = narrow(&token, &["scope = write:invoices"]);
+    let refused = verifier.check(&narrower, &at_expiry()).await.unwrap_err();
+
+    assert_eq!(refused.code(), "insufficient_scope");
+    assert_eq!(
+        issuer.behaviour.macaroon_keys_read.load(Ordering::SeqCst),
+        1
+    );
+    assert_eq!(issuer.questions(), 0, "nobody was asked about revocation");
+    issuer.advance(611);
+    let refused = verifier.check(&token, &at_expiry()).await.unwrap_err();
+    assert_eq!(refused.code(), "expired");
+}
+
+#[tokio::test]
+async fn conditions_are_judged_for_the_request_behind_the_layer() {
+    let (issuer, token) = sharing().await;
+    let api = app(&issuer.asking(), at_expiry());
+    let with = |caveats: &[&str]| narrow(&token, caveats);
+
+    assert_eq!(
+        with_token(&api, &with(&["method = GET", "path = /invoices"]))
+            .await
+            .status,
+        200
+    );
+    let post = with_token(&api, &with(&["method = POST"])).await;
+    assert_eq!(
+        (post.status.as_u16(), post.json()["error"].as_str()),
+        (403, Some("insufficient_scope"))
+    );
+    assert_eq!(
+        with_token(&api, &with(&["path = /orders"])).await.status,
+        403
+    );
+    let late = with_token(&api, &with(&["after = 2026-06-01T00:00:00Z"])).await;
+    assert_eq!(late.status, 401);
+    let inside = with(&["network = 10.0.0.0/8"]);
+    assert_eq!(
+        with_token(&api, &inside).await.status,
+        403,
+        "no address is known"
+    );
+    for (address, status) in [("10.1.2.3", 200), ("192.0.2.1", 403)] {
+        let request = HttpRequest::get("/invoices")
+            .header("authorization", format!("Bearer {inside}"))
+            .extension(ClientAddress(address.parse().unwrap()));
+        let got = call(&api, request.body(Body::empty()).unwrap()).await;
+        assert_eq!(got.status, status, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_this_resources_own_is_refused() {
+    let (issuer, token) = sharing().await;
+    let verifier = issuer.asking();
+
+    let elsewhere = shared_for(&issuer, "https://other.example");
+    let refused = verifier.check(&elsewhere, &at_expiry()).await.unwrap_err();
+    assert_eq!(refused.code(), "wrong_audience");
+    let mut changed = token.clone();
+    changed.replace_range(60..61, if &token[60..61] == "A" { "B" } else { "A" });
+    assert!(verifier.check(&changed, &at_expiry()).await.is_err());
+    let bound = narrow(
+        &token,
+        &["jkt = NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"],
+    );
+    let refused = verifier.check(&bound, &at_expiry()).await.unwrap_err();
+    assert_eq!(refused.code(), "key_binding");
+    assert!(verifier.check(&token, &at_expiry()).await.is_ok());
+}
+
+#[tokio::test]
+async fn without_keys_nobody_can_know() {
+    let (issuer, token) = sharing().await;
+    *issuer.behaviour.macaroon_keys.lock().unwrap() = Reply::Raw(503, Vec::new());
+
+    let refused = issuer
+        .asking()
+        .check(&token, &at_expiry())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), "keys_unavailable");
+    let refused = issuer
+        .verifier()
+        .check(&token, &at_expiry())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), "revocation_unavailable");
+    let stranger = json!({ "issuer": issuer.url, "resource": API, "epoch": 1, "keys": [] });
+    *issuer.behaviour.macaroon_keys.lock().unwrap() = Reply::Json(stranger);
+    let refused = issuer
+        .asking()
+        .check(&token, &at_expiry())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), "macaroon_unknown");
+}
+
+#[tokio::test]
+async fn uses_are_counted_by_whoever_can_or_not_at_all() {
+    let (issuer, token) = sharing().await;
+    let counted = narrow(&token, &["budget = 2"]);
+
+    let refused = issuer
+        .asking()
+        .check(&counted, &at_expiry())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), "caveat_unjudged");
+    let used = AtomicU32::new(0);
+    let counting = issuer
+        .asking()
+        .count_uses(move |counts| used.fetch_add(1, Ordering::SeqCst) < counts[0].limit);
+    for (turn, good) in [true, true, false].into_iter().enumerate() {
+        let outcome = counting.check(&counted, &at_expiry()).await;
+        assert_eq!(outcome.is_ok(), good, "{turn}");
+    }
+    // Where the issuer is asked, it counts, each time.
+    let now = Requirement::all(["read:invoices"]);
+    for _ in 0..2 {
+        assert!(
+            issuer
+                .asking()
+                .check_request(&counted, &now, GET)
+                .await
+                .is_ok()
+        );
+    }
+    let verifier = issuer.asking();
+    for _ in 0..2 {
+        assert!(verifier.check_request(&counted, &now, GET).await.is_ok());
+    }
+    assert_eq!(issuer.questions(), 4);
+    issuer.says(json!({ "active": false }));
+    let refused = verifier
+        .check_request(&counted, &now, GET)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), "inactive");
+}
+
+#[tokio::test]
+async fn the_issuer_is_told_of_the_request_and_answers_for_it_alone() {
+    let issuer = Issuer::start().await;
+    let minted = engine::mint(
+        &keys(),
+        bound(&issuer),
+        &authority(API),
+        START,
+        &SeededEntropy::new(2),
+    );
+    let token = narrow(&minted.unwrap().text, &["method = GET"]);
+    issuer.says_active(|_| ());
+    let verifier = issuer.asking();
+    let read = Requirement::all(["read:invoices"]);
+
+    for _ in 0..3 {
+        assert!(verifier.check_request(&token, &read, GET).await.is_ok());
+    }
+    assert_eq!(issuer.questions(), 1, "the same request within a second");
+    let (_, form) = issuer
+        .behaviour
+        .last_question
+        .lock()
+        .unwrap()
+        .clone()
+        .unwrap();
+    assert!(form.ends_with("&method=GET&uri=%2Finvoices"), "{form}");
+    let post = Request {
+        method: Some("POST"),
+        address: Some("10.1.2.3".parse().unwrap()),
+        ..GET
+    };
+    issuer.says(json!({ "active": false }));
+    let refused = verifier
+        .check_request(&token, &read, post)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), "inactive");
+    let (_, form) = issuer
+        .behaviour
+        .last_question
+        .lock()
+        .unwrap()
+        .clone()
+        .unwrap();
+    assert!(form.ends_with("&client_ip=10.1.2.3"), "{form}");
+    let refused = issuer.verifier().check(&token, &read).await.unwrap_err();
+    assert_eq!(refused.code(), "revocation_unavailable");
+}
+
+#[tokio::test]
+async fn an_explanation_names_the_caveat() {
+    let (issuer, token) = sharing().await;
+    let narrower = narrow(&token, &["scope = read:invoices", "method = POST"]);
+
+    let told = issuer
+        .asking()
+        .explain_request(&narrower, &at_expiry(), GET)
+        .await;
+
+    assert_eq!((told.rendering, told.code), ("macaroon", "caveat_unmet"));
+    assert!(told.cause.contains("method = POST"), "{}", told.cause);
+    assert_eq!(
+        told.claims["caveats"],
+        json!(["scope = read:invoices", "method = POST"])
+    );
+    assert_eq!(told.checks[5].outcome, Outcome::Failed);
+    let good = issuer.asking().explain(&token, &at_expiry()).await;
+    assert_eq!(good.code, "valid");
+}
