@@ -1,7 +1,8 @@
 //! Logs: to standard error, as text on a terminal and as JSON elsewhere.
 //!
 //! Only this program's own lines go below `warn`: libraries for HTTP and
-//! databases log what they carry, and they carry secrets.
+//! databases log what they carry, and they carry secrets. The library for
+//! macaroons logs what strangers send it as errors, so it has no say at all.
 
 use std::io::IsTerminal;
 
@@ -42,5 +43,7 @@ pub(crate) fn start() {
 }
 
 fn may_be_logged(line: &Metadata<'_>) -> bool {
-    line.target().starts_with("symbolon") || *line.level() <= tracing::Level::WARN
+    let is_own = line.target().starts_with("symbolon");
+    let is_grave = *line.level() <= tracing::Level::WARN;
+    is_own || is_grave && !line.target().starts_with("libmacaroon")
 }

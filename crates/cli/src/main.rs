@@ -4,6 +4,7 @@ mod admin;
 mod check;
 mod dev;
 mod log;
+mod macaroon;
 mod migrate;
 mod serve;
 mod token;
