@@ -74,6 +74,8 @@ enum Command {
     Verify,
     /// Checking a token bound to a key, with its proof
     Dpop,
+    /// A macaroon with five caveats, proved and judged in process
+    Macaroon,
     /// Resident memory, idle and under load
     Memory,
     /// From start to ready on an existing database
@@ -127,6 +129,7 @@ fn measure(command: &Command, bench: &Bench) -> Result<Vec<Figure>> {
         Command::Keys => measure::keys(bench),
         Command::Verify => measure::verify(bench),
         Command::Dpop => measure::dpop(bench),
+        Command::Macaroon => measure::macaroon(bench),
         Command::Memory => measure::memory(bench),
         Command::Startup => measure::startup(bench),
         Command::All | Command::Floor(_) => {

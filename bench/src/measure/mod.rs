@@ -5,6 +5,7 @@ mod exchange;
 mod introspect;
 mod issue;
 mod keys;
+mod macaroon;
 mod memory;
 mod refresh;
 mod rows;
@@ -16,6 +17,7 @@ pub(crate) use exchange::exchange_tokens;
 pub(crate) use introspect::introspect;
 pub(crate) use issue::issue;
 pub(crate) use keys::keys;
+pub(crate) use macaroon::macaroon;
 pub(crate) use memory::memory;
 pub(crate) use refresh::refresh;
 pub(crate) use rows::ROTATE;
@@ -31,7 +33,7 @@ use crate::figure::Figure;
 type Measure = fn(&Bench) -> Result<Vec<Figure>>;
 
 /// All of them, in the order of the table.
-pub(crate) const ALL: [Measure; 9] = [
+pub(crate) const ALL: [Measure; 10] = [
     issue,
     exchange_tokens,
     introspect,
@@ -39,6 +41,7 @@ pub(crate) const ALL: [Measure; 9] = [
     refresh,
     verify,
     dpop,
+    macaroon,
     memory,
     startup,
 ];
