@@ -81,6 +81,7 @@ pub(crate) fn macaroon(bench: &Bench) -> Result<Vec<Figure>> {
 
 fn authority(now: Timestamp) -> Result<Authority> {
     Ok(Authority::granted(Granted {
+        agreement: symbolon_protocol::Agreement::default(),
         subject: Subject::Client("job".parse()?),
         client: "job".parse()?,
         audiences: vec!["https://api.example.com".parse()?],

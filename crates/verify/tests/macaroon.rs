@@ -26,6 +26,7 @@ fn keys() -> Keyring {
 
 fn authority(audience: &str) -> Authority {
     Authority::granted(Granted {
+        agreement: symbolon_protocol::Agreement::default(),
         subject: Subject::Client("job".parse().unwrap()),
         client: "job".parse().unwrap(),
         audiences: vec![audience.parse().unwrap()],

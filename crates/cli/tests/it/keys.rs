@@ -114,7 +114,7 @@ async fn a_new_master_key_wraps_all_keys_whenever_it_is_killed(engine: Engine) {
     configure(&site, &format!("master_key_file = \"{old}\""));
     let program = site.start().await;
     assert!(is_active(&site, &before).await);
-    let log = std::fs::read_to_string(site.folder.join("output.log")).unwrap();
+    let log = site.printed();
     assert!(!log.contains("error"), "{log}");
     assert!(program.end().await.success());
 

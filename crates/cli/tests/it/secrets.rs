@@ -17,16 +17,11 @@ use crate::program::{Engine, PATIENCE, Program, Said, Site};
 const SCOPES: &str = "openid profile email offline_access read:orders";
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Everything that takes a body.
-const POSTED: [&str; 8] = [
-    "/token",
-    "/introspect",
-    "/revoke",
-    "/authorize",
-    "/login",
-    "/consent",
-    "/logout",
-    "/userinfo",
-];
+fn posted() -> impl Iterator<Item = &'static str> {
+    let all = symbolon_server::routes::table().into_iter();
+    all.filter(|route| route.method == Method::POST)
+        .map(|route| route.path)
+}
 /// A name that would begin a line of its own, and colour it, in a naive log.
 const FORGER: &str = "eve\n2026-01-01T00:00:00Z ERROR forged: line\r\n{\"level\":\"FORGED\"}\u{1b}[5;41m\u{85}\u{2028}end";
 
@@ -299,7 +294,7 @@ impl Run {
             ),
             (FORM, format!("{wrong}%zz=\u{0}{wrong}")),
         ] {
-            for path in POSTED {
+            for path in posted() {
                 let answer = self.send(Method::POST, path, &body, content).await;
                 assert!(answer.status < 500, "{path} {body} {}", answer.body);
             }
@@ -313,7 +308,7 @@ impl Run {
             wrong.to_owned(),
             format!("Bearer {token}, {token}"),
         ] {
-            for path in POSTED {
+            for path in posted() {
                 let request = http()
                     .post(format!("{}{path}", self.site.issuer))
                     .header("authorization", &value)

@@ -28,6 +28,7 @@ pub(crate) fn keys(seed: u64) -> Keyring {
 
 pub(crate) fn granted() -> Granted {
     Granted {
+        agreement: symbolon_protocol::Agreement::default(),
         subject: Subject::Client("job".parse().unwrap()),
         client: "job".parse().unwrap(),
         audiences: vec![ORDERS.parse().unwrap()],
