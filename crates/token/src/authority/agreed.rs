@@ -84,7 +84,7 @@ fn write_scopes(all: &Scopes, some: &Scopes, out: &mut Writer) {
     }
 }
 
-/// Reads what [`write`] wrote, given the lists that came before.
+/// Reads what [`write()`] wrote, given the lists that came before.
 pub(super) fn read(
     scopes: &[Scope],
     audiences: &[ResourceIdentifier],

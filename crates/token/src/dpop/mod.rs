@@ -1,7 +1,7 @@
 //! DPoP: the proof that whoever sends a request holds a key, and the memory in
 //! which a proof is good once.
 //!
-//! A proof that [`check`] let through is good by itself. Its caller has three
+//! A proof that [`check()`] let through is good by itself. Its caller has three
 //! things left to do: take exactly one `DPoP` header, compare [`Proof::key`]
 //! with the key that the token is bound to, and use the proof up, in
 //! [`ProofMemory`] or in a store.

@@ -1,17 +1,17 @@
 //! SAML 2.0 assertions: an authority written as XML, and the reading of one.
 //!
 //! Parser and canonical form come from `bergshamra`, a young library, behind
-//! [`xml`] alone. What is signed, with which key and how, is decided here: the
+//! `xml` alone. What is signed, with which key and how, is decided here: the
 //! profile is fixed, so that what an attacker would want to choose (transforms,
 //! algorithms, references, keys) is compared with the one thing it may be.
 //!
-//! 1. Limits are checked over the bytes, before anything is parsed ([`limits`]).
-//! 2. One tree is made; signature and reader both walk that tree ([`xml`]).
+//! 1. Limits are checked over the bytes, before anything is parsed (`limits`).
+//! 2. One tree is made; signature and reader both walk that tree (`xml`).
 //! 3. The signature must be a child of the very element that is read, and
-//!    cover it ([`signature`]).
+//!    cover it (`signature`).
 //! 4. The element is read by the schema, and nothing unknown is passed over
 //!    ([`assertion`]).
-//! 5. What it says is judged ([`judge`]).
+//! 5. What it says is judged (`judge`).
 //!
 //! Spec: SAML 2.0 Core §2, §5
 //! Spec: RFC 7522 §2, §3
