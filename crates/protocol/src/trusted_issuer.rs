@@ -19,8 +19,12 @@ pub const MAX_AUDIENCES: usize = 16;
 pub struct TrustedIssuer {
     /// Its identifier, exactly as its JWTs name it in `iss`.
     pub issuer: ForeignIssuer,
-    /// Where it publishes its keys.
-    pub jwks_uri: String,
+    /// Where it publishes the keys that it signs JWTs with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// The certificates of the keys that it signs SAML assertions with, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saml_certificate: Option<String>,
     /// The one resource that its JWTs open.
     pub resource: ResourceIdentifier,
     /// The one organization for which they do.
@@ -54,8 +58,13 @@ impl TrustedIssuer {
                 message,
             });
         };
-        if url::Url::parse(&self.jwks_uri).is_err() {
+        let uri = self.jwks_uri.as_deref();
+        if uri.is_some_and(|uri| url::Url::parse(uri).is_err()) {
             add("jwks_uri", "is the URL of a key set".to_owned());
+        }
+        if uri.is_none() && self.saml_certificate.is_none() {
+            let why = "is missing, and so is `saml_certificate`: nothing it signs can be checked";
+            add("jwks_uri", why.to_owned());
         }
         let unknown = |name: &&String| !ALGORITHMS.contains(&name.as_str());
         if let Some(name) = self.algorithms.iter().find(unknown) {
@@ -87,6 +96,18 @@ mod tests {
         assert_eq!(own.organization, None);
         assert!(own.problems().is_empty());
         assert!(read(r#","scops":[]"#).is_err());
+    }
+
+    #[test]
+    fn an_issuer_has_keys_for_jwts_or_certificates_for_assertions() {
+        let bare =
+            r#"{"issuer":"https://partner.example.net","resource":"https://api.example.com""#;
+        let read = |more: &str| -> TrustedIssuer {
+            serde_json::from_str(&format!("{bare}{more}}}")).unwrap()
+        };
+
+        assert_eq!(read("").problems()[0].field, "jwks_uri");
+        assert!(read(r#","saml_certificate":"x""#).problems().is_empty());
     }
 
     #[test]

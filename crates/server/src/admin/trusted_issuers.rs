@@ -11,6 +11,7 @@ use symbolon_store::{
 
 use crate::cx::Cx;
 use crate::failure::Broken;
+use crate::grant::partner_certificates as certificates;
 use crate::respond;
 
 use super::body;
@@ -206,12 +207,11 @@ fn alone(issuer: &TrustedIssuer, own: &str, is_local: bool) -> Result<(), Refuse
     if issuer.issuer.as_str() == own {
         return Err(Refused::member("issuer", "is this server itself"));
     }
-    let uri = &issuer.jwks_uri;
-    let is_fit = uri.starts_with("https://") || is_local && uri.starts_with("http://");
-    if !is_fit {
+    let is_safe = |uri: &str| uri.starts_with("https://") || is_local && uri.starts_with("http://");
+    if issuer.jwks_uri.as_deref().is_some_and(|uri| !is_safe(uri)) {
         return Err(Refused::member("jwks_uri", "is an https URL"));
     }
-    Ok(())
+    certificates::check(issuer).map_err(|why| Refused::member(certificates::MEMBER, why))
 }
 
 async fn answer(cx: &Cx, issuer: ForeignIssuer, status: StatusCode) -> Outcome {

@@ -269,6 +269,7 @@ section!(CLIENT, "[[client]]", "client.", {
 section!(TRUSTED_ISSUER, "[[trusted_issuer]]", "trusted_issuer.", {
     "issuer": Text, r#""https://partner.example.net""#;
     "jwks_uri": Text, r#""https://partner.example.net/jwks""#;
+    "saml_certificate": Secret, "";
     "resource": Text, r#""https://api.example.com""#;
     "organization": Text, r#""acme""#;
     "scopes": Texts, r#"["read:orders"]"#;

@@ -9,6 +9,7 @@ pub(crate) mod id_token;
 pub(crate) mod issue;
 pub(crate) mod jwt_bearer;
 pub(crate) mod macaroon;
+pub(crate) mod partner_certificates;
 pub(crate) mod refresh_token;
 pub(crate) mod subject;
 pub(crate) mod target;

@@ -26,13 +26,13 @@ use crate::cx::Cx;
 
 /// How far ahead a JWT that is itself a grant may expire: it is remembered for
 /// as long.
-const MAX_LIFETIME: Duration = Duration::from_secs(60 * 60);
+pub(super) const MAX_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// How long a `jti` may be, in bytes.
 const MAX_JTI_BYTES: usize = 256;
 /// How many keys are tried where the header names none.
 const MAX_TRIES: usize = 8;
 
-type Claims = Map<String, Value>;
+pub(super) type Claims = Map<String, Value>;
 
 /// What a JWT was sent as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,19 +69,7 @@ pub(crate) async fn verify(
     let unverified = Unverified::parse(text).map_err(Invalid::code)?;
     check_type(&unverified, sent)?;
     let claimed = claimed_issuer(&unverified).ok_or("the JWT names no issuer")?;
-    let stored = cx.directory.find_trusted_issuer(&claimed);
-    let stored = stored.filter(|own| own.trusted);
-    let issuer = Arc::new(stored.ok_or("nobody trusts the issuer")?.issuer.clone());
-    let policy = client.exchange_policy();
-    if !policy.issuers.contains(&issuer.issuer) {
-        return Err("the client may not use this issuer");
-    }
-    let both = (&client.organization, &issuer.organization);
-    if let (Some(own), Some(other)) = both
-        && own != other
-    {
-        return Err("the issuer speaks for another organization");
-    }
+    let issuer = registered(cx, client, &claimed)?;
     let claims = verified(cx, &issuer, &unverified).await?;
     let rules = Rules {
         issuer: &issuer,
@@ -101,6 +89,29 @@ pub(crate) async fn verify(
         acceptable_until: checked.expires + rules.skew,
         issuer,
     })
+}
+
+/// The registration of an issuer that is trusted, that the client's policy
+/// names, and that speaks for no other organization.
+pub(super) fn registered(
+    cx: &Cx,
+    client: &Client,
+    claimed: &str,
+) -> Result<Arc<TrustedIssuer>, &'static str> {
+    let stored = cx.directory.find_trusted_issuer(claimed);
+    let stored = stored.filter(|own| own.trusted);
+    let issuer = Arc::new(stored.ok_or("nobody trusts the issuer")?.issuer.clone());
+    let policy = client.exchange_policy();
+    if !policy.issuers.contains(&issuer.issuer) {
+        return Err("the client may not use this issuer");
+    }
+    let both = (&client.organization, &issuer.organization);
+    if let (Some(own), Some(other)) = both
+        && own != other
+    {
+        return Err("the issuer speaks for another organization");
+    }
+    Ok(issuer)
 }
 
 /// An ID token is none of these, and neither is what a client signs.
@@ -130,7 +141,9 @@ async fn verified(
     }
     let kid = unverified.claimed_kid();
     let now = cx.edge.clock.monotonic();
-    let keys = cx.fetcher.key_set(&issuer.jwks_uri, kid, now).await;
+    let uri = issuer.jwks_uri.as_deref();
+    let uri = uri.ok_or("the issuer is trusted for assertions alone")?;
+    let keys = cx.fetcher.key_set(uri, kid, now).await;
     let keys = keys.map_err(|_| "the keys of the issuer cannot be had")?;
     let mut outcome = Err(Invalid::UnknownKey);
     for key in keys.candidates(kid, algorithm).take(MAX_TRIES) {
@@ -152,10 +165,10 @@ struct Rules<'a> {
 
 /// What is left of claims that are right.
 #[derive(Debug, PartialEq, Eq)]
-struct Checked<'a> {
-    subject: &'a str,
-    jti: Option<&'a str>,
-    expires: Timestamp,
+pub(super) struct Checked<'a> {
+    pub(super) subject: &'a str,
+    pub(super) jti: Option<&'a str>,
+    pub(super) expires: Timestamp,
 }
 
 /// Checks claims whose signature is right.
@@ -245,7 +258,7 @@ fn numeric_date(value: &Value) -> Option<Timestamp> {
 }
 
 /// What the registration gives, for whom the claims name.
-fn authority(
+pub(super) fn authority(
     cx: &Cx,
     client: &Client,
     issuer: &TrustedIssuer,

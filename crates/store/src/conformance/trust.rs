@@ -40,7 +40,7 @@ pub(crate) async fn trusted_issuers_are_created_changed_and_deleted(world: &Worl
     let before = world.feed(None).await?.configuration;
     same(&world.store.act(create.clone()).await?, &Created::Created)?;
     same(&world.store.act(create).await?, &Created::Exists)?;
-    issuer.jwks_uri = "https://elsewhere.example.net/jwks".to_owned();
+    issuer.jwks_uri = Some("https://elsewhere.example.net/jwks".to_owned());
     let update = UpdateTrustedIssuer {
         issuer: issuer.clone(),
         audit: world.audit("trusted_issuer.update"),

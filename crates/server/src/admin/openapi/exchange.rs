@@ -27,13 +27,14 @@ pub(super) fn add_trusted_issuers(add: &mut impl FnMut(&str, Value)) {
     let fields = [
         ("issuer", text()),
         ("jwks_uri", text()),
+        ("saml_certificate", text()),
         ("resource", text()),
         ("organization", text()),
         ("scopes", texts()),
         ("algorithms", texts()),
         ("audiences", texts()),
     ];
-    let needed = ["issuer", "jwks_uri", "resource"];
+    let needed = ["issuer", "resource"];
     let mut shown = fields.to_vec();
     shown.extend([
         ("trusted", boolean()),

@@ -21,8 +21,10 @@ impl Advice<'_, '_> {
                 .repair("take the block out: what this server issued is exchanged without one"),
             );
         }
-        if !issuer.jwks_uri.starts_with("https://") {
-            let is_url = url::Url::parse(&issuer.jwks_uri).is_ok_and(|url| url.scheme() == "http");
+        if let Some(uri) = issuer.jwks_uri.as_deref()
+            && !uri.starts_with("https://")
+        {
+            let is_url = url::Url::parse(uri).is_ok_and(|url| url.scheme() == "http");
             let finding = Finding::warning(
                 "trusted_issuer.jwks_uri.http",
                 table.place("jwks_uri"),

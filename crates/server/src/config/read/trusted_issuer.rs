@@ -6,9 +6,10 @@ use super::super::ConfiguredTrustedIssuer;
 use super::super::document::Table;
 use super::super::schema::TRUSTED_ISSUER;
 use super::{Block, Loading, invalid};
+use crate::grant::partner_certificates as certificates;
 
 /// The keys without which an issuer means nothing.
-const NEEDED: [&str; 3] = ["issuer", "jwks_uri", "resource"];
+const NEEDED: [&str; 2] = ["issuer", "resource"];
 
 impl Loading<'_> {
     pub(super) fn trusted_issuer(&mut self, table: &Table) -> Option<ConfiguredTrustedIssuer> {
@@ -26,6 +27,9 @@ impl Loading<'_> {
         }
         let issuer = self.value(table, section, "issuer");
         let jwks_uri = self.value(table, section, "jwks_uri");
+        // Nothing secret, and as long as what usually stands in a file.
+        let certificate = self.secret(table, certificates::MEMBER);
+        let certificate = certificate.map(|given| given.secret.expose_str().to_owned());
         let resource = self.value(table, section, "resource");
         let organization: Option<String> = self.value(table, section, "organization");
         let organization = organization.filter(|text| !text.is_empty());
@@ -43,12 +47,17 @@ impl Loading<'_> {
             algorithms: self.values(table, section, "algorithms"),
             audiences: self.values(table, section, "audiences"),
             issuer: issuer?,
-            jwks_uri: jwks_uri?,
+            jwks_uri,
+            saml_certificate: certificate,
             resource: resource?,
             organization,
         };
         for problem in read.problems() {
             self.problem(block, &problem);
+        }
+        if let Err(why) = certificates::check(&read) {
+            let at = table.place(certificates::MEMBER);
+            self.add(invalid(section, certificates::MEMBER, at, why));
         }
         Some(ConfiguredTrustedIssuer {
             issuer: read,
