@@ -90,14 +90,16 @@ impl Client {
                 message,
             });
         };
-        if self.may_use(GrantType::JwtBearer) && self.asks_people() {
-            let message = "`jwt-bearer` beside `authorization_code` needs `consent = \"first_party\"`: nobody is asked for what an assertion gives";
+        let by_assertion =
+            self.may_use(GrantType::JwtBearer) || self.may_use(GrantType::Saml2Bearer);
+        if by_assertion && self.asks_people() {
+            let message = "`jwt-bearer` or `saml2-bearer` beside `authorization_code` needs `consent = \"first_party\"`: nobody is asked for what an assertion gives";
             add("grants", message.to_owned());
         }
         let Some(policy) = &self.exchange else {
             return;
         };
-        if !self.may_use(GrantType::TokenExchange) && !self.may_use(GrantType::JwtBearer) {
+        if !self.may_use(GrantType::TokenExchange) && !by_assertion {
             let message = "needs the grant `urn:ietf:params:oauth:grant-type:token-exchange` or `urn:ietf:params:oauth:grant-type:jwt-bearer`";
             add("exchange", message.to_owned());
         }

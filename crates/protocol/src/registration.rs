@@ -45,7 +45,6 @@ const ANSWERED: [&str; 2] = ["client_id_issued_at", "client_secret_expires_at"];
 const GRANTS_NOT_BUILT: &[(&str, &str)] = &[
     ("urn:ietf:params:oauth:grant-type:device_code", "device"),
     ("device_code", "device"),
-    ("urn:ietf:params:oauth:grant-type:saml2-bearer", "saml"),
     ("urn:openid:params:grant-type:ciba", "ciba"),
 ];
 

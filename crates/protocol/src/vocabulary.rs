@@ -104,6 +104,8 @@ words! {
         TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
         /// A JWT of a trusted issuer (RFC 7523).
         JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        /// A SAML assertion of a trusted issuer (RFC 7522).
+        Saml2Bearer = "urn:ietf:params:oauth:grant-type:saml2-bearer",
     }
 }
 

@@ -69,7 +69,7 @@ fn document(settings: &Settings) -> Value {
         "jwks_uri": issuer.endpoint("/.well-known/jwks.json"),
         "response_types_supported": ["code"],
         "response_modes_supported": words(ResponseMode::ALL, ResponseMode::as_str),
-        "grant_types_supported": words(GrantType::ALL, GrantType::as_str),
+        "grant_types_supported": words(&grants(), GrantType::as_str),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "token_endpoint_auth_methods_supported": public,
@@ -131,6 +131,12 @@ const CERTIFICATE_METHODS: [ClientAuthentication; 2] = [
     ClientAuthentication::TlsClientAuth,
     ClientAuthentication::SelfSignedTlsClientAuth,
 ];
+
+/// Those that this program was built with.
+fn grants() -> Vec<GrantType> {
+    let built = |grant: &GrantType| cfg!(feature = "saml") || *grant != GrantType::Saml2Bearer;
+    GrantType::ALL.iter().copied().filter(built).collect()
+}
 
 fn claims() -> Value {
     let own = [

@@ -90,7 +90,8 @@ macro_rules! table {
 #[rustfmt::skip]
 pub fn table() -> Vec<Route> {
     // method path                                       who may call   written cors     endpoint
-    table! {
+    #[cfg_attr(not(feature = "saml"), expect(unused_mut, reason = "nothing is added"))]
+    let mut all = table! {
         GET  "/.well-known/openid-configuration"         Anyone         Json  Everyone   endpoint::metadata::get;
         GET  "/.well-known/oauth-authorization-server"   Anyone         Json  Everyone   endpoint::metadata::get;
         GET  "/.well-known/jwks.json"                    Anyone         Json  Everyone   endpoint::jwks::get;
@@ -124,7 +125,12 @@ pub fn table() -> Vec<Route> {
         GET  "/assets/{name}"                            Anyone         Page  Never      endpoint::assets::get;
         GET  "/healthz"                                  Anyone         Json  Never      endpoint::health::live;
         GET  "/readyz"                                   Anyone         Json  Never      endpoint::health::ready;
-    }
+    };
+    #[cfg(feature = "saml")]
+    all.append(&mut table! {
+        GET  "/saml/certificates"                        Anyone         Json  Never      endpoint::saml_certificates::get;
+    });
+    all
 }
 
 /// The public listener: finds the route that a request means.

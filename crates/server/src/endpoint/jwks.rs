@@ -34,7 +34,7 @@ pub(crate) async fn get_ml_dsa(cx: Cx, _received: Received) -> Result<Response, 
 
 /// How long the set may be kept. A key is announced for longer than this
 /// before it signs, so whoever keeps the set that long misses none.
-fn seconds(cx: &Cx) -> u64 {
+pub(crate) fn seconds(cx: &Cx) -> u64 {
     let seconds = cx.settings.keys.key_set_cache.as_secs();
     match cx.check_fresh() {
         Ok(()) => seconds,

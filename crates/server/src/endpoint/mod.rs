@@ -15,5 +15,7 @@ pub(crate) mod metadata;
 pub(crate) mod preflight;
 pub(crate) mod presented;
 pub(crate) mod revoke;
+#[cfg(feature = "saml")]
+pub(crate) mod saml_certificates;
 pub(crate) mod token;
 pub(crate) mod userinfo;

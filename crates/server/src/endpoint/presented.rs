@@ -76,7 +76,25 @@ async fn open_read_for(
     used: &Use<'_>,
 ) -> Result<Result<(Read, Arc<StoredClient>), Refused>, Failure> {
     cx.check_fresh()?;
-    let mut read = match read_for(cx, text, used) {
+    alive(cx, read_for(cx, text, used)).await
+}
+
+/// An assertion of this server instead of an access token: the same questions.
+#[cfg(feature = "saml")]
+pub(crate) async fn open_assertion(
+    cx: &Cx,
+    assertion: &symbolon_token::saml::Presented,
+) -> Result<Result<(Read, Arc<StoredClient>), Refused>, Failure> {
+    cx.check_fresh()?;
+    alive(cx, crate::grant::saml2::read(cx, assertion)).await
+}
+
+/// What was read, if neither it nor its client was taken back.
+async fn alive(
+    cx: &Cx,
+    read: Result<Read, Refused>,
+) -> Result<Result<(Read, Arc<StoredClient>), Refused>, Failure> {
+    let mut read = match read {
         Ok(read) => read,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -224,6 +242,16 @@ fn verify_jwt(cx: &Cx, text: &str, own: &KeySet) -> Result<AccessToken, Refused>
         .verify(key.ok_or(Refused::Signature(Invalid::UnknownKey))?)
         .map_err(Refused::Signature)?;
     judge(cx, claims, token.claimed_kid())
+}
+
+/// A token whose claims were in something else that this server signed.
+#[cfg(feature = "saml")]
+pub(crate) fn of_own_claims(
+    cx: &Cx,
+    claims: Map<String, Value>,
+    kid: Option<&str>,
+) -> Result<Read, Refused> {
+    of_claims(cx, Arc::new(judge(cx, claims, kid)?))
 }
 
 fn judge(cx: &Cx, claims: Map<String, Value>, kid: Option<&str>) -> Result<AccessToken, Refused> {

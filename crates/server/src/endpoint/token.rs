@@ -11,6 +11,8 @@ use symbolon_protocol::GrantType;
 use crate::authn::client::{AuthenticatedClient, authenticate};
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
+#[cfg(feature = "saml")]
+use crate::grant::saml2_bearer;
 use crate::grant::{
     authorization_code, client_credentials, jwt_bearer, refresh_token, token_exchange,
 };
@@ -50,6 +52,13 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
             token_exchange::exchange(&cx, &client, request).await?
         }
         GrantType::JwtBearer => jwt_bearer::issue(&cx, &client, &form).await?,
+        #[cfg(feature = "saml")]
+        GrantType::Saml2Bearer => saml2_bearer::issue(&cx, &client, &form).await?,
+        #[cfg(not(feature = "saml"))]
+        GrantType::Saml2Bearer => {
+            let why = "this program was built without SAML";
+            return Err(Refusal::unsupported_grant_type(why).into());
+        }
     };
     crate::metric::issued(grant);
     let mut response = respond::json(StatusCode::OK, &issued);

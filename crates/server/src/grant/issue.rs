@@ -160,6 +160,23 @@ impl Issuable {
         Ok(())
     }
 
+    /// What may be issued.
+    #[cfg(feature = "saml")]
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// What was written of it elsewhere, as what was made.
+    #[cfg(feature = "saml")]
+    pub(crate) fn written_as(self, text: String) -> Minted {
+        Minted {
+            text,
+            expires_in: self.lifetime.as_secs(),
+            scopes: self.authority.scopes().clone(),
+            binding: *self.authority.binding(),
+        }
+    }
+
     /// Writes the authority down in the resource's format.
     pub(crate) fn mint(self, cx: &Cx, client: &Client) -> Result<Minted, Failure> {
         let format = self

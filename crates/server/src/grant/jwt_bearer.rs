@@ -28,23 +28,38 @@ pub(crate) async fn issue(
     form: &Parameters,
 ) -> Result<Issued, Failure> {
     let client = client.client();
+    let assertion = presented(client, form)?;
+    cx.check_fresh()?;
+    let vouched = trusted_issuer::verify(cx, client, assertion, Sent::AsGrant).await;
+    of_vouched(cx, client, form, vouched).await
+}
+
+/// The assertion, of a client that may present any.
+pub(super) fn presented<'a>(client: &Client, form: &'a Parameters) -> Result<&'a str, Refusal> {
     if !client.is_confidential() {
         return Err(Refusal::unauthorized_client(
             "this grant is for clients that prove themselves",
-        )
-        .into());
+        ));
     }
     let assertion = form
         .one("assertion")
         .ok_or(Refusal::invalid_request("assertion is missing"))?;
     // A client that has to ask people does not get around them.
     if client.asks_people() {
-        return Err(
-            Refusal::invalid_grant("people are asked before this client gets tokens").into(),
-        );
+        return Err(Refusal::invalid_grant(
+            "people are asked before this client gets tokens",
+        ));
     }
-    cx.check_fresh()?;
-    let vouched = trusted_issuer::verify(cx, client, assertion, Sent::AsGrant).await;
+    Ok(assertion)
+}
+
+/// Issues what an issuer vouches for, whichever way it was written down.
+pub(super) async fn of_vouched(
+    cx: &Cx,
+    client: &Client,
+    form: &Parameters,
+    vouched: Result<Vouched, &'static str>,
+) -> Result<Issued, Failure> {
     let vouched = vouched.map_err(|cause| {
         tracing::debug!(request = %cx.request, cause, "assertion");
         Refusal::invalid_grant("the assertion is not good")

@@ -9,8 +9,14 @@ pub(crate) mod id_token;
 pub(crate) mod issue;
 pub(crate) mod jwt_bearer;
 pub(crate) mod macaroon;
+#[cfg(feature = "saml")]
+pub(crate) mod partner_assertion;
 pub(crate) mod partner_certificates;
 pub(crate) mod refresh_token;
+#[cfg(feature = "saml")]
+pub(crate) mod saml2;
+#[cfg(feature = "saml")]
+pub(crate) mod saml2_bearer;
 pub(crate) mod subject;
 pub(crate) mod target;
 pub(crate) mod token_exchange;

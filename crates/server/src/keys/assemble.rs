@@ -24,6 +24,8 @@ pub(super) fn assemble(
 ) -> Result<LoadedKeys, KeysError> {
     let mut keys = Keys::default();
     let mut sets = Sets::default();
+    #[cfg(feature = "saml")]
+    let mut certified = Vec::new();
     for row in &stored {
         let unusable = || KeysError::Unusable(row.id.clone());
         // A key of a purpose that this version does not know is left alone.
@@ -46,6 +48,18 @@ pub(super) fn assemble(
                     let key = SigningKey::from_pkcs8(algorithm, &secret).map_err(|_| unusable())?;
                     let is_off = algorithm.is_experimental() && !settings.experimental_ml_dsa;
                     keys.signing.extend((!is_off).then(|| Arc::new(key)));
+                }
+                #[cfg(feature = "saml")]
+                if algorithm == symbolon_protocol::SigningAlgorithm::Rs256
+                    && matches!(row.state, KeyState::Active | KeyState::Next)
+                {
+                    let secret = masters.open(row).ok_or_else(unusable)?;
+                    let key = SigningKey::from_pkcs8(algorithm, &secret).map_err(|_| unusable())?;
+                    let place = match row.state {
+                        KeyState::Active => 0,
+                        _ => certified.len(),
+                    };
+                    certified.insert(place, Arc::new(key));
                 }
                 sets.add(row, algorithm.is_experimental())
                     .ok_or_else(unusable)?;
@@ -72,6 +86,8 @@ pub(super) fn assemble(
         experimental: settings
             .experimental_ml_dsa
             .then(|| document(&experimental).into()),
+        #[cfg(feature = "saml")]
+        certified,
         master,
         stored,
     })

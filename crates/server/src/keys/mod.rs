@@ -78,6 +78,9 @@ pub struct LoadedKeys {
     pub document: Arc<str>,
     /// The set of the experiment, where it is switched on.
     pub experimental: Option<Arc<str>>,
+    /// The keys that sign assertions, now or next, the active one first.
+    #[cfg(feature = "saml")]
+    pub(crate) certified: Vec<Arc<symbolon_token::jose::SigningKey>>,
     /// The keys as they are stored.
     pub(crate) stored: Vec<WorkingKey>,
     /// The master key that the store is sealed under.

@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use symbolon_protocol::{Agreement, Client};
+use symbolon_store::StoredClient;
 use symbolon_token::authority::FOREIGN;
 use symbolon_token::jwt::AccessToken;
 use symbolon_token::{Actor, Authentication, Authority, Granted, Marks, Position, Subject, act};
 
 use super::opened::{Asking, Holder, Opened};
-use crate::endpoint::presented::{self, Body};
+use crate::endpoint::presented::{self, Body, Read};
 use crate::failure::Failure;
 use crate::grant::subject;
 
@@ -20,11 +21,19 @@ pub(super) async fn open(
     asking: Asking<'_>,
     text: &str,
 ) -> Result<Result<Opened, &'static str>, Failure> {
+    let opened = presented::open_read(asking.cx, text).await?;
+    Ok(opened
+        .map_err(|refused| refused.code())
+        .and_then(|(read, issued_to)| of_read(asking, &read, &issued_to)))
+}
+
+/// What a token of ours permits, whichever way it was written down.
+pub(super) fn of_read(
+    asking: Asking<'_>,
+    read: &Read,
+    issued_to: &StoredClient,
+) -> Result<Opened, &'static str> {
     let (cx, client) = (asking.cx, asking.client);
-    let (read, issued_to) = match presented::open_read(cx, text).await? {
-        Ok(opened) => opened,
-        Err(refused) => return Ok(Err(refused.code())),
-    };
     let issued_to = &issued_to.client;
     let authority = match &read.body {
         Body::Opaque(token) => Some(token.authority.clone()),
@@ -34,9 +43,9 @@ pub(super) async fn open(
         }
     };
     let Some(authority) = authority else {
-        return Ok(Err("a claim does not read back"));
+        return Err("a claim does not read back");
     };
-    Ok(Ok(Opened {
+    Ok(Opened {
         name: Actor {
             subject: subject::of(&cx.keys, client, authority.subject()),
             issuer: None,
@@ -46,7 +55,7 @@ pub(super) async fn open(
         ancestors: read.marks.ancestors(),
         holder: Holder::Client(issued_to.id.clone()),
         may_act: None,
-    }))
+    })
 }
 
 /// The authority that a JWT of ours wrote down. Ids that it names only blinded

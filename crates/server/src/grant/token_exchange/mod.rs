@@ -20,6 +20,8 @@ mod policy;
 mod refresh_token;
 mod request;
 mod result;
+#[cfg(feature = "saml")]
+mod saml2;
 mod scope;
 
 use crate::authn::client::AuthenticatedClient;

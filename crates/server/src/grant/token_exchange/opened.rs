@@ -71,7 +71,10 @@ pub(super) async fn open(
             refresh_token::open(asking, text).await?
         }
         TokenKind::RefreshToken => Err("a refresh token names no actor"),
-        TokenKind::Saml2 => Err("assertions are not taken here"),
+        #[cfg(feature = "saml")]
+        TokenKind::Saml2 => super::saml2::open(asking, text).await?,
+        #[cfg(not(feature = "saml"))]
+        TokenKind::Saml2 => Err("this program was built without SAML"),
     };
     outcome.map_err(|cause| {
         tracing::debug!(request = %cx.request, kind = %shown.kind, cause, "a token to be exchanged");

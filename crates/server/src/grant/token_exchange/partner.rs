@@ -3,17 +3,22 @@
 //! Spec: RFC 8693 §3
 
 use super::opened::{Asking, Holder, Opened};
-use crate::grant::trusted_issuer::{self, Sent};
+use crate::grant::trusted_issuer::{self, Sent, Vouched};
 
 pub(super) async fn open(asking: Asking<'_>, text: &str) -> Result<Opened, &'static str> {
     let (cx, client) = (asking.cx, asking.client);
     let vouched = trusted_issuer::verify(cx, client, text, Sent::AsToken).await?;
-    Ok(Opened {
+    Ok(opened(vouched))
+}
+
+/// What a trusted issuer vouches for, whichever way it was written down.
+pub(super) fn opened(vouched: Vouched) -> Opened {
+    Opened {
         known: vouched.authority.position(),
         ancestors: vouched.authority.lineage().to_vec(),
         authority: vouched.authority,
         holder: Holder::Partner(vouched.issuer),
         name: vouched.name,
         may_act: vouched.may_act,
-    })
+    }
 }

@@ -43,7 +43,14 @@ pub(super) fn issue(
             access_token(cx, client, narrowed)?
         }
         TokenKind::IdToken => id_token(cx, client, &narrowed)?,
-        TokenKind::Saml2 | TokenKind::RefreshToken => {
+        #[cfg(feature = "saml")]
+        TokenKind::Saml2 => super::saml2::issue(cx, client, narrowed)?,
+        #[cfg(not(feature = "saml"))]
+        TokenKind::Saml2 => {
+            let why = "this program was built without SAML";
+            return Err(Refusal::invalid_request(why).into());
+        }
+        TokenKind::RefreshToken => {
             return Err(Refusal::invalid_request("no such token comes of an exchange here").into());
         }
     };

@@ -133,6 +133,7 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
         (
             &Method::GET,
             "/healthz"
+            | "/saml/certificates"
             | "/readyz"
             | "/.well-known/openid-configuration"
             | "/.well-known/oauth-authorization-server"

@@ -4,6 +4,9 @@ mod bearer;
 mod partner;
 mod policy;
 mod revoked;
+#[cfg(feature = "saml")]
+mod saml;
+#[cfg(feature = "saml")]
 mod table;
 mod world;
 

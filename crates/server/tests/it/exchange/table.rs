@@ -43,6 +43,12 @@ async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
     let opaque = moved(SAFE).token(server, "orders-api").await;
     let derived = moved(STOCK).token(server, "orders-api").await;
     let jwt = partner.jwt(server, json!({}));
+    let policy = json!({ "exchange": { "accepts": ["access_token"], "issues": ["saml2"] } });
+    client(server, "web", policy).await;
+    let assertion = Asked::of("access_token", &access)
+        .with("requested_token_type", &urn("saml2"))
+        .token(server, "web")
+        .await;
     vec![
         ("access token, JWT", "access_token", access.clone(), "web"),
         ("access token as `jwt`", "jwt", access, "web"),
@@ -62,7 +68,7 @@ async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
         ),
         ("`id_token`", "id_token", tokens.text("id_token"), "web"),
         ("JWT of a trusted issuer", "jwt", jwt, "orders-api"),
-        ("`saml2`", "saml2", "PHNhbWw-".to_owned(), "web"),
+        ("`saml2`", "saml2", assertion, "web"),
     ]
 }
 

@@ -1,0 +1,86 @@
+//! SAML assertions of trusted issuers: checked with the certificates of their
+//! registration, and worth what it says.
+//!
+//! Spec: RFC 7521 §5.2
+//! Spec: RFC 7522 §3
+
+use symbolon_protocol::Client;
+use symbolon_token::saml::{Assertion, Certificate, Expected, Presented, Refused, Trusted};
+use symbolon_token::{Actor, act};
+
+use super::trusted_issuer::{Checked, Claims, MAX_LIFETIME, Sent, Vouched, authority, registered};
+use crate::cx::Cx;
+
+/// Checks an assertion; the error says for the log what is wrong.
+pub(crate) fn verify(
+    cx: &Cx,
+    client: &Client,
+    text: &str,
+    sent: Sent,
+) -> Result<Vouched, &'static str> {
+    let presented = Presented::parse(text, &[]).map_err(|refused| refused.code())?;
+    vouched(cx, client, &presented, sent)
+}
+
+/// The same for one that was taken apart already.
+pub(crate) fn vouched(
+    cx: &Cx,
+    client: &Client,
+    presented: &Presented,
+    sent: Sent,
+) -> Result<Vouched, &'static str> {
+    let issuer = registered(cx, client, presented.claimed_issuer())?;
+    let text = issuer.saml_certificate.as_deref();
+    let text = text.ok_or("the issuer is trusted for JWTs alone")?;
+    let certificates = Certificate::parse_all(text).map_err(|_| "a certificate is none")?;
+    let trusted = Trusted::by_certificates(issuer.issuer.as_str(), &certificates)
+        .map_err(|_| Refused::NoKey.code())?;
+
+    let endpoint = cx.settings.issuer.endpoint("/token");
+    let mut audiences = vec![cx.settings.issuer.as_str(), endpoint.as_str()];
+    if sent == Sent::AsToken {
+        audiences.extend(issuer.audiences.iter().map(String::as_str));
+    }
+    let expected = Expected {
+        audiences: &audiences,
+        recipients: &[&endpoint],
+        in_response_to: None,
+        longest: MAX_LIFETIME + cx.settings.clock_skew,
+        skew: cx.settings.clock_skew,
+        now: cx.now,
+    };
+    let opened = presented.open(&trusted, &expected);
+    let opened = opened.map_err(|refused| refused.code())?;
+    let checked = checked(&opened, sent)?;
+    if checked.expires <= cx.now {
+        return Err("it has expired");
+    }
+    Ok(Vouched {
+        // Its attributes are the issuer's own words: none of them gives anything.
+        authority: authority(cx, client, &issuer, &Claims::new(), &checked)?,
+        name: Actor {
+            subject: checked.subject.to_owned(),
+            issuer: Some(issuer.issuer.to_string()),
+        },
+        may_act: None,
+        jti: checked.jti.map(str::to_owned),
+        acceptable_until: checked.expires + cx.settings.clock_skew,
+        issuer,
+    })
+}
+
+fn checked(assertion: &Assertion, sent: Sent) -> Result<Checked<'_>, &'static str> {
+    let subject = assertion.subject().value.as_str();
+    if !act::is_name(subject) {
+        return Err("NameID is not a name");
+    }
+    // What is exchanged is not remembered, so it could be shown again.
+    if sent == Sent::AsToken && assertion.is_for_one_use() {
+        return Err("the assertion is for one use: it is a grant, not a token");
+    }
+    Ok(Checked {
+        subject,
+        jti: Some(assertion.id()),
+        expires: assertion.expires(),
+    })
+}

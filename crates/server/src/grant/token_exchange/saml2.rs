@@ -1,0 +1,53 @@
+//! A SAML assertion as a subject or actor token, and as the result.
+//!
+//! Spec: RFC 8693 §2.2.1, §3
+
+use symbolon_protocol::{Client, TokenKind};
+use symbolon_token::saml::Presented;
+
+use super::opened::{Asking, Opened};
+use super::result::Narrowed;
+use super::{access_token, partner};
+use crate::cx::Cx;
+use crate::endpoint::presented;
+use crate::failure::Failure;
+use crate::grant::issue::{Issued, Wish};
+use crate::grant::trusted_issuer::Sent;
+use crate::grant::{may_issue, partner_assertion, saml2};
+
+pub(super) async fn open(
+    asking: Asking<'_>,
+    text: &str,
+) -> Result<Result<Opened, &'static str>, Failure> {
+    let (cx, client) = (asking.cx, asking.client);
+    let presented = match Presented::parse(text, &[]) {
+        Ok(presented) => presented,
+        Err(refused) => return Ok(Err(refused.code())),
+    };
+    if presented.claimed_issuer() != cx.settings.issuer.as_str() {
+        let vouched = partner_assertion::vouched(cx, client, &presented, Sent::AsToken);
+        return Ok(vouched.map(partner::opened));
+    }
+    let opened = presented::open_assertion(cx, &presented).await?;
+    Ok(opened
+        .map_err(|refused| refused.code())
+        .and_then(|(read, issued_to)| access_token::of_read(asking, &read, &issued_to)))
+}
+
+/// Writes the result as an assertion. It is no access token, so it has no type
+/// of those.
+pub(super) fn issue(cx: &Cx, client: &Client, narrowed: Narrowed) -> Result<Issued, Failure> {
+    let wish = Wish {
+        client,
+        whole: &narrowed.whole,
+        audience: narrowed.audience,
+        scopes: Some(narrowed.scopes),
+    };
+    let issuable = may_issue(cx, wish)?;
+    let text = saml2::mint(cx, client, issuable.authority())?;
+    Ok(Issued {
+        token_type: "N_A",
+        issued_token_type: Some(TokenKind::Saml2.urn()),
+        ..issuable.written_as(text).into_issued()
+    })
+}

@@ -1,0 +1,476 @@
+//! SAML assertions: asked for, exchanged, and presented as grants.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use symbolon_protocol::{Issuer, SigningAlgorithm, Timestamp};
+use symbolon_testkit::SeededEntropy;
+use symbolon_token::jose::SigningKey;
+use symbolon_token::jwt::Written;
+use symbolon_token::saml::{Certificate, Expected, NameFormat, Rendering, Trusted, mint, open};
+use symbolon_token::{Authority, Binding, Granted, Id, Keyring, Position, Slot, Subject};
+
+use super::world::{
+    Asked, EXCHANGE, SAFE, STOCK, claims, client, furnish, now, own_token, signed_in, urn,
+};
+use crate::harness::{Answer, ORDERS, Server, VAULT};
+use crate::on_both_engines;
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:saml2-bearer";
+const ENTITY: &str = "https://idp.partner.example";
+
+on_both_engines! {
+    a_token_becomes_an_assertion_that_others_check_by_our_certificate
+    an_assertion_of_ours_is_a_subject_token_and_dies_with_its_root
+    a_partners_assertion_is_good_once_on_every_node
+    a_partners_assertion_gives_what_its_issuer_is_registered_for
+    an_assertion_that_is_not_good_is_refused
+    a_partners_assertion_is_exchanged_and_distrusted
+    certificates_are_checked_when_they_are_configured
+    the_metadata_names_the_grant
+}
+
+async fn permitted(server: &Server) {
+    furnish(server).await;
+    let policy = json!({
+        "exchange": {
+            "from": [ORDERS], "to": [STOCK, SAFE],
+            "accepts": ["access_token", "saml2"], "issues": ["access_token", "saml2"],
+        },
+    });
+    client(server, "orders-api", policy).await;
+}
+
+/// What `alice` let `web` do, as an assertion for `orders-api` to carry on.
+async fn assertion(server: &Server) -> (Answer, String) {
+    let subject = signed_in(server, "alice").await;
+    let actor = own_token(server, "orders-api").await;
+    let answer = Asked::of("access_token", &subject.text("access_token"))
+        .acting("access_token", &actor)
+        .with("requested_token_type", &urn("saml2"))
+        .with("resource", STOCK)
+        .by(server, "orders-api")
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    (answer, subject.text("access_token"))
+}
+
+async fn a_token_becomes_an_assertion_that_others_check_by_our_certificate(server: Server) {
+    permitted(&server).await;
+    let before = server.commits();
+
+    let (answer, subject) = assertion(&server).await;
+
+    assert!(server.commits() > before, "the sign-in");
+    assert_eq!(answer.text("token_type"), "N_A");
+    assert_eq!(answer.text("issued_token_type"), urn("saml2"));
+    assert_eq!(answer.json().get("refresh_token"), None);
+    let published = server.get("/saml/certificates").await;
+    assert_eq!(
+        published.header("content-type"),
+        Some("application/pem-certificate-chain")
+    );
+    assert_eq!(
+        server.get("/saml/certificates").await.body,
+        published.body,
+        "the same each time"
+    );
+    let certificates = Certificate::parse_all(&published.body).unwrap();
+    let trusted = Trusted::by_certificates(&server.name(), &certificates).unwrap();
+    let expected = Expected {
+        audiences: &[STOCK],
+        recipients: &[STOCK],
+        in_response_to: None,
+        longest: std::time::Duration::from_secs(3600),
+        skew: std::time::Duration::ZERO,
+        now: Timestamp::from_seconds(now(&server)),
+    };
+    let read = open(&answer.text("access_token"), &[], &[trusted], &expected).unwrap();
+    let (own, was) = (read.claims(), claims(&subject));
+    assert_eq!(own["sub"], was["sub"]);
+    assert_eq!(
+        (&own["client_id"], &own["scope"]),
+        (&json!("orders-api"), &json!("read:orders"))
+    );
+    assert_eq!(own["act"], json!({ "sub": "orders-api" }));
+    assert!(own["exp"].as_i64() <= was["exp"].as_i64());
+    let told = server
+        .introspect("vault-api", &answer.text("access_token"))
+        .await;
+    assert_eq!(told, json!({ "active": false }), "it is no access token");
+}
+
+async fn an_assertion_of_ours_is_a_subject_token_and_dies_with_its_root(server: Server) {
+    permitted(&server).await;
+    let (answer, root) = assertion(&server).await;
+    let token = answer.text("access_token");
+    let asked = || Asked::of("saml2", &token).with("resource", STOCK);
+
+    let narrower = asked().by(&server, "orders-api").await;
+
+    assert_eq!(narrower.status, 200, "{}", narrower.body);
+    let is = claims(&narrower.text("access_token"));
+    assert_eq!(
+        (&is["sub"], &is["aud"]),
+        (&claims(&root)["sub"], &json!(STOCK))
+    );
+    assert_eq!(is["act"], json!({ "sub": "orders-api" }));
+    let wider = asked()
+        .with("scope", "read:orders delete:orders")
+        .by(&server, "orders-api")
+        .await;
+    assert_eq!(wider.refusal(), "invalid_scope");
+    let foreign = asked().by(&server, "web").await;
+    assert_eq!(
+        foreign.refusal(),
+        "invalid_request",
+        "its policy does not name the kind"
+    );
+    let revoked = server.form("/revoke", "web", &[("token", &root)]).await;
+    assert_eq!(revoked.status, 200);
+    let late = asked().by(&server, "orders-api").await;
+    assert_eq!((late.status, &*late.refusal()), (400, "invalid_request"));
+    assert!(!server.is_active(&narrower.text("access_token")).await);
+}
+
+/// A directory of a partner that signs assertions.
+struct Directory {
+    key: SigningKey,
+    certificate: Certificate,
+}
+
+/// What an assertion of a partner says.
+struct Said {
+    id: u64,
+    subject: &'static str,
+    issuer: &'static str,
+    audience: String,
+    recipient: String,
+    issued: i64,
+    expires: i64,
+}
+
+impl Directory {
+    fn new() -> Self {
+        let document = SigningKey::generate(SigningAlgorithm::Es256).unwrap();
+        let key = SigningKey::from_pkcs8(SigningAlgorithm::Es256, &document).unwrap();
+        let (begins, ends) = (Timestamp::EPOCH, Timestamp::from_seconds(4_000_000_000));
+        let certificate = Certificate::self_signed(&key, "idp", begins, ends).unwrap();
+        Self { key, certificate }
+    }
+
+    /// A directory that the server trusts and `orders-api` may use.
+    async fn trusted(server: &Server) -> Self {
+        furnish(server).await;
+        let own = Self::new();
+        assert_eq!(
+            own.register(server, &own.certificate.to_pem()).await.status,
+            201
+        );
+        let policy = json!({
+            "grants": ["client_credentials", EXCHANGE, GRANT],
+            "exchange": { "issuers": [ENTITY], "accepts": ["saml2"] },
+        });
+        client(server, "orders-api", policy).await;
+        own
+    }
+
+    async fn register(&self, server: &Server, pem: &str) -> Answer {
+        let document = json!({
+            "issuer": ENTITY, "saml_certificate": pem,
+            "resource": ORDERS, "organization": "acme", "scopes": ["read:orders"],
+        });
+        server
+            .admin(Method::POST, "/admin/v1/trusted-issuers", Some(document))
+            .await
+    }
+
+    fn said(&self, server: &Server) -> Said {
+        Said {
+            id: 1,
+            subject: "carol",
+            issuer: ENTITY,
+            audience: server.name(),
+            recipient: format!("{}/token", server.name()),
+            issued: now(server),
+            expires: now(server) + 300,
+        }
+    }
+
+    fn sign(&self, said: &Said) -> String {
+        let issuer: Issuer = said.issuer.parse().unwrap();
+        let slot = Slot::of_client(&"idp".parse().unwrap());
+        let keys = Keyring::new(Keyring::generate(&SeededEntropy::new(1), Vec::new())).unwrap();
+        let written = Written {
+            sector: None,
+            issuer: &issuer,
+            subject: said.subject,
+            token: Id::new(slot, &SeededEntropy::new(said.id)),
+            issued: Timestamp::from_seconds(said.issued),
+            blinding: keys.blinding(),
+        };
+        let rendering = Rendering {
+            format: NameFormat::Unspecified,
+            recipient: &said.recipient,
+            in_response_to: None,
+            session_index: None,
+            attributes: &[],
+            certificate: Some(&self.certificate),
+            encrypt_to: None,
+        };
+        let authority = Authority::granted(Granted {
+            agreement: symbolon_protocol::Agreement::default(),
+            subject: Subject::Client("idp".parse().unwrap()),
+            client: "idp".parse().unwrap(),
+            audiences: vec![said.audience.parse().unwrap()],
+            // Whatever the partner says in our words means nothing here.
+            scopes: "delete:orders".parse().unwrap(),
+            expires: Timestamp::from_seconds(said.expires),
+            organization: Some("umbrella".parse().unwrap()),
+            roles: vec!["admin".to_owned()],
+            grant: None,
+            family: None,
+            session: None,
+            authentication: None,
+            binding: Binding::NONE,
+            actors: Vec::new(),
+            lineage: Vec::new(),
+            position: Position::default(),
+        });
+        mint(&self.key, &written, &rendering, &authority).unwrap()
+    }
+}
+
+async fn present(server: &Server, client: &str, assertion: &str) -> Answer {
+    server
+        .token(client, &[("grant_type", GRANT), ("assertion", assertion)])
+        .await
+}
+
+async fn a_partners_assertion_is_good_once_on_every_node(server: Server) {
+    let directory = Directory::trusted(&server).await;
+    let said = directory.said(&server);
+    let token = directory.sign(&said);
+    let before = server.commits();
+
+    let first = present(&server, "orders-api", &token).await;
+
+    assert_eq!(first.status, 200, "{}", first.body);
+    assert_eq!(server.commits() - before, 1, "its id, and nothing else");
+    assert_eq!(first.json().get("issued_token_type"), None);
+    assert_eq!(
+        present(&server, "orders-api", &token).await.refusal(),
+        "invalid_grant"
+    );
+    // Signed anew, so other bytes: the same assertion all the same.
+    let again = directory.sign(&said);
+    assert_ne!(again, token);
+    assert_eq!(
+        present(&server, "orders-api", &again).await.refusal(),
+        "invalid_grant"
+    );
+    // A node that starts applies the blocks of its file again.
+    let policy = json!({ "grants": ["client_credentials", GRANT], "resources": [ORDERS],
+        "scopes": ["read:orders"], "exchange": { "issuers": [ENTITY] } });
+    if let Some(other) = server.second_node().await {
+        client(&other, "orders-api", policy.clone()).await;
+        assert_eq!(
+            present(&other, "orders-api", &token).await.refusal(),
+            "invalid_grant"
+        );
+    }
+    let server = server.restart().await;
+    client(&server, "orders-api", policy).await;
+    assert_eq!(
+        present(&server, "orders-api", &token).await.refusal(),
+        "invalid_grant"
+    );
+    let next = directory.sign(&Said {
+        id: 2,
+        ..directory.said(&server)
+    });
+    assert_eq!(
+        present(&server, "orders-api", &next).await.status,
+        200,
+        "the twin"
+    );
+}
+
+async fn a_partners_assertion_gives_what_its_issuer_is_registered_for(server: Server) {
+    let directory = Directory::trusted(&server).await;
+    let token = directory.sign(&directory.said(&server));
+    let ask = |more: &'static [(&'static str, &'static str)], token: String| {
+        let server = &server;
+        async move {
+            let form = [&[("grant_type", GRANT), ("assertion", &token)], more].concat();
+            server.token("orders-api", &form).await
+        }
+    };
+
+    assert_eq!(
+        ask(&[("scope", "delete:orders")], token.clone())
+            .await
+            .refusal(),
+        "invalid_scope"
+    );
+    assert_eq!(
+        ask(&[("resource", VAULT)], token.clone()).await.refusal(),
+        "invalid_target"
+    );
+    let answer = ask(&[], token).await;
+
+    let is = claims(&answer.text("access_token"));
+    assert_eq!(is["sub"], format!("ext_{ENTITY}|carol"));
+    assert_eq!(
+        (&is["aud"], &is["scope"]),
+        (&json!(ORDERS), &json!("read:orders"))
+    );
+    assert_eq!(
+        (&is["organization"], is.get("roles")),
+        (&json!("acme"), None)
+    );
+    assert!(is["exp"].as_i64().unwrap() <= now(&server) + 300);
+}
+
+#[expect(clippy::too_many_lines, reason = "a table of bad assertions, one after the other")]
+async fn an_assertion_that_is_not_good_is_refused(server: Server) {
+    let directory = Directory::trusted(&server).await;
+    let stranger = Directory::new();
+    let good = || directory.said(&server);
+    let time = now(&server);
+    let response = |token: &str| {
+        use base64::Engine;
+        use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+        let xml = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(token).unwrap()).unwrap();
+        BASE64_URL_SAFE_NO_PAD.encode(format!("<samlp:Response xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\">{xml}</samlp:Response>"))
+    };
+    let signed = directory.sign(&good());
+    let mut changed = signed.clone().into_bytes();
+    changed[2_000] = if changed[2_000] == b'A' { b'B' } else { b'A' };
+    let bad = [
+        directory.sign(&Said {
+            audience: VAULT.to_owned(),
+            ..good()
+        }),
+        directory.sign(&Said {
+            recipient: server.name(),
+            ..good()
+        }),
+        directory.sign(&Said {
+            recipient: "https://sp.example/acs".to_owned(),
+            ..good()
+        }),
+        directory.sign(&Said {
+            issuer: "https://other.example",
+            ..good()
+        }),
+        directory.sign(&Said {
+            issued: time + 60,
+            ..good()
+        }),
+        directory.sign(&Said {
+            issued: time - 900,
+            expires: time - 60,
+            ..good()
+        }),
+        directory.sign(&Said {
+            expires: time + 86_400,
+            ..good()
+        }),
+        directory
+            .sign(&Said {
+                subject: "a|b\u{200b}",
+                ..good()
+            })
+            .replace('A', "!"),
+        stranger.sign(&good()),
+        String::from_utf8(changed).unwrap(),
+        response(&signed),
+        "PHNhbWw-".to_owned(),
+    ];
+    for (number, token) in bad.iter().enumerate() {
+        let answer = present(&server, "orders-api", token).await;
+        assert_eq!(
+            (answer.status, &*answer.refusal()),
+            (400, "invalid_grant"),
+            "case {number}"
+        );
+    }
+    let missing = server.token("orders-api", &[("grant_type", GRANT)]).await;
+    assert_eq!(missing.refusal(), "invalid_request");
+    assert_eq!(
+        present(&server, "job", &signed).await.refusal(),
+        "unauthorized_client"
+    );
+    let unnamed = json!({ "exchange": { "issuers": [] } });
+    client(&server, "orders-api", unnamed).await;
+    assert_eq!(
+        present(&server, "orders-api", &signed).await.refusal(),
+        "invalid_grant"
+    );
+    let named = json!({ "exchange": { "issuers": [ENTITY] } });
+    client(&server, "orders-api", named).await;
+    assert_eq!(
+        present(&server, "orders-api", &signed).await.status,
+        200,
+        "the twin"
+    );
+}
+
+async fn a_partners_assertion_is_exchanged_and_distrusted(server: Server) {
+    let directory = Directory::trusted(&server).await;
+    let token = directory.sign(&directory.said(&server));
+    let asked = Asked::of("saml2", &token);
+
+    let answer = asked.by(&server, "orders-api").await;
+
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let made = answer.text("access_token");
+    assert_eq!(claims(&made)["sub"], format!("ext_{ENTITY}|carol"));
+    assert!(server.is_active(&made).await);
+    let as_jwt = Asked::of("jwt", &token).by(&server, "orders-api").await;
+    assert_eq!(as_jwt.refusal(), "invalid_request", "each kind by its name");
+    let path = "/admin/v1/trusted-issuers/https%3A%2F%2Fidp.partner.example/distrust";
+    assert_eq!(server.admin(Method::POST, path, None).await.status, 200);
+    assert_eq!(
+        asked.by(&server, "orders-api").await.refusal(),
+        "invalid_request"
+    );
+    assert_eq!(
+        present(&server, "orders-api", &token).await.refusal(),
+        "invalid_grant"
+    );
+    assert!(
+        !server.is_active(&made).await,
+        "what came of it died with the trust"
+    );
+}
+
+async fn certificates_are_checked_when_they_are_configured(server: Server) {
+    furnish(&server).await;
+    let directory = Directory::new();
+    let pem = directory.certificate.to_pem();
+    for bad in ["", "x", &pem[..pem.len() / 2], &pem.repeat(9)] {
+        let answer = directory.register(&server, bad).await;
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.body.contains("saml_certificate"), "{}", answer.body);
+    }
+    let nothing = json!({ "issuer": ENTITY, "resource": ORDERS });
+    let answer = server
+        .admin(Method::POST, "/admin/v1/trusted-issuers", Some(nothing))
+        .await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert_eq!(
+        directory.register(&server, &pem.repeat(2)).await.status,
+        201,
+        "the twin"
+    );
+}
+
+async fn the_metadata_names_the_grant(server: Server) {
+    let metadata = server
+        .get("/.well-known/oauth-authorization-server")
+        .await
+        .json();
+    let grants = metadata["grant_types_supported"].as_array().unwrap();
+    assert!(grants.contains(&Value::from(GRANT)));
+}
