@@ -331,7 +331,10 @@ async fn a_partners_assertion_gives_what_its_issuer_is_registered_for(server: Se
     assert!(is["exp"].as_i64().unwrap() <= now(&server) + 300);
 }
 
-#[expect(clippy::too_many_lines, reason = "a table of bad assertions, one after the other")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of bad assertions, one after the other"
+)]
 async fn an_assertion_that_is_not_good_is_refused(server: Server) {
     let directory = Directory::trusted(&server).await;
     let stranger = Directory::new();
