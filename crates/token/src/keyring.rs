@@ -37,7 +37,7 @@ pub enum Purpose {
     ClientSecret,
     /// Makes pairwise subjects.
     Pairwise,
-    /// Blinds what the revocation feed names.
+    /// Blinds names: of what the revocation feed tells, and of what counts.
     Blinding,
     /// Roots macaroons, and the keys that resources of shared ones are given.
     Macaroon,
@@ -356,6 +356,12 @@ impl Keyring {
                     .expect("one whole block");
             }
         }
+    }
+
+    /// A MAC that is the same after every rotation, for names of counters: a
+    /// new key must not give whoever guesses a new beginning.
+    pub fn name_mac(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
+        self.current(Purpose::Blinding).mac(label, parts)
     }
 
     /// A MAC under the transaction key, for CSRF tokens and device marks.

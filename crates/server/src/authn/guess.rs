@@ -64,7 +64,7 @@ impl Guess {
     /// for names.
     pub(crate) fn new(cx: &Cx, received: &Received, typed: &str, found: Option<&Person>) -> Self {
         let counter = |label: &str, parts: &[&[u8]], limit, told| Counter {
-            name: cx.keys.form_mac(label, parts),
+            name: cx.keys.name_mac(label, parts),
             limit,
             told,
         };
@@ -126,7 +126,7 @@ pub(crate) async fn count_sign_in(
 ) -> Result<Option<Duration>, Failure> {
     let within = network(cx.address).to_string();
     let parts = [&person.as_bytes()[..], within.as_bytes()];
-    let name = cx.keys.form_mac("sign-ins", &parts);
+    let name = cx.keys.name_mac("sign-ins", &parts);
     count(cx, name, SIGN_INS).await
 }
 
