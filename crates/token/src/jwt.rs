@@ -12,6 +12,9 @@ use crate::explain::{Refused, Shown};
 use crate::id::{Id, Token};
 use crate::jose::{SigningKey, Unverified};
 use crate::revocation::{Blinding, Marks, Position, Target, public_name, token_name};
+use crate::sector;
+
+pub use crate::sector::Sector;
 
 /// The `typ` of an access token.
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -32,16 +35,6 @@ pub struct Written<'a> {
     /// How people and sessions are named for a sector of its own, where the
     /// client is in one; see [`Blinding::of_sector`].
     pub sector: Option<Sector<'a>>,
-}
-
-/// What a token for a sector says of the session: it can be read by the issuer
-/// alone.
-#[derive(Debug)]
-pub struct Sector<'a> {
-    /// How the sector's names are blinded.
-    pub blinding: &'a Blinding,
-    /// The session as the sector knows it, where the token ends with one.
-    pub session: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -184,21 +177,6 @@ pub fn marks(authority: &Authority, token: Option<Id<Token>>, blinding: &Blindin
     }
 }
 
-/// Replaces what is the same in every sector by what the sector knows.
-fn hide(marks: &mut Marks, authority: &Authority, sector: &Blinding) {
-    let plain = marks.subject;
-    marks.session = authority
-        .session()
-        .map(|id| sector.name(Target::Session, id.as_bytes()));
-    if let Some(person) = authority.person() {
-        marks.subject = Some(sector.name(Target::Subject, person.as_bytes()));
-    }
-    // Who derives keeps the subject, so the mark above stands for this one.
-    marks
-        .lineage
-        .retain(|own| own.target != Target::Subject || Some(own.name) != plain);
-}
-
 /// Writes an authority of one audience as an access token.
 pub fn mint(key: &SigningKey, written: &Written<'_>, authority: &Authority) -> String {
     key.sign(ACCESS_TOKEN_TYPE, &payload(written, authority))
@@ -222,7 +200,7 @@ pub(crate) fn claims(written: &Written<'_>, authority: &Authority) -> Map<String
 fn said<'a>(written: &'a Written<'_>, authority: &'a Authority) -> Claims<'a> {
     let mut marks = marks(authority, None, written.blinding);
     if let Some(sector) = &written.sector {
-        hide(&mut marks, authority, sector.blinding);
+        sector::hide(&mut marks, authority, sector.blinding);
     }
     let position = authority.position();
     let authentication = authority.authentication();

@@ -25,6 +25,7 @@ pub mod rotation;
 pub mod saml;
 pub mod seal;
 pub mod secret;
+mod sector;
 mod wire;
 
 pub use authority::{

@@ -201,6 +201,30 @@ impl Marks {
         .collect()
     }
 
+    /// The pairs that follow from what this was derived from: the subject is
+    /// still the same, so it was each earlier client's and organization's too.
+    pub fn implied(&self) -> Vec<Ancestor> {
+        let Some(subject) = self.subject else {
+            return Vec::new();
+        };
+        let organization = |name| Ancestor {
+            target: Target::Organization,
+            name,
+        };
+        let own = self.organization.map(organization);
+        let parts = self.lineage.iter().copied().chain(own);
+        let pairs = parts.filter_map(|own| {
+            let target = match own.target {
+                Target::Client => Target::ClientSubject,
+                Target::Organization => Target::Membership,
+                _ => return None,
+            };
+            let name = pair_name(target, own.name, subject);
+            Some(Ancestor { target, name })
+        });
+        pairs.collect()
+    }
+
     fn each(&self) -> [(Target, Option<u64>); 11] {
         let pair = |target, one: Option<u64>, two: Option<u64>| Some(pair_name(target, one?, two?));
         [

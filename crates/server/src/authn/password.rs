@@ -265,7 +265,8 @@ fn params(phc: &str) -> Option<Params> {
     let read = PasswordHash::new(phc).ok()?;
     let known = matches!(read.algorithm.as_str(), "argon2id" | "argon2i");
     // What the text leaves out would be whatever a library takes for it.
-    let whole = read.salt.is_some() && read.hash.is_some() && phc.contains("m=");
+    let says = |name: &str| read.params.iter().any(|(own, _)| own.as_str() == name);
+    let whole = read.salt.is_some() && read.hash.is_some() && ["m", "t", "p"].into_iter().all(says);
     Params::try_from(&read).ok().filter(|_| known && whole)
 }
 

@@ -295,6 +295,8 @@ impl Read {
             (marks.session == Some(own.name(Target::Session, session))).then_some(())?;
             marks.session = Some(plain.name(Target::Session, session));
         }
+        let implied = marks.implied();
+        marks.lineage.extend(implied);
         Some(marks)
     }
 
