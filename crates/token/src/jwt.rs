@@ -285,7 +285,7 @@ pub struct AccessToken {
 /// Refuses a JWS that does not say that it is an access token: its kind is
 /// judged before its signature, so that the answer can name what was shown.
 pub fn check_type(token: &Unverified<'_>) -> Result<(), Refused> {
-    match token.claimed_type().as_deref() {
+    match token.claimed_type() {
         Some(ACCESS_TOKEN_TYPE) => Ok(()),
         other => Err(Refused::NotAnAccessToken(Shown::typed(other))),
     }

@@ -98,7 +98,10 @@ impl Verifier {
             self.check_standing(one, &facts)?;
             return Ok(facts);
         }
-        let unverified = Unverified::parse(one.token).map_err(Refused::Signature)?;
+        let unverified = {
+            let beside = inner.header.load();
+            Unverified::parse_beside(one.token, beside.as_ref()).map_err(Refused::Signature)?
+        };
         check_type(&unverified)?;
         let named = unverified.algorithm();
         let algorithm = named
@@ -116,7 +119,10 @@ impl Verifier {
             .take(MAX_CANDIDATES)
         {
             match unverified.verify(key) {
-                Ok(claims) => return self.take_claims(one, &known, claims, key.kid()),
+                Ok(claims) => {
+                    inner.remember_header(&unverified);
+                    return self.take_claims(one, &known, claims, key.kid());
+                }
                 Err(why) => refused = why,
             }
         }
@@ -131,11 +137,11 @@ impl Verifier {
         kid: Option<&str>,
     ) -> Result<Arc<Facts>, Refusal> {
         let facts = Facts::new(check_claims(claims, kid, self.expected(one))?);
-        let lives = facts.token.expires.since(one.now) + self.inner.config.skew;
         let facts = Arc::new(facts);
-        self.inner
+        let Self { inner } = self;
+        inner
             .remembered
-            .insert(&one.digest, known.generation, &facts, lives);
+            .insert(&one.digest, known.generation, &facts);
         Ok(facts)
     }
 

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use serde_json::{Value, json};
 use symbolon_protocol::{ClientId, Issuer, ResourceIdentifier};
 use symbolon_token::Secret;
 use symbolon_token::dpop::ProofMemory;
-use symbolon_token::jose::Algorithm;
+use symbolon_token::jose::{Algorithm, Header, Unverified};
 use symbolon_token::macaroon::Count;
 
 use crate::ambient::{SystemClock, SystemEntropy};
@@ -70,7 +71,21 @@ pub(crate) struct Inner {
     pub(crate) introspection: Introspection,
     pub(crate) macaroon_keys: MacaroonKeys,
     pub(crate) remembered: Remembered,
+    /// Of the last token whose signature was good.
+    pub(crate) header: ArcSwapOption<Header>,
     pub(crate) proofs: ProofMemory,
+}
+
+impl Inner {
+    pub(crate) fn remember_header(&self, read: &Unverified<'_>) {
+        let known = self.header.load();
+        if !known
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, read.header()))
+        {
+            self.header.store(Some(Arc::clone(read.header())));
+        }
+    }
 }
 
 /// Why a verifier is not ready.
@@ -139,6 +154,7 @@ impl Verifier {
                 ),
                 introspection: Introspection::new(discovery, http, clock),
                 remembered: Remembered::new(),
+                header: ArcSwapOption::empty(),
                 config,
             }),
         }

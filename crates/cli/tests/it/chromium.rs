@@ -21,8 +21,14 @@ struct World {
 
 impl World {
     async fn new(engine: Engine) -> Self {
+        Self::with(engine, |_| String::new()).await
+    }
+
+    /// One whose configuration ends with further blocks.
+    async fn with(engine: Engine, blocks: impl FnOnce(&Site) -> String) -> Self {
         let stub = Stub::start().await;
         let site = Site::new(engine, &stub.callback).await;
+        site.configure("", &blocks(&site));
         let program = site.start().await;
         Self {
             stub,
@@ -240,6 +246,70 @@ async fn a_request_that_must_not_redirect_shows_a_page_with_code_and_description
     assert!(!world.chromium.text("error-description").await.is_empty());
     world.chromium.look("error").await;
     world.end(&["status of 400"]).await;
+}
+
+/// An API that takes macaroons, and a client that gets them.
+fn bakery(site: &Site) -> String {
+    format!(
+        r#"
+[[resource]]
+identifier = "https://files.example.com"
+scopes = ["read:files"]
+token_format = "macaroon"
+introspection_client = "orders-api"
+
+[[client]]
+id = "baker"
+name = "Bakery"
+secret = "{}"
+redirect_uris = ["{}"]
+grants = ["authorization_code"]
+scopes = ["openid", "read:files"]
+resources = ["https://files.example.com"]
+default_resource = "https://files.example.com"
+"#,
+        site.words.web, site.words.callback
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_approves_what_a_macaroon_is_used_for() {
+    let world = World::with(Engine::Sqlite, bakery).await;
+    let request = request(&world.site, "baker", "openid read:files");
+    let code = world.grant(&request).await;
+    let tokens = world
+        .site
+        .form("/token", "baker", &request.redemption(&code))
+        .await;
+    let root = tokens.text("access_token");
+    let caveat = [
+        ("token", &*root),
+        ("require", "approval"),
+        ("person", "alice"),
+        ("purpose", "Send the tax files of 2025 to the bookkeeper"),
+    ];
+    let caveat = world
+        .site
+        .form("/discharge/caveats", "baker", &caveat)
+        .await;
+    let id = caveat.text("caveat_id");
+    let asked = world.site.form("/discharge", "baker", &[("id", &id)]).await;
+    assert_eq!(asked.status, 202, "{}", asked.body);
+
+    world.chromium.go(&asked.text("interaction_uri")).await;
+    world.chromium.element("consent-allow").await;
+    world.chromium.look("approve").await;
+    world.chromium.click("consent-allow").await;
+    world
+        .chromium
+        .find(By::XPath("//h1[contains(., 'Done')]"))
+        .await;
+    world.chromium.look("approved").await;
+
+    let poll = [("poll_token", &*asked.text("poll_token"))];
+    let polled = world.site.form("/discharge/poll", "baker", &poll).await;
+    assert!(!polled.text("discharge").is_empty());
+    world.end(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

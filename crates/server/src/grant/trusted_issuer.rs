@@ -116,7 +116,7 @@ pub(super) fn registered(
 
 /// An ID token is none of these, and neither is what a client signs.
 fn check_type(unverified: &Unverified<'_>, sent: Sent) -> Result<(), &'static str> {
-    match (unverified.claimed_type().as_deref(), sent) {
+    match (unverified.claimed_type(), sent) {
         (None | Some("jwt"), _) | (Some(jwt::ACCESS_TOKEN_TYPE), Sent::AsToken) => Ok(()),
         _ => Err("the JWT is of another kind"),
     }

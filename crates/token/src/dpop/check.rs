@@ -167,7 +167,7 @@ pub fn check(text: &str, expected: &Expected<'_>) -> Result<Proof, InvalidProof>
         return Err(Invalid::Form.into());
     }
     let unverified = Unverified::parse(text)?;
-    if unverified.claimed_type().as_deref() != Some(PROOF_TYPE) {
+    if unverified.claimed_type() != Some(PROOF_TYPE) {
         return Err(Invalid::Type.into());
     }
     let algorithm = unverified.algorithm();

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// How deep a token's JSON may nest.
@@ -16,48 +16,37 @@ pub struct InvalidJson;
 
 /// Reads an object.
 pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, InvalidJson> {
-    if depth(bytes) > MAX_DEPTH {
-        return Err(InvalidJson);
-    }
-    match serde_json::from_slice(bytes) {
-        Ok(Strict(Value::Object(map))) => Ok(map),
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let whole = Strict { below: MAX_DEPTH };
+    match whole.deserialize(&mut reader) {
+        Ok(Value::Object(map)) if reader.end().is_ok() => Ok(map),
         _ => Err(InvalidJson),
     }
 }
 
-/// How deep brackets nest outside strings; stops counting past the limit.
-fn depth(bytes: &[u8]) -> u8 {
-    let (mut depth, mut most, mut quoted, mut escaped) = (0_u8, 0, false, false);
-    for byte in bytes {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' | b'[' if !quoted => {
-                depth += 1;
-                most = most.max(depth);
-                if most > MAX_DEPTH {
-                    return most;
-                }
-            }
-            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    most
+/// Reads a value that may nest so much deeper.
+#[derive(Clone, Copy)]
+struct Strict {
+    below: u8,
 }
 
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Strict)
+impl Strict {
+    fn nested<E: Error>(self) -> Result<Self, E> {
+        let below = self.below.checked_sub(1);
+        let below = below.ok_or_else(|| E::custom("nested too deep"))?;
+        Ok(Self { below })
     }
 }
 
-struct StrictVisitor;
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
 
-impl<'de> Visitor<'de> for StrictVisitor {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,16 +78,19 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let nested = self.nested()?;
         let mut list = Vec::new();
-        while let Some(Strict(value)) = from.next_element()? {
+        while let Some(value) = from.next_element_seed(nested)? {
             list.push(value);
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let nested = self.nested()?;
         let mut map = Map::new();
-        while let Some((name, Strict(value))) = from.next_entry::<String, Strict>()? {
+        while let Some(name) = from.next_key::<String>()? {
+            let value = from.next_value_seed(nested)?;
             if map.insert(name, value).is_some() {
                 return Err(A::Error::custom("a member is repeated"));
             }

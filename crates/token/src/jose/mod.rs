@@ -22,7 +22,7 @@ mod verify;
 
 pub use jwk::{InvalidKey, KeySet, VerifyingKey};
 pub use sign::{SigningKey, hmac_sha256};
-pub use verify::{Algorithm, Invalid, Unverified};
+pub use verify::{Algorithm, Header, Invalid, Unverified};
 
 /// How long a token may be, in bytes.
 pub const MAX_JWT_BYTES: usize = 16 * 1024;

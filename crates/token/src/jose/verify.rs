@@ -1,5 +1,7 @@
 //! Reading and checking a compact JWS.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -122,21 +124,77 @@ impl Invalid {
     }
 }
 
-/// A JWS whose signature nobody has checked yet. Its claims cannot be read.
+/// The header of a JWS, taken apart. Nothing of it is trusted.
 #[derive(Debug)]
-pub struct Unverified<'a> {
-    signed: &'a str,
-    payload: &'a str,
-    signature: &'a str,
-    algorithm: String,
+pub struct Header {
+    /// As it stood in the token.
+    text: Box<str>,
+    name: String,
+    algorithm: Option<Algorithm>,
     typ: Option<String>,
     kid: Option<String>,
     jwk: Option<Map<String, Value>>,
 }
 
+impl Header {
+    fn read(text: &str) -> Result<Self, Invalid> {
+        let bytes = BASE64_URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|_| Invalid::Form)?;
+        let mut fields = json::object(&bytes).map_err(|_| Invalid::Header)?;
+        if fields.contains_key("crit") || fields.contains_key("b64") {
+            return Err(Invalid::Critical);
+        }
+        let mut take = |name: &str| match fields.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Invalid::Header),
+        };
+        let name = take("alg")?.ok_or(Invalid::Algorithm)?;
+        let (typ, kid) = (take("typ")?, take("kid")?);
+        let jwk = match fields.remove("jwk") {
+            None => None,
+            Some(Value::Object(jwk)) => Some(jwk),
+            Some(_) => return Err(Invalid::Header),
+        };
+        if kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID_BYTES) {
+            return Err(Invalid::UnknownKey);
+        }
+        Ok(Self {
+            text: text.into(),
+            algorithm: Algorithm::named(&name),
+            name,
+            typ: typ.map(|typ| kind(&typ)),
+            kid,
+            jwk,
+        })
+    }
+}
+
+/// A kind in lower case, without `application/` (RFC 7515 §4.1.9).
+fn kind(typ: &str) -> String {
+    let typ = typ.to_ascii_lowercase();
+    typ.strip_prefix("application/").unwrap_or(&typ).to_owned()
+}
+
+/// A JWS whose signature nobody has checked yet. Its claims cannot be read.
+#[derive(Debug)]
+pub struct Unverified<'a> {
+    header: Arc<Header>,
+    signed: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
 impl<'a> Unverified<'a> {
     /// Takes a token apart. Nothing of it is trusted.
     pub fn parse(text: &'a str) -> Result<Self, Invalid> {
+        Self::parse_beside(text, None)
+    }
+
+    /// The same beside the header of another: those of tokens of one key are
+    /// alike to the byte, so one reading serves them all.
+    pub fn parse_beside(text: &'a str, known: Option<&Arc<Header>>) -> Result<Self, Invalid> {
         if text.len() > MAX_JWT_BYTES {
             return Err(Invalid::Form);
         }
@@ -149,65 +207,48 @@ impl<'a> Unverified<'a> {
         if payload.is_empty() {
             return Err(Invalid::Form);
         }
-        let bytes = BASE64_URL_SAFE_NO_PAD
-            .decode(header)
-            .map_err(|_| Invalid::Form)?;
-        let mut fields = json::object(&bytes).map_err(|_| Invalid::Header)?;
-        if fields.contains_key("crit") || fields.contains_key("b64") {
-            return Err(Invalid::Critical);
-        }
-        let mut take = |name: &str| match fields.remove(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Invalid::Header),
-        };
-        let algorithm = take("alg")?.ok_or(Invalid::Algorithm)?;
-        let (typ, kid) = (take("typ")?, take("kid")?);
-        let jwk = match fields.remove("jwk") {
-            None => None,
-            Some(Value::Object(jwk)) => Some(jwk),
-            Some(_) => return Err(Invalid::Header),
-        };
-        if kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID_BYTES) {
-            return Err(Invalid::UnknownKey);
-        }
         let signed = &text[..header.len() + 1 + payload.len()];
+        let header = match known {
+            Some(known) if *known.text == *header => Arc::clone(known),
+            _ => Arc::new(Header::read(header)?),
+        };
         Ok(Self {
+            header,
             signed,
             payload,
             signature,
-            algorithm,
-            typ,
-            kid,
-            jwk,
         })
+    }
+
+    /// The header, to read others beside it.
+    pub fn header(&self) -> &Arc<Header> {
+        &self.header
     }
 
     /// The algorithm that the header claims, if it is one at all.
     pub fn algorithm(&self) -> Option<Algorithm> {
-        Algorithm::named(&self.algorithm)
+        self.header.algorithm
     }
 
     /// The algorithm's name as the header claims it.
     pub fn claimed_algorithm(&self) -> &str {
-        &self.algorithm
+        &self.header.name
     }
 
     /// The kind that the header claims, in lower case, without `application/`.
-    pub fn claimed_type(&self) -> Option<String> {
-        let typ = self.typ.as_deref()?.to_ascii_lowercase();
-        Some(typ.strip_prefix("application/").unwrap_or(&typ).to_owned())
+    pub fn claimed_type(&self) -> Option<&str> {
+        self.header.typ.as_deref()
     }
 
     /// The key that the header claims.
     pub fn claimed_kid(&self) -> Option<&str> {
-        self.kid.as_deref()
+        self.header.kid.as_deref()
     }
 
     /// The key that comes with it, which anybody could have put there: it says
     /// who signed, never that the signer is trusted. For proofs alone.
     pub(crate) fn enclosed_key(&self) -> Option<&Map<String, Value>> {
-        self.jwk.as_ref()
+        self.header.jwk.as_ref()
     }
 
     /// Checks the signature; only then can the claims be read.
@@ -227,7 +268,7 @@ impl<'a> Unverified<'a> {
 
     /// Checks a MAC by a secret: for assertions of clients alone.
     pub fn verify_mac(&self, secret: &crate::Secret) -> Result<Map<String, Value>, Invalid> {
-        if self.algorithm != "HS256" {
+        if self.header.name != "HS256" {
             return Err(Invalid::Algorithm);
         }
         let mac = BASE64_URL_SAFE_NO_PAD

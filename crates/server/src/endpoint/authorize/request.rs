@@ -276,7 +276,7 @@ pub(crate) struct Hint {
 /// Checks signature, kind and issuer of a hint.
 pub(crate) fn verified_hint(cx: &Cx, text: &str) -> Option<Hint> {
     let token = Unverified::parse(text).ok()?;
-    if token.claimed_type().as_deref() != Some("jwt") {
+    if token.claimed_type() != Some("jwt") {
         return None;
     }
     let keys = cx.app.keys.load();

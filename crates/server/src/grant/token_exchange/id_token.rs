@@ -143,7 +143,7 @@ async fn standing(
 /// The claims of an ID token of this server, whenever it was made.
 fn verified(cx: &Cx, text: &str) -> Option<(Map<String, Value>, String)> {
     let token = Unverified::parse(text).ok()?;
-    if token.claimed_type().as_deref() != Some("jwt") {
+    if token.claimed_type() != Some("jwt") {
         return None;
     }
     let own = Arc::clone(&cx.app.keys.load().own);

@@ -65,7 +65,7 @@ pub(super) async fn prove(
 
 /// Tokens of other kinds are not assertions, even with the right signature.
 fn check_type(unverified: &Unverified<'_>) -> Result<(), Refusal> {
-    match unverified.claimed_type().as_deref() {
+    match unverified.claimed_type() {
         None | Some("jwt" | "client-authentication+jwt") => Ok(()),
         Some(_) => Err(refused(Invalid::Type)),
     }
