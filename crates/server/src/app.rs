@@ -24,7 +24,7 @@ use crate::fetch::Fetcher;
 use crate::grant::family::FamilyDocument;
 use crate::keys::policy::Ages;
 use crate::keys::{self, KeysError, LoadedKeys, Masters};
-use crate::limit::GuessLimit;
+use crate::limit::{GuessLimit, Limited};
 use crate::metadata::Published;
 use crate::seen::Seen;
 use crate::settings::{KeySettings, Rest, Settings};
@@ -69,6 +69,8 @@ pub struct App {
     pub(crate) feed: Arc<Feed>,
     pub(crate) directory: Directory,
     pub(crate) guesses: GuessLimit,
+    /// Counters of sign-in that are used up.
+    pub(crate) limited: Limited,
     /// Documents of refresh families that were used lately.
     pub(crate) families: Cache<Id<Family>, Arc<FamilyDocument>>,
     pub(crate) passwords: Passwords,
@@ -133,6 +135,7 @@ impl App {
             directory: Directory::new(store.clone()),
             passwords: Passwords::new(&*edge.entropy),
             guesses: GuessLimit::new(),
+            limited: Limited::new(),
             seen: Seen::new(),
             families: Cache::new(MAX_FAMILIES),
             keys: ArcSwap::from_pointee(loaded),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use moka::sync::Cache;
+use symbolon_protocol::Timestamp;
 use symbolon_token::Digest;
 
 /// How many sources are counted at once.
@@ -58,6 +59,40 @@ impl GuessLimit {
             .get_with(key(source, client), Arc::default)
             .fetch_add(1, Ordering::Relaxed);
         self.0.run_pending_tasks();
+    }
+}
+
+/// How long a node goes by what it heard of a counter, before it asks again:
+/// another node may have forgiven a guess.
+const HEARSAY: Duration = Duration::from_secs(10);
+
+/// Counters of guesses that are used up, as this node lately heard.
+pub(crate) struct Limited(Cache<[u8; 32], (Timestamp, Timestamp)>);
+
+impl Limited {
+    pub(crate) fn new() -> Self {
+        Self(
+            Cache::builder()
+                .max_capacity(MAX_SOURCES)
+                .time_to_live(HEARSAY)
+                .build(),
+        )
+    }
+
+    /// How long to wait until a counter is free again, where it is not.
+    pub(crate) fn find(&self, name: &[u8; 32], now: Timestamp) -> Option<Duration> {
+        let (heard, until) = self.0.get(name)?;
+        (now < heard + HEARSAY && now < until).then(|| until.since(now))
+    }
+
+    /// Notes that a counter is used up for a while.
+    pub(crate) fn note(&self, name: [u8; 32], now: Timestamp, wait: Duration) {
+        self.0.insert(name, (now, now + wait));
+    }
+
+    /// Notes that a counter has a guess left.
+    pub(crate) fn forget(&self, name: &[u8; 32]) {
+        self.0.invalidate(name);
     }
 }
 

@@ -99,6 +99,15 @@ impl Guess {
         Self(all)
     }
 
+    /// How long to wait, where this node lately heard that the guess would be
+    /// one too many: then nothing has to be asked or written to know it. Where
+    /// the limit must not show, the guess goes on as any other.
+    pub(crate) fn is_known_to_be_limited(&self, cx: &Cx) -> Option<Duration> {
+        let open = self.0.iter().filter(|own| own.told == Told::Openly);
+        open.filter_map(|own| cx.limited.find(&own.name, cx.now))
+            .max()
+    }
+
     /// Counts the guess under each name, up to the first that is used up; then
     /// it counts nowhere, because nobody looks at the password.
     pub(crate) async fn count(&self, cx: &Cx) -> Result<Counted, Failure> {
@@ -106,6 +115,7 @@ impl Guess {
             if let Some(wait) = count(cx, counter.name, counter.limit).await? {
                 forgive(cx, &self.0[..number]).await?;
                 let told = counter.told;
+                cx.limited.note(counter.name, cx.now, wait);
                 return Ok(Counted::Limited { wait, told });
             }
         }
@@ -147,6 +157,7 @@ async fn forgive(cx: &Cx, counters: &[Counter]) -> Result<(), Failure> {
     for counter in counters {
         let name = counter.name;
         cx.store.act(ForgiveAttempt { name }).await?;
+        cx.limited.forget(&name);
     }
     Ok(())
 }

@@ -7,10 +7,9 @@
 //!
 //! Spec: RFC 9106 §3.1, §4
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
@@ -21,6 +20,7 @@ use symbolon_store::{FindMeta, RaiseMeta, Store};
 use symbolon_token::{Entropy, Secret, random};
 use tokio::sync::Semaphore;
 
+use super::queue::{Place, Queue};
 use crate::failure::{Broken, Failure, Refusal};
 
 /// How long a password may be, in bytes.
@@ -37,8 +37,10 @@ const MAX_MEMORY_KIB: u32 = 64 * 1024;
 const MAX_COST: u64 = 4 * MAX_MEMORY_KIB as u64;
 /// How many lanes it may have.
 const MAX_LANES: u32 = 16;
+/// How many may wait for each slot: as many as it serves in about a second.
+const WAITING: usize = 32;
 /// How long one may wait for a slot.
-const PATIENCE: Duration = Duration::from_millis(900);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Under these names the store keeps what the costliest hash in use needs.
 const COST: &str = "password-cost";
 const WIDTH: &str = "password-memory";
@@ -49,8 +51,7 @@ type Memory = Vec<Block>;
 /// The queue in front of the hash.
 pub(crate) struct Passwords {
     slots: Arc<Semaphore>,
-    most: usize,
-    inside: Arc<AtomicUsize>,
+    queue: Queue,
     salts: Mutex<Salts>,
     /// Memory that no slot uses just now.
     resting: Arc<Mutex<Vec<Memory>>>,
@@ -69,13 +70,12 @@ struct Salts {
 }
 
 impl Passwords {
-    /// One slot for each core; twice as many may wait.
+    /// One slot for each core.
     pub(crate) fn new(entropy: &dyn Entropy) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             slots: Arc::new(Semaphore::new(cores)),
-            most: cores * 3,
-            inside: Arc::default(),
+            queue: Queue::new(cores * (WAITING + 1)),
             salts: Mutex::new(Salts {
                 seed: random(entropy),
                 count: 0,
@@ -87,9 +87,13 @@ impl Passwords {
         }
     }
 
-    /// A place in the queue, or the word that there is none.
-    pub(crate) fn place(&self) -> Result<Place, Refusal> {
-        Place::take(&self.inside, self.most).ok_or_else(busy)
+    /// A place in the queue for somebody who signs in from an address.
+    pub(crate) fn place(&self, from: IpAddr) -> Result<Place, Busy> {
+        self.queue.enter(Some(from)).ok_or(Busy)
+    }
+
+    fn own_place(&self) -> Result<Place, Busy> {
+        self.queue.enter(None).ok_or(Busy)
     }
 
     /// Hashes a new password into a PHC string.
@@ -97,7 +101,7 @@ impl Passwords {
         check_length(&password)?;
         let salt = self.salt();
         let work = move |memory: &mut Memory| hash(password.expose(), &salt, memory);
-        let hashed = self.queued(self.place()?, work).await?;
+        let hashed = self.queued(self.own_place()?, work).await??;
         hashed.ok_or(Broken::Impossible("a password could not be hashed").into())
     }
 
@@ -107,7 +111,7 @@ impl Passwords {
             return Ok(false);
         }
         let work = move |memory: &mut Memory| verify(password.expose(), &phc, memory);
-        self.queued(self.place()?, work).await
+        Ok(self.queued(self.own_place()?, work).await??)
     }
 
     /// Whether a password lets somebody in. Whatever the reason that it does
@@ -117,9 +121,9 @@ impl Passwords {
         place: Place,
         password: Secret,
         phc: Option<String>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Result<bool, Busy>, Broken> {
         if check_length(&password).is_err() {
-            return Ok(false);
+            return Ok(Ok(false));
         }
         let phc = phc.unwrap_or_else(|| self.nobody.clone());
         let own = self.note(&phc);
@@ -194,11 +198,11 @@ impl Passwords {
         &self,
         place: Place,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
-    ) -> Result<T, Failure> {
+    ) -> Result<Result<T, Busy>, Broken> {
         let slots = Arc::clone(&self.slots);
         let slot = tokio::time::timeout(PATIENCE, slots.acquire_owned()).await;
         let Ok(Ok(slot)) = slot else {
-            return Err(busy().into());
+            return Ok(Err(Busy));
         };
         let resting = Arc::clone(&self.resting);
         // INVARIANT: memory is taken and put back while a slot is held, so
@@ -210,8 +214,8 @@ impl Passwords {
             drop((slot, place));
             done
         });
-        done.await
-            .map_err(|_| Broken::Impossible("a hash did not end").into())
+        let done = done.await.map(Ok);
+        done.map_err(|_| Broken::Impossible("a hash did not end"))
     }
 }
 
@@ -219,28 +223,21 @@ fn lock(resting: &Mutex<Vec<Memory>>) -> std::sync::MutexGuard<'_, Vec<Memory>> 
     resting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One of those inside, until it is dropped.
-pub(crate) struct Place(Arc<AtomicUsize>);
+/// There is no room in the queue, or it took too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy;
 
-impl Place {
-    fn take(inside: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let place = Self(Arc::clone(inside));
-        (inside.fetch_add(1, Ordering::AcqRel) < most).then_some(place)
+impl From<Busy> for Refusal {
+    fn from(Busy: Busy) -> Self {
+        let why = "too many people are signing in; try again in a moment";
+        Self::new(ErrorCode::TemporarilyUnavailable, why).with_retry_after(1)
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+impl From<Busy> for Failure {
+    fn from(busy: Busy) -> Self {
+        Refusal::from(busy).into()
     }
-}
-
-fn busy() -> Refusal {
-    Refusal::new(
-        ErrorCode::TemporarilyUnavailable,
-        "too many people are signing in; try again in a moment",
-    )
-    .with_retry_after(1)
 }
 
 /// Whether a hash is one that this server computes, and costs no more than a
@@ -383,9 +380,10 @@ mod tests {
         let passwords = Passwords::new(&SeededEntropy::new(1));
         let phc = passwords.hash("right".into()).await.unwrap();
         let admits = async |password: &str, phc: Option<&String>| {
-            let place = passwords.place().unwrap();
+            let place = passwords.own_place().unwrap();
             let phc = phc.cloned();
-            passwords.admits(place, password.into(), phc).await.unwrap()
+            let admitted = passwords.admits(place, password.into(), phc).await;
+            admitted.unwrap().unwrap()
         };
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert!(passwords.verify("right".into(), phc.clone()).await.unwrap());

@@ -1,7 +1,8 @@
 //! Sign-in by user name or e-mail address and password.
 //!
 //! 1. The form must be one that this browser was shown.
-//! 2. A place in front of the hash; where there is none, nothing is counted.
+//! 2. Whoever is known to be limited goes no further. A place in front of the
+//!    hash; where there is none, nothing is counted.
 //! 3. The guess is counted before the password is looked at.
 //! 4. The hash: the same work whether the name exists or not.
 //! 5. A new session, and on to what the sign-in was for.
@@ -124,13 +125,18 @@ pub(crate) async fn prove(
         return Ok(Proved::Not(LoginFailure::Mismatch));
     };
     let password = Secret::from(password);
-    // Whoever is turned away here has made no guess, and leaves no row behind.
-    let place = cx.passwords.place()?;
     let found = cx
         .store
         .read(FindPersonByName { name: name.clone() })
         .await?;
     let guess = Guess::new(cx, received, &name, found.as_ref());
+    if let Some(wait) = guess.is_known_to_be_limited(cx) {
+        return Ok(Proved::Not(LoginFailure::Throttled { wait }));
+    }
+    // Whoever is turned away here has made no guess, and leaves no row behind.
+    let Ok(place) = cx.passwords.place(cx.address) else {
+        return Ok(Proved::Not(LoginFailure::Busy));
+    };
     // Who may not come in has no password here: a right one looks wrong.
     let person = found.filter(|person| person.enabled);
     let phc = match guess.count(cx).await? {
@@ -146,14 +152,16 @@ pub(crate) async fn prove(
     };
     let again = Secret::from(password.expose_str());
     let good = cx.passwords.admits(place, password, phc).await;
-    if !matches!(good, Ok(false)) {
+    if !matches!(good, Ok(Ok(false))) {
         // It was right, or it was turned away before anybody looked at it.
         guess.forgive(cx).await?;
     }
-    match person.filter(|_| matches!(good, Ok(true))) {
+    let Ok(good) = good? else {
+        return Ok(Proved::Not(LoginFailure::Busy));
+    };
+    match person.filter(|_| good) {
         Some(person) => let_in(cx, person, again).await,
         None => {
-            good?;
             tracing::info!(request = %cx.request, network = %network(cx.address), "sign-in failed");
             Ok(Proved::Not(LoginFailure::Mismatch))
         }

@@ -112,13 +112,9 @@ impl Page for ApprovePage {
     fn status(&self) -> StatusCode {
         match &self.step {
             ApproveStep::SignIn {
-                failure: Some(LoginFailure::Mismatch),
+                failure: Some(failure),
                 ..
-            } => StatusCode::UNPROCESSABLE_ENTITY,
-            ApproveStep::SignIn {
-                failure: Some(LoginFailure::Throttled { .. }),
-                ..
-            } => StatusCode::TOO_MANY_REQUESTS,
+            } => failure.status(),
             ApproveStep::Elsewhere { .. } => StatusCode::FORBIDDEN,
             _ => StatusCode::OK,
         }

@@ -43,6 +43,8 @@ pub(crate) enum LoginFailure {
         /// How long to wait.
         wait: Duration,
     },
+    /// So many sign in just now that nobody looked at the password.
+    Busy,
 }
 
 impl LoginFailure {
@@ -54,6 +56,28 @@ impl LoginFailure {
                 "Too many attempts. Wait {}, then try again.",
                 duration_words(wait.max(Duration::from_secs(1))),
             ),
+            Self::Busy => "Many people are signing in just now. Try again in a moment.".to_owned(),
+        }
+    }
+}
+
+impl LoginFailure {
+    /// The status of a page that shows it. Password managers offer to keep what
+    /// was sent unless the answer is an error.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Mismatch => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// How long to wait before trying again, in seconds.
+    pub(crate) fn retry_after(self) -> Option<u64> {
+        match self {
+            Self::Mismatch => None,
+            Self::Throttled { wait } => Some(wait.as_secs().max(1)),
+            Self::Busy => Some(1),
         }
     }
 }
@@ -69,13 +93,8 @@ impl LoginPage {
 }
 
 impl Page for LoginPage {
-    // Password managers offer to keep what was sent unless the answer is an error.
     fn status(&self) -> StatusCode {
-        match self.failure {
-            None => StatusCode::OK,
-            Some(LoginFailure::Mismatch) => StatusCode::UNPROCESSABLE_ENTITY,
-            Some(LoginFailure::Throttled { .. }) => StatusCode::TOO_MANY_REQUESTS,
-        }
+        self.failure.map_or(StatusCode::OK, LoginFailure::status)
     }
 
     fn policy(&self) -> Policy {
@@ -83,8 +102,8 @@ impl Page for LoginPage {
     }
 
     fn add_headers(&self, headers: &mut HeaderMap) {
-        if let Some(LoginFailure::Throttled { wait }) = self.failure {
-            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        if let Some(seconds) = self.failure.and_then(LoginFailure::retry_after) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
     }
 }

@@ -195,6 +195,64 @@ async fn strangers_who_use_up_an_account_keep_its_owner_out_of_no_known_device()
     assert_eq!(elsewhere.try_password("alice", PASSWORD).await.status, 429);
 }
 
+/// Whoever is limited already costs others nothing: no place in front of the
+/// hash, and no write.
+///
+/// Attack: K298
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_who_is_limited_keeps_nobody_from_signing_in() {
+    let server = Server::on_sqlite().await;
+    let owner = Caller::at(&server, "127.0.7.1");
+    let mut known = owner.browser();
+    let page = known.authorize(&request()).await;
+    assert!(is_consent(&known.sign_in(&page, "alice", PASSWORD).await));
+    known.cookies.retain(|name, _| !name.ends_with("session"));
+    let stranger = Caller::at(&server, "127.0.0.1");
+    for _ in 0..11 {
+        stranger.try_password("alice", "wrong password").await;
+    }
+    let before = server.commits();
+    assert_eq!(stranger.try_password("alice", "wrong").await.status, 429);
+    assert_eq!(server.commits(), before, "it is known without a write");
+    let end = Instant::now() + Duration::from_secs(2);
+    let flood = (0..12).map(|_| async {
+        while Instant::now() < end {
+            let answer = stranger.try_password("alice", "wrong").await;
+            assert_eq!(answer.status, 429, "{}", answer.body);
+        }
+    });
+    let people = async {
+        for _ in 0..8 {
+            let page = known.authorize(&request()).await;
+            let right = known.sign_in(&page, "alice", PASSWORD).await;
+            assert!(is_consent(&right), "{}: {}", right.status, right.body);
+            known.cookies.retain(|name, _| !name.ends_with("session"));
+        }
+        let other = owner.try_password("bob", PASSWORD).await;
+        assert!(is_consent(&other), "{}: {}", other.status, other.body);
+    };
+
+    tokio::join!(futures_util::future::join_all(flood), people);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_sign_in_at_once_wait_and_none_is_turned_away() {
+    let server = Server::on_sqlite().await;
+    let all = (1..=16).map(|number| {
+        let server = &server;
+        async move {
+            let address = format!("127.0.{number}.1");
+            let caller = Caller::at(server, &address);
+            let name = ["alice", "bob"][number % 2];
+            caller.try_password(name, PASSWORD).await
+        }
+    });
+
+    for answer in futures_util::future::join_all(all).await {
+        assert!(is_consent(&answer), "{}: {}", answer.status, answer.body);
+    }
+}
+
 /// Welch's t of two samples, and the difference of their medians.
 fn compare(one: &[f64], two: &[f64]) -> (f64, f64) {
     let count = |own: &[f64]| f64::from(u32::try_from(own.len()).unwrap());
