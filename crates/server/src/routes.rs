@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -186,6 +186,10 @@ impl Public {
 }
 
 impl Answer for Public {
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.app.settings().is_trusted_proxy(peer)
+    }
+
     async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response {
         let Ok(found) = self.routes.at(request.uri().path()) else {
             return self.nothing(peer, &request);

@@ -10,7 +10,7 @@ mod linger;
 mod places;
 
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use tower::ServiceExt;
 use crate::client_certificate::AcceptAny;
 
 use self::connection::Connection;
-use self::places::{Place, Places};
+use self::places::{Place, Places, Source};
 
 pub use self::places::Capacity;
 
@@ -46,6 +46,11 @@ pub trait Answer: Clone + Send + Sync + 'static {
         peer: SocketAddr,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response> + Send;
+
+    /// Whether everybody may come through that peer.
+    fn is_proxy(&self, _peer: IpAddr) -> bool {
+        false
+    }
 }
 
 impl Answer for Router {
@@ -145,6 +150,10 @@ pub async fn serve<A: Answer>(
             drop(place);
         });
     };
+    let source = |peer: SocketAddr| match answer.is_proxy(peer.ip()) {
+        true => Source::Proxy(peer.ip()),
+        false => Source::Stranger(peer.ip()),
+    };
     let mut asked = stop.clone();
     loop {
         let accepted = tokio::select! {
@@ -157,7 +166,7 @@ pub async fn serve<A: Answer>(
             continue;
         };
         // Who has had their share is let go of without an answer.
-        if let Some(place) = places.take(peer.ip()).await {
+        if let Some(place) = places.take(source(peer)).await {
             take(stream, peer, place);
         }
     }
@@ -165,7 +174,7 @@ pub async fn serve<A: Answer>(
     // listener would cut them off.
     while let Poll::Ready(Ok((stream, peer))) =
         poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
-        && let Some(place) = places.try_take(peer.ip())
+        && let Some(place) = places.try_take(source(peer))
     {
         take(stream, peer, place);
     }

@@ -61,6 +61,23 @@ pub(super) struct Places {
     sources: Mutex<HashMap<IpAddr, usize>>,
 }
 
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Anybody.
+    Stranger(IpAddr),
+    /// A trusted proxy, through which everybody may come.
+    Proxy(IpAddr),
+}
+
+impl Source {
+    const fn address(self) -> IpAddr {
+        match self {
+            Self::Stranger(address) | Self::Proxy(address) => address,
+        }
+    }
+}
+
 /// A connection's place, given back when it is dropped.
 pub(super) struct Place {
     source: IpAddr,
@@ -83,22 +100,26 @@ impl Places {
     }
 
     /// Waits for a place; `None` where the source has had its share.
-    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    pub(super) async fn take(self: &Arc<Self>, source: Source) -> Option<Place> {
         let one = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        self.seat(peer, one)
+        self.seat(source, one)
     }
 
     /// Takes a place if one is free now.
-    pub(super) fn try_take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    pub(super) fn try_take(self: &Arc<Self>, source: Source) -> Option<Place> {
         let one = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        self.seat(peer, one)
+        self.seat(source, one)
     }
 
-    fn seat(self: &Arc<Self>, peer: IpAddr, one: OwnedSemaphorePermit) -> Option<Place> {
-        let source = host(peer);
+    fn seat(self: &Arc<Self>, source: Source, one: OwnedSemaphorePermit) -> Option<Place> {
+        let most = match source {
+            Source::Stranger(_) => self.capacity.of_one(),
+            Source::Proxy(_) => usize::MAX,
+        };
+        let source = host(source.address());
         let mut sources = self.sources();
         let taken = sources.entry(source).or_default();
-        if *taken >= self.capacity.of_one() {
+        if *taken >= most {
             return None;
         }
         *taken += 1;
@@ -134,8 +155,8 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn address(text: &str) -> Source {
+        Source::Stranger(text.parse().unwrap())
     }
 
     #[test]
@@ -151,6 +172,18 @@ mod tests {
         assert!(places.try_take(address("192.0.2.2")).is_some());
         held.pop();
         assert!(places.try_take(address("192.0.2.1")).is_some());
+    }
+
+    #[test]
+    fn a_trusted_proxy_may_fill_every_place_and_is_still_counted() {
+        let places = Arc::new(Places::new(Capacity(64)));
+        let proxy = Source::Proxy("192.0.2.9".parse().unwrap());
+
+        let held: Vec<Place> = std::iter::from_fn(|| places.try_take(proxy)).collect();
+
+        assert_eq!(held.len(), 64);
+        drop(held);
+        assert!(places.sources().is_empty());
     }
 
     #[test]

@@ -7,9 +7,15 @@ use crate::dialect::Engine;
 use crate::fault::Fault;
 use crate::migration::{self, MIGRATIONS, Migrated, Migration};
 
+/// A migration takes as long as its rows need, and so does the wait for
+/// another node that migrates; both end with the session at the latest.
+const LIMITS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '15min';
+    SET LOCAL idle_in_transaction_session_timeout = 0";
+
 pub(crate) async fn migrate(client: &mut Client) -> Result<Migrated, Fault> {
     make_table(client).await?;
     let transaction = client.transaction().await?;
+    transaction.batch_execute(LIMITS).await?;
     transaction
         .batch_execute("LOCK TABLE migration IN EXCLUSIVE MODE")
         .await?;

@@ -134,6 +134,31 @@ async fn every_statement_is_prepared_by_postgresql() {
     schema.drop().await;
 }
 
+/// A migration of many rows takes longer than any request may.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_waits_for_another_that_migrates_for_long() {
+    let Some(schema) = Schema::new("waits").await else {
+        return;
+    };
+    let other = schema.client(&schema.url()).await;
+    let table = Engine::Postgres.render(crate::migration::TABLE);
+    other.batch_execute(&table).await.unwrap();
+    let lock = "BEGIN; LOCK TABLE migration IN EXCLUSIVE MODE";
+    other.batch_execute(lock).await.unwrap();
+    let store = schema.open(1).await;
+    let works = async {
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        other.batch_execute("COMMIT").await.unwrap();
+    };
+
+    let (migrated, ()) = tokio::join!(store.migrate(), works);
+
+    let all = crate::migration::MIGRATIONS.len();
+    assert_eq!(migrated.unwrap().run.len(), all);
+    store.close().await;
+    schema.drop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_start_at_once_migrate_once() {
     let Some(schema) = Schema::new("migrate").await else {
