@@ -198,6 +198,7 @@ impl Applying<'_> {
                 store
                     .act(UpdateResource {
                         resource,
+                        was: None,
                         audit: event,
                         now,
                     })
@@ -218,7 +219,7 @@ impl Applying<'_> {
         match written {
             ResourceWritten::Written => Ok(()),
             // Two nodes that start at once: the other was faster.
-            ResourceWritten::Exists | ResourceWritten::Missing => Ok(()),
+            ResourceWritten::Exists | ResourceWritten::Missing | ResourceWritten::Changed => Ok(()),
             ResourceWritten::NameTaken => Err(conflict(
                 identifier,
                 "another resource has this identifier or one of these aliases",
@@ -254,6 +255,7 @@ impl Applying<'_> {
             store
                 .act(UpdateClient {
                     client: block.client.clone(),
+                    was: None,
                     audit,
                     now,
                 })
@@ -346,9 +348,13 @@ impl Applying<'_> {
         let mut differs = found.issuer != issuer;
         if differs {
             let audit = event("trusted_issuer.update");
-            store
-                .act(UpdateTrustedIssuer { issuer, audit, now })
-                .await?;
+            let act = UpdateTrustedIssuer {
+                issuer,
+                was: None,
+                audit,
+                now,
+            };
+            store.act(act).await?;
         }
         let wanted = block.enabled.filter(|_| block.enforce);
         if let Some(trusted) = wanted.filter(|wanted| *wanted != found.trusted) {
@@ -417,6 +423,7 @@ impl Applying<'_> {
                 username: block.username.clone(),
                 document: block.claims.clone(),
                 login_names,
+                was: None,
                 audit: audit_of_person("user.update", found.id),
                 now,
             };

@@ -194,6 +194,7 @@ impl Feed {
             }
             Named::Issuer(issuer) => (Target::Issuer, public_name(Target::Issuer, issuer)),
             Named::Key(kid) => (Target::Key, public_name(Target::Key, kid)),
+            Named::Resource(own) => (Target::Resource, public_name(Target::Resource, own)),
         };
         revocation::Revocation {
             sequence: record.position.sequence,

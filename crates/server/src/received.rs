@@ -18,7 +18,7 @@ use crate::failure::Refusal;
 /// How large a body may be, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of a body that is too large is read before the connection ends.
 const MAX_DISCARDED_BYTES: usize = 4 * 1024 * 1024;
 

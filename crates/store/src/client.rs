@@ -70,6 +70,8 @@ pub enum Updated {
     Updated,
     /// There is none. Nothing was written.
     Missing,
+    /// It is no longer what the change was made from. Nothing was written.
+    Changed,
 }
 
 /// Creates a client.
@@ -92,6 +94,9 @@ pub struct CreateClient {
 pub struct UpdateClient {
     /// The client.
     pub client: Client,
+    /// What the document was made from, where it was: if somebody else has
+    /// changed the client since, nothing is written.
+    pub was: Option<Client>,
     /// What to write down.
     pub audit: AuditEvent,
     /// The time.
@@ -118,6 +123,20 @@ pub struct SetClientEnabled {
     pub id: ClientId,
     /// Whether it may be used.
     pub enabled: bool,
+    /// What to write down.
+    pub audit: AuditEvent,
+    /// The time.
+    pub now: Timestamp,
+    /// When the last token of it has expired.
+    pub horizon: Timestamp,
+}
+
+/// Takes back all that a client was given so far. Whether it may be used stays
+/// as it is.
+#[derive(Clone, Debug)]
+pub struct RevokeClient {
+    /// The client.
+    pub id: ClientId,
     /// What to write down.
     pub audit: AuditEvent,
     /// The time.
@@ -171,6 +190,7 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT DO NOTHING";
     ADD_SECRET = "INSERT INTO client_secret (client, digest, sealed, created)
         VALUES (?1, ?2, ?3, ?4)";
+    CURRENT = "SELECT document FROM client WHERE id = ?1 {for_update}";
     UPDATE = "UPDATE client SET document = ?2, updated = ?3 WHERE id = ?1";
     DELETE = "DELETE FROM client WHERE id = ?1";
     DELETE_SECRETS = "DELETE FROM client_secret WHERE client = ?1";
@@ -254,8 +274,15 @@ impl Act for UpdateClient {
     type Out = Updated;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
+        let id = self.client.id.as_str();
+        if let Some(was) = &self.was
+            && let Some(row) = tx.one(&CURRENT, binds![id]).await?
+            && row.json::<Client>(0)? != *was
+        {
+            return Ok(Updated::Changed);
+        }
         let document = document(&self.client)?;
-        let binds = binds![self.client.id.as_str(), &document, self.now];
+        let binds = binds![id, &document, self.now];
         if tx.run(&UPDATE, binds).await? == 0 {
             return Ok(Updated::Missing);
         }
@@ -299,6 +326,21 @@ impl Act for SetClientEnabled {
             let record = (Target::Client(self.id.clone()), self.horizon);
             revocation::record(tx, &[record], self.now).await?;
         }
+        Ok(Updated::Updated)
+    }
+}
+
+impl Act for RevokeClient {
+    type Out = Updated;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
+        if tx.run(&TOUCH, binds![self.id.as_str(), self.now]).await? == 0 {
+            return Ok(Updated::Missing);
+        }
+        ending::families_of_client(tx, &self.id, self.now).await?;
+        audit::write(tx, &self.audit, self.now).await?;
+        let record = (Target::Client(self.id.clone()), self.horizon);
+        revocation::record(tx, &[record], self.now).await?;
         Ok(Updated::Updated)
     }
 }

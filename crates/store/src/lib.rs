@@ -45,7 +45,7 @@ pub use audit::{AuditEntry, AuditEvent, AuditPlace, ListAudit};
 pub use authorization_code::{RedeemCode, Redeemed};
 pub use client::{
     AddClientSecret, ClientIds, ClientSecret, CreateClient, Created, DeleteClient, FindClient,
-    ListClients, NewSecret, SetClientEnabled, StoredClient, UpdateClient, Updated,
+    ListClients, NewSecret, RevokeClient, SetClientEnabled, StoredClient, UpdateClient, Updated,
 };
 pub use count::{CountRows, Counted};
 pub use dialect::Engine;
@@ -65,8 +65,8 @@ pub use meta::{ClaimMeta, FindMeta, RaiseMeta};
 pub use migration::{Migrated, Migration};
 pub use organization::{
     CreateOrganization, DeleteOrganization, FindOrganization, ListOrganizations, Member, Members,
-    Membership, MembershipsOf, Organization, RemoveMember, SetMember, SetOrganizationEnabled,
-    UpdateOrganization,
+    Membership, MembershipsOf, Organization, RemoveMember, RevokeOrganization, SetMember,
+    SetOrganizationEnabled, UpdateOrganization,
 };
 pub use person::{
     Claims, CreatePerson, DeletePerson, FindPerson, FindPersonByName, ListPeople, Person,
@@ -90,7 +90,8 @@ pub use spent::{BEARER_ASSERTION, CLIENT_ASSERTION, SpendOnce, SpentProof};
 pub use store::{Options, Store};
 pub use trusted_issuer::{
     AllTrustedIssuers, CreateTrustedIssuer, DeleteTrustedIssuer, FindTrustedIssuer,
-    ListTrustedIssuers, SetIssuerTrusted, StoredTrustedIssuer, UpdateTrustedIssuer,
+    ListTrustedIssuers, RevokeTrustedIssuer, SetIssuerTrusted, StoredTrustedIssuer,
+    UpdateTrustedIssuer,
 };
 pub use uses::{CountUses, Use, Uses};
 

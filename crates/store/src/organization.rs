@@ -95,6 +95,20 @@ pub struct SetOrganizationEnabled {
     pub horizon: Timestamp,
 }
 
+/// Takes back all that was done for an organization so far. Whether anybody may
+/// act for it stays as it is.
+#[derive(Clone, Debug)]
+pub struct RevokeOrganization {
+    /// The organization.
+    pub id: OrganizationId,
+    /// What to write down.
+    pub audit: AuditEvent,
+    /// The time.
+    pub now: Timestamp,
+    /// When the last token of it has expired.
+    pub horizon: Timestamp,
+}
+
 /// Makes a person a member, or gives a member other roles. A role taken away
 /// kills what was issued while it was held.
 #[derive(Clone, Debug)]
@@ -169,6 +183,7 @@ statements! {
     DELETE = "DELETE FROM organization WHERE id = ?1";
     DELETE_MEMBERS = "DELETE FROM membership WHERE organization = ?1";
     SET_ENABLED = "UPDATE organization SET enabled = ?2, updated = ?3 WHERE id = ?1";
+    TOUCH = "UPDATE organization SET updated = ?2 WHERE id = ?1";
     ROLES = "SELECT roles FROM membership WHERE organization = ?1 AND person = ?2 {for_update}";
     SET_MEMBER = "INSERT INTO membership (organization, person, roles) VALUES (?1, ?2, ?3)
         ON CONFLICT (organization, person) DO UPDATE SET roles = excluded.roles";
@@ -253,6 +268,21 @@ impl Act for SetOrganizationEnabled {
             let record = (Target::Organization(self.id.clone()), self.horizon);
             revocation::record(tx, &[record], self.now).await?;
         }
+        Ok(Updated::Updated)
+    }
+}
+
+impl Act for RevokeOrganization {
+    type Out = Updated;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
+        if tx.run(&TOUCH, binds![self.id.as_str(), self.now]).await? == 0 {
+            return Ok(Updated::Missing);
+        }
+        ending::families_of_organization(tx, &self.id, self.now).await?;
+        audit::write(tx, &self.audit, self.now).await?;
+        let record = (Target::Organization(self.id.clone()), self.horizon);
+        revocation::record(tx, &[record], self.now).await?;
         Ok(Updated::Updated)
     }
 }

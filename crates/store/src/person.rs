@@ -57,6 +57,9 @@ pub enum PersonWritten {
     Written,
     /// Updating: there is no such person. Nothing was written.
     Missing,
+    /// Updating: name or claims are no longer what the change was made from.
+    /// Nothing was written.
+    Changed,
     /// Somebody else signs in under one of the names. Nothing was written.
     NameTaken,
 }
@@ -85,6 +88,9 @@ pub struct UpdatePerson {
     pub document: Claims,
     /// What they may sign in as.
     pub login_names: Vec<String>,
+    /// The name and claims that the change was made from, where it was: if
+    /// somebody else has changed them since, nothing is written.
+    pub was: Option<(String, Claims)>,
     /// What to write down.
     pub audit: AuditEvent,
     /// The time.
@@ -188,6 +194,7 @@ pub struct ListPeople {
 statements! {
     CREATE = "INSERT INTO person (id, username, document, password, enabled, created, updated)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
+    CURRENT = "SELECT username, document FROM person WHERE id = ?1 {for_update}";
     UPDATE = "UPDATE person SET username = ?2, document = ?3, updated = ?4 WHERE id = ?1";
     SET_PASSWORD = "UPDATE person SET password = ?2, updated = ?3 WHERE id = ?1";
     REHASH = "UPDATE person SET password = ?3, updated = ?4 WHERE id = ?1 AND password = ?2";
@@ -274,6 +281,12 @@ impl Act for UpdatePerson {
     type Out = PersonWritten;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<PersonWritten, Fault> {
+        if let Some((username, claims)) = &self.was
+            && let Some(row) = tx.one(&CURRENT, binds![&self.id]).await?
+            && (row.text(0)? != username || row.json::<Claims>(1)? != *claims)
+        {
+            return Ok(PersonWritten::Changed);
+        }
         if is_name_taken(tx, &self.id, &self.login_names).await? {
             return Ok(PersonWritten::NameTaken);
         }

@@ -10,6 +10,7 @@ use crate::bind::binds;
 use crate::client::Updated;
 use crate::fault::Fault;
 use crate::feed;
+use crate::revocation::{self, Target};
 use crate::row::{Row, document};
 use crate::statement::statements;
 
@@ -33,6 +34,9 @@ pub enum ResourceWritten {
     Exists,
     /// Updating: there is none. Nothing was written.
     Missing,
+    /// Updating: it is no longer what the change was made from. Nothing was
+    /// written.
+    Changed,
     /// Another resource answers to one of its names. Nothing was written.
     NameTaken,
 }
@@ -53,14 +57,17 @@ pub struct CreateResource {
 pub struct UpdateResource {
     /// The resource.
     pub resource: Resource,
+    /// What the document was made from, where it was: if somebody else has
+    /// changed the resource since, nothing is written.
+    pub was: Option<Resource>,
     /// What to write down.
     pub audit: AuditEvent,
     /// The time.
     pub now: Timestamp,
 }
 
-/// Deletes a resource. Its tokens are refused from then on, because nobody
-/// knows their audience.
+/// Deletes a resource. Its tokens are refused from then on, also where one of
+/// the same identifier is created again.
 #[derive(Clone, Debug)]
 pub struct DeleteResource {
     /// The resource.
@@ -69,6 +76,8 @@ pub struct DeleteResource {
     pub audit: AuditEvent,
     /// The time.
     pub now: Timestamp,
+    /// When the last token for it has expired.
+    pub horizon: Timestamp,
 }
 
 /// Finds the resource that a name means: its identifier or an alias.
@@ -94,6 +103,7 @@ pub struct AllResources;
 statements! {
     CREATE = "INSERT INTO resource (identifier, document, created, updated)
         VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING";
+    CURRENT = "SELECT document FROM resource WHERE identifier = ?1 {for_update}";
     UPDATE = "UPDATE resource SET document = ?2, updated = ?3 WHERE identifier = ?1";
     DELETE = "DELETE FROM resource WHERE identifier = ?1";
     NAME_OWNER = "SELECT identifier FROM resource_name WHERE name = ?1";
@@ -172,6 +182,12 @@ impl Act for UpdateResource {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<ResourceWritten, Fault> {
         let (identifier, document) = (self.resource.identifier.as_str(), document(&self.resource)?);
+        if let Some(was) = &self.was
+            && let Some(row) = tx.one(&CURRENT, binds![identifier]).await?
+            && row.json::<Resource>(0)? != *was
+        {
+            return Ok(ResourceWritten::Changed);
+        }
         if is_name_taken(tx, &self.resource).await? {
             return Ok(ResourceWritten::NameTaken);
         }
@@ -197,6 +213,8 @@ impl Act for DeleteResource {
         tx.run(&DELETE_NAMES, binds![identifier]).await?;
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
+        let record = (Target::Resource(identifier.to_owned()), self.horizon);
+        revocation::record(tx, &[record], self.now).await?;
         Ok(Updated::Updated)
     }
 }

@@ -44,6 +44,8 @@ pub enum Target {
     Issuer(String),
     /// What one key made.
     Key(String),
+    /// What was issued for a resource, by its identifier.
+    Resource(String),
 }
 
 impl Target {
@@ -61,6 +63,7 @@ impl Target {
             Self::Membership(..) => 9,
             Self::Issuer(_) => 10,
             Self::Key(_) => 11,
+            Self::Resource(_) => 12,
         }
     }
 
@@ -81,7 +84,7 @@ impl Target {
             Self::Membership(organization, person) => {
                 [person.as_bytes(), organization.as_str().as_bytes()].concat()
             }
-            Self::Issuer(text) | Self::Key(text) => text.as_bytes().to_vec(),
+            Self::Issuer(text) | Self::Key(text) | Self::Resource(text) => text.as_bytes().to_vec(),
         }
     }
 
@@ -107,6 +110,7 @@ impl Target {
             }
             10 => Self::Issuer(text()?.to_owned()),
             11 => Self::Key(text()?.to_owned()),
+            12 => Self::Resource(text()?.to_owned()),
             _ => return None,
         })
     }
@@ -300,6 +304,7 @@ mod tests {
             Target::Membership(organization, made()),
             Target::Issuer("https://partner.example.net".to_owned()),
             Target::Key("k1".to_owned()),
+            Target::Resource("https://api.example.com".to_owned()),
         ];
 
         for (number, target) in (1..).zip(targets) {
@@ -307,7 +312,7 @@ mod tests {
             let read = Target::from_parts(number, &target.to_bytes());
             assert_eq!(read.as_ref(), Some(&target));
         }
-        assert_eq!(Target::from_parts(12, b"x"), None);
+        assert_eq!(Target::from_parts(13, b"x"), None);
         assert_eq!(Target::from_parts(1, b"short"), None);
     }
 }

@@ -45,6 +45,9 @@ pub struct CreateTrustedIssuer {
 pub struct UpdateTrustedIssuer {
     /// The issuer.
     pub issuer: TrustedIssuer,
+    /// What the document was made from, where it was: if somebody else has
+    /// changed the issuer since, nothing is written.
+    pub was: Option<TrustedIssuer>,
     /// What to write down.
     pub audit: AuditEvent,
     /// The time.
@@ -58,6 +61,20 @@ pub struct SetIssuerTrusted {
     pub issuer: ForeignIssuer,
     /// Whether it is trusted.
     pub trusted: bool,
+    /// What to write down.
+    pub audit: AuditEvent,
+    /// The time.
+    pub now: Timestamp,
+    /// When the last token that came of it has expired.
+    pub horizon: Timestamp,
+}
+
+/// Takes back all that came of an issuer's JWTs so far. Whether it is trusted
+/// stays as it is.
+#[derive(Clone, Debug)]
+pub struct RevokeTrustedIssuer {
+    /// The issuer.
+    pub issuer: ForeignIssuer,
     /// What to write down.
     pub audit: AuditEvent,
     /// The time.
@@ -103,6 +120,8 @@ statements! {
     CREATE = "INSERT INTO trusted_issuer (issuer, document, trusted, created, updated)
         VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT DO NOTHING";
     UPDATE = "UPDATE trusted_issuer SET document = ?2, updated = ?3 WHERE issuer = ?1";
+    CURRENT = "SELECT document FROM trusted_issuer WHERE issuer = ?1 {for_update}";
+    TOUCH = "UPDATE trusted_issuer SET updated = ?2 WHERE issuer = ?1";
     SET_TRUSTED = "UPDATE trusted_issuer SET trusted = ?2, updated = ?3 WHERE issuer = ?1";
     DELETE = "DELETE FROM trusted_issuer WHERE issuer = ?1";
     FIND = "SELECT document, trusted, created, updated FROM trusted_issuer WHERE issuer = ?1";
@@ -140,6 +159,12 @@ impl Act for UpdateTrustedIssuer {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
         let (name, document) = (self.issuer.issuer.as_str(), document(&self.issuer)?);
+        if let Some(was) = &self.was
+            && let Some(row) = tx.one(&CURRENT, binds![name]).await?
+            && row.json::<TrustedIssuer>(0)? != *was
+        {
+            return Ok(Updated::Changed);
+        }
         let binds = binds![name, &document, self.now];
         if tx.run(&UPDATE, binds).await? == 0 {
             return Ok(Updated::Missing);
@@ -163,6 +188,20 @@ impl Act for SetIssuerTrusted {
         if !self.trusted {
             record(tx, &self.issuer, (self.now, self.horizon)).await?;
         }
+        Ok(Updated::Updated)
+    }
+}
+
+impl Act for RevokeTrustedIssuer {
+    type Out = Updated;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
+        let binds = binds![self.issuer.as_str(), self.now];
+        if tx.run(&TOUCH, binds).await? == 0 {
+            return Ok(Updated::Missing);
+        }
+        audit::write(tx, &self.audit, self.now).await?;
+        record(tx, &self.issuer, (self.now, self.horizon)).await?;
         Ok(Updated::Updated)
     }
 }

@@ -173,6 +173,10 @@ pub fn marks(authority: &Authority, token: Option<Id<Token>>, blinding: &Blindin
             .map(|id| blinding.name(Target::Organization, id.as_str().as_bytes())),
         issuer: None,
         key: None,
+        resource: match authority.audiences() {
+            [one] => Some(public_name(Target::Resource, one.as_str())),
+            _ => None,
+        },
         lineage: authority.lineage().to_vec(),
     }
 }
@@ -436,6 +440,10 @@ fn rev(
         organization: mark("o")?,
         issuer: None,
         key: kid.map(|kid| public_name(Target::Key, kid)),
+        resource: match claims.get("aud") {
+            Some(Value::String(one)) => Some(public_name(Target::Resource, one)),
+            _ => None,
+        },
         lineage: lineage(rev)?,
     };
     Ok(Some((

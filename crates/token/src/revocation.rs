@@ -49,11 +49,13 @@ pub enum Target {
     Issuer = 10,
     /// A signing key.
     Key = 11,
+    /// A resource that was deleted.
+    Resource = 12,
 }
 
 impl Target {
     /// Every target, in the order of its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Token,
         Self::Family,
         Self::Grant,
@@ -65,6 +67,7 @@ impl Target {
         Self::Membership,
         Self::Issuer,
         Self::Key,
+        Self::Resource,
     ];
 
     /// The name for people.
@@ -81,6 +84,7 @@ impl Target {
             Self::Membership => "membership",
             Self::Issuer => "trusted issuer",
             Self::Key => "key",
+            Self::Resource => "resource",
         }
     }
 
@@ -154,7 +158,7 @@ pub fn pair_name(target: Target, first: u64, second: u64) -> u64 {
     hasher.finish()
 }
 
-/// The name of a signing key or trusted issuer, which are public.
+/// The name of a signing key, trusted issuer or resource, which are public.
 pub fn public_name(target: Target, text: &str) -> u64 {
     let mut hasher = SipHasher24::new_with_key(b"symbolon name v1");
     hasher.write_u8(target as u8);
@@ -183,6 +187,8 @@ pub struct Marks {
     pub issuer: Option<u64>,
     /// The key that signed it.
     pub key: Option<u64>,
+    /// The one resource that it is for.
+    pub resource: Option<u64>,
     /// What it was derived from.
     pub lineage: Vec<Ancestor>,
 }
@@ -225,7 +231,7 @@ impl Marks {
         pairs.collect()
     }
 
-    fn each(&self) -> [(Target, Option<u64>); 11] {
+    fn each(&self) -> [(Target, Option<u64>); 12] {
         let pair = |target, one: Option<u64>, two: Option<u64>| Some(pair_name(target, one?, two?));
         [
             (Target::Token, self.token),
@@ -247,6 +253,7 @@ impl Marks {
             ),
             (Target::Issuer, self.issuer),
             (Target::Key, self.key),
+            (Target::Resource, self.resource),
         ]
     }
 }

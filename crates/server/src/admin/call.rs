@@ -14,7 +14,7 @@ use symbolon_protocol::Parameters;
 use symbolon_token::jose::json;
 
 use crate::cx::Cx;
-use crate::received::Received;
+use crate::received::{BODY_TIMEOUT, Received};
 
 use super::body;
 use super::failed::{Outcome, Refused};
@@ -59,10 +59,14 @@ async fn receive(request: Request<Body>) -> Result<Received, Refused> {
     if parts.headers.contains_key(CONTENT_ENCODING) {
         return Err(Refused::unsupported("compressed bodies are not taken"));
     }
-    let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(Refused::too_large()),
-        Err(_) => return Err(Refused::invalid("the body could not be read")),
+    let read = Limited::new(body, MAX_BODY_BYTES).collect();
+    // A body that never comes would hold the connection of an operator who has
+    // something to take back.
+    let body = match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Err(_) => return Err(Refused::late()),
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(Refused::too_large()),
+        Ok(Err(_)) => return Err(Refused::invalid("the body could not be read")),
     };
     Ok(Received {
         method: parts.method,

@@ -66,6 +66,17 @@ impl Refused {
         Self::new(StatusCode::CONFLICT, "conflict", description)
     }
 
+    /// Others changed it again and again while this change was merged into it.
+    pub(super) fn crowded() -> Self {
+        Self::conflict("others change this at the same time; nothing was written, try again")
+    }
+
+    /// The body did not arrive in time.
+    pub(super) fn late() -> Self {
+        let description = "the body took too long";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", description)
+    }
+
     /// The body is of a type that is not taken.
     pub(super) fn unsupported(description: &str) -> Self {
         Self::new(

@@ -174,6 +174,9 @@ fn event(cx: &Cx, action: &'static str) -> AuditEvent {
     event
 }
 
+/// How often a patch is merged again where somebody else wrote in between.
+const MERGES: usize = 8;
+
 /// Brings what this node holds in memory up to what was just committed.
 async fn follow(cx: &Cx) {
     // The change is durable; a node that cannot read it now reads it with the

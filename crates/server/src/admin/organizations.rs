@@ -248,10 +248,11 @@ fn missing(id: &OrganizationId) -> Refused {
     Refused::not_found(format!("there is no organization `{id}`"))
 }
 
-fn written(outcome: Updated, id: &OrganizationId) -> Result<(), Refused> {
+pub(super) fn written(outcome: Updated, id: &OrganizationId) -> Result<(), Refused> {
     match outcome {
         Updated::Updated => Ok(()),
         Updated::Missing => Err(missing(id)),
+        Updated::Changed => Err(Refused::crowded()),
     }
 }
 

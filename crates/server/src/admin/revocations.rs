@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 use symbolon_protocol::{ClientId, ForeignIssuer, OrganizationId};
 use symbolon_store::{
-    EndFamily, FindFamily, RevokePerson, SetClientEnabled, SetOrganizationEnabled, Updated,
+    EndFamily, FindFamily, RevokeClient, RevokeOrganization, RevokePerson, Updated,
 };
 use symbolon_token::{Family, Grant, Id, Session};
 
@@ -140,44 +140,32 @@ async fn revoke_person(cx: &Cx, named: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Disabling takes back all that was given; what was enabled is so again at
-/// once, and gets new tokens.
+/// Whether the client may be used stays as it is: it gets new tokens at once.
 async fn revoke_client(cx: &Cx, id: ClientId) -> Result<(), Failed> {
-    let was_enabled = clients::find(cx, id.clone()).await?.enabled;
-    for enabled in [false, true].into_iter().take(1 + usize::from(was_enabled)) {
-        let mut audit = event(cx, "client.revoke");
-        audit.client = Some(id.to_string());
-        audit.detail = json!({ "enabled": enabled });
-        let horizon = cx.horizon(cx.now);
-        let act = SetClientEnabled {
-            id: id.clone(),
-            enabled,
-            audit,
-            now: cx.now,
-            horizon,
-        };
-        cx.store.act(act).await?;
-    }
+    let mut audit = event(cx, "client.revoke");
+    audit.client = Some(id.to_string());
+    let act = RevokeClient {
+        id: id.clone(),
+        audit,
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+    };
+    clients::written(cx.store.act(act).await?, &id)?;
     follow(cx).await;
     Ok(())
 }
 
 /// As with clients.
 async fn revoke_organization(cx: &Cx, id: OrganizationId) -> Result<(), Failed> {
-    let was_enabled = organizations::find(cx, id.clone()).await?.enabled;
-    for enabled in [false, true].into_iter().take(1 + usize::from(was_enabled)) {
-        let mut audit = event(cx, "organization.revoke");
-        audit.detail = json!({ "organization": id, "enabled": enabled });
-        let horizon = cx.horizon(cx.now);
-        let act = SetOrganizationEnabled {
-            id: id.clone(),
-            enabled,
-            audit,
-            now: cx.now,
-            horizon,
-        };
-        cx.store.act(act).await?;
-    }
+    let mut audit = event(cx, "organization.revoke");
+    audit.detail = json!({ "organization": id });
+    let act = RevokeOrganization {
+        id: id.clone(),
+        audit,
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+    };
+    organizations::written(cx.store.act(act).await?, &id)?;
     follow(cx).await;
     Ok(())
 }

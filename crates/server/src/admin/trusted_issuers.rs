@@ -1,12 +1,13 @@
 //! Trusted issuers.
 
+use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 use symbolon_protocol::{ForeignIssuer, TrustedIssuer};
 use symbolon_store::{
     CreateTrustedIssuer, Created, DeleteTrustedIssuer, FindOrganization, FindResource,
-    FindTrustedIssuer, ListTrustedIssuers, SetIssuerTrusted, StoredTrustedIssuer,
-    UpdateTrustedIssuer, Updated,
+    FindTrustedIssuer, ListTrustedIssuers, RevokeTrustedIssuer, SetIssuerTrusted,
+    StoredTrustedIssuer, UpdateTrustedIssuer, Updated,
 };
 
 use crate::cx::Cx;
@@ -17,7 +18,7 @@ use crate::respond;
 use super::body;
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
-use super::{event, follow};
+use super::{MERGES, event, follow};
 
 /// Members that a patch cannot change.
 const FIXED: [(&str, &str); 4] = [
@@ -61,27 +62,43 @@ pub(super) async fn get(cx: Cx, call: Call) -> Outcome {
 }
 
 pub(super) async fn update(cx: Cx, call: Call) -> Outcome {
-    let stored = find(&cx, call.part("issuer", "trusted issuer")?).await?;
+    for _ in 0..MERGES {
+        if let Some(response) = merge(&cx, &call).await? {
+            return Ok(response);
+        }
+    }
+    Err(Refused::crowded().into())
+}
+
+/// Writes the stored document with the patch in it; nothing where somebody else
+/// wrote in between, whose change would be lost.
+async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
+    let stored = find(cx, call.part("issuer", "trusted issuer")?).await?;
     let patch = call.object()?;
     body::check_fixed(&patch, &FIXED)?;
     let changed: Vec<String> = patch.keys().cloned().collect();
     let mut document = body::object_of(&stored.issuer);
     body::merge(&mut document, patch);
     let issuer: TrustedIssuer = body::read(&document)?;
-    check(&cx, &issuer).await?;
+    check(cx, &issuer).await?;
     let name = issuer.issuer.clone();
     if issuer != stored.issuer {
-        let mut audit = audit(&cx, "trusted_issuer.update", &name);
+        let mut audit = audit(cx, "trusted_issuer.update", &name);
         audit.detail = json!({ "issuer": name, "changed": changed });
         let act = UpdateTrustedIssuer {
             issuer,
+            was: Some(stored.issuer),
             audit,
             now: cx.now,
         };
-        written(cx.store.act(act).await?, &name)?;
-        follow(&cx).await;
+        let outcome = cx.store.act(act).await?;
+        if outcome == Updated::Changed {
+            return Ok(None);
+        }
+        written(outcome, &name)?;
+        follow(cx).await;
     }
-    answer(&cx, name, StatusCode::OK).await
+    answer(cx, name, StatusCode::OK).await.map(Some)
 }
 
 pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
@@ -115,13 +132,17 @@ pub(super) async fn distrust(cx: Cx, call: Call) -> Outcome {
     answer(&cx, name, StatusCode::OK).await
 }
 
-/// Takes back all that came of an issuer's JWTs so far. One that was trusted
-/// is so again at once.
+/// Takes back all that came of an issuer's JWTs so far. Whether it is trusted
+/// stays as it is.
 pub(super) async fn revoke(cx: &Cx, name: ForeignIssuer) -> Result<(), Failed> {
-    let was_trusted = find(cx, name.clone()).await?.trusted;
-    for trusted in [false, true].into_iter().take(1 + usize::from(was_trusted)) {
-        set(cx, &name, trusted, "trusted_issuer.revoke").await?;
-    }
+    let act = RevokeTrustedIssuer {
+        issuer: name.clone(),
+        audit: audit(cx, "trusted_issuer.revoke", &name),
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+    };
+    written(cx.store.act(act).await?, &name)?;
+    follow(cx).await;
     Ok(())
 }
 
@@ -165,6 +186,7 @@ fn written(outcome: Updated, name: &ForeignIssuer) -> Result<(), Refused> {
     match outcome {
         Updated::Updated => Ok(()),
         Updated::Missing => Err(missing(name)),
+        Updated::Changed => Err(Refused::crowded()),
     }
 }
 

@@ -12,7 +12,8 @@ use symbolon_protocol::{
     Client, Resource, ResourceIdentifier, Scopes, SigningAlgorithm, Timestamp, TokenFormat,
 };
 use symbolon_token::jwt::{self, Sector, Written};
-use symbolon_token::{Authority, Binding, Id, Narrowing, Slot, opaque};
+use symbolon_token::revocation::{Target, public_name};
+use symbolon_token::{Authority, Binding, Id, Marks, Narrowing, Slot, opaque};
 
 use super::{subject, target};
 use crate::cx::Cx;
@@ -72,7 +73,7 @@ pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
     check_live(cx, wish.whole)?;
     let resource = target::resource(cx, &wish.audience);
     let of_issuer = wish.audience.as_str() == cx.settings.issuer.as_str();
-    if resource.is_none() && !of_issuer {
+    if resource.is_none() && !of_issuer || was_deleted_since(cx, &wish) {
         return Err(Refusal::invalid_target("resource is gone").into());
     }
     if resource
@@ -113,6 +114,16 @@ pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
         authority,
         resource,
     })
+}
+
+/// Whether the resource was deleted since it was granted, and another has its
+/// identifier now.
+fn was_deleted_since(cx: &Cx, wish: &Wish<'_>) -> bool {
+    let marks = Marks {
+        resource: Some(public_name(Target::Resource, wish.audience.as_str())),
+        ..Marks::default()
+    };
+    cx.feed.hit(&marks, wish.whole.position()).is_some()
 }
 
 /// Refuses what a record has hit since it was granted.

@@ -15,6 +15,7 @@ on_both_engines! {
     a_state_that_would_not_come_back_is_refused
     nothing_of_a_posted_body_reaches_a_header_as_it_came
     a_method_that_is_not_taken_says_which_are
+    a_body_that_never_comes_holds_no_operator_up
 }
 
 /// Sends bytes as they are and reads the status of the answer.
@@ -155,4 +156,37 @@ async fn a_method_that_is_not_taken_says_which_are(server: Server) {
         .await
         .unwrap();
     assert_eq!(head.status(), 200);
+}
+
+async fn a_body_that_never_comes_holds_no_operator_up(server: Server) {
+    let address = server.admin.trim_start_matches("http://").to_owned();
+    let head = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nContent-Length: 100\r\n\r\n");
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        silent.push(stream);
+    }
+
+    let mut answer = Vec::new();
+    let first = silent[0].read_to_end(&mut answer);
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), first).await;
+
+    assert!(ended.is_ok(), "it holds its place for ever");
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.starts_with("HTTP/1.1 408"), "{text}");
+    let read = async {
+        loop {
+            let health = format!("{}/healthz", server.admin);
+            if reqwest::get(health)
+                .await
+                .is_ok_and(|own| own.status() == 200)
+            {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let read = tokio::time::timeout(std::time::Duration::from_secs(20), read).await;
+    assert!(read.is_ok(), "an operator gets in again");
 }

@@ -29,6 +29,7 @@ mod operator;
 mod pairwise;
 mod peers;
 mod proof;
+mod races;
 mod refresh;
 mod reload;
 mod rotation;

@@ -32,15 +32,23 @@ pub(crate) async fn clients_are_created_changed_and_deleted(world: &World) -> Ch
         id: client.id.clone(),
     };
     same(&world.store.act(create.clone()).await?, &Created::Created)?;
-    same(&world.store.act(create).await?, &Created::Exists)?;
+    let again = world.store.act(create.clone()).await?;
+    same(&again, &Created::Exists)?;
     client.name = "Example Shop".to_owned();
+    let was = create.client.clone();
     let update = UpdateClient {
         client: client.clone(),
+        was: Some(was.clone()),
         audit: world.audit("client.update"),
         now: world.now + MINUTE,
     };
 
     same(&world.store.act(update.clone()).await?, &Updated::Updated)?;
+    same(&world.store.act(update.clone()).await?, &Updated::Changed)?;
+    let update = UpdateClient {
+        was: None,
+        ..update
+    };
 
     let Some(found) = world.store.read(find.clone()).await? else {
         return Err(Broken::from("a client is not found"));
@@ -158,9 +166,16 @@ pub(crate) async fn names_of_resources_are_unique(world: &World) -> Checked {
 
     first.aliases.clear();
     let update = UpdateResource {
+        was: Some(second.clone()),
         resource: first.clone(),
         audit: world.audit("resource.update"),
         now: world.now,
+    };
+    let outdated = world.store.act(update.clone()).await?;
+    same(&outdated, &ResourceWritten::Changed)?;
+    let update = UpdateResource {
+        was: None,
+        ..update
     };
     same(&world.store.act(update).await?, &ResourceWritten::Written)?;
     same(
@@ -176,6 +191,7 @@ pub(crate) async fn names_of_resources_are_unique(world: &World) -> Checked {
         identifier: one.clone(),
         audit: world.audit("resource.delete"),
         now: world.now,
+        horizon: world.horizon(),
     };
     same(&world.store.act(delete).await?, &Updated::Updated)?;
     let all = world.store.read(AllResources).await?;
@@ -204,6 +220,7 @@ pub(crate) async fn login_names_are_unique_in_a_race(world: &World) -> Checked {
         username: name.clone(),
         document: person.document,
         login_names: vec![name],
+        was: None,
         audit: world.audit("user.update"),
         now: world.now,
     };

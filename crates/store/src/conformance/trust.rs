@@ -43,6 +43,7 @@ pub(crate) async fn trusted_issuers_are_created_changed_and_deleted(world: &Worl
     issuer.jwks_uri = Some("https://elsewhere.example.net/jwks".to_owned());
     let update = UpdateTrustedIssuer {
         issuer: issuer.clone(),
+        was: None,
         audit: world.audit("trusted_issuer.update"),
         now: world.now,
     };

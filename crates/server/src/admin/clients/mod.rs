@@ -2,6 +2,7 @@
 
 mod check;
 
+use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -21,7 +22,7 @@ use super::body;
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
 use super::secrets::{make_secret, needs_secret, to_be_stored};
-use super::{event, follow};
+use super::{MERGES, event, follow};
 
 /// How long an old secret holds beside the new one where nobody says.
 const OVERLAP: Lifetime = Lifetime::seconds(60 * 60);
@@ -108,7 +109,18 @@ pub(super) async fn get(cx: Cx, call: Call) -> Outcome {
 }
 
 pub(super) async fn update(cx: Cx, call: Call) -> Outcome {
-    let stored = find(&cx, call.part("id", "client")?).await?;
+    for _ in 0..MERGES {
+        if let Some(response) = merge(&cx, &call).await? {
+            return Ok(response);
+        }
+    }
+    Err(Refused::crowded().into())
+}
+
+/// Writes the stored document with the patch in it; nothing where somebody else
+/// wrote in between, whose change would be lost.
+async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
+    let stored = find(cx, call.part("id", "client")?).await?;
     let mut patch = call.object()?;
     normalize(&mut patch)?;
     body::check_fixed(&patch, &FIXED)?;
@@ -116,25 +128,26 @@ pub(super) async fn update(cx: Cx, call: Call) -> Outcome {
     let mut document = body::object_of(&stored.client);
     body::merge(&mut document, patch);
     let client: Client = body::read(&document)?;
-    check::client(&cx, &client).await?;
+    check::client(cx, &client).await?;
     let id = client.id.clone();
     if client != stored.client {
-        let mut audit = event(&cx, "client.update");
+        let mut audit = event(cx, "client.update");
         audit.client = Some(id.to_string());
         audit.detail = json!({ "changed": changed });
-        written(
-            cx.store
-                .act(UpdateClient {
-                    client,
-                    audit,
-                    now: cx.now,
-                })
-                .await?,
-            &id,
-        )?;
-        follow(&cx).await;
+        let act = UpdateClient {
+            client,
+            was: Some(stored.client),
+            audit,
+            now: cx.now,
+        };
+        let outcome = cx.store.act(act).await?;
+        if outcome == Updated::Changed {
+            return Ok(None);
+        }
+        written(outcome, &id)?;
+        follow(cx).await;
     }
-    answer(&cx, id, StatusCode::OK, None).await
+    answer(cx, id, StatusCode::OK, None).await.map(Some)
 }
 
 pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
@@ -231,10 +244,11 @@ fn missing(id: &ClientId) -> Refused {
     Refused::not_found(format!("there is no client `{id}`"))
 }
 
-fn written(outcome: Updated, id: &ClientId) -> Result<(), Refused> {
+pub(super) fn written(outcome: Updated, id: &ClientId) -> Result<(), Refused> {
     match outcome {
         Updated::Updated => Ok(()),
         Updated::Missing => Err(missing(id)),
+        Updated::Changed => Err(Refused::crowded()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod advise;
 
+use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 use symbolon_protocol::{Client, Lifetime, Resource, ResourceIdentifier};
@@ -17,7 +18,7 @@ use crate::respond;
 use super::body;
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
-use super::{event, follow};
+use super::{MERGES, event, follow};
 
 pub(super) use self::advise::advise;
 
@@ -77,27 +78,45 @@ pub(super) async fn get(cx: Cx, call: Call) -> Outcome {
 }
 
 pub(super) async fn update(cx: Cx, call: Call) -> Outcome {
-    let stored = find(&cx, call.text_part("identifier")).await?;
+    for _ in 0..MERGES {
+        if let Some(response) = merge(&cx, &call).await? {
+            return Ok(response);
+        }
+    }
+    Err(Refused::crowded().into())
+}
+
+/// Writes the stored document with the patch in it; nothing where somebody else
+/// wrote in between, whose change would be lost.
+async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
+    let stored = find(cx, call.text_part("identifier")).await?;
     let patch = call.object()?;
     body::check_fixed(&patch, &FIXED)?;
     let changed: Vec<String> = patch.keys().cloned().collect();
     let mut document = body::object_of(&stored.resource);
     body::merge(&mut document, patch);
     let resource: Resource = body::read(&document)?;
-    check(&cx, &resource).await?;
+    check(cx, &resource).await?;
     let identifier = resource.identifier.clone();
     if resource != stored.resource {
-        let mut audit = event(&cx, "resource.update");
+        let mut audit = event(cx, "resource.update");
         audit.detail = json!({ "resource": identifier, "changed": changed });
         let act = UpdateResource {
             resource,
+            was: Some(stored.resource),
             audit,
             now: cx.now,
         };
-        written(cx.store.act(act).await?, identifier.as_str())?;
-        follow(&cx).await;
+        let outcome = cx.store.act(act).await?;
+        if outcome == ResourceWritten::Changed {
+            return Ok(None);
+        }
+        written(outcome, identifier.as_str())?;
+        follow(cx).await;
     }
-    answer(&cx, identifier.as_str(), StatusCode::OK).await
+    answer(cx, identifier.as_str(), StatusCode::OK)
+        .await
+        .map(Some)
 }
 
 pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
@@ -111,6 +130,7 @@ pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
         identifier: identifier.clone(),
         audit,
         now: cx.now,
+        horizon: cx.horizon(cx.now),
     };
     if cx.store.act(act).await? == Updated::Missing {
         return Err(missing(identifier.as_str()).into());
@@ -138,6 +158,7 @@ fn written(outcome: ResourceWritten, name: &str) -> Result<(), Refused> {
     match outcome {
         ResourceWritten::Written => Ok(()),
         ResourceWritten::Missing => Err(missing(name)),
+        ResourceWritten::Changed => Err(Refused::crowded()),
         ResourceWritten::Exists => Err(Refused::conflict(format!(
             "there is a resource `{name}` already"
         ))),

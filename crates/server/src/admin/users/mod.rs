@@ -2,6 +2,7 @@
 
 mod claims;
 
+use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
 
 use super::secrets::hash_password;
-use super::{event, follow};
+use super::{MERGES, event, follow};
 
 pub(crate) use self::claims::login_names;
 
@@ -97,7 +98,18 @@ pub(super) async fn get(cx: Cx, call: Call) -> Outcome {
 }
 
 pub(super) async fn update(cx: Cx, call: Call) -> Outcome {
-    let person = find(&cx, call.text_part("user")).await?;
+    for _ in 0..MERGES {
+        if let Some(response) = merge(&cx, &call).await? {
+            return Ok(response);
+        }
+    }
+    Err(Refused::crowded().into())
+}
+
+/// Writes the stored document with the patch in it; nothing where somebody else
+/// wrote in between, whose change would be lost.
+async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
+    let person = find(cx, call.text_part("user")).await?;
     let mut patch = call.object()?;
     body::check_fixed(&patch, &FIXED)?;
     let changed: Vec<String> = patch.keys().cloned().collect();
@@ -108,7 +120,7 @@ pub(super) async fn update(cx: Cx, call: Call) -> Outcome {
     body::merge(&mut document, patch);
     claims::check(&document)?;
     if username != person.username || document != person.document {
-        let mut audit = event(&cx, "user.update");
+        let mut audit = event(cx, "user.update");
         audit.subject = Some(person.id.to_string());
         audit.detail = json!({ "changed": changed });
         let login_names = login_names(&username, &document);
@@ -117,13 +129,18 @@ pub(super) async fn update(cx: Cx, call: Call) -> Outcome {
             username,
             document,
             login_names,
+            was: Some((person.username, person.document)),
             audit,
             now: cx.now,
         };
-        written(cx.store.act(act).await?, person.id)?;
-        follow(&cx).await;
+        let outcome = cx.store.act(act).await?;
+        if outcome == PersonWritten::Changed {
+            return Ok(None);
+        }
+        written(outcome, person.id)?;
+        follow(cx).await;
     }
-    answer(&cx, person.id, StatusCode::OK).await
+    answer(cx, person.id, StatusCode::OK).await.map(Some)
 }
 
 pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
@@ -268,6 +285,7 @@ fn written(outcome: PersonWritten, id: PersonId) -> Result<(), Refused> {
     match outcome {
         PersonWritten::Written => Ok(()),
         PersonWritten::Missing => there(Updated::Missing, id),
+        PersonWritten::Changed => Err(Refused::crowded()),
         PersonWritten::NameTaken => Err(Refused::conflict(
             "somebody else signs in under this user name or e-mail address",
         )),
@@ -278,6 +296,7 @@ fn there(outcome: Updated, id: PersonId) -> Result<(), Refused> {
     match outcome {
         Updated::Updated => Ok(()),
         Updated::Missing => Err(Refused::not_found(format!("there is no user `{id}`"))),
+        Updated::Changed => Err(Refused::crowded()),
     }
 }
 
