@@ -21,7 +21,7 @@ use symbolon_token::{Authority, Binding, Digest, Id, Marks, Person, Position, Su
 use super::macaroon::{Opened, Pending, Use};
 use crate::cx::Cx;
 use crate::failure::Failure;
-use crate::grant::subject;
+use crate::grant::{subject, target};
 
 /// An access token of this server that is good right now, audience and scope
 /// aside. Only [`open_for`] makes one.
@@ -321,7 +321,7 @@ impl Read {
     }
 
     fn live(self, cx: &Cx, client: Arc<StoredClient>) -> Live {
-        match self.body {
+        let live = match self.body {
             Body::Opaque(token) => opaque_live(
                 cx,
                 client,
@@ -330,7 +330,23 @@ impl Read {
                 token.issued,
             ),
             Body::Jwt(token) => jwt_live(cx, client, &token),
+        };
+        live.within_what_is_allowed_now(cx)
+    }
+}
+
+impl Live {
+    /// Without the scopes that were taken from its client or its resource since.
+    fn within_what_is_allowed_now(mut self, cx: &Cx) -> Self {
+        let resource = cx.directory.find_resource(&self.audience);
+        let of_client = &self.client.client.scopes;
+        let is_allowed = |scope: &str| {
+            of_client.contains(scope) && target::is_scope_at(resource.as_deref(), scope)
+        };
+        if !self.scopes.iter().all(|scope| is_allowed(scope.as_str())) {
+            self.scopes = self.scopes.filtered(is_allowed);
         }
+        self
     }
 }
 

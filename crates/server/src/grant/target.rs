@@ -241,7 +241,10 @@ pub(crate) fn resource(cx: &Cx, audience: &ResourceIdentifier) -> Option<Arc<Res
 /// The scopes that mean something at an audience: the resource's own and the
 /// issuer's.
 pub(crate) fn scopes_at(resource: Option<&Resource>, granted: &Scopes) -> Scopes {
-    granted.filtered(|scope| {
-        is_of_the_issuer(scope) || resource.is_none_or(|resource| resource.scopes.contains(scope))
-    })
+    granted.filtered(|scope| is_scope_at(resource, scope))
+}
+
+/// Whether a scope means anything at a resource.
+pub(crate) fn is_scope_at(resource: Option<&Resource>, scope: &str) -> bool {
+    is_of_the_issuer(scope) || resource.is_none_or(|resource| resource.scopes.contains(scope))
 }

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::browser::{Browser, request};
 use crate::harness::{Answer, Server};
 use crate::on_both_engines;
 
@@ -13,6 +14,7 @@ on_both_engines! {
     what_is_revoked_many_times_at_once_stays_enabled
     what_is_disabled_while_it_is_revoked_stays_disabled
     a_resource_of_the_same_name_takes_nothing_of_the_one_before
+    a_scope_that_is_taken_away_is_gone_from_live_tokens
 }
 
 /// How often each race is run.
@@ -193,4 +195,38 @@ async fn a_resource_of_the_same_name_takes_nothing_of_the_one_before(server: Ser
             "{format}: a new one is good"
         );
     }
+}
+
+async fn a_scope_that_is_taken_away_is_gone_from_live_tokens(server: Server) {
+    let tokens = Browser::new(&server).tokens("alice", &request()).await;
+    let access = tokens.text("access_token");
+    let scopes = async || {
+        let told = server.introspect("web", &access).await;
+        assert_eq!(told["active"], true);
+        told["scope"].as_str().unwrap().to_owned()
+    };
+    let all = scopes().await;
+    assert!(all.contains("read:orders"), "{all}");
+    let path = "/admin/v1/clients/web";
+    let before = server.admin(Method::GET, path, None).await.json();
+    let less: Vec<_> = before["scopes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .cloned()
+        .collect();
+    let less: Vec<_> = less
+        .into_iter()
+        .filter(|own| own != "read:orders")
+        .collect();
+
+    let changed = patch(&server, path, &json!({ "scopes": less })).await;
+
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    assert_eq!(
+        scopes().await,
+        all.replace("read:orders", "").trim().replace("  ", " ")
+    );
+    let again = patch(&server, path, &json!({ "scopes": before["scopes"] })).await;
+    assert_eq!(again.status, 200, "{}", again.body);
 }
