@@ -113,7 +113,9 @@ async fn slowest(site: &Site) -> Duration {
 async fn guess(browser: &mut Browser<'_>, page: &Answer, name: &str) -> (u16, Duration, bool) {
     let begin = Instant::now();
     let answer = browser.sign_in(page, name, "a wrong password").await;
-    let is_told = answer.header("retry-after").is_some();
+    // Whoever is turned away sees the form again, and when to try.
+    let is_told =
+        answer.header("retry-after").is_some() && answer.body.contains(r#"id="login-submit""#);
     (answer.status, begin.elapsed(), is_told)
 }
 
