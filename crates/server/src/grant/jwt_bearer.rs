@@ -3,11 +3,13 @@
 //!
 //! 1. The JWT is checked with the issuer's keys and rules.
 //! 2. Target and scopes are chosen within what the issuer is registered for.
-//! 3. The access token is minted.
+//! 3. The access token is minted, where the caller holds what the JWT is bound
+//!    to, and bound to the same.
 //! 4. The `jti` is spent: the only write, and the last thing that can refuse.
 //!
 //! Spec: RFC 7521 §4.1
 //! Spec: RFC 7523 §2.1, §3.1
+//! Spec: RFC 7800 §3
 //! Spec: RFC 10070
 
 use symbolon_protocol::{Client, Parameters, Scopes};
@@ -64,10 +66,6 @@ pub(super) async fn of_vouched(
         tracing::debug!(request = %cx.request, cause, "assertion");
         Refusal::invalid_grant("the assertion is not good")
     })?;
-    // INVARIANT: what is bound needs a proof, and none is taken with this grant.
-    if vouched.authority.binding().is_bound() {
-        return Err(Refusal::invalid_grant("the assertion is bound to a key").into());
-    }
     let cx = &cx.as_of(vouched.authority.position());
     check_target(cx, client, form, &vouched)?;
     let wish = Wish {

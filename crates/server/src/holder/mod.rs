@@ -17,7 +17,7 @@ mod proof;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use symbolon_protocol::{Client, ClientKind, Resource};
+use symbolon_protocol::{Client, ClientKind, ErrorCode, Resource};
 use symbolon_store::SpentProof;
 use symbolon_token::dpop::{InvalidProof, Proof, Unspent};
 use symbolon_token::{Binding, Thumbprint};
@@ -55,17 +55,23 @@ impl Holder {
         })
     }
 
-    /// Refuses whoever does not hold all that something is bound to.
+    /// Refuses whoever does not hold all that a grant is bound to.
     pub(crate) fn check(&self, demanded: &Binding) -> Result<(), Refusal> {
+        self.check_as(ErrorCode::InvalidGrant, demanded)
+    }
+
+    /// The same for something whose flaws have another error.
+    pub(crate) fn check_as(&self, flaw: ErrorCode, demanded: &Binding) -> Result<(), Refusal> {
         match (demanded.key, self.key()) {
             (Some(_), None) => return Err(Refusal::invalid_dpop_proof(KEY_NEEDED)),
             (Some(wanted), Some(own)) if wanted != own => {
-                return Err(Refusal::invalid_grant("this is bound to another key"));
+                return Err(Refusal::new(flaw, "this is bound to another key"));
             }
             _ => {}
         }
         match demanded.certificate {
-            Some(wanted) if self.certificate != Some(wanted) => Err(Refusal::invalid_grant(
+            Some(wanted) if self.certificate != Some(wanted) => Err(Refusal::new(
+                flaw,
                 "this is bound to a certificate that the connection does not show",
             )),
             _ => Ok(()),

@@ -42,12 +42,12 @@ impl Wallet {
         Self(SigningKey::from_pkcs8(SigningAlgorithm::Es256, &own).unwrap())
     }
 
-    fn thumbprint(&self) -> &str {
+    pub(crate) fn thumbprint(&self) -> &str {
         self.0.kid()
     }
 
     /// The claims of a good proof.
-    fn claims(server: &Server, method: &str, path: &str) -> Value {
+    pub(crate) fn claims(server: &Server, method: &str, path: &str) -> Value {
         let jti = format!("{:032x}", u128::from_be_bytes(random(&SystemEntropy)));
         json!({
             "jti": jti, "htm": method, "htu": format!("{}{path}", server.name()),
@@ -55,14 +55,14 @@ impl Wallet {
         })
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    pub(crate) fn sign(&self, claims: &Value) -> String {
         let header = json!({"alg": "ES256", "typ": "dpop+jwt", "jwk": self.0.bare_jwk()});
         self.0
             .sign_under(&header.to_string(), claims.to_string().as_bytes())
     }
 
     /// A good proof for the token endpoint.
-    fn proof(&self, server: &Server, nonce: Option<&str>) -> String {
+    pub(crate) fn proof(&self, server: &Server, nonce: Option<&str>) -> String {
         let mut claims = Self::claims(server, "POST", "/token");
         if let Some(nonce) = nonce {
             claims["nonce"] = nonce.into();
@@ -87,7 +87,12 @@ impl Wallet {
 }
 
 /// A form for the token endpoint with proofs.
-async fn token(server: &Server, client: &str, form: &[(&str, &str)], proofs: &[&str]) -> Answer {
+pub(crate) async fn token(
+    server: &Server,
+    client: &str,
+    form: &[(&str, &str)],
+    proofs: &[&str],
+) -> Answer {
     let mut request = server.request(Method::POST, "/token");
     request = match client {
         "spa" | "cli" => request.form(&[form, &[("client_id", client)]].concat()),
@@ -100,7 +105,12 @@ async fn token(server: &Server, client: &str, form: &[(&str, &str)], proofs: &[&
 }
 
 /// The same with a fresh proof, and once more where a nonce is asked for.
-async fn proved(server: &Server, client: &str, form: &[(&str, &str)], by: &Wallet) -> Answer {
+pub(crate) async fn proved(
+    server: &Server,
+    client: &str,
+    form: &[(&str, &str)],
+    by: &Wallet,
+) -> Answer {
     let first = token(server, client, form, &[&by.proof(server, None)]).await;
     if first.status != 400 || first.text("error") != "use_dpop_nonce" {
         return first;
@@ -130,7 +140,7 @@ async fn spa_code(server: &Server) -> String {
     Browser::new(server).code("alice", &spa()).await
 }
 
-async fn web_tokens(server: &Server, by: Option<&Wallet>) -> Answer {
+pub(crate) async fn web_tokens(server: &Server, by: Option<&Wallet>) -> Answer {
     let code = Browser::new(server).code("alice", &request()).await;
     let form = redemption(&code, CALLBACK);
     match by {

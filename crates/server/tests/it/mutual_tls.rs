@@ -40,8 +40,8 @@ pub(crate) struct World {
     pub(crate) folder: std::path::PathBuf,
     pub(crate) listed: Pair,
     unlisted: Pair,
-    own: Pair,
-    stranger: Pair,
+    pub(crate) own: Pair,
+    pub(crate) stranger: Pair,
 }
 
 fn params(name: &str) -> CertificateParams {
@@ -170,7 +170,7 @@ impl World {
     }
 
     /// A client that proves itself by a secret and shows a certificate.
-    async fn basic(&self, form: &[(&str, &str)], with: Option<&Pair>) -> Answer {
+    pub(crate) async fn basic(&self, form: &[(&str, &str)], with: Option<&Pair>) -> Answer {
         let request = self.post(with).form(form);
         let request = request.basic_auth("secret-client", Some(SECRET));
         read(request.send().await.unwrap()).await

@@ -10,7 +10,9 @@ use symbolon_protocol::{Agreement, Client};
 use symbolon_store::StoredClient;
 use symbolon_token::authority::FOREIGN;
 use symbolon_token::jwt::AccessToken;
-use symbolon_token::{Actor, Authentication, Authority, Granted, Marks, Position, Subject, act};
+use symbolon_token::{
+    Actor, Authentication, Authority, Binding, Granted, Marks, Position, Subject, act,
+};
 
 use super::opened::{Asking, Holder, Opened};
 use crate::endpoint::presented::{self, Body, Read};
@@ -55,6 +57,7 @@ pub(super) fn of_read(
         ancestors: read.marks.ancestors(),
         holder: Holder::Client(issued_to.id.clone()),
         may_act: None,
+        bound_like: Binding::NONE,
     })
 }
 

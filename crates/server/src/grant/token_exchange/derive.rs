@@ -12,7 +12,8 @@ use crate::failure::Refusal;
 /// Derives the authority of the result at one API.
 ///
 /// Taking back anything that the subject or actor token hangs on takes the
-/// result back, and it lives no longer than either.
+/// result back, it lives no longer than either, and whoever uses it has to
+/// hold all that either is bound to.
 pub(super) fn narrower(
     client: &ClientId,
     (subject, actor): (&Opened, Option<Opened>),
@@ -24,12 +25,22 @@ pub(super) fn narrower(
     let end = actor
         .as_ref()
         .map_or(end, |actor| end.min(actor.authority.expires()));
+    let own = *whole.binding();
+    let binding = match &actor {
+        Some(actor) => own.with(*actor.authority.binding()),
+        None => Some(own),
+    };
+    // `check_proof` saw one caller hold both.
+    let binding = binding.ok_or(Refusal::invalid_request(
+        "subject_token and actor_token are bound to different keys",
+    ))?;
     let mut from = subject.ancestors.clone();
     from.extend(actor.iter().flat_map(|actor| &actor.ancestors));
     from.extend(actor.iter().flat_map(|actor| actor.authority.lineage()));
     let by = Narrowing {
         audience: Some(audience.clone()),
         expires: Some(end),
+        binding: Some(binding),
         derivation: Some(Derivation {
             client: client.clone(),
             actor: actor.map(|actor| actor.name),
@@ -116,6 +127,7 @@ mod tests {
             known: AT,
             ancestors: vec![ancestor(Target::Token, name), ancestor(Target::Subject, 7)],
             may_act: None,
+            bound_like: Binding::NONE,
             authority,
         }
     }

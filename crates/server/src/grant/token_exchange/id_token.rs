@@ -64,6 +64,7 @@ pub(super) async fn open(
         ancestors,
         holder: Holder::Client(client.id.clone()),
         may_act: None,
+        bound_like: Binding::NONE,
     }))
 }
 

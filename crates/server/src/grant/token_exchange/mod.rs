@@ -2,10 +2,12 @@
 //!
 //! 1. The request is read; kinds that the client's policy does not name are
 //!    refused before a token is looked at.
-//! 2. Subject and actor token are opened, each by the file of its kind.
+//! 2. Subject and actor token are opened, each by the file of its kind. What
+//!    they are bound to has to be shown to be held.
 //! 3. The policies of the client and of the resource are asked: may it present
 //!    these tokens, act so, and have the result there?
-//! 4. The authority is derived: narrower, and with what it came from on record.
+//! 4. The authority is derived: narrower, bound at least as much, and with what
+//!    it came from on record.
 //! 5. The result is written in the kind that was asked for. Nothing is stored.
 //!
 //! Spec: RFC 8693 §2
@@ -50,7 +52,7 @@ pub(crate) async fn exchange(
         Some(shown) => Some(opened::open(asking, shown, Role::Actor).await?),
         None => None,
     };
-    policy::check_proof(&subject, actor.as_ref())?;
+    policy::check_proof(cx, &subject, actor.as_ref())?;
     policy::check_subject(client, &policy, &subject)?;
     policy::check_acting(cx, client, &subject, actor.as_ref())?;
     policy::check_impersonation(cx, client, &policy, (&subject, actor.as_ref()))?;
@@ -64,11 +66,13 @@ pub(crate) async fn exchange(
     let audience = policy::target(cx, client, &policy, (&request, &subject))?;
     let scopes = scope::choose(cx, client, &request, (&subject, &audience))?;
     let whole = derive::narrower(&client.id, (&subject, actor), &audience, cx.position)?;
+    policy::check_bindable(&request, &subject, &whole)?;
     let narrowed = result::Narrowed {
         whole,
         audience,
         scopes,
         holder: subject.holder,
+        bound_like: subject.bound_like,
     };
     result::issue(cx, client, request.requested, narrowed)
 }

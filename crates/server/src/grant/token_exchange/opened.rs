@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use symbolon_protocol::{Client, ClientId, TokenKind, TrustedIssuer};
 use symbolon_token::jose::Unverified;
-use symbolon_token::{Actor, Ancestor, Authority, Position};
+use symbolon_token::{Actor, Ancestor, Authority, Binding, Position};
 
 use super::request::ShownToken;
 use super::{access_token, id_token, partner, refresh_token};
@@ -52,6 +52,8 @@ pub(super) struct Opened {
     pub(super) name: Actor,
     /// The one party that may act for its subject, where it names one.
     pub(super) may_act: Option<Actor>,
+    /// In which ways the result has to be bound, whichever keys they are.
+    pub(super) bound_like: Binding,
 }
 
 /// Opens a token by its kind. What is wrong with it is told to the log alone.

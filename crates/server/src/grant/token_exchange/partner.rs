@@ -2,6 +2,8 @@
 //!
 //! Spec: RFC 8693 §3
 
+use symbolon_token::Binding;
+
 use super::opened::{Asking, Holder, Opened};
 use crate::grant::trusted_issuer::{self, Sent, Vouched};
 
@@ -20,5 +22,6 @@ pub(super) fn opened(vouched: Vouched) -> Opened {
         holder: Holder::Partner(vouched.issuer),
         name: vouched.name,
         may_act: vouched.may_act,
+        bound_like: Binding::NONE,
     }
 }

@@ -3,9 +3,11 @@
 //!
 //! Spec: RFC 8693 §2.1, §4.4, §5
 //! Spec: RFC 8707 §2
+//! Spec: RFC 9449 §4.3, §5
+//! Spec: RFC 8705 §3
 
-use symbolon_protocol::{Client, ExchangePolicy, ResourceIdentifier, TokenKind};
-use symbolon_token::Actor;
+use symbolon_protocol::{Client, ErrorCode, ExchangePolicy, ResourceIdentifier, TokenKind};
+use symbolon_token::{Actor, Authority};
 
 use super::opened::{Holder, Opened};
 use super::request::ExchangeRequest;
@@ -47,18 +49,39 @@ pub(super) fn check_kinds(
     Ok(())
 }
 
-/// What is bound to a key is good only with a proof of that key.
+/// What is bound is good only for whoever shows on this very request to hold
+/// the key or the certificate, whoever the token was made for.
 ///
-/// INVARIANT: no proof is taken at the token endpoint, so nothing that is
-/// bound gets past here. This is the one place that has to learn of proofs.
-pub(super) fn check_proof(subject: &Opened, actor: Option<&Opened>) -> Result<(), Refusal> {
-    let bound = |own: &Opened| own.authority.binding().is_bound();
-    if bound(subject) || actor.is_some_and(bound) {
-        return Err(Refusal::invalid_request(
-            "a presented token is bound to a key, and no proof of it is taken here",
-        ));
+/// The proof is one for the token endpoint: its address is in it, so none that
+/// was made for an API fits, and `ath` says nothing here (RFC 9449 §4.3).
+pub(super) fn check_proof(
+    cx: &Cx,
+    subject: &Opened,
+    actor: Option<&Opened>,
+) -> Result<(), Refusal> {
+    [Some(subject), actor]
+        .into_iter()
+        .flatten()
+        .try_for_each(|own| {
+            let demanded = own.authority.binding();
+            cx.holder().check_as(ErrorCode::InvalidRequest, demanded)
+        })
+}
+
+/// What is no access token is bound to no key, so nothing bound becomes one.
+pub(super) fn check_bindable(
+    request: &ExchangeRequest,
+    subject: &Opened,
+    whole: &Authority,
+) -> Result<(), Refusal> {
+    let bound = whole.binding().is_bound() || subject.bound_like.is_bound();
+    match request.requested {
+        TokenKind::AccessToken | TokenKind::Jwt => Ok(()),
+        _ if !bound => Ok(()),
+        _ => Err(Refusal::invalid_request(
+            "what is bound to a key comes only as an access token",
+        )),
     }
-    Ok(())
 }
 
 /// Whether the client may present the subject token at all: one that was made

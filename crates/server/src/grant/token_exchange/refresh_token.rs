@@ -2,6 +2,7 @@
 //! looked at, never spent, so it has to be the current one.
 //!
 //! Spec: RFC 8693 §3
+//! Spec: RFC 9449 §5
 
 use symbolon_store::FindFamily;
 use symbolon_token::refresh::RefreshToken;
@@ -52,5 +53,7 @@ pub(super) async fn open(
         ancestors: marks.ancestors(),
         holder: Holder::Client(client.id.clone()),
         may_act: None,
+        // A client that proves itself may change its key, not go without.
+        bound_like: document.first,
     }))
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 use symbolon_protocol::{Client, ResourceIdentifier, Scopes, TokenFormat, TokenKind};
-use symbolon_token::Authority;
+use symbolon_token::{Authority, Binding};
 
 use super::opened::Holder;
 use crate::cx::Cx;
@@ -23,6 +23,8 @@ pub(super) struct Narrowed {
     pub(super) scopes: Scopes,
     /// For whom the subject token was made.
     pub(super) holder: Holder,
+    /// In which ways the result has to be bound.
+    pub(super) bound_like: Binding,
 }
 
 /// Writes the result.
@@ -67,7 +69,9 @@ fn access_token(cx: &Cx, client: &Client, narrowed: Narrowed) -> Result<Issued, 
         audience: narrowed.audience,
         scopes: Some(narrowed.scopes),
     };
-    Ok(may_issue(cx, wish)?.mint(cx, client)?.into_issued())
+    let issuable = may_issue(cx, wish)?;
+    issuable.check_bound_like(&narrowed.bound_like)?;
+    Ok(issuable.mint(cx, client)?.into_issued())
 }
 
 /// An ID token again, for the client that the person signed in to: who a

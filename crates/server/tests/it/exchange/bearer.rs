@@ -122,7 +122,8 @@ async fn an_assertion_is_for_this_server_alone_and_soon_over(server: Server) {
         json!({ "jti": null }),
         json!({ "jti": "" }),
         json!({ "jti": 7 }),
-        json!({ "cnf": { "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } }),
+        json!({ "cnf": { "jwk": { "kty": "EC" } } }),
+        json!({ "cnf": {} }),
     ] {
         let mut change = change;
         if change.get("jti").is_none() {

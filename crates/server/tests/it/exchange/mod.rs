@@ -1,6 +1,7 @@
 //! Token exchange and assertions of partners.
 
 mod bearer;
+mod bound;
 mod partner;
 mod policy;
 mod revoked;

@@ -136,7 +136,8 @@ async fn a_jwt_that_is_not_good_is_refused(server: Server) {
         json!({ "may_act": [] }),
         json!({ "cnf": { "jkt": "x" } }),
         json!({ "cnf": {} }),
-        json!({ "cnf": { "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } }),
+        json!({ "cnf": { "jwk": { "kty": "EC" } } }),
+        json!({ "cnf": { "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", "kid": "k" } }),
     ] {
         let jwt = partner.jwt(&server, change.clone());
         assert_eq!(refusal(&server, &jwt).await, "invalid_request", "{change}");

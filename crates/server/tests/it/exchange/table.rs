@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::world::{Asked, Partner, SAFE, STOCK, client, furnish, own_token, signed_in, urn};
+use crate::dpop::{Wallet, proved, web_tokens};
 use crate::harness::{ORDERS, Server};
 use crate::on_both_engines;
 
@@ -18,10 +19,14 @@ on_both_engines! {
     the_table_of_pairs_is_what_the_golden_file_says
 }
 
+/// A third API; its tokens are macaroons.
+pub(super) const CELLAR: &str = "https://cellar.example.com";
+
 /// What is asked for: a title, the kind, and the API.
-const COLUMNS: [(&str, &str, &str); 7] = [
+const COLUMNS: [(&str, &str, &str); 8] = [
     ("access token, JWT", "access_token", STOCK),
     ("access token, opaque", "access_token", SAFE),
+    ("access token, macaroon", "access_token", CELLAR),
     ("`jwt`", "jwt", STOCK),
     ("`jwt`, opaque API", "jwt", SAFE),
     ("`id_token`", "id_token", ORDERS),
@@ -30,7 +35,31 @@ const COLUMNS: [(&str, &str, &str); 7] = [
 ];
 
 /// What is presented: a title, the kind, the token, and who presents it.
-type Row = (&'static str, &'static str, String, &'static str);
+type Presented = (&'static str, &'static str, String, &'static str);
+
+/// What is presented, and by whose key it is proved.
+struct Row {
+    presented: Presented,
+    by: Option<Wallet>,
+}
+
+/// Makes the third API, and lets `orders-api` move tokens there.
+pub(super) async fn furnish_macaroons(server: &Server) {
+    let resource = json!({
+        "identifier": CELLAR, "token_format": "macaroon", "introspection_client": "vault-api",
+        "scopes": ["read:orders"], "exchange_from": ["orders-api"],
+    });
+    let path = "/admin/v1/resources";
+    let made = server
+        .admin(reqwest::Method::POST, path, Some(resource))
+        .await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let more = json!({
+        "resources": [ORDERS, STOCK, SAFE, CELLAR],
+        "exchange": { "from": [ORDERS], "to": [STOCK, SAFE, CELLAR] },
+    });
+    client(server, "orders-api", more).await;
+}
 
 async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
     let tokens = signed_in(server, "alice").await;
@@ -41,6 +70,7 @@ async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
         asked.with("resource", target)
     };
     let opaque = moved(SAFE).token(server, "orders-api").await;
+    let macaroon = moved(CELLAR).token(server, "orders-api").await;
     let derived = moved(STOCK).token(server, "orders-api").await;
     let jwt = partner.jwt(server, json!({}));
     let policy = json!({ "exchange": { "accepts": ["access_token"], "issues": ["saml2"] } });
@@ -49,10 +79,18 @@ async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
         .with("requested_token_type", &urn("saml2"))
         .token(server, "web")
         .await;
-    vec![
+    let own = Wallet::new();
+    let bound = web_tokens(server, Some(&own)).await.text("access_token");
+    let plain = [
         ("access token, JWT", "access_token", access.clone(), "web"),
         ("access token as `jwt`", "jwt", access, "web"),
         ("access token, opaque", "access_token", opaque, "orders-api"),
+        (
+            "access token, macaroon",
+            "access_token",
+            macaroon,
+            "orders-api",
+        ),
         ("exchanged before", "access_token", derived, "orders-api"),
         (
             "access token of a service",
@@ -69,13 +107,33 @@ async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
         ("`id_token`", "id_token", tokens.text("id_token"), "web"),
         ("JWT of a trusted issuer", "jwt", jwt, "orders-api"),
         ("`saml2`", "saml2", assertion, "web"),
-    ]
+        (
+            "bound to a key, without its proof",
+            "access_token",
+            bound.clone(),
+            "web",
+        ),
+    ];
+    let with_proof = Row {
+        presented: (
+            "bound to a key, with its proof",
+            "access_token",
+            bound,
+            "web",
+        ),
+        by: Some(own),
+    };
+    let plain = plain.into_iter().map(|presented| Row {
+        presented,
+        by: None,
+    });
+    plain.chain([with_proof]).collect()
 }
 
 /// Lets the clients present and ask for everything, and move it anywhere.
-async fn permit(server: &Server, issuer: &str) {
+pub(super) async fn permit(server: &Server, issuer: &str) {
     let kinds = ["access_token", "refresh_token", "id_token", "jwt", "saml2"];
-    for resource in [STOCK, SAFE] {
+    for resource in [STOCK, SAFE, CELLAR] {
         let path = format!(
             "/admin/v1/resources/{}",
             resource.replace(':', "%3A").replace('/', "%2F")
@@ -101,9 +159,9 @@ async fn permit(server: &Server, issuer: &str) {
         ("job", json!(["client_credentials", super::world::EXCHANGE])),
     ] {
         let patch = json!({
-            "grants": grants, "resources": [ORDERS, STOCK, SAFE], "default_resource": ORDERS,
+            "grants": grants, "resources": [ORDERS, STOCK, SAFE, CELLAR], "default_resource": ORDERS,
             "exchange": {
-                "from": [ORDERS, STOCK, SAFE], "to": [STOCK, SAFE], "accepts": kinds,
+                "from": [ORDERS, STOCK, SAFE, CELLAR], "to": [STOCK, SAFE, CELLAR], "accepts": kinds,
                 "issues": ["access_token", "jwt", "id_token", "saml2"], "issuers": [issuer], "impersonate": true,
             },
         });
@@ -115,7 +173,8 @@ async fn print(server: &Server, rows: &[Row], out: &mut String) {
     let titles: Vec<_> = COLUMNS.iter().map(|(title, ..)| *title).collect();
     writeln!(out, "| presented | {} |", titles.join(" | ")).unwrap();
     writeln!(out, "|---|{}", "---|".repeat(COLUMNS.len())).unwrap();
-    for (title, kind, token, who) in rows {
+    for Row { presented, by } in rows {
+        let (title, kind, token, who) = presented;
         let mut cells = Vec::new();
         for (_, wanted, target) in COLUMNS {
             let asked = Asked::of(kind, token).with("requested_token_type", &urn(wanted));
@@ -125,7 +184,10 @@ async fn print(server: &Server, rows: &[Row], out: &mut String) {
                 _ => target,
             };
             let asked = asked.with("resource", target);
-            let answer = asked.by(server, who).await;
+            let answer = match by {
+                Some(own) => proved(server, who, &asked.form(), own).await,
+                None => asked.by(server, who).await,
+            };
             cells.push(match answer.status {
                 200 => {
                     assert_eq!(answer.text("issued_token_type"), urn(wanted));
@@ -140,6 +202,7 @@ async fn print(server: &Server, rows: &[Row], out: &mut String) {
 
 async fn the_table_of_pairs_is_what_the_golden_file_says(server: Server) {
     furnish(&server).await;
+    furnish_macaroons(&server).await;
     let partner = Partner::trusted(&server).await;
     let rows = rows(&server, &partner).await;
     let mut table = String::from(

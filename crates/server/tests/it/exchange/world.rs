@@ -104,13 +104,14 @@ impl Asked {
             .with("actor_token_type", &urn(kind))
     }
 
+    /// Its parameters.
+    pub(crate) fn form(&self) -> Vec<(&str, &str)> {
+        let pairs = self.form.iter();
+        pairs.map(|(name, value)| (&**name, &**value)).collect()
+    }
+
     pub(crate) async fn by(&self, server: &Server, client: &str) -> Answer {
-        let form: Vec<_> = self
-            .form
-            .iter()
-            .map(|(name, value)| (&**name, &**value))
-            .collect();
-        server.token(client, &form).await
+        server.token(client, &self.form()).await
     }
 
     /// The access token that it gives.
