@@ -13,10 +13,28 @@ pub enum Row {
     R08,
     /// What was taken back dies on every node.
     R13,
+    /// Keys rotate again and again under load.
+    R21,
     /// Many sign in at once.
     R23,
     /// The configuration is read again and again.
     R40,
+    /// Chains of tokens keep who they are of.
+    I05,
+    /// Chains of tokens permit no more.
+    I06,
+    /// Chains of tokens live no longer.
+    I07,
+    /// Chains of tokens stay bound.
+    I14,
+    /// Chains of tokens stay where they are good.
+    I15,
+    /// Chains of tokens end with each link of them.
+    I16,
+    /// Changed tokens are refused.
+    I30,
+    /// Tokens are read back as they were written.
+    I31,
     /// Every request brings another locale.
     A038,
     /// The time that a wrong secret takes is compared with an unknown client's.

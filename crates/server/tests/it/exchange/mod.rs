@@ -2,6 +2,8 @@
 
 mod bearer;
 mod bound;
+#[cfg(feature = "saml")]
+mod narrowing;
 mod partner;
 mod policy;
 mod revoked;
