@@ -101,11 +101,16 @@ impl Server {
     }
 
     pub(crate) async fn on_postgres() -> Self {
+        Self::on_postgres_with("").await
+    }
+
+    /// One whose file has further lines at its top.
+    pub(crate) async fn on_postgres_with(more: &str) -> Self {
         let url = symbolon_store::conformance::postgres_schema(&SystemEntropy as &dyn Entropy)
             .await
             .unwrap();
         let clock = Arc::new(WallClock(FixedClock::new()));
-        Self::start(url, fresh_folder(), clock, "").await
+        Self::start(url, fresh_folder(), clock, more).await
     }
 
     /// Another node over the same database, with the same keys and clock.
