@@ -14,6 +14,7 @@
 mod any;
 mod chain;
 mod form;
+mod size;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
