@@ -17,7 +17,10 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let _ = (text.parse::<CodeChallenge>(), text.parse::<OrganizationId>());
+    let _ = (
+        text.parse::<CodeChallenge>(),
+        text.parse::<OrganizationId>(),
+    );
     let _ = ClaimsRequest::parse(text);
     if let Some((client, _)) = basic::decode(text) {
         assert!(client.as_str().parse::<ClientId>().is_ok());

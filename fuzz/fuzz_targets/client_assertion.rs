@@ -9,7 +9,11 @@ fuzz_target!(|text: &str| {
     let Ok(token) = Unverified::parse(text) else {
         return;
     };
-    let _ = (token.claimed_type(), token.claimed_kid(), token.claimed_algorithm());
+    let _ = (
+        token.claimed_type(),
+        token.claimed_kid(),
+        token.claimed_algorithm(),
+    );
     let _ = token.dangerous_claims_without_key();
     // Nobody who does not know the secret makes a MAC.
     assert!(token.verify_mac(&Secret::new(vec![7; 32])).is_err());
