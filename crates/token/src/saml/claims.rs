@@ -21,13 +21,15 @@ enum Form {
 }
 
 /// The claims that become attributes. All others have a place of their own.
-const CLAIMS: [(&str, Form); 8] = [
+const CLAIMS: [(&str, Form); 9] = [
     ("client_id", Form::Text),
     ("scope", Form::Text),
     ("acr", Form::Text),
     ("amr", Form::List),
     ("organization", Form::Text),
     ("roles", Form::List),
+    // How a session is named to the sector of the client, where it is in one.
+    ("sid", Form::Text),
     ("act", Form::Json),
     ("rev", Form::Json),
 ];

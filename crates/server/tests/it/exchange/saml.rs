@@ -12,6 +12,7 @@ use symbolon_token::{Authority, Binding, Granted, Id, Keyring, Position, Slot, S
 use super::world::{
     Asked, EXCHANGE, SAFE, STOCK, claims, client, furnish, now, own_token, signed_in, urn,
 };
+use crate::browser::{Browser, request};
 use crate::harness::{Answer, ORDERS, Server, VAULT};
 use crate::on_both_engines;
 
@@ -21,6 +22,7 @@ const ENTITY: &str = "https://idp.partner.example";
 on_both_engines! {
     a_token_becomes_an_assertion_that_others_check_by_our_certificate
     an_assertion_of_ours_is_a_subject_token_and_dies_with_its_root
+    an_assertion_for_a_sector_is_a_subject_token_too
     a_partners_assertion_is_good_once_on_every_node
     a_partners_assertion_gives_what_its_issuer_is_registered_for
     an_assertion_that_is_not_good_is_refused
@@ -97,6 +99,38 @@ async fn a_token_becomes_an_assertion_that_others_check_by_our_certificate(serve
         .introspect("vault-api", &answer.text("access_token"))
         .await;
     assert_eq!(told, json!({ "active": false }), "it is no access token");
+}
+
+/// A client with pairwise subjects knows person and session by other names.
+async fn an_assertion_for_a_sector_is_a_subject_token_too(server: Server) {
+    furnish(&server).await;
+    let policy = json!({
+        "subject_type": "pairwise",
+        "exchange": { "accepts": ["access_token", "saml2"], "issues": ["access_token", "saml2"] },
+    });
+    client(&server, "web", policy).await;
+    let mut asked = request();
+    asked.insert("scope".into(), "openid read:vault".into());
+    asked.insert("resource".into(), VAULT.into());
+    let mut browser = Browser::new(&server);
+    // An opaque token has the session itself; a JWT only a name of it.
+    let root = browser.tokens("alice", &asked).await.text("access_token");
+    assert!(root.starts_with("sym_at_"));
+
+    let assertion = Asked::of("access_token", &root)
+        .with("requested_token_type", &urn("saml2"))
+        .token(&server, "web")
+        .await;
+    let back = Asked::of("saml2", &assertion);
+    let token = back.token(&server, "web").await;
+
+    assert!(server.is_active(&token).await);
+    let revoke = json!({ "subject": "alice" });
+    let path = "/admin/v1/revoke";
+    let done = server.admin(Method::POST, path, Some(revoke)).await;
+    assert!(done.status < 300, "{}", done.body);
+    assert!(!server.is_active(&token).await, "it ends with the person's");
+    assert_eq!(back.by(&server, "web").await.refusal(), "invalid_request");
 }
 
 async fn an_assertion_of_ours_is_a_subject_token_and_dies_with_its_root(server: Server) {
