@@ -138,10 +138,10 @@ pub(crate) fn narrower() -> impl Strategy<Value = Vec<Caveat>> {
 
 fn asked() -> impl Strategy<Value = Asked> {
     let parts = (
-        prop::option::of(scopes()),
-        prop::option::of((0..4_u8).prop_map(audience)),
-        prop::option::of((1..3000_i64).prop_map(at)),
-        prop::option::weighted(0.3, binding()),
+        prop::option::weighted(0.4, scopes()),
+        prop::option::weighted(0.3, (0..4_u8).prop_map(audience)),
+        prop::option::weighted(0.4, (1..2000_i64).prop_map(at)),
+        prop::option::weighted(0.2, binding()),
     );
     parts.prop_map(|(scopes, audience, expires, binding)| Asked {
         scopes,
