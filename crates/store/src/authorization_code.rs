@@ -1,7 +1,9 @@
-//! An authorization code: the code itself is sealed; only its use is stored.
+//! An authorization code: the code itself is sealed; only its use is stored. A
+//! device code that was allowed is used up in the same way.
 //!
 //! Spec: RFC 6749 §4.1.2
 //! Spec: RFC 6749 §10.5
+//! Spec: RFC 8628 §3.5
 
 use symbolon_protocol::Timestamp;
 use symbolon_token::{Family, Grant, Id, Session};
@@ -13,12 +15,14 @@ use crate::fault::Fault;
 use crate::feed::Position;
 use crate::refresh_family::{self, NewFamily};
 use crate::revocation::{self, Target};
-use crate::spent::{AUTHORIZATION_CODE, SPEND, SpentProof, day};
+use crate::spent::{AUTHORIZATION_CODE, DEVICE_CODE, SPEND, SpentProof, day};
 use crate::statement::statements;
 
 /// Redeems a code that was shown with all its bindings.
 #[derive(Clone, Debug)]
 pub struct RedeemCode {
+    /// Which sort of code it is.
+    pub kind: CodeKind,
     /// The code's own number.
     pub code: [u8; 16],
     /// When it expires.
@@ -39,6 +43,15 @@ pub struct RedeemCode {
     pub audit: AuditEvent,
     /// The time.
     pub now: Timestamp,
+}
+
+/// The sorts of code that become tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeKind {
+    /// One of the authorization endpoint.
+    Authorization,
+    /// One that a device polls with.
+    Device,
 }
 
 /// What redeeming found.
@@ -79,7 +92,11 @@ impl Act for RedeemCode {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Redeemed, Fault> {
         let (day, slot) = (day(self.expires), self.grant.slot());
-        let key = binds![day, slot, AUTHORIZATION_CODE, &self.code];
+        let kind = match self.kind {
+            CodeKind::Authorization => AUTHORIZATION_CODE,
+            CodeKind::Device => DEVICE_CODE,
+        };
+        let key = binds![day, slot, kind, &self.code];
         let is_replayed = match &self.proof {
             None => false,
             Some(proof) => !proof.spend(tx, slot).await?,

@@ -13,6 +13,7 @@ mod bind;
 mod client;
 pub mod conformance;
 mod count;
+mod device_authorization;
 mod dialect;
 mod discharge;
 mod ending;
@@ -42,12 +43,16 @@ mod uses;
 pub use act::{Act, Tx};
 pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
 pub use audit::{AuditEntry, AuditEvent, AuditPlace, ListAudit};
-pub use authorization_code::{RedeemCode, Redeemed};
+pub use authorization_code::{CodeKind, RedeemCode, Redeemed};
 pub use client::{
     AddClientSecret, ClientIds, ClientSecret, CreateClient, Created, DeleteClient, FindClient,
     ListClients, NewSecret, RevokeClient, SetClientEnabled, StoredClient, UpdateClient, Updated,
 };
 pub use count::{CountRows, Counted};
+pub use device_authorization::{
+    DecideDeviceAuthorization, DeviceDecision, FindByUserCode, FindDeviceAuthorization,
+    OpenDeviceAuthorization, Opened, WaitingDevice,
+};
 pub use dialect::Engine;
 pub use discharge::{
     DecideDischarge, Decision, FindDischarge, OpenDischarge, TakeDischarge, Taken, Waiting,

@@ -36,6 +36,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "discharges",
         text: include_str!("migrations/0003_discharges.sql"),
     },
+    Migration {
+        number: 4,
+        name: "device authorizations",
+        text: include_str!("migrations/0004_device_authorizations.sql"),
+    },
 ];
 
 /// The table that remembers which ran.

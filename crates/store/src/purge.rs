@@ -37,6 +37,8 @@ pub struct Purged {
     pub attempts: u64,
     /// Discharges that nobody waits for any more.
     pub discharges: u64,
+    /// Devices that stopped waiting an hour ago.
+    pub devices: u64,
 }
 
 impl Purged {
@@ -49,6 +51,7 @@ impl Purged {
             + self.grants
             + self.attempts
             + self.discharges
+            + self.devices
     }
 }
 
@@ -74,6 +77,9 @@ statements! {
         (SELECT slot, id FROM grants WHERE withdrawn <= ?1 ORDER BY withdrawn LIMIT ?2)";
     ATTEMPTS = "DELETE FROM attempt WHERE name IN
         (SELECT name FROM attempt WHERE ends <= ?1 ORDER BY ends LIMIT ?2)";
+    DEVICES = "DELETE FROM device_authorization WHERE (slot, id) IN
+        (SELECT slot, id FROM device_authorization WHERE expires <= ?1
+            ORDER BY expires, slot, id LIMIT ?2)";
     DISCHARGES = "DELETE FROM discharge WHERE (slot, id) IN
         (SELECT slot, id FROM discharge WHERE expires <= ?1 ORDER BY expires, slot, id LIMIT ?2)";
 }
@@ -102,6 +108,9 @@ impl Act for PurgeExpired {
         let grants = tx.run(&GRANTS, before).await?;
         let attempts = tx.run(&ATTEMPTS, binds![self.now, limit]).await?;
         let discharges = tx.run(&DISCHARGES, binds![self.now, limit]).await?;
+        // A device that comes late is told that it is late, and not that nobody
+        // knows it.
+        let devices = tx.run(&DEVICES, binds![past, limit]).await?;
         Ok(Purged {
             revocations,
             spent,
@@ -110,6 +119,7 @@ impl Act for PurgeExpired {
             grants,
             attempts,
             discharges,
+            devices,
         })
     }
 }

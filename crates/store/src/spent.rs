@@ -20,6 +20,9 @@ pub const CLIENT_ASSERTION: u8 = 2;
 /// The kind of the `jti` of an assertion that is itself a grant.
 pub const BEARER_ASSERTION: u8 = 3;
 
+/// The kind of a device code that was allowed.
+pub(crate) const DEVICE_CODE: u8 = 10;
+
 /// The kind of a DPoP proof, by its key and `jti`.
 pub(crate) const DPOP_PROOF: u8 = 9;
 

@@ -77,6 +77,7 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::authorization_code::STATEMENTS,
         crate::client::STATEMENTS,
         crate::count::STATEMENTS,
+        crate::device_authorization::STATEMENTS,
         crate::discharge::STATEMENTS,
         crate::ending::STATEMENTS,
         crate::feed::STATEMENTS,

@@ -43,16 +43,27 @@ impl Act for CountUses {
     type Out = Uses;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Uses, Fault> {
-        for (which, own) in self.uses.iter().enumerate() {
-            let binds = binds![&own.name, own.until, self.now, own.limit];
-            if tx.one(&COUNT, binds).await?.is_some() {
-                continue;
-            }
-            for before in &self.uses[..which] {
-                tx.run(&FORGIVE, binds![&before.name]).await?;
-            }
-            return Ok(Uses::Spent { which });
-        }
-        Ok(Uses::Counted)
+        count(tx, &self.uses, self.now).await
     }
+}
+
+/// Counts one use under each name, or under none, within another act.
+pub(crate) async fn count(tx: &mut Tx<'_>, uses: &[Use], now: Timestamp) -> Result<Uses, Fault> {
+    for (which, own) in uses.iter().enumerate() {
+        let binds = binds![&own.name, own.until, now, own.limit];
+        if tx.one(&COUNT, binds).await?.is_some() {
+            continue;
+        }
+        take_back(tx, &uses[..which]).await?;
+        return Ok(Uses::Spent { which });
+    }
+    Ok(Uses::Counted)
+}
+
+/// Takes back what was just counted.
+pub(crate) async fn take_back(tx: &mut Tx<'_>, uses: &[Use]) -> Result<(), Fault> {
+    for own in uses {
+        tx.run(&FORGIVE, binds![&own.name]).await?;
+    }
+    Ok(())
 }

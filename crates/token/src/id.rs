@@ -77,6 +77,8 @@ kinds! {
     Token = "tok_";
     /// A discharge that somebody waits for.
     Discharge = "dis_";
+    /// A device that waits for a person.
+    DeviceAuthorization = "dev_";
 }
 
 /// An identifier: two bytes of slot, fourteen random ones.

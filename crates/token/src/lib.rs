@@ -33,7 +33,7 @@ pub use authority::{
     Thumbprint, WouldWiden,
 };
 pub use clock::{Clock, Entropy, random};
-pub use id::{Discharge, Family, Grant, Id, Person, Session, Slot, Token};
+pub use id::{DeviceAuthorization, Discharge, Family, Grant, Id, Person, Session, Slot, Token};
 pub use keyring::{Keyring, Purpose};
 pub use master::MasterKey;
 pub use revocation::{Blinding, Marks, Position, RevocationSet};

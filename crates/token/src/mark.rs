@@ -24,6 +24,8 @@ pub enum Kind {
     RefreshToken,
     /// An authorization code.
     AuthorizationCode,
+    /// What a device polls with.
+    DeviceCode,
     /// A client secret.
     ClientSecret,
     /// An API key.
@@ -36,10 +38,11 @@ pub enum Kind {
     Administration,
 }
 
-const KINDS: [(Kind, &str); 8] = [
+const KINDS: [(Kind, &str); 9] = [
     (Kind::AccessToken, "at"),
     (Kind::RefreshToken, "rt"),
     (Kind::AuthorizationCode, "ac"),
+    (Kind::DeviceCode, "dc"),
     (Kind::ClientSecret, "cs"),
     (Kind::ApiKey, "key"),
     (Kind::Transaction, "tx"),
@@ -62,6 +65,7 @@ impl Kind {
             Self::AccessToken => "access token",
             Self::RefreshToken => "refresh token",
             Self::AuthorizationCode => "authorization code",
+            Self::DeviceCode => "device code",
             Self::ClientSecret => "client secret",
             Self::ApiKey => "API key",
             Self::Transaction => "sign-in transaction",

@@ -116,7 +116,7 @@ pub struct Opened {
 const fn purpose(kind: Kind) -> Purpose {
     match kind {
         Kind::AccessToken | Kind::ApiKey => Purpose::AccessToken,
-        Kind::AuthorizationCode => Purpose::AuthorizationCode,
+        Kind::AuthorizationCode | Kind::DeviceCode => Purpose::AuthorizationCode,
         Kind::RefreshToken => Purpose::RefreshToken,
         Kind::ClientSecret => Purpose::ClientSecret,
         Kind::Transaction | Kind::SessionCookie | Kind::Administration => Purpose::Transaction,

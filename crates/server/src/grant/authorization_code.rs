@@ -10,14 +10,13 @@
 //! Spec: RFC 7636 §4.6
 //! Spec: RFC 9449 §10
 
-use symbolon_protocol::{CodeVerifier, Parameters, ResourceIdentifier, Scopes};
-use symbolon_store::{AuditEvent, NewFamily, RedeemCode, Redeemed};
+use symbolon_protocol::{CodeChallenge, CodeVerifier, Parameters, ResourceIdentifier, Scopes};
+use symbolon_store::{AuditEvent, CodeKind, NewFamily, RedeemCode, Redeemed};
 use symbolon_token::dpop::InvalidProof;
-use symbolon_token::refresh::RefreshToken;
-use symbolon_token::{Binding, Digest, Narrowing};
+use symbolon_token::{Binding, Digest};
 
 use super::code::{Code, OpenedCode};
-use super::family::{self, FamilyDocument};
+use super::family::{self, Opening};
 use super::id_token::{self, IdToken};
 use super::issue::{Issued, Wish};
 use super::{may_issue, target};
@@ -70,7 +69,7 @@ pub(crate) async fn exchange(
         return Err(Refusal::invalid_grant("code belongs to another client").into());
     }
     check_redirect_uri(code, request.redirect_uri.as_deref())?;
-    check_verifier(code, request.verifier.as_ref())?;
+    check_verifier(code.challenge.as_ref(), request.verifier.as_ref())?;
     if code.expires <= cx.now {
         return Err(Refusal::invalid_grant("code has expired").into());
     }
@@ -92,7 +91,12 @@ pub(crate) async fn exchange(
         },
     )?
     .mint(cx, client)?;
-    let refresh = first_refresh_token(cx, client, code, minted.binding)?;
+    let opening = Opening {
+        authority: &code.authority,
+        session: code.session,
+        claims: &code.claims,
+    };
+    let refresh = family::first(cx, client, &opening, minted.binding)?;
     let mut issued = minted.into_issued();
     issued.refresh_token = refresh
         .as_ref()
@@ -140,8 +144,11 @@ fn check_redirect_uri(code: &Code, presented: Option<&str>) -> Result<(), Refusa
 
 /// A verifier is accepted only if there was a challenge, and demanded then
 /// (RFC 9700 §4.8.2).
-fn check_verifier(code: &Code, verifier: Option<&CodeVerifier>) -> Result<(), Refusal> {
-    match (&code.challenge, verifier) {
+pub(super) fn check_verifier(
+    challenge: Option<&CodeChallenge>,
+    verifier: Option<&CodeVerifier>,
+) -> Result<(), Refusal> {
+    match (challenge, verifier) {
         (Some(challenge), Some(verifier)) => {
             let digest = Digest::of(verifier.as_bytes());
             let matches = digest.matches(&Digest::from_bytes(*challenge.digest()));
@@ -174,52 +181,6 @@ fn audience(
     target::choose(cx, client, &named, &granted)
 }
 
-/// The first refresh token and the family that keeps its digest, where due.
-fn first_refresh_token(
-    cx: &Cx,
-    client: &symbolon_protocol::Client,
-    code: &Code,
-    first: Binding,
-) -> Result<Option<(RefreshToken, NewFamily)>, Failure> {
-    if !family::is_due(client, code.authority.scopes()) {
-        return Ok(None);
-    }
-    let own = &code.authority;
-    let (Some(id), Some(grant), Some(person)) = (own.family(), own.grant(), own.person()) else {
-        return Err(Broken::Impossible("a code without family, grant or person").into());
-    };
-    let absolute_ends = family::absolute_end(cx, client);
-    let by = Narrowing {
-        expires: Some(absolute_ends.min(own.expires())),
-        binding: Some(family::binding(client, &first)),
-        position: Some(cx.position),
-        ..Narrowing::default()
-    };
-    let authority = own
-        .narrow(by)
-        .map_err(|_| Broken::Impossible("an earlier end and a key widen nothing"))?;
-    let token = RefreshToken::first(&cx.keys, id, cx.entropy());
-    let document = FamilyDocument {
-        authority,
-        session: code.session,
-        claims: code.claims.clone(),
-        first,
-    };
-    let family = NewFamily {
-        id,
-        current: token.digest(),
-        key: token.key,
-        idle_ends: family::idle_end(cx, client),
-        absolute_ends,
-        grant,
-        session: own.session(),
-        client: client.id.clone(),
-        person,
-        document: document.encode(),
-    };
-    Ok(Some((token, family)))
-}
-
 fn redeem(
     cx: &Cx,
     code: &Code,
@@ -236,6 +197,7 @@ fn redeem(
     audit.detail = serde_json::json!({ "family": family });
     audit.request = cx.request.to_string();
     Ok(RedeemCode {
+        kind: CodeKind::Authorization,
         code: number,
         expires: code.expires,
         grant,

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use symbolon_protocol::claims::ClaimsRequest;
 use symbolon_protocol::{Client, ClientKind, GrantType, RefreshRotation, Scopes, Timestamp};
-use symbolon_store::FindFamily;
-use symbolon_token::{Authority, Binding, Family, Id, Session};
+use symbolon_store::{FindFamily, NewFamily};
+use symbolon_token::refresh::RefreshToken;
+use symbolon_token::{Authority, Binding, Family, Id, Narrowing, Session};
 
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure};
@@ -88,6 +89,60 @@ pub(crate) async fn document(
 }
 
 const UNREADABLE: &str = "a family's document does not decode";
+
+/// What a family begins with.
+pub(crate) struct Opening<'a> {
+    pub(crate) authority: &'a Authority,
+    /// The session in which it was granted.
+    pub(crate) session: Id<Session>,
+    pub(crate) claims: &'a ClaimsRequest,
+}
+
+/// The first refresh token and the family that keeps its digest, where due.
+pub(crate) fn first(
+    cx: &Cx,
+    client: &Client,
+    opening: &Opening<'_>,
+    first: Binding,
+) -> Result<Option<(RefreshToken, NewFamily)>, Failure> {
+    let own = opening.authority;
+    if !is_due(client, own.scopes()) {
+        return Ok(None);
+    }
+    let (Some(id), Some(grant), Some(person)) = (own.family(), own.grant(), own.person()) else {
+        return Err(Broken::Impossible("a code without family, grant or person").into());
+    };
+    let absolute_ends = absolute_end(cx, client);
+    let by = Narrowing {
+        expires: Some(absolute_ends.min(own.expires())),
+        binding: Some(binding(client, &first)),
+        position: Some(cx.position),
+        ..Narrowing::default()
+    };
+    let authority = own
+        .narrow(by)
+        .map_err(|_| Broken::Impossible("an earlier end and a key widen nothing"))?;
+    let token = RefreshToken::first(&cx.keys, id, cx.entropy());
+    let document = FamilyDocument {
+        authority,
+        session: opening.session,
+        claims: opening.claims.clone(),
+        first,
+    };
+    let family = NewFamily {
+        id,
+        current: token.digest(),
+        key: token.key,
+        idle_ends: idle_end(cx, client),
+        absolute_ends,
+        grant,
+        session: own.session(),
+        client: client.id.clone(),
+        person,
+        document: document.encode(),
+    };
+    Ok(Some((token, family)))
+}
 
 /// Whether a person's grant comes with a refresh token: to a client that has
 /// the grant, and then if `offline_access` was granted, the request had no

@@ -3,6 +3,7 @@
 
 mod administration;
 mod code;
+mod device;
 mod feed;
 mod keys;
 mod once;
@@ -131,6 +132,11 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
 
 async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
     behaviours! { world, outcomes;
+        device::of_parallel_decisions_on_a_device_one_decides,
+        device::a_device_that_stopped_waiting_is_not_decided_on,
+        device::of_parallel_devices_with_one_code_one_waits,
+        device::no_more_devices_wait_than_are_let,
+        device::of_parallel_polls_for_an_allowed_device_one_succeeds,
         keys::of_parallel_keys_one_is_made,
         keys::of_parallel_rotations_one_makes_the_next_key,
         keys::a_key_that_is_replaced_loses_its_private_half,
@@ -159,5 +165,6 @@ async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
         administration::audit_rows_are_read_in_order,
         trust::trusted_issuers_are_created_changed_and_deleted,
         trust::a_distrusted_issuer_is_recorded,
+        device::a_device_is_forgotten_an_hour_after_it_stopped_waiting,
     }
 }

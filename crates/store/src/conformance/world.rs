@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::Broken;
 use crate::act::Act;
 use crate::audit::AuditEvent;
-use crate::authorization_code::{RedeemCode, Redeemed};
+use crate::authorization_code::{CodeKind, RedeemCode, Redeemed};
 use crate::client::{CreateClient, NewSecret};
 use crate::feed::{Feed, LoadFeed, Position};
 use crate::grant::{Consent, Consented, Grant};
@@ -189,6 +189,7 @@ impl World {
     pub(crate) fn redeem(&self, scene: &Scene, family: Option<NewFamily>) -> RedeemCode {
         let id = |family: &NewFamily| family.id;
         RedeemCode {
+            kind: CodeKind::Authorization,
             code: self.bytes(),
             expires: self.now + MINUTE,
             grant: scene.grant.id,
