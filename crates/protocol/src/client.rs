@@ -325,6 +325,11 @@ impl Client {
         self.grants.contains(&grant)
     }
 
+    /// Whether a person can let it act for them.
+    pub fn acts_for_people(&self) -> bool {
+        self.may_use(GrantType::AuthorizationCode) || self.may_use(GrantType::DeviceCode)
+    }
+
     /// Whether a challenge is demanded of it: of public clients and agents
     /// always (OAuth 2.1 §4.1.1), of the others unless they opted out.
     pub fn requires_pkce(&self) -> bool {
@@ -380,8 +385,8 @@ impl Client {
                 "the grant `authorization_code` needs at least one".to_owned(),
             );
         }
-        if self.may_use(GrantType::RefreshToken) && !self.may_use(GrantType::AuthorizationCode) {
-            add("grants", "`refresh_token` comes only with `authorization_code`: a client that acts for itself asks again".to_owned());
+        if self.may_use(GrantType::RefreshToken) && !self.acts_for_people() {
+            add("grants", "`refresh_token` comes only with `authorization_code` or a device code: a client that acts for itself asks again".to_owned());
         }
         if let Some(resource) = &self.default_resource
             && !self.resources.contains(resource)

@@ -2,6 +2,7 @@
 //!
 //! Spec: RFC 6749 §4.1.2.1, §5.2
 //! Spec: RFC 6750 §3.1
+//! Spec: RFC 8628 §3.5
 //! Spec: RFC 8707 §2
 //! Spec: RFC 9449 §5, §7.1, §8, §9
 //! Spec: RFC 9470 §3
@@ -85,6 +86,12 @@ codes! {
     InvalidDpopProof = "invalid_dpop_proof", 400;
     /// The proof has to carry a nonce of this server.
     UseDpopNonce = "use_dpop_nonce", 400;
+    /// Nobody has decided yet.
+    AuthorizationPending = "authorization_pending", 400;
+    /// Nobody has decided yet, and the device asks too often.
+    SlowDown = "slow_down", 400;
+    /// The device code has expired.
+    ExpiredToken = "expired_token", 400;
     /// A redirect URI cannot be registered.
     InvalidRedirectUri = "invalid_redirect_uri", 400;
     /// Metadata of a client cannot be registered.

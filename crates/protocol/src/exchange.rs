@@ -80,7 +80,7 @@ impl Client {
     /// Whether a person would have to be asked before this client gets tokens,
     /// so that no grant may pass them over.
     pub fn asks_people(&self) -> bool {
-        self.may_use(GrantType::AuthorizationCode) && self.consent == ConsentPolicy::Ask
+        self.acts_for_people() && self.consent == ConsentPolicy::Ask
     }
 
     pub(crate) fn check_exchange(&self, problems: &mut Vec<Problem>) {

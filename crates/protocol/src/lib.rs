@@ -21,6 +21,7 @@ pub mod scope;
 pub mod time;
 pub mod trusted_issuer;
 pub mod uri;
+pub mod user_code;
 pub mod vocabulary;
 
 pub use agreement::Agreement;
@@ -37,4 +38,5 @@ pub use scope::{Scope, Scopes};
 pub use time::Timestamp;
 pub use trusted_issuer::TrustedIssuer;
 pub use uri::{ForeignIssuer, Issuer, RedirectUri, ResourceIdentifier, TargetUri};
+pub use user_code::UserCode;
 pub use vocabulary::*;

@@ -42,11 +42,7 @@ const PLAIN_IF_NONE: [&str; 2] = [
 const ANSWERED: [&str; 2] = ["client_id_issued_at", "client_secret_expires_at"];
 
 /// Grants that have a name and are not built yet, and the parts that bring them.
-const GRANTS_NOT_BUILT: &[(&str, &str)] = &[
-    ("urn:ietf:params:oauth:grant-type:device_code", "device"),
-    ("device_code", "device"),
-    ("urn:openid:params:grant-type:ciba", "ciba"),
-];
+const GRANTS_NOT_BUILT: &[(&str, &str)] = &[("urn:openid:params:grant-type:ciba", "ciba")];
 
 /// How long a text in another language may be, in bytes.
 const MAX_LOCALIZED_BYTES: usize = 2048;

@@ -106,6 +106,9 @@ words! {
         JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer",
         /// A SAML assertion of a trusted issuer (RFC 7522).
         Saml2Bearer = "urn:ietf:params:oauth:grant-type:saml2-bearer",
+        /// A code that a device polls with while a person decides (RFC 8628).
+        #[serde(alias = "device_code")]
+        DeviceCode = "urn:ietf:params:oauth:grant-type:device_code",
     }
 }
 

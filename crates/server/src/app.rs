@@ -26,6 +26,7 @@ use crate::keys::policy::Ages;
 use crate::keys::{self, KeysError, LoadedKeys, Masters};
 use crate::limit::{GuessLimit, Limited};
 use crate::metadata::Published;
+use crate::pace::PollPace;
 use crate::seen::Seen;
 use crate::settings::{KeySettings, Rest, Settings};
 
@@ -71,6 +72,8 @@ pub struct App {
     pub(crate) guesses: GuessLimit,
     /// Counters of sign-in that are used up.
     pub(crate) limited: Limited,
+    /// How often devices ask.
+    pub(crate) polls: PollPace,
     /// Documents of refresh families that were used lately.
     pub(crate) families: Cache<Id<Family>, Arc<FamilyDocument>>,
     pub(crate) passwords: Passwords,
@@ -136,6 +139,7 @@ impl App {
             passwords: Passwords::new(&*edge.entropy),
             guesses: GuessLimit::new(),
             limited: Limited::new(),
+            polls: PollPace::new(),
             seen: Seen::new(),
             families: Cache::new(MAX_FAMILIES),
             keys: ArcSwap::from_pointee(loaded),

@@ -22,6 +22,7 @@ pub mod launch;
 mod limit;
 mod metadata;
 mod metric;
+mod pace;
 mod pages;
 mod person;
 mod received;

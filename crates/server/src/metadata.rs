@@ -1,6 +1,7 @@
 //! The documents that everybody reads first, made once.
 //!
 //! Spec: RFC 8414 §2
+//! Spec: RFC 8628 §4
 //! Spec: OpenID Connect Discovery 1.0 §3
 
 use axum::body::Bytes;
@@ -59,6 +60,7 @@ fn document(settings: &Settings) -> Value {
         "issuer": issuer.as_str(),
         "authorization_endpoint": issuer.endpoint("/authorize"),
         "token_endpoint": issuer.endpoint("/token"),
+        "device_authorization_endpoint": issuer.endpoint("/device_authorization"),
         "introspection_endpoint": issuer.endpoint("/introspect"),
         "revocation_endpoint": issuer.endpoint("/revoke"),
         "macaroon_keys_endpoint": issuer.endpoint("/macaroon-keys"),
@@ -120,6 +122,7 @@ fn add_key_binding(settings: &Settings, document: &mut Value) {
         let at = |path: &str| format!("{}{base}{path}", own.origin);
         document["mtls_endpoint_aliases"] = json!({
             "token_endpoint": at("/token"),
+            "device_authorization_endpoint": at("/device_authorization"),
             "introspection_endpoint": at("/introspect"),
             "revocation_endpoint": at("/revoke"),
             "userinfo_endpoint": at("/userinfo"),

@@ -106,6 +106,9 @@ pub fn table() -> Vec<Route> {
         POST "/login"                                    Browser        Page  Never      endpoint::login::post;
         GET  "/consent"                                  Browser        Page  Never      endpoint::consent::get;
         POST "/consent"                                  Browser        Page  Never      endpoint::consent::post;
+        POST "/device_authorization"                     Client         Json  Never      endpoint::device_authorization::post;
+        GET  "/device"                                   Browser        Page  Never      endpoint::device::get;
+        POST "/device"                                   Browser        Page  Never      endpoint::device::post;
         GET  "/logout"                                   Anyone         Page  Never      endpoint::logout::get;
         POST "/logout"                                   Browser        Page  Never      endpoint::logout::post;
         POST "/token"                                    Client         Json  Registered endpoint::token::post;

@@ -56,6 +56,7 @@ impl testing::Site for Site {
         Some(match client {
             "orders-api" => &self.words.api,
             "job" => &self.words.job,
+            "tv" => return None,
             _ => &self.words.web,
         })
     }

@@ -158,6 +158,16 @@ scopes = ["openid", "offline_access", "read:orders", "read:vault"]
 resources = ["{ORDERS}", "{VAULT}"]
 default_resource = "{ORDERS}"
 
+[[client]]
+id = "tv"
+name = "Living Room TV"
+kind = "device"
+client_uri = "https://tv.example.com"
+grants = ["device_code", "refresh_token"]
+scopes = ["openid", "profile", "email", "offline_access", "read:orders", "delete:orders"]
+optional_scopes = ["email"]
+resources = ["{ORDERS}"]
+
 [[user]]
 username = "alice"
 password = "{password}"

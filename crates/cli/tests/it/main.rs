@@ -35,6 +35,7 @@ mod configuration;
 mod database;
 mod demo;
 mod dev;
+mod device;
 mod greeting;
 mod keys;
 mod kill;

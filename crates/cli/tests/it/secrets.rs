@@ -200,6 +200,58 @@ impl Run {
         self.keep(&tokens, &["access_token", "refresh_token", "id_token"]);
     }
 
+    /// Devices that are allowed, denied, and asked for too often.
+    async fn device(&mut self) {
+        let begin = [("scope", "openid offline_access read:orders")];
+        let mut all = Vec::new();
+        for decision in ["allow", "deny"] {
+            let asked = self.form("/device_authorization", "tv", &begin).await;
+            assert_eq!(asked.status, 200, "{}", asked.body);
+            let (device, user) = (asked.text("device_code"), asked.text("user_code"));
+            self.secrets.extend([device.clone(), user.clone()]);
+            self.secrets.push(user.replace('-', ""));
+            let mut browser = Browser::new(&self.site);
+            let page = browser.get(&format!("/device?user_code={user}")).await;
+            let page = browser
+                .sign_in(&page, "alice", &self.site.words.password)
+                .await;
+            let wrong = [("user_code", "BCDFG-HJKLM")];
+            let page = browser.submit("/device", &page, &wrong).await;
+            let page = browser
+                .submit("/device", &page, &[("user_code", &user)])
+                .await;
+            assert!(page.body.contains("device-allow"), "{}", page.body);
+            let fields = [("decision", decision), ("scope", "offline_access")];
+            browser.submit("/device", &page, &fields).await;
+            let (seen, visited) = (browser.seen, browser.visited);
+            let sealed = visited
+                .iter()
+                .filter_map(|(_, path)| path.split_once("transaction="));
+            self.secrets
+                .extend(sealed.map(|(_, sealed)| sealed.to_owned()));
+            self.secrets.extend(seen);
+            self.driven.get_mut().public.extend(visited);
+            all.push(device);
+        }
+        for (device, codes) in all
+            .iter()
+            .zip([["", "invalid_grant"], ["access_denied"; 2]])
+        {
+            for code in codes {
+                let form = [
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+                    ("device_code", device),
+                ];
+                let answer = self.form("/token", "tv", &form).await;
+                let error = answer.json()["error"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned();
+                assert_eq!(error, code, "{}", answer.body);
+            }
+        }
+    }
+
     /// A client that renews, asks, reuses and gives back.
     async fn client(&mut self) {
         let scope = "openid offline_access read:vault";
@@ -487,6 +539,7 @@ async fn drive(engine: Engine, form: &str) -> (Run, String) {
     let (mut run, program) = Run::start(engine, form).await;
     run.person().await;
     run.client().await;
+    run.device().await;
     run.stranger().await;
     run.anybody().await;
     run.administrator().await;

@@ -24,7 +24,7 @@ use crate::pages::FormTies;
 use crate::received::Received;
 
 /// How long a person has, in seconds.
-const LIFETIME_SECONDS: i64 = 30 * 60;
+pub(crate) const LIFETIME_SECONDS: i64 = 30 * 60;
 /// How long a sealed transaction may be, in characters.
 const MAX_CHARACTERS: usize = 8 * 1024;
 
@@ -119,7 +119,8 @@ impl Browser {
         cookie(cx, &cookie_name(cx), &value).map(Some)
     }
 
-    fn digest(&self) -> String {
+    /// Stands for the browser inside a seal.
+    pub(crate) fn digest(&self) -> String {
         let digest = Digest::of(&self.secret);
         hex(&digest.as_bytes()[..16])
     }
@@ -151,7 +152,7 @@ impl Browser {
 }
 
 /// Stands for what is asked, in a few characters.
-fn what(asked: &Agreement) -> String {
+pub(crate) fn what(asked: &Agreement) -> String {
     // Strings always serialise.
     let text = serde_json::to_vec(asked).unwrap_or_default();
     hex(&Digest::of(&text).as_bytes()[..16])

@@ -18,8 +18,10 @@ use symbolon_token::Secret;
 
 use super::authorize::answer::Destination;
 use super::authorize::next::proceed;
+use super::device::visit::{Step, Visit, after_sign_in};
 use crate::authn::guess::{self, Counted, Guess, Told};
 use crate::authn::password::is_strong;
+use crate::authn::session::LiveSession;
 use crate::authn::transaction::{Browser, Transaction};
 use crate::authn::{device, session};
 use crate::cx::Cx;
@@ -27,6 +29,7 @@ use crate::failure::{Failure, Refusal};
 use crate::limit::network;
 use crate::pages::{Client, FormAction, LoginFailure, LoginPage, Page};
 use crate::received::Received;
+use crate::respond;
 
 /// What the CSRF token of this form is about.
 const PURPOSE: &str = "csrf-login";
@@ -38,14 +41,17 @@ pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure>
     let query = received.query()?;
     let browser = Browser::of(&cx, &received);
     let sealed = query.one("transaction");
-    let transaction = Transaction::open(&cx, &browser, sealed)?;
+    let purpose = Purpose::open(&cx, &browser, sealed)?;
     let shown = Shown {
         sealed: sealed.unwrap_or_default(),
-        transaction: &transaction,
+        purpose: &purpose,
         browser: &browser,
     };
-    let username = transaction.login_hint.clone().unwrap_or_default();
-    shown.page(&cx, username, None).await
+    let username = match &purpose {
+        Purpose::Application(transaction) => transaction.login_hint.clone(),
+        Purpose::Device { .. } => None,
+    };
+    shown.page(&cx, username.unwrap_or_default(), None).await
 }
 
 /// Answers `POST /login`.
@@ -54,11 +60,11 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let browser = Browser::of(&cx, &received);
     let sealed = form.one("transaction");
     browser.check_csrf(&cx, PURPOSE, sealed.unwrap_or_default(), form.one("csrf"))?;
-    let transaction = Transaction::open(&cx, &browser, sealed)?;
+    let purpose = Purpose::open(&cx, &browser, sealed)?;
     let sealed = sealed.unwrap_or_default();
     let shown = Shown {
         sealed,
-        transaction: &transaction,
+        purpose: &purpose,
         browser: &browser,
     };
     let typed = form.one("username").unwrap_or_default().to_owned();
@@ -68,9 +74,28 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     }
 }
 
+/// What somebody signs in for.
+enum Purpose {
+    /// An application asked for it.
+    Application(Box<Transaction>),
+    /// A device waits, or a code is to be typed.
+    Device { typed: Option<String> },
+}
+
+impl Purpose {
+    fn open(cx: &Cx, browser: &Browser, sealed: Option<&str>) -> Result<Self, Refusal> {
+        let visit = sealed.and_then(|sealed| Visit::find(cx, browser, sealed));
+        if let Some(Step::SignIn { typed }) = visit.map(|visit| visit.device) {
+            return Ok(Self::Device { typed });
+        }
+        let transaction = Transaction::open(cx, browser, sealed)?;
+        Ok(Self::Application(Box::new(transaction)))
+    }
+}
+
 struct Shown<'a> {
     sealed: &'a str,
-    transaction: &'a Transaction,
+    purpose: &'a Purpose,
     browser: &'a Browser,
 }
 
@@ -81,13 +106,20 @@ impl Shown<'_> {
         username: String,
         failure: Option<LoginFailure>,
     ) -> Result<Response, Failure> {
-        let destination = Destination::of(cx, self.transaction).await?;
-        let url = destination.url()?;
+        let (form_action, client) = match self.purpose {
+            Purpose::Device { .. } => (FormAction::own(), None),
+            Purpose::Application(transaction) => {
+                let destination = Destination::of(cx, transaction).await?;
+                let url = destination.url()?;
+                let client = Client::new(&destination.client.client.name, &url);
+                (FormAction::own().reaching(&url), Some(client))
+            }
+        };
         let page = LoginPage {
             site: cx.settings.site.clone(),
             ties: Transaction::ties(self.sealed, cx, self.browser, PURPOSE),
-            form_action: FormAction::own().reaching(&url),
-            client: Some(Client::new(&destination.client.client.name, &url)),
+            form_action,
+            client,
             username,
             failure,
             request_id: cx.request.to_string(),
@@ -218,28 +250,42 @@ async fn go_on(
 ) -> Result<Response, Failure> {
     let session::SignedIn { session, cookie } = session::sign_in(cx, received, person).await?;
     let device = device::cookie(cx, received, &session.person)?;
-    let destination = Destination::of(cx, shown.transaction).await?;
-    // The sign-in that was asked for has just happened.
-    let transaction = Transaction {
-        ask_sign_in: false,
-        ..shown.transaction.clone()
-    };
-    let next = if !transaction.is_for(session.person.id) {
-        let code = symbolon_protocol::ErrorCode::LoginRequired;
-        Err(Refusal::new(code, "another person signed in than was asked for").into())
-    } else {
-        proceed(cx, shown.browser, &transaction, Some(session), false).await
-    };
-    let mut response = match next {
-        Ok(response) => response,
-        Err(Failure::Refused(refusal)) => destination.refuse(cx, &refusal)?,
-        Err(broken) => return Err(broken),
+    let mut response = match shown.purpose {
+        Purpose::Device { typed } => respond::see_other(&after_sign_in(cx, typed.as_deref()))?,
+        Purpose::Application(transaction) => {
+            back_to_application(cx, shown.browser, transaction, session).await?
+        }
     };
     response.headers_mut().append(SET_COOKIE, cookie);
     if let Some(device) = device {
         response.headers_mut().append(SET_COOKIE, device);
     }
     Ok(response)
+}
+
+/// The next step of an application's request.
+async fn back_to_application(
+    cx: &Cx,
+    browser: &Browser,
+    transaction: &Transaction,
+    session: LiveSession,
+) -> Result<Response, Failure> {
+    let destination = Destination::of(cx, transaction).await?;
+    // The sign-in that was asked for has just happened.
+    let transaction = Transaction {
+        ask_sign_in: false,
+        ..transaction.clone()
+    };
+    let next = if !transaction.is_for(session.person.id) {
+        let code = symbolon_protocol::ErrorCode::LoginRequired;
+        Err(Refusal::new(code, "another person signed in than was asked for").into())
+    } else {
+        proceed(cx, browser, &transaction, Some(session), false).await
+    };
+    match next {
+        Err(Failure::Refused(refusal)) => destination.refuse(cx, &refusal),
+        next => next,
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::failure::{Failure, Refusal};
 #[cfg(feature = "saml")]
 use crate::grant::saml2_bearer;
 use crate::grant::{
-    authorization_code, client_credentials, jwt_bearer, refresh_token, token_exchange,
+    authorization_code, client_credentials, device_code, jwt_bearer, refresh_token, token_exchange,
 };
 use crate::holder;
 use crate::received::Received;
@@ -34,13 +34,19 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let cx = holder::prove(cx, &received)?;
     match grant {
         // Their acts use the proof up.
-        GrantType::AuthorizationCode | GrantType::RefreshToken => holder::note(&cx)?,
+        GrantType::AuthorizationCode | GrantType::DeviceCode | GrantType::RefreshToken => {
+            holder::note(&cx)?;
+        }
         _ => holder::spend(&cx)?,
     }
     let issued = match grant {
         GrantType::AuthorizationCode => {
             let request = authorization_code::CodeRequest::parse(&cx, &form)?;
             authorization_code::exchange(&cx, &client, request).await?
+        }
+        GrantType::DeviceCode => {
+            let request = device_code::DeviceCodeRequest::parse(&form)?;
+            device_code::exchange(&cx, &client, request).await?
         }
         GrantType::ClientCredentials => client_credentials::issue(&cx, &client, &form)?,
         GrantType::RefreshToken => {

@@ -4,6 +4,8 @@
 pub(crate) mod authorization_code;
 pub(crate) mod client_credentials;
 pub(crate) mod code;
+pub(crate) mod device_code;
+pub(crate) mod device_request;
 pub(crate) mod family;
 pub(crate) mod id_token;
 pub(crate) mod issue;

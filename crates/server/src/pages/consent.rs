@@ -136,48 +136,48 @@ impl Lasting {
 }
 
 impl ConsentResource {
-    fn shown_name(&self) -> String {
+    pub(super) fn shown_name(&self) -> String {
         display_name(&self.name)
     }
 
-    fn shown_host(&self) -> String {
+    pub(super) fn shown_host(&self) -> String {
         display_text(&self.host, 300)
     }
 
     /// Whether the host says more than the name.
-    fn shows_host(&self) -> bool {
+    pub(super) fn shows_host(&self) -> bool {
         self.shown_host() != self.shown_name()
     }
 
-    fn shows_value(&self, scope: &ConsentScope) -> bool {
+    pub(super) fn shows_value(&self, scope: &ConsentScope) -> bool {
         self.shows_values && scope.shows_value()
     }
 
-    fn needed(&self) -> impl Iterator<Item = &ConsentScope> {
+    pub(super) fn needed(&self) -> impl Iterator<Item = &ConsentScope> {
         let needed = |scope: &&ConsentScope| scope.choice == ScopeChoice::Needed;
         self.scopes.iter().filter(needed)
     }
 
-    fn optional(&self) -> impl Iterator<Item = &ConsentScope> {
+    pub(super) fn optional(&self) -> impl Iterator<Item = &ConsentScope> {
         self.scopes
             .iter()
             .filter(|scope| scope.choice == ScopeChoice::Ticked)
     }
 
-    fn sensitive(&self) -> impl Iterator<Item = &ConsentScope> {
+    pub(super) fn sensitive(&self) -> impl Iterator<Item = &ConsentScope> {
         let sensitive = |scope: &&ConsentScope| scope.choice == ScopeChoice::Sensitive;
         self.scopes.iter().filter(sensitive)
     }
 
     /// Whether there is anything to list beside what is sensitive. A resource
     /// is named even where nothing may be done there: it gets a token.
-    fn has_usual(&self) -> bool {
+    pub(super) fn has_usual(&self) -> bool {
         self.scopes.is_empty() || self.needed().next().is_some() || self.optional().next().is_some()
     }
 }
 
 impl ConsentScope {
-    fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         let words = display_text(&self.description, 200);
         if words.is_empty() {
             return self.value.clone();
@@ -186,18 +186,18 @@ impl ConsentScope {
     }
 
     /// Whether the value says more than the words.
-    fn shows_value(&self) -> bool {
+    pub(super) fn shows_value(&self) -> bool {
         self.words() != self.value
     }
 }
 
-impl ConsentPage {
-    fn sensitive(&self) -> Vec<(&ConsentResource, &ConsentScope)> {
-        let of_resource =
-            |resource| ConsentResource::sensitive(resource).map(move |s| (resource, s));
-        self.resources.iter().flat_map(of_resource).collect()
-    }
+/// Everything that is sensitive, and where.
+pub(super) fn sensitive(resources: &[ConsentResource]) -> Vec<(&ConsentResource, &ConsentScope)> {
+    let of_resource = |resource| ConsentResource::sensitive(resource).map(move |s| (resource, s));
+    resources.iter().flat_map(of_resource).collect()
+}
 
+impl ConsentPage {
     fn shown_organization(&self) -> Option<String> {
         self.organization.as_deref().map(display_name)
     }

@@ -14,6 +14,7 @@
 mod approve;
 pub(crate) mod assets;
 mod consent;
+mod device;
 mod error;
 pub(crate) mod form_post;
 mod login;
@@ -30,6 +31,7 @@ pub(crate) use self::assets::asset;
 pub(crate) use self::consent::{
     ConsentPage, ConsentResource, ConsentScope, Lasting, Paper, ScopeChoice,
 };
+pub(crate) use self::device::{AskingDevice, CodeFailure, DevicePage, DeviceStep, Proof};
 pub(crate) use self::error::ErrorPage;
 pub(crate) use self::form_post::FormPostPage;
 pub(crate) use self::login::{LoginFailure, LoginPage};

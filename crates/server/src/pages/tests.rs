@@ -99,6 +99,21 @@ fn samples() -> Vec<(&'static str, String, Response, &'static [&'static str])> {
             &["consent-allow", "consent-deny"],
         ),
         sample("approve sign-in", &ApprovePage::sample_sign_in(), login),
+        sample(
+            "device-enter",
+            &DevicePage::sample_enter(None),
+            &["user_code", "device-submit"],
+        ),
+        sample(
+            "device-failed",
+            &DevicePage::sample_enter(Some(CodeFailure::Unknown)),
+            &["user_code", "device-submit"],
+        ),
+        sample(
+            "device",
+            &DevicePage::sample(),
+            &["device-allow", "device-deny"],
+        ),
         sample("error", &ErrorPage::sample(), error),
         sample("error-ours", &ours, error),
         sample("logout", &LogoutPage::sample(), &["logout-confirm"]),

@@ -63,7 +63,12 @@ impl Wallet {
 
     /// A good proof for the token endpoint.
     pub(crate) fn proof(&self, server: &Server, nonce: Option<&str>) -> String {
-        let mut claims = Self::claims(server, "POST", "/token");
+        self.proof_for(server, "/token", nonce)
+    }
+
+    /// A good proof for an endpoint that takes forms.
+    pub(crate) fn proof_for(&self, server: &Server, path: &str, nonce: Option<&str>) -> String {
+        let mut claims = Self::claims(server, "POST", path);
         if let Some(nonce) = nonce {
             claims["nonce"] = nonce.into();
         }

@@ -84,7 +84,7 @@ impl Site for Server {
     }
 
     fn secret(&self, client: &str) -> Option<&str> {
-        Some(SECRET).filter(|_| !["spa", "cli"].contains(&client))
+        Some(SECRET).filter(|_| !["spa", "cli", "tv", "tv-2", "tenant-tv"].contains(&client))
     }
 }
 
@@ -290,7 +290,9 @@ fn configuration(issuer: &str, store: &str, more: &str) -> String {
         store,
         more,
     });
-    let more = crate::setting::blocks() + &crate::macaroon::configuration();
+    let more = crate::setting::blocks()
+        + &crate::macaroon::configuration()
+        + &crate::device::configuration();
     [top, resources("vault-api"), machines(), people(), more].concat()
 }
 

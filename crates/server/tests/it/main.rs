@@ -11,6 +11,7 @@ mod assertion;
 mod browser;
 mod code;
 mod consent;
+mod device;
 mod discharge;
 mod dpop;
 mod exchange;

@@ -7,7 +7,10 @@
 //! Spec: RFC 8707 §2
 //! Spec: OpenID Connect Core 1.0 §3.1.2.4
 
-use symbolon_protocol::{Agreement, Client, ConsentPolicy, ResourceIdentifier, Scopes, agreement};
+use symbolon_protocol::claims::ClaimsRequest;
+use symbolon_protocol::{
+    Agreement, Client, ConsentPolicy, OrganizationId, ResourceIdentifier, Scopes, agreement,
+};
 use symbolon_token::authority::MAX_AUDIENCES;
 
 use crate::authn::transaction::Transaction;
@@ -15,18 +18,42 @@ use crate::cx::Cx;
 use crate::grant::target;
 use crate::pages::ScopeChoice;
 
+/// What a client asks a person for, whichever way it came here.
+#[derive(Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) scopes: &'a Scopes,
+    /// What was named; nothing, where that is left to the server.
+    pub(crate) resources: &'a [ResourceIdentifier],
+    pub(crate) claims: &'a ClaimsRequest,
+    pub(crate) organization: Option<&'a OrganizationId>,
+}
+
+impl<'a> Ask<'a> {
+    /// What an authorization request asks for.
+    pub(crate) fn of(client: &'a Client, transaction: &'a Transaction) -> Self {
+        Self {
+            client,
+            scopes: &transaction.scopes,
+            resources: &transaction.resources,
+            claims: &transaction.claims,
+            organization: transaction.organization.as_ref(),
+        }
+    }
+}
+
 /// Everything that a request asks for.
-pub(crate) fn asked(cx: &Cx, client: &Client, transaction: &Transaction) -> Agreement {
-    let everywhere = transaction.scopes.filtered(target::is_of_the_issuer);
+pub(crate) fn asked(cx: &Cx, ask: Ask<'_>) -> Agreement {
+    let everywhere = ask.scopes.filtered(target::is_of_the_issuer);
     let issuer = ResourceIdentifier::from(&cx.settings.issuer);
-    let mut left = transaction.scopes.without(&everywhere);
+    let mut left = ask.scopes.without(&everywhere);
     let scopes = left.clone();
     let mut asked = Agreement {
         everywhere,
-        claims: agreement::claim_names(&transaction.claims),
+        claims: agreement::claim_names(ask.claims),
         ..Agreement::default()
     };
-    for place in places(cx, client, transaction, &scopes) {
+    for place in places(cx, ask, &scopes) {
         let own = target::resource(cx, &place).map(|resource| resource.scopes.clone());
         let own = scopes.intersection(&own.unwrap_or_default());
         left = left.without(&own);
@@ -41,19 +68,15 @@ pub(crate) fn asked(cx: &Cx, client: &Client, transaction: &Transaction) -> Agre
 
 /// Where tokens may be for: what was asked for, or else every resource of the
 /// client whose scopes were asked for, and its default; and the issuer.
-fn places(
-    cx: &Cx,
-    client: &Client,
-    transaction: &Transaction,
-    scopes: &Scopes,
-) -> Vec<ResourceIdentifier> {
+fn places(cx: &Cx, ask: Ask<'_>, scopes: &Scopes) -> Vec<ResourceIdentifier> {
     let issuer = ResourceIdentifier::from(&cx.settings.issuer);
-    let mut places = transaction.resources.clone();
+    let client = ask.client;
+    let mut places = ask.resources.to_vec();
     if places.is_empty() {
         let is_meant = |place: &&ResourceIdentifier| {
             target::resource(cx, place).is_some_and(|resource| {
                 let is_default = client.default_resource.as_ref() == Some(*place);
-                target::is_of_organization(&resource, transaction.organization.as_ref())
+                target::is_of_organization(&resource, ask.organization)
                     && (is_default || !resource.scopes.intersection(scopes).is_empty())
             })
         };
@@ -62,7 +85,7 @@ fn places(
     }
     places.truncate(MAX_AUDIENCES - 1);
     // Userinfo is at the issuer, and so is what names no resource.
-    let is_needed = transaction.resources.is_empty() || transaction.scopes.contains("openid");
+    let is_needed = ask.resources.is_empty() || ask.scopes.contains("openid");
     if is_needed && !places.contains(&issuer) {
         places.push(issuer);
     }
@@ -124,7 +147,7 @@ pub(crate) fn is_agreed(
     if transaction.ask_consent {
         return false;
     }
-    let asked = asked(cx, client, transaction);
+    let asked = asked(cx, Ask::of(client, transaction));
     let nothing = Agreement::default();
     let granted = granted.unwrap_or(&nothing);
     let is_known = client.is_confidential() || transaction.redirect_uri.is_claimed_https();

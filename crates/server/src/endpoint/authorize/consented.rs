@@ -4,12 +4,13 @@
 //! Spec: RFC 9700 §2.1.1
 
 use axum::response::Response;
+use symbolon_protocol::claims::ClaimsRequest;
 use symbolon_protocol::{Agreement, Scopes, Timestamp};
 use symbolon_store::{AuditEvent, Consent, Consented, FindGrant, Grant, Membership};
 use symbolon_token::{Authority, Binding, Granted, Id, Subject};
 
 use super::answer::Destination;
-use super::asked::asked;
+use super::asked::{Ask, asked};
 use crate::authn::session::LiveSession;
 use crate::authn::transaction::Transaction;
 use crate::cx::Cx;
@@ -36,24 +37,29 @@ pub(crate) async fn send_code(
     agreed: Agreed,
 ) -> Result<Response, Failure> {
     cx.check_fresh()?;
-    let asked = asked(cx, &destination.client.client, transaction);
-    let grant = granted(cx, transaction, session, &agreed, &asked).await?;
-    let code = code(cx, transaction, session, Sealing { grant, agreed })?;
+    let ask = Ask::of(&destination.client.client, transaction);
+    let grant = granted(cx, ask, session, &agreed).await?;
+    let code = code(
+        cx,
+        transaction,
+        session,
+        authority(cx, ask, session, (grant, agreed)),
+    )?;
     destination.send(cx, vec![("code".to_owned(), code.seal(cx))])
 }
 
 /// The live grant that covers what was agreed to, written only where that is
 /// another thing than before.
-async fn granted(
+pub(crate) async fn granted(
     cx: &Cx,
-    transaction: &Transaction,
+    ask: Ask<'_>,
     session: &LiveSession,
     agreed: &Agreed,
-    asked: &Agreement,
 ) -> Result<Id<symbolon_token::Grant>, Failure> {
+    let asked = asked(cx, ask);
     let mut found = agreed.grant.clone();
     for _ in 0..TRIES {
-        let merged = merge(asked, agreed, found.as_ref());
+        let merged = merge(&asked, agreed, found.as_ref());
         if let Some(grant) = &found
             && grant.agreement == merged
         {
@@ -62,24 +68,24 @@ async fn granted(
         let act = Consent {
             id: Id::new(session.person.id.slot(), cx.entropy()),
             person: session.person.id,
-            client: transaction.client.clone(),
-            organization: transaction.organization.clone(),
+            client: ask.client.id.clone(),
+            organization: ask.organization.cloned(),
             agreement: merged,
             former: found,
             horizon: cx.horizon(cx.now),
-            audit: audit(cx, transaction, session, &agreed.agreement.scopes()),
+            audit: audit(cx, ask, session, &agreed.agreement.scopes()),
             now: cx.now,
         };
         match cx.store.act(act).await? {
             Consented::Granted(grant) => return Ok(grant.id),
             Consented::Changed => {
                 let person = session.person.id;
-                let organization = transaction.organization.clone();
+                let organization = ask.organization.cloned();
                 found = cx
                     .store
                     .read(FindGrant {
                         person,
-                        client: transaction.client.clone(),
+                        client: ask.client.id.clone(),
                         organization,
                     })
                     .await?;
@@ -98,56 +104,47 @@ fn merge(asked: &Agreement, agreed: &Agreed, found: Option<&Grant>) -> Agreement
     }
 }
 
-fn audit(cx: &Cx, transaction: &Transaction, session: &LiveSession, scopes: &Scopes) -> AuditEvent {
+fn audit(cx: &Cx, ask: Ask<'_>, session: &LiveSession, scopes: &Scopes) -> AuditEvent {
     let person = session.person.id.to_string();
     let mut audit = AuditEvent::new("consent.grant", person.clone());
     audit.subject = Some(person);
-    audit.client = Some(transaction.client.to_string());
+    audit.client = Some(ask.client.id.to_string());
     audit.detail = serde_json::json!({ "scope": scopes.to_string() });
     audit.request = cx.request.to_string();
     audit
 }
 
-struct Sealing {
-    grant: Id<symbolon_token::Grant>,
-    agreed: Agreed,
+/// What comes of a grant: a family of its own, and what was agreed to.
+pub(crate) struct Came {
+    pub(crate) authority: Authority,
+    /// The claims that were asked for and agreed to.
+    pub(crate) claims: ClaimsRequest,
 }
 
-fn code(
+/// All that a grant permits.
+pub(crate) fn authority(
     cx: &Cx,
-    transaction: &Transaction,
+    ask: Ask<'_>,
     session: &LiveSession,
-    own: Sealing,
-) -> Result<Code, Failure> {
-    let agreement = own.agreed.agreement;
+    (grant, agreed): (Id<symbolon_token::Grant>, Agreed),
+) -> Came {
+    let agreement = agreed.agreement;
     let scopes = agreement.scopes();
     // What has `openid` without `offline_access` ends with the session.
     let ends_with_session = scopes.contains("openid") && !scopes.contains("offline_access");
-    let roles = own
-        .agreed
-        .membership
-        .map(|membership| membership.roles)
-        .unwrap_or_default();
-    let challenge = transaction.challenge.as_deref().map(str::parse).transpose();
-    Ok(Code {
-        redirect_uri: transaction.redirect_uri.clone(),
-        challenge: challenge
-            .map_err(|_| Broken::Impossible("a checked challenge does not parse"))?,
-        key: transaction.key,
-        session: session.session.id,
-        nonce: transaction.nonce.clone(),
-        claims: agreement.agreed_claims(&transaction.claims),
-        expires: cx.now + cx.settings.lifetimes.authorization_code.duration(),
+    let roles = agreed.membership.map(|membership| membership.roles);
+    Came {
+        claims: agreement.agreed_claims(ask.claims),
         authority: Authority::granted(Granted {
             subject: Subject::Person(session.person.id),
-            client: transaction.client.clone(),
+            client: ask.client.id.clone(),
             audiences: agreement.places.keys().cloned().collect(),
             scopes,
             agreement,
             expires: Timestamp::FAR,
-            organization: transaction.organization.clone(),
-            roles,
-            grant: Some(own.grant),
+            organization: ask.organization.cloned(),
+            roles: roles.unwrap_or_default(),
+            grant: Some(grant),
             family: Some(Id::new(session.person.id.slot(), cx.entropy())),
             session: ends_with_session.then_some(session.session.id),
             authentication: Some(session.authentication()),
@@ -156,5 +153,25 @@ fn code(
             lineage: Vec::new(),
             position: cx.position,
         }),
+    }
+}
+
+fn code(
+    cx: &Cx,
+    transaction: &Transaction,
+    session: &LiveSession,
+    came: Came,
+) -> Result<Code, Failure> {
+    let challenge = transaction.challenge.as_deref().map(str::parse).transpose();
+    Ok(Code {
+        redirect_uri: transaction.redirect_uri.clone(),
+        challenge: challenge
+            .map_err(|_| Broken::Impossible("a checked challenge does not parse"))?,
+        key: transaction.key,
+        session: session.session.id,
+        nonce: transaction.nonce.clone(),
+        claims: came.claims,
+        expires: cx.now + cx.settings.lifetimes.authorization_code.duration(),
+        authority: came.authority,
     })
 }

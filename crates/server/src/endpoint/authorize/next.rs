@@ -7,7 +7,7 @@ use symbolon_protocol::{ErrorCode, OrganizationId};
 use symbolon_store::{FindGrant, FindOrganization, Membership, MembershipsOf};
 
 use super::answer::Destination;
-use super::asked::{asked, is_agreed};
+use super::asked::{Ask, asked, is_agreed};
 use super::consented::{self, Agreed};
 use crate::authn::session::LiveSession;
 use crate::authn::transaction::{Browser, Transaction};
@@ -43,7 +43,7 @@ pub(crate) async fn proceed(
     let granted = grant.as_ref().map(|grant| &grant.agreement);
     if is_agreed(cx, client, transaction, granted) {
         let agreed = Agreed {
-            agreement: asked(cx, client, transaction),
+            agreement: asked(cx, Ask::of(client, transaction)),
             membership,
             grant,
         };

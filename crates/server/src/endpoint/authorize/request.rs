@@ -162,13 +162,13 @@ fn challenge(client: &Client, form: &Parameters) -> Result<Option<String>, Refus
 }
 
 /// The key that the code is for (RFC 9449 §10).
-fn key(form: &Parameters) -> Result<Option<Thumbprint>, Refusal> {
+pub(crate) fn key(form: &Parameters) -> Result<Option<Thumbprint>, Refusal> {
     let key = form.one("dpop_jkt").map(str::parse).transpose();
     key.map_err(|_| Refusal::invalid_request("dpop_jkt is not a thumbprint of a key"))
 }
 
 /// The scopes, without `offline_access` where nothing could come of it.
-fn scopes(cx: &Cx, client: &Client, form: &Parameters) -> Result<Scopes, Refusal> {
+pub(crate) fn scopes(cx: &Cx, client: &Client, form: &Parameters) -> Result<Scopes, Refusal> {
     let scopes = target::scopes(cx, client, form)?;
     let may_refresh = client.may_use(GrantType::RefreshToken);
     Ok(scopes.filtered(|scope| scope != "offline_access" || may_refresh))
@@ -199,7 +199,8 @@ fn claims(client: &Client, scopes: &Scopes, form: &Parameters) -> Result<ClaimsR
     Ok(claims)
 }
 
-fn organization(
+/// The organization that tokens are to carry.
+pub(crate) fn organization(
     client: &Client,
     form: &Parameters,
 ) -> Result<Option<symbolon_protocol::OrganizationId>, Refusal> {

@@ -6,16 +6,16 @@
 //! Spec: RFC 6749 §4.1.1
 //! Spec: OpenID Connect Core 1.0 §3.1.2.4
 
-mod shown;
+pub(super) mod shown;
 
 use std::collections::BTreeSet;
 
 use axum::response::Response;
-use symbolon_protocol::Agreement;
+use symbolon_protocol::{Agreement, Client};
 use symbolon_store::{FindGrant, Membership};
 
 use super::authorize::answer::Destination;
-use super::authorize::asked::{asked, box_name, choice};
+use super::authorize::asked::{Ask, asked, box_name, choice};
 use super::authorize::consented::{self, Agreed};
 use super::authorize::next;
 use crate::authn::session::{self, LiveSession};
@@ -79,7 +79,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let destination = Destination::of(&cx, &transaction).await?;
     // Somebody else may have signed in since, in another tab, or what is asked
     // for may have become more: they are asked, whatever was said before.
-    let whole = asked(&cx, &destination.client.client, &transaction);
+    let whole = asked(&cx, Ask::of(&destination.client.client, &transaction));
     if !transaction.was_shown(session.person.id, &whole) {
         let organization = transaction.organization.as_ref();
         let asked = Asked {
@@ -90,7 +90,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         return page(&cx, &destination, &browser, &asked);
     }
     let answered = if form.allow {
-        let agreed = agreed(&cx, &destination, &whole, &ticked);
+        let agreed = agreed(&cx, &destination.client.client, &whole, &ticked);
         allow(&cx, &destination, &transaction, &session, agreed).await
     } else {
         Err(Refusal::access_denied("the person said no").into())
@@ -101,33 +101,35 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     }
 }
 
-struct Decision {
-    transaction: Option<String>,
-    csrf: Option<String>,
-    allow: bool,
+pub(super) struct Decision {
+    pub(super) transaction: Option<String>,
+    pub(super) csrf: Option<String>,
+    pub(super) allow: bool,
 }
 
 /// The form without its ticked boxes, which are the one name that repeats.
-fn decision(received: &Received) -> Result<Decision, Refusal> {
+pub(super) fn decision(received: &Received) -> Result<Decision, Refusal> {
     if !received.is_form() {
         return Err(
             Refusal::invalid_request("the body must be application/x-www-form-urlencoded")
                 .with_status(415),
         );
     }
-    let one = |name: &str| {
-        let mut all = form_urlencoded::parse(&received.body).filter(|(own, _)| own == name);
-        let first = all.next().map(|(_, value)| value.into_owned());
-        if all.next().is_some() { None } else { first }
-    };
     Ok(Decision {
-        transaction: one("transaction"),
-        csrf: one("csrf"),
-        allow: one("decision").as_deref() == Some("allow"),
+        transaction: one(received, "transaction"),
+        csrf: one(received, "csrf"),
+        allow: one(received, "decision").as_deref() == Some("allow"),
     })
 }
 
-fn ticked(received: &Received) -> BTreeSet<String> {
+/// The one value of a name in a form whose boxes repeat another.
+pub(super) fn one(received: &Received, name: &str) -> Option<String> {
+    let mut all = form_urlencoded::parse(&received.body).filter(|(own, _)| own == name);
+    let first = all.next().map(|(_, value)| value.into_owned());
+    if all.next().is_some() { None } else { first }
+}
+
+pub(super) fn ticked(received: &Received) -> BTreeSet<String> {
     let pairs = form_urlencoded::parse(&received.body).take(MAX_BOXES);
     pairs
         .filter(|(name, _)| name == "scope")
@@ -137,13 +139,12 @@ fn ticked(received: &Received) -> BTreeSet<String> {
 
 /// What is left of what was asked for: all that needs no tick, and what was
 /// ticked.
-fn agreed(
+pub(super) fn agreed(
     cx: &Cx,
-    destination: &Destination,
+    client: &Client,
     whole: &Agreement,
     ticked: &BTreeSet<String>,
 ) -> Agreement {
-    let client = &destination.client.client;
     let agreed = whole.filtered(|place, scope| {
         choice(cx, client, place, scope) == ScopeChoice::Needed
             || ticked.contains(&box_name(whole, place, scope))

@@ -31,7 +31,7 @@ pub(super) fn page(
     let (transaction, session) = (asked.transaction, asked.session);
     let client = &destination.client.client;
     let url = destination.url()?;
-    let whole = asked::asked(cx, client, transaction);
+    let whole = asked::asked(cx, asked::Ask::of(client, transaction));
     let sealed = transaction
         .shown(session.person.id, &whole)
         .seal(cx, browser)?;
@@ -82,7 +82,7 @@ fn another_account(
 }
 
 /// The client's own pages about its terms and what it does with data.
-fn papers(client: &Registered) -> Vec<Paper> {
+pub(in super::super) fn papers(client: &Registered) -> Vec<Paper> {
     let described = &client.described;
     let paper = |title, address: &Option<String>| {
         let url = Url::parse(address.as_deref()?).ok()?;
@@ -97,7 +97,11 @@ fn papers(client: &Registered) -> Vec<Paper> {
 }
 
 /// What is asked for, resource by resource; what is about the person first.
-fn resources(cx: &Cx, client: &Registered, whole: &Agreement) -> Vec<ConsentResource> {
+pub(in super::super) fn resources(
+    cx: &Cx,
+    client: &Registered,
+    whole: &Agreement,
+) -> Vec<ConsentResource> {
     let entry = |place: Option<&ResourceIdentifier>, scope: &Scope| {
         let resource = place.and_then(|place| target::resource(cx, place));
         ConsentScope {
@@ -183,7 +187,7 @@ fn claim_words(name: &str) -> String {
     words.to_owned()
 }
 
-fn lasting(cx: &Cx, client: &Registered, whole: &Agreement) -> Lasting {
+pub(in super::super) fn lasting(cx: &Cx, client: &Registered, whole: &Agreement) -> Lasting {
     let lifetimes = &cx.settings.lifetimes;
     let scopes = whole.scopes();
     if !family::is_due(client, &scopes) {

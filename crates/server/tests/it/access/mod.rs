@@ -7,6 +7,7 @@
 mod admin;
 mod browser;
 mod client;
+mod device;
 mod macaroon;
 
 use std::collections::BTreeMap;
@@ -62,6 +63,8 @@ fn told(answer: &Answer) -> String {
         ("login-submit", "sign-in page"),
         ("consent-allow", "consent page"),
         ("logout-confirm", "confirmation page"),
+        ("device-submit", "code page"),
+        ("device-allow", "device page"),
     ];
     let page = page
         .iter()
@@ -102,6 +105,8 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
         (_, "/consent") => browser::consent(&server, method).await,
         (&Method::GET, "/logout") => browser::logout(&server).await,
         (&Method::POST, "/logout") => browser::confirm_logout(&server).await,
+        (_, "/device") => device::pages(&server, method).await,
+        (&Method::POST, "/device_authorization") => device::authorization(&server).await,
         (&Method::POST, "/token") => client::token(&server).await,
         (&Method::POST, "/introspect") => client::introspect(&server).await,
         (&Method::POST, "/revoke") => client::revoke(&server).await,
