@@ -172,6 +172,10 @@ pub(crate) const ROWS: &[(&str, &str, &str)] = &[
     ("G196", "scope/audience up-exchange", ""),
     ("G198", "connector policy skipped on exchange", ""),
     ("G199", "JWT-bearer grant skips consent", ""),
+    ("G201", "device user_code brute force", ""),
+    ("G202", "device_code polled fast", ""),
+    ("G204", "device_code redeemed twice / N=64", ""),
+    ("G205", "device approve without confirm / via GET link", ""),
     (
         "G207",
         "resource not an absolute URI / with fragment / unknown",
