@@ -2,7 +2,9 @@
 
 `{"do": "decrypt", "token": …, "key": PEM, "alg": …, "enc": …}` answers with the
 plain text; `{"do": "encrypt", "plain": …, "key": JWK, …}` with a token;
-`{"do": "generate", "alg": …}` with a private key in PKCS #8 and its public JWK.
+`{"do": "generate", "alg": …}` with a private key in PKCS #8 and its public and
+private JWK; `{"do": "open", "token": …, "private": JWK, "keys": set, …}` with
+the claims of the signed token inside.
 """
 
 import base64
@@ -10,8 +12,8 @@ import json
 import sys
 
 from cryptography.hazmat.primitives import serialization
-from joserfc import jwe
-from joserfc.jwk import ECKey, RSAKey
+from joserfc import jwe, jws
+from joserfc.jwk import ECKey, KeySet, RSAKey
 
 
 def kind(alg):
@@ -25,13 +27,36 @@ def generate(alg):
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return {"pkcs8": base64.b64encode(der).decode(), "jwk": key.as_dict(private=False)}
+    private = dict(key.as_dict(private=True), alg=alg)
+    return {
+        "pkcs8": base64.b64encode(der).decode(),
+        "jwk": key.as_dict(private=False),
+        "private": private,
+    }
+
+
+def open_nested(request):
+    """Decrypts with a private JWK, then checks the signature inside with a key set."""
+    algorithms = [request["alg"], request["enc"]]
+    own = kind(request["alg"]).import_key(request["private"])
+    read = jwe.decrypt_compact(request["token"], own, algorithms=algorithms)
+    keys = KeySet.import_key_set(request["keys"])
+    inner = jws.deserialize_compact(read.plaintext, keys, algorithms=request["signed"])
+    header = read.headers()
+    return {
+        "claims": json.loads(inner.payload),
+        "typ": inner.headers().get("typ"),
+        "cty": header.get("cty"),
+        "inner": read.plaintext.decode(),
+    }
 
 
 def answer(request):
     alg, enc = request.get("alg"), request.get("enc")
     if request["do"] == "generate":
         return generate(alg)
+    if request["do"] == "open":
+        return open_nested(request)
     if request["do"] == "encrypt":
         key = kind(alg).import_key(request["key"])
         header = {"alg": alg, "enc": enc, "cty": "JWT"}

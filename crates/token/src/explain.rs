@@ -5,6 +5,7 @@ use std::fmt;
 use symbolon_protocol::{ErrorCode, Timestamp};
 
 use crate::jose::Invalid;
+use crate::jose::jwe::Unopened;
 use crate::macaroon::Flaw;
 use crate::revocation::Hit;
 
@@ -122,6 +123,9 @@ impl Shown {
 pub enum Refused {
     /// The form or the signature is not good.
     Signature(Invalid),
+    /// No signed token came out of an encrypted one, or out of one that should
+    /// have been.
+    Encryption(Unopened),
     /// A seal did not open.
     Seal,
     /// A macaroon is not good, or not good here.
@@ -179,9 +183,11 @@ impl Refused {
     pub fn check(&self) -> Check {
         match self {
             Self::Macaroon(flaw) => flaw.check(),
-            Self::Signature(_) | Self::Seal | Self::NotAnAccessToken(_) | Self::Claim(_) => {
-                Check::Signature
-            }
+            Self::Signature(_)
+            | Self::Encryption(_)
+            | Self::Seal
+            | Self::NotAnAccessToken(_)
+            | Self::Claim(_) => Check::Signature,
             Self::Expired { .. } | Self::NotYet { .. } => Check::Expiry,
             Self::Issuer { .. } => Check::Issuer,
             Self::Audience { .. } => Check::Audience,
@@ -196,6 +202,7 @@ impl Refused {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Signature(invalid) => invalid.code(),
+            Self::Encryption(unopened) => unopened.code(),
             Self::Seal => "seal_mismatch",
             Self::Macaroon(flaw) => flaw.code(),
             Self::NotAnAccessToken(_) => "not_an_access_token",
@@ -225,6 +232,7 @@ impl Refused {
     pub fn cause(&self) -> String {
         match self {
             Self::Signature(invalid) => format!("signature: {invalid}"),
+            Self::Encryption(unopened) => format!("signature: {unopened}"),
             Self::Seal => "signature: the token is not sealed by this issuer, or one of its characters was changed".into(),
             Self::Macaroon(flaw) => format!("{}: {flaw}", flaw.check()),
             Self::NotAnAccessToken(shown) => format!("signature: this is {}, not an access token", shown.words().0),
@@ -256,6 +264,7 @@ impl Refused {
         match self {
             Self::Signature(Invalid::UnknownKey) => "check that issuer and key set address belong together, and ask for a new token".into(),
             Self::Signature(Invalid::Algorithm) => "allow the algorithm at the API, or choose another `signing_alg` for the resource".into(),
+            Self::Encryption(unopened) => unopened.repair().into(),
             Self::Signature(_) | Self::Seal => "send the token exactly as it was issued; a changed scope or end makes it worthless".into(),
             Self::Macaroon(flaw) => flaw.repair().into(),
             Self::NotAnAccessToken(shown) => shown.words().1.into(),

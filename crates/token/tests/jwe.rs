@@ -9,11 +9,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use symbolon_protocol::{ContentEncryption, KeyManagement};
 use symbolon_testkit::SeededEntropy;
-use symbolon_token::Secret;
-use symbolon_token::jose::InvalidKey;
 use symbolon_token::jose::jwe::{
-    Content, DecryptionKey, EncryptionKey, MAX_JWE_BYTES, Undecryptable,
+    Content, DecryptionKey, EncryptionKey, MAX_JWE_BYTES, Undecryptable, Unopened,
 };
+use symbolon_token::jose::{InvalidKey, KeySet};
+use symbolon_token::{Keyring, Secret};
 
 /// A key pair for each algorithm, made once: RSA takes its time.
 fn pair(algorithm: KeyManagement) -> (EncryptionKey, DecryptionKey) {
@@ -145,7 +145,7 @@ fn another_algorithm_key_or_encryption_is_refused_before_any_work() {
         refused(&with_member(&text, "kid", "x".into())),
         Undecryptable::OtherKey
     );
-    for name in ["zip", "crit", "apu", "p2c", "jku", "x5u", "iv"] {
+    for name in ["zip", "crit", "p2c", "jku", "x5u", "iv"] {
         assert_eq!(
             refused(&with_member(&text, name, "DEF".into())),
             Undecryptable::Header,
@@ -157,6 +157,201 @@ fn another_algorithm_key_or_encryption_is_refused_before_any_work() {
     assert_eq!(refused("a.b.c"), Undecryptable::Form);
     assert_eq!(refused(&"a".repeat(MAX_JWE_BYTES + 1)), Undecryptable::Form);
     assert_eq!(refused(&format!("{text}=")), Undecryptable::Form);
+}
+
+/// Names of the parties are bound into the key: other names, another key.
+#[test]
+fn a_header_with_other_parties_does_not_open() {
+    for algorithm in [KeyManagement::EcdhEs, KeyManagement::EcdhEsA256Kw] {
+        let (text, key) = sealed(algorithm, ContentEncryption::A256Gcm);
+        for value in [
+            json!("QWxpY2U"),
+            json!(5),
+            json!("="),
+            json!("A".repeat(300)),
+        ] {
+            let forged = with_member(&text, "apu", value);
+            let read = key.decrypt(&forged, ContentEncryption::ALL);
+            assert_eq!(read.unwrap_err(), Undecryptable::Closed);
+        }
+    }
+}
+
+fn ring(seed: u64) -> Keyring {
+    Keyring::new(Keyring::generate(&SeededEntropy::new(seed), Vec::new())).unwrap()
+}
+
+#[test]
+fn who_wrote_it_for_another_can_read_it_again_and_nobody_else() {
+    for algorithm in KeyManagement::ALL {
+        for encryption in ContentEncryption::ALL {
+            let (public, private) = pair(*algorithm);
+            let (own, entropy) = (ring(1), SeededEntropy::new(9));
+            let content = Content::nested("a.b.c");
+
+            let text = own
+                .encrypt(&public, *encryption, content, &entropy)
+                .unwrap();
+
+            let read = private.decrypt(&text, &[*encryption]);
+            assert_eq!(
+                read.as_deref(),
+                Ok(&b"a.b.c"[..]),
+                "{algorithm} {encryption}"
+            );
+            assert_eq!(own.decrypt(&text).as_deref(), Some(&b"a.b.c"[..]));
+            assert_eq!(ring(2).decrypt(&text), None);
+            let foreign = public.encrypt(*encryption, content, &entropy).unwrap();
+            assert_eq!(own.decrypt(&foreign), None, "others can encrypt to it too");
+            let again = own
+                .encrypt(&public, *encryption, content, &entropy)
+                .unwrap();
+            assert_ne!(text, again);
+            for at in (0..text.len()).step_by(7) {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+                let changed = String::from_utf8(bytes).unwrap();
+                assert!(private.decrypt(&changed, &[*encryption]).is_err(), "{at}");
+                // What RSA wrapped is for the reader alone to judge.
+                let is_wrapped = text[..at].matches('.').count() == 1;
+                if *algorithm != KeyManagement::RsaOaep256 || !is_wrapped {
+                    assert_eq!(own.decrypt(&changed), None, "{algorithm} {at}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_key_wrote_that_makes_nothing_any_more_is_still_read() {
+    let entropy = SeededEntropy::new(3);
+    let mut keys = Keyring::generate(&SeededEntropy::new(1), Vec::new());
+    let copies = |keys: &symbolon_token::keyring::Keys| {
+        let all = keys.secrets.iter().map(|(purpose, own)| {
+            let copy =
+                symbolon_token::keyring::WorkingSecret::from_secret(own.id, &own.to_secret());
+            (*purpose, copy.unwrap())
+        });
+        all.collect::<Vec<_>>()
+    };
+    let before = Keyring::new(symbolon_token::keyring::Keys {
+        secrets: copies(&keys),
+        ..Default::default()
+    });
+    let newer = Keyring::generate(&SeededEntropy::new(2), Vec::new());
+    keys.opening = std::mem::replace(&mut keys.secrets, newer.secrets);
+    let after = Keyring::new(keys).unwrap();
+    for algorithm in KeyManagement::ALL {
+        let (public, _) = pair(*algorithm);
+        let (content, enc) = (Content::nested("a.b.c"), ContentEncryption::A256Gcm);
+        let old = before.as_ref().unwrap();
+
+        let text = old.encrypt(&public, enc, content, &entropy).unwrap();
+
+        assert_eq!(after.decrypt(&text).as_deref(), Some(&b"a.b.c"[..]));
+        let newest = after.encrypt(&public, enc, content, &entropy).unwrap();
+        assert_eq!(old.decrypt(&newest), None);
+    }
+}
+
+const BOB: &str = r#"{"kty":"EC","crv":"P-256","alg":"ECDH-ES+A256KW","kid":"bob",
+    "x":"weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ","y":"e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck",
+    "d":"VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw"}"#;
+
+fn bob() -> (EncryptionKey, DecryptionKey) {
+    let mut public: Value = serde_json::from_str(BOB).unwrap();
+    public.as_object_mut().unwrap().remove("d");
+    let algorithm = KeyManagement::EcdhEsA256Kw;
+    let public = EncryptionKey::from_jwk(public.as_object().unwrap(), algorithm).unwrap();
+    (public, DecryptionKey::from_jwk(&Secret::from(BOB)).unwrap())
+}
+
+#[test]
+fn a_private_jwk_reads_and_one_that_is_not_whole_is_refused() {
+    let (public, private) = bob();
+    let content = Content::nested("a.b.c");
+    let text = public.encrypt(ContentEncryption::A256Gcm, content, &SeededEntropy::new(1));
+    let read = private.decrypt(&text.unwrap(), ContentEncryption::ALL);
+    assert_eq!(read.as_deref(), Ok(&b"a.b.c"[..]));
+    let x25519 = r#"{"kty":"OKP","crv":"X25519","alg":"ECDH-ES","use":"enc",
+        "x":"3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08","d":"XasIfmJKikt54X-Lg4AO5m87sSkmGLb9HC-LJ_-I4Os"}"#;
+    assert!(DecryptionKey::from_jwk(&Secret::from(x25519)).is_ok());
+    for (from, to) in [
+        ("VEmD", "VEmE"),
+        (r#""alg":"ECDH-ES+A256KW","#, ""),
+        ("ECDH-ES+A256KW", "RSA1_5"),
+        ("ECDH-ES+A256KW", "RSA-OAEP-256"),
+        ("P-256", "P-521"),
+        (r#""kid":"bob""#, r#""use":"sig""#),
+        (r#""kty":"EC""#, r#""kty":"oct""#),
+        (r#""d":"#, r#""dd":"#),
+    ] {
+        let bad = Secret::from(BOB.replace(from, to));
+        assert!(DecryptionKey::from_jwk(&bad).is_err(), "{from} {to}");
+    }
+}
+
+/// Attack: E152
+#[test]
+fn what_is_inside_has_to_be_signed() {
+    let (public, private) = bob();
+    let shown = |bytes: &[u8], cty: Option<&str>| {
+        let content = Content {
+            bytes,
+            typ: None,
+            cty,
+        };
+        let text = public.encrypt(ContentEncryption::A256Gcm, content, &SeededEntropy::new(1));
+        private.open_nested(&text.unwrap())
+    };
+    let signed = "eyJhbGciOiJFUzI1NiJ9.e30.AAAA";
+
+    assert_eq!(shown(signed.as_bytes(), Some("JWT")).as_deref(), Ok(signed));
+
+    for (inside, cty) in [
+        (&br#"{"sub":"root","scope":"all"}"#[..], Some("JWT")),
+        (b"eyJhbGciOiJub25lIn0.e30.", Some("JWT")),
+        (signed.as_bytes(), None),
+        (signed.as_bytes(), Some("application/json")),
+        (&[0xff, 0xfe], Some("JWT")),
+        (b"", Some("JWT")),
+    ] {
+        assert_eq!(shown(inside, cty), Err(Unopened::Unsigned), "{inside:?}");
+    }
+    assert_eq!(private.open_nested(signed), Err(Unopened::Plain));
+    let (other, _) = sealed(KeyManagement::EcdhEsA256Kw, ContentEncryption::A256Gcm);
+    let refused = private.open_nested(&other).unwrap_err();
+    assert_eq!(refused.code(), "unknown_key");
+}
+
+#[test]
+fn a_key_for_encryption_is_taken_before_one_for_nothing_in_particular() {
+    let mut own: Value = serde_json::from_str(BOB).unwrap();
+    own.as_object_mut().unwrap().remove("d");
+    let with = |kid: &str, usage: Option<&str>| {
+        let mut jwk = own.clone();
+        jwk["kid"] = kid.into();
+        if let Some(usage) = usage {
+            jwk["use"] = usage.into();
+        }
+        jwk
+    };
+    let chosen = |keys: &[Value]| {
+        let set = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
+        let key = set.encryption_key(KeyManagement::EcdhEsA256Kw);
+        key.and_then(|key| key.kid().map(str::to_owned))
+    };
+
+    assert_eq!(
+        chosen(&[with("a", None), with("b", Some("enc"))]).as_deref(),
+        Some("b")
+    );
+    assert_eq!(
+        chosen(&[with("a", Some("sig")), with("b", None)]).as_deref(),
+        Some("b")
+    );
+    assert_eq!(chosen(&[with("a", Some("sig"))]), None);
+    assert_eq!(chosen(&[]), None);
 }
 
 #[test]

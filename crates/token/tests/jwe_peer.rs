@@ -59,6 +59,8 @@ fn joserfc_reads_what_is_written_here_and_the_reverse() {
         let pkcs8 = pair["pkcs8"].as_str().unwrap();
         let secret = Secret::new(BASE64_STANDARD.decode(pkcs8).unwrap());
         let private = DecryptionKey::from_pkcs8(None, *alg, &secret).unwrap();
+        let jwk = Secret::from(pair["private"].to_string());
+        let by_jwk = DecryptionKey::from_jwk(&jwk).unwrap();
         let public = EncryptionKey::from_jwk(pair["jwk"].as_object().unwrap(), *alg).unwrap();
         for enc in ContentEncryption::ALL {
             let pair_of_names = json!({"alg": alg.as_str(), "enc": enc.as_str()});
@@ -81,7 +83,13 @@ fn joserfc_reads_what_is_written_here_and_the_reverse() {
             ));
 
             assert_eq!(read, json!({"plain": PLAIN, "cty": "JWT"}), "{alg} {enc}");
-            let theirs = private.decrypt(theirs["token"].as_str().unwrap(), &[*enc]);
+            let theirs = theirs["token"].as_str().unwrap();
+            assert_eq!(
+                by_jwk.open_nested(theirs).as_deref(),
+                Ok(PLAIN),
+                "{alg} {enc}"
+            );
+            let theirs = private.decrypt(theirs, &[*enc]);
             assert_eq!(theirs.as_deref(), Ok(PLAIN.as_bytes()), "{alg} {enc}");
         }
     }

@@ -10,8 +10,10 @@ use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents, Verifi
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
+use symbolon_protocol::KeyManagement;
 
 use super::json;
+use super::jwe::EncryptionKey;
 use super::verify::Algorithm;
 use crate::authority::Thumbprint;
 
@@ -296,6 +298,8 @@ fn certificate(jwk: &Value) -> Option<Thumbprint> {
 pub struct KeySet {
     keys: Vec<VerifyingKey>,
     certificates: Vec<Thumbprint>,
+    /// Keys that are not for signatures alone, as they were written.
+    encryption: Vec<Map<String, Value>>,
     skipped: usize,
 }
 
@@ -339,6 +343,12 @@ impl KeySet {
         Ok(Self {
             keys,
             certificates: list.iter().filter_map(certificate).collect(),
+            encryption: list
+                .iter()
+                .filter_map(Value::as_object)
+                .filter(|jwk| jwk.get("use").is_none_or(|own| own == "enc"))
+                .cloned()
+                .collect(),
             skipped,
         })
     }
@@ -347,6 +357,12 @@ impl KeySet {
     /// own; a key that cannot be used here may have one all the same.
     pub fn certificates(&self) -> &[Thumbprint] {
         &self.certificates
+    }
+
+    /// The key to encrypt to under an algorithm: the first that is for
+    /// encryption, else the first that is for nothing in particular.
+    pub fn encryption_key(&self, algorithm: KeyManagement) -> Option<EncryptionKey> {
+        EncryptionKey::among(self.encryption.iter(), algorithm)
     }
 
     /// The keys that a header may mean: the one of its `kid`, or all where it

@@ -29,19 +29,60 @@ impl Drop for Agreed {
     }
 }
 
+/// What the header says of the parties, bound into what is derived
+/// (RFC 7518 §4.6.1.2, §4.6.1.3).
+#[derive(Default)]
+pub(super) struct Parties {
+    pub(super) producer: Vec<u8>,
+    pub(super) reader: Vec<u8>,
+}
+
+impl Parties {
+    /// The names in a header, as far as they have a bearable length.
+    fn of_header(header: &Map<String, Value>) -> Option<Self> {
+        let part = |name: &str| match header.get(name) {
+            None => Some(Vec::new()),
+            Some(Value::String(text)) if text.len() <= MAX_PARTY_CHARACTERS => {
+                BASE64_URL_SAFE_NO_PAD.decode(text).ok()
+            }
+            Some(_) => None,
+        };
+        Some(Self {
+            producer: part("apu")?,
+            reader: part("apv")?,
+        })
+    }
+}
+
+/// How long the name of a party may be in a header, in characters.
+const MAX_PARTY_CHARACTERS: usize = 256;
+
+/// What a key is agreed upon for.
+#[derive(Clone, Copy)]
+pub(super) struct Purpose {
+    pub(super) algorithm: KeyManagement,
+    pub(super) encryption: ContentEncryption,
+}
+
 /// Makes a key pair for one token and agrees with the reader's key; the second
-/// value is the public half for the header.
+/// value is the public half for the header, the third what `note` made of the
+/// shared secret, to be the producer's name.
 pub(super) fn fresh(
     reader: &Point,
-    algorithm: KeyManagement,
-    encryption: ContentEncryption,
-) -> Result<(Agreed, Value), Unencryptable> {
+    purpose: Purpose,
+    note: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> Result<(Agreed, Value, Vec<u8>), Unencryptable> {
     let curve = reader.curve.algorithm();
     let own = PrivateKey::generate(curve).map_err(|_| Unencryptable)?;
     let public = own.compute_public_key().map_err(|_| Unencryptable)?;
     let epk = reader.curve.jwk(public.as_ref()).ok_or(Unencryptable)?;
-    let agreed = with(&own, curve, &reader.bytes, algorithm, encryption);
-    Ok((agreed.ok_or(Unencryptable)?, epk))
+    let shared = shared(&own, curve, &reader.bytes).ok_or(Unencryptable)?;
+    let parties = Parties {
+        producer: note(&shared.0),
+        ..Parties::default()
+    };
+    let agreed = derive(&shared.0, purpose, &parties);
+    Ok((agreed, epk, parties.producer))
 }
 
 /// Agrees with the public half in a header.
@@ -49,42 +90,52 @@ pub(super) fn with_header(
     own: &PrivateKey,
     curve: Curve,
     header: &Map<String, Value>,
-    algorithm: KeyManagement,
-    encryption: ContentEncryption,
+    purpose: Purpose,
 ) -> Option<Agreed> {
     let epk = header.get("epk").and_then(Value::as_object)?;
     let theirs = curve.point(epk)?;
-    with(own, curve.algorithm(), &theirs, algorithm, encryption)
+    let parties = Parties::of_header(header)?;
+    let shared = shared(own, curve.algorithm(), &theirs)?;
+    Some(derive(&shared.0, purpose, &parties))
 }
 
-fn with(
-    own: &PrivateKey,
-    curve: &'static Algorithm,
-    theirs: &[u8],
-    algorithm: KeyManagement,
-    encryption: ContentEncryption,
+/// Derives again what was agreed upon, from the shared secret itself.
+pub(super) fn again(
+    shared: &[u8],
+    header: &Map<String, Value>,
+    purpose: Purpose,
 ) -> Option<Agreed> {
+    let parties = Parties::of_header(header)?;
+    Some(derive(shared, purpose, &parties))
+}
+
+fn shared(own: &PrivateKey, curve: &'static Algorithm, theirs: &[u8]) -> Option<Agreed> {
+    // A point that is not on the curve is refused by the library.
+    let theirs = UnparsedPublicKey::new(curve, theirs);
+    let agreed = agreement::agree(own, theirs, (), |shared| Ok(Agreed(shared.to_vec())));
+    agreed.ok()
+}
+
+/// Concat KDF with SHA-256.
+fn derive(shared: &[u8], purpose: Purpose, parties: &Parties) -> Agreed {
+    let Purpose {
+        algorithm,
+        encryption,
+    } = purpose;
     let (name, length) = match algorithm {
         KeyManagement::EcdhEs => (encryption.as_str(), key_length(encryption)),
         _ => (algorithm.as_str(), 32),
     };
-    // A point that is not on the curve is refused by the library.
-    let theirs = UnparsedPublicKey::new(curve, theirs);
-    let agreed = agreement::agree(own, theirs, (), |shared| Ok(derive(shared, name, length)));
-    agreed.ok()
-}
-
-/// Concat KDF with SHA-256. The parties have no names of their own here.
-fn derive(shared: &[u8], name: &str, length: usize) -> Agreed {
     let mut out = Vec::with_capacity(length + 32);
     let mut round = 1_u32;
     while out.len() < length {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(&round.to_be_bytes());
         context.update(shared);
-        context.update(&(name.len() as u32).to_be_bytes());
-        context.update(name.as_bytes());
-        context.update(&[0; 8]);
+        for part in [name.as_bytes(), &parties.producer, &parties.reader] {
+            context.update(&(part.len() as u32).to_be_bytes());
+            context.update(part);
+        }
         context.update(&(length as u32 * 8).to_be_bytes());
         out.extend_from_slice(context.finish().as_ref());
         round += 1;
@@ -168,30 +219,30 @@ impl Curve {
 mod tests {
     use super::*;
 
-    /// RFC 7518, appendix C.
+    /// RFC 7518, appendix C, up to the derived key.
     #[test]
     fn the_example_of_the_rfc_is_agreed_upon() {
         let jwk = |text: &str| {
             let value: Value = serde_json::from_str(text).unwrap();
             value.as_object().unwrap().clone()
         };
-        let bobs = jwk(
-            r#"{"kty":"EC","crv":"P-256","x":"weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ","y":"e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck"}"#,
+        let header = jwk(
+            r#"{"alg":"ECDH-ES","enc":"A128GCM","apu":"QWxpY2U","apv":"Qm9i",
+                "epk":{"kty":"EC","crv":"P-256","x":"gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0","y":"SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps"}}"#,
         );
-        let alices = "0_NxaRPUMQoAJt50Gz8YiTr8gRTwyEaCumd-MToTmIo";
-        let own = BASE64_URL_SAFE_NO_PAD.decode(alices).unwrap();
+        let bobs = "VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw";
+        let own = BASE64_URL_SAFE_NO_PAD.decode(bobs).unwrap();
         let own = PrivateKey::from_private_key(&agreement::ECDH_P256, &own).unwrap();
-        let point = Curve::P256.point(&bobs).unwrap();
-        let theirs = UnparsedPublicKey::new(&agreement::ECDH_P256, point);
+        let purpose = Purpose {
+            algorithm: KeyManagement::EcdhEs,
+            encryption: ContentEncryption::A128Gcm,
+        };
 
-        // The example names the parties; here the shared secret is derived from
-        // alone, so the secret itself is compared.
-        let shared = agreement::agree(&own, theirs, (), |shared| Ok(shared.to_vec())).unwrap();
+        let agreed = with_header(&own, Curve::P256, &header, purpose).unwrap();
 
-        let expected = [
-            158, 86, 217, 29, 129, 113, 53, 211, 114, 131, 66, 131, 191, 132, 38, 156, 251, 49,
-            110, 163, 218, 128, 106, 72, 246, 218, 167, 121, 140, 254, 144, 196,
-        ];
-        assert_eq!(shared, expected);
+        let expected = BASE64_URL_SAFE_NO_PAD
+            .decode("VqqN6vgjbSBcIijNcacQGg")
+            .unwrap();
+        assert_eq!(agreed.bytes(), expected);
     }
 }

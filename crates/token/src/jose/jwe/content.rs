@@ -12,7 +12,7 @@ use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::{cipher, constant_time, hmac};
 use symbolon_protocol::ContentEncryption;
 
-use crate::clock::{Entropy, random};
+use crate::clock::Entropy;
 use crate::secret::wipe;
 
 /// A key for one content.
@@ -37,6 +37,17 @@ pub(super) const fn key_length(encryption: ContentEncryption) -> usize {
     }
 }
 
+/// Draws what no two contents under one key may share.
+pub(super) fn draw_iv(encryption: ContentEncryption, entropy: &dyn Entropy) -> Vec<u8> {
+    let length = match encryption {
+        ContentEncryption::A256CbcHs512 => 16,
+        _ => 12,
+    };
+    let mut iv = vec![0; length];
+    entropy.fill(&mut iv);
+    iv
+}
+
 impl ContentKey {
     pub(super) fn random(encryption: ContentEncryption, entropy: &dyn Entropy) -> Self {
         let mut bytes = vec![0; key_length(encryption)];
@@ -57,10 +68,11 @@ impl ContentKey {
         &self.bytes
     }
 
-    pub(super) fn seal(&self, aad: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Option<Sealed> {
+    /// Seals the one content of this key.
+    pub(super) fn seal(&self, aad: &[u8], plain: &[u8], iv: &[u8]) -> Option<Sealed> {
         match self.encryption {
-            ContentEncryption::A256CbcHs512 => self.seal_cbc(aad, plain, entropy),
-            _ => self.seal_gcm(aad, plain, entropy),
+            ContentEncryption::A256CbcHs512 => self.seal_cbc(aad, plain, iv),
+            _ => self.seal_gcm(aad, plain, iv),
         }
     }
 
@@ -82,10 +94,9 @@ impl ContentKey {
             .map(LessSafeKey::new)
     }
 
-    fn seal_gcm(&self, aad: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Option<Sealed> {
-        let iv: [u8; 12] = random(entropy);
+    fn seal_gcm(&self, aad: &[u8], plain: &[u8], iv: &[u8]) -> Option<Sealed> {
         let mut ciphertext = plain.to_vec();
-        let nonce = Nonce::assume_unique_for_key(iv);
+        let nonce = Nonce::try_assume_unique_for_key(iv).ok()?;
         let tag = self
             .gcm()?
             .seal_in_place_separate_tag(nonce, Aad::from(aad), &mut ciphertext)
@@ -123,9 +134,9 @@ impl ContentKey {
         Some((hmac::Key::new(hmac::HMAC_SHA512, mac), cipher))
     }
 
-    fn seal_cbc(&self, aad: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Option<Sealed> {
+    fn seal_cbc(&self, aad: &[u8], plain: &[u8], iv: &[u8]) -> Option<Sealed> {
         let (mac, cipher) = self.halves()?;
-        let iv: [u8; 16] = random(entropy);
+        let iv: [u8; 16] = iv.try_into().ok()?;
         let cipher = PaddedBlockEncryptingKey::cbc_pkcs7(cipher).ok()?;
         let mut ciphertext = plain.to_vec();
         let context = EncryptionContext::Iv128(FixedLength::from(iv));

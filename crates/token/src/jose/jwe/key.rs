@@ -78,13 +78,23 @@ impl EncryptionKey {
         })
     }
 
-    /// The first key of a set that can be used under `algorithm`.
+    /// The first key of a set that can be used under `algorithm`: one that is
+    /// for encryption before one that is for nothing in particular.
     pub fn of_set(set: &Map<String, Value>, algorithm: KeyManagement) -> Option<Self> {
         let keys = set.get("keys").and_then(Value::as_array)?;
-        let objects = keys.iter().filter_map(Value::as_object);
-        objects
-            .filter_map(|jwk| Self::from_jwk(jwk, algorithm).ok())
-            .next()
+        Self::among(keys.iter().filter_map(Value::as_object), algorithm)
+    }
+
+    /// The same among keys that stand in no set.
+    pub(crate) fn among<'a>(
+        keys: impl Iterator<Item = &'a Map<String, Value>> + Clone,
+        algorithm: KeyManagement,
+    ) -> Option<Self> {
+        let first = |meant: bool| {
+            let mut fitting = keys.clone().filter(|jwk| jwk.contains_key("use") == meant);
+            fitting.find_map(|jwk| Self::from_jwk(jwk, algorithm).ok())
+        };
+        first(true).or_else(|| first(false))
     }
 
     /// The key's name.
@@ -135,9 +145,9 @@ fn curve(jwk: &Map<String, Value>) -> Result<Recipient, InvalidKey> {
 
 /// A private key that reads what was encrypted to it under one algorithm.
 pub struct DecryptionKey {
-    kid: Option<String>,
-    algorithm: KeyManagement,
-    own: Own,
+    pub(super) kid: Option<String>,
+    pub(super) algorithm: KeyManagement,
+    pub(super) own: Own,
 }
 
 pub(super) enum Own {

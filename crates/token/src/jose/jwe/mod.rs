@@ -11,9 +11,13 @@
 mod agree;
 mod content;
 mod key;
+mod nested;
+mod private;
 mod read;
+mod reread;
 
 pub use key::{DecryptionKey, EncryptionKey, Unencryptable};
+pub use nested::{Unopened, claimed_header, is_encrypted};
 pub use read::{MAX_JWE_BYTES, Undecryptable};
 
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap};
@@ -23,8 +27,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use symbolon_protocol::{ContentEncryption, KeyManagement};
 
-use self::content::ContentKey;
+use self::agree::Purpose;
+use self::content::{ContentKey, draw_iv};
 use self::key::Recipient;
+use self::reread::Source;
 use crate::clock::Entropy;
 
 /// What is encrypted, and what the header says of it.
@@ -50,13 +56,24 @@ impl<'a> Content<'a> {
 }
 
 impl EncryptionKey {
-    /// Encrypts content for the holder of this key.
+    /// Encrypts content for the holder of this key, and for nobody else.
     pub fn encrypt(
         &self,
         encryption: ContentEncryption,
         content: Content<'_>,
         entropy: &dyn Entropy,
     ) -> Result<String, Unencryptable> {
+        self.write(encryption, content, Source::Random, entropy)
+    }
+
+    fn write(
+        &self,
+        encryption: ContentEncryption,
+        content: Content<'_>,
+        source: Source<'_>,
+        entropy: &dyn Entropy,
+    ) -> Result<String, Unencryptable> {
+        let text = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let mut header = json!({
             "alg": self.algorithm().as_str(),
             "enc": encryption.as_str(),
@@ -69,25 +86,32 @@ impl EncryptionKey {
         say("kid", self.kid());
         say("typ", content.typ);
         say("cty", content.cty);
-        let (key, wrapped) = match self.recipient() {
-            Recipient::Rsa(public) => {
-                let key = ContentKey::random(encryption, entropy);
-                let mut wrapped = vec![0; public.ciphertext_size()];
-                public
-                    .encrypt(&OAEP_SHA256_MGF1SHA256, key.bytes(), &mut wrapped, None)
-                    .map_err(|_| Unencryptable)?;
-                (key, wrapped)
-            }
+        let agreed = match self.recipient() {
+            Recipient::Rsa(_) => None,
             Recipient::Curve(point) => {
-                let (agreed, epk) = agree::fresh(point, self.algorithm(), encryption)?;
+                let purpose = Purpose {
+                    algorithm: self.algorithm(),
+                    encryption,
+                };
+                let note = |shared: &[u8]| source.note(shared, entropy);
+                let (agreed, epk, producer) = agree::fresh(point, purpose, note)?;
                 header["epk"] = epk;
-                wrap(self.algorithm(), encryption, agreed, entropy)?
+                if !producer.is_empty() {
+                    header["apu"] = text(&producer).into();
+                }
+                Some(agreed)
             }
         };
-        let header = BASE64_URL_SAFE_NO_PAD.encode(header.to_string());
-        let sealed = key.seal(header.as_bytes(), content.bytes, entropy);
+        let header = text(header.to_string().as_bytes());
+        let iv = draw_iv(encryption, entropy);
+        let found = match &agreed {
+            None => source.key(encryption, &header, &iv),
+            Some(_) => None,
+        };
+        let drawn = || found.unwrap_or_else(|| ContentKey::random(encryption, entropy));
+        let (key, wrapped) = self.wrap(encryption, agreed, drawn)?;
+        let sealed = key.seal(header.as_bytes(), content.bytes, &iv);
         let sealed = sealed.ok_or(Unencryptable)?;
-        let text = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         Ok(format!(
             "{header}.{}.{}.{}.{}",
             text(&wrapped),
@@ -96,23 +120,37 @@ impl EncryptionKey {
             text(&sealed.tag),
         ))
     }
-}
 
-/// What was agreed upon is the content's key, or wraps it.
-fn wrap(
-    algorithm: KeyManagement,
-    encryption: ContentEncryption,
-    agreed: agree::Agreed,
-    entropy: &dyn Entropy,
-) -> Result<(ContentKey, Vec<u8>), Unencryptable> {
-    if algorithm == KeyManagement::EcdhEs {
-        let key = ContentKey::from_bytes(encryption, agreed.bytes()).ok_or(Unencryptable)?;
-        return Ok((key, Vec::new()));
+    /// The content's key and what stands in the token of it: what was agreed
+    /// upon is the key or wraps it, or RSA does.
+    fn wrap(
+        &self,
+        encryption: ContentEncryption,
+        agreed: Option<agree::Agreed>,
+        drawn: impl FnOnce() -> ContentKey,
+    ) -> Result<(ContentKey, Vec<u8>), Unencryptable> {
+        if let (KeyManagement::EcdhEs, Some(agreed)) = (self.algorithm(), &agreed) {
+            let key = ContentKey::from_bytes(encryption, agreed.bytes()).ok_or(Unencryptable)?;
+            return Ok((key, Vec::new()));
+        }
+        let key = drawn();
+        let wrapped = match (self.recipient(), agreed) {
+            (Recipient::Rsa(public), _) => {
+                let mut wrapped = vec![0; public.ciphertext_size()];
+                let scheme = &OAEP_SHA256_MGF1SHA256;
+                let done = public.encrypt(scheme, key.bytes(), &mut wrapped, None);
+                done.map(|_| ()).map_err(|_| Unencryptable)?;
+                wrapped
+            }
+            (Recipient::Curve(_), Some(agreed)) => {
+                let kek = AesKek::new(&AES_256, agreed.bytes()).map_err(|_| Unencryptable)?;
+                let mut wrapped = vec![0; key.bytes().len() + 8];
+                let done = kek.wrap(key.bytes(), &mut wrapped);
+                done.map(|_| ()).map_err(|_| Unencryptable)?;
+                wrapped
+            }
+            (Recipient::Curve(_), None) => return Err(Unencryptable),
+        };
+        Ok((key, wrapped))
     }
-    let key = ContentKey::random(encryption, entropy);
-    let kek = AesKek::new(&AES_256, agreed.bytes()).map_err(|_| Unencryptable)?;
-    let mut wrapped = vec![0; key.bytes().len() + 8];
-    kek.wrap(key.bytes(), &mut wrapped)
-        .map_err(|_| Unencryptable)?;
-    Ok((key, wrapped))
 }

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use symbolon_protocol::{ContentEncryption, KeyManagement};
 
-use super::agree;
+use super::agree::{self, Agreed, Purpose};
 use super::content::{ContentKey, Sealed, key_length};
 use super::key::{DecryptionKey, Own};
 use crate::jose::json;
@@ -20,7 +20,7 @@ pub const MAX_JWE_BYTES: usize = 32 * 1024;
 /// How long its header may be, in bytes.
 const MAX_HEADER_BYTES: usize = 4 * 1024;
 /// The members that a header may have; all else could ask for work.
-const MEMBERS: [&str; 6] = ["alg", "enc", "kid", "typ", "cty", "epk"];
+const MEMBERS: [&str; 8] = ["alg", "enc", "kid", "typ", "cty", "epk", "apu", "apv"];
 
 /// Why a token cannot be read. What fails in cryptography is one case: which
 /// step it was would help whoever probes (RFC 7516 §11.5).
@@ -57,6 +57,50 @@ impl Undecryptable {
     }
 }
 
+/// A compact JWE in its parts, of which only the form was checked.
+pub(super) struct Parts<'a> {
+    /// The header as it was written: what the content is tied to.
+    pub(super) header: &'a str,
+    pub(super) fields: Map<String, Value>,
+    pub(super) wrapped: Vec<u8>,
+    pub(super) sealed: Sealed,
+}
+
+impl<'a> Parts<'a> {
+    /// Takes a text apart.
+    pub(super) fn read(text: &'a str) -> Result<Self, Undecryptable> {
+        if text.len() > MAX_JWE_BYTES {
+            return Err(Undecryptable::Form);
+        }
+        let mut parts = text.split('.');
+        let mut next = || parts.next().ok_or(Undecryptable::Form);
+        let (header, wrapped) = (next()?, next()?);
+        let (iv, ciphertext, tag) = (next()?, next()?, next()?);
+        if parts.next().is_some() {
+            return Err(Undecryptable::Form);
+        }
+        let bytes = |text: &str| {
+            let decoded = BASE64_URL_SAFE_NO_PAD.decode(text);
+            decoded.map_err(|_| Undecryptable::Form)
+        };
+        Ok(Self {
+            header,
+            fields: header_of(&bytes(header)?)?,
+            wrapped: bytes(wrapped)?,
+            sealed: Sealed {
+                iv: bytes(iv)?,
+                ciphertext: bytes(ciphertext)?,
+                tag: bytes(tag)?,
+            },
+        })
+    }
+
+    /// A member of the header that is a text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).and_then(Value::as_str)
+    }
+}
+
 impl DecryptionKey {
     /// Reads a token that is encrypted to this key under its own algorithm and
     /// one of the allowed encryptions.
@@ -65,26 +109,10 @@ impl DecryptionKey {
         text: &str,
         allowed: &[ContentEncryption],
     ) -> Result<Vec<u8>, Undecryptable> {
-        if text.len() > MAX_JWE_BYTES {
-            return Err(Undecryptable::Form);
-        }
-        let parts: Vec<&str> = text.split('.').collect();
-        let [header, wrapped, iv, ciphertext, tag] = parts[..] else {
-            return Err(Undecryptable::Form);
-        };
-        let bytes = |text: &str| {
-            let decoded = BASE64_URL_SAFE_NO_PAD.decode(text);
-            decoded.map_err(|_| Undecryptable::Form)
-        };
-        let fields = header_of(&bytes(header)?)?;
-        let encryption = self.agrees(&fields, allowed)?;
-        let sealed = Sealed {
-            iv: bytes(iv)?,
-            ciphertext: bytes(ciphertext)?,
-            tag: bytes(tag)?,
-        };
-        let key = self.content_key(&fields, &bytes(wrapped)?, encryption);
-        key.and_then(|key| key.open(header.as_bytes(), &sealed))
+        let read = Parts::read(text)?;
+        let encryption = self.agrees(&read.fields, allowed)?;
+        let key = self.content_key(&read.fields, &read.wrapped, encryption);
+        key.and_then(|key| key.open(read.header.as_bytes(), &read.sealed))
             .ok_or(Undecryptable::Closed)
     }
 
@@ -119,27 +147,36 @@ impl DecryptionKey {
                 ContentKey::from_bytes(encryption, opened.ok()?)
             }
             Own::Curve(curve, key) => {
-                let algorithm = self.algorithm();
-                let agreed = agree::with_header(key, *curve, fields, algorithm, encryption)?;
-                if algorithm == KeyManagement::EcdhEs {
-                    // Nothing is wrapped, so nothing may stand there.
-                    let direct = ContentKey::from_bytes(encryption, agreed.bytes());
-                    return direct.filter(|_| wrapped.is_empty());
-                }
-                let kek = AesKek::new(&AES_256, agreed.bytes()).ok()?;
-                let mut plain = vec![0; key_length(encryption)];
-                if wrapped.len() != plain.len() + 8 {
-                    return None;
-                }
-                let opened = kek.unwrap(wrapped, &mut plain).ok()?;
-                ContentKey::from_bytes(encryption, opened)
+                let purpose = Purpose {
+                    algorithm: self.algorithm(),
+                    encryption,
+                };
+                let agreed = agree::with_header(key, *curve, fields, purpose)?;
+                key_by(&agreed, wrapped, purpose)
             }
         }
     }
 }
 
+/// The content's key where a key was agreed upon: that one, or what it wraps.
+pub(super) fn key_by(agreed: &Agreed, wrapped: &[u8], purpose: Purpose) -> Option<ContentKey> {
+    let encryption = purpose.encryption;
+    if purpose.algorithm == KeyManagement::EcdhEs {
+        // Nothing is wrapped, so nothing may stand there.
+        let direct = ContentKey::from_bytes(encryption, agreed.bytes());
+        return direct.filter(|_| wrapped.is_empty());
+    }
+    let kek = AesKek::new(&AES_256, agreed.bytes()).ok()?;
+    let mut plain = vec![0; key_length(encryption)];
+    if wrapped.len() != plain.len() + 8 {
+        return None;
+    }
+    let opened = kek.unwrap(wrapped, &mut plain).ok()?;
+    ContentKey::from_bytes(encryption, opened)
+}
+
 /// The header, if it has only members that are read here. `zip` and `crit` are
-/// not among them, and neither are names of the parties (`apu`, `apv`).
+/// not among them.
 fn header_of(bytes: &[u8]) -> Result<Map<String, Value>, Undecryptable> {
     if bytes.len() > MAX_HEADER_BYTES {
         return Err(Undecryptable::Header);
