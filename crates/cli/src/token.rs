@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use symbolon_token::jose::Unverified;
+use symbolon_token::jose::jwe::claimed_header;
 use symbolon_token::macaroon::{Request, is_macaroon};
 use symbolon_token::mark::Kind;
 use symbolon_verify::{
@@ -72,6 +73,9 @@ pub(crate) struct CheckArguments {
     /// The file with that client's secret
     #[arg(long, env = "SYMBOLON_CLIENT_SECRET_FILE", value_name = "FILE")]
     client_secret_file: Option<PathBuf>,
+    /// The file with the API's private JWK, where its tokens are encrypted
+    #[arg(long, env = "SYMBOLON_DECRYPTION_KEY_FILE", value_name = "FILE")]
+    decryption_key_file: Option<PathBuf>,
     /// Do without asking whether a JWT was taken back: it may have been
     #[arg(long)]
     at_expiry: bool,
@@ -155,6 +159,11 @@ async fn explain(arguments: &CheckArguments) -> anyhow::Result<Explanation> {
         .map(|name| Algorithm::named(name).context("no such algorithm"))
         .collect::<Result<_, _>>()?;
     let mut verifier = Verifier::new(&arguments.issuer, &arguments.audience, algorithms)?;
+    if let Some(path) = &arguments.decryption_key_file {
+        let key = std::fs::read_to_string(path)
+            .with_context(|| format!("could not read `{}`", path.display()))?;
+        verifier = verifier.decrypt_with(key)?;
+    }
     let mut requirement = Requirement::all(arguments.scope.iter().cloned());
     match (&arguments.client_id, &arguments.client_secret_file) {
         (Some(id), Some(file)) => {
@@ -266,6 +275,8 @@ fn inspect(token: &str, json: bool) -> anyhow::Result<ExitCode> {
         document
     } else if let Some(kind) = Kind::claimed_by(token) {
         json!({ "rendering": "opaque", "kind": kind.name(), "note": "only the issuer can read it" })
+    } else if let Some(header) = claimed_header(token) {
+        json!({ "rendering": "jwe", "unverified_header": header, "note": "only whoever has the private key can read it" })
     } else {
         let Ok(jws) = Unverified::parse(token) else {
             eprintln!(

@@ -5,6 +5,7 @@
 //! Spec: RFC 7662 §2.2
 //! Spec: RFC 6750 §3.1
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -59,8 +60,14 @@ impl Verifier {
         requirement: &Requirement,
         request: Request<'_>,
     ) -> Result<Principal, Refusal> {
-        let token = sent.token;
-        let shown = Rendering::of(token)?;
+        let shown = Rendering::of(sent.token)?;
+        // From here on, what is inside is the token; whoever sent it proves
+        // possession for what was sent.
+        let opened = match shown {
+            Rendering::Jwt => self.opened(sent.token)?,
+            _ => Cow::Borrowed(sent.token),
+        };
+        let token = &*opened;
         let one = Presentation {
             token,
             digest: Digest::of(token.as_bytes()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use symbolon_protocol::{Issuer, ResourceIdentifier};
 use symbolon_token::jose::Algorithm;
+use symbolon_token::jose::jwe::DecryptionKey;
 use symbolon_token::macaroon::Count;
 use symbolon_token::{Clock, Entropy};
 
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) audiences: Vec<String>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) credentials: Option<Arc<Credentials>>,
+    /// What opens tokens; where there is any, none is taken in the open.
+    pub(crate) decryption: Vec<Arc<DecryptionKey>>,
     pub(crate) scopes: Vec<String>,
     pub(crate) skew: Duration,
     pub(crate) stale_if_error: Duration,

@@ -12,12 +12,16 @@ const ALGORITHMS: &str = "SYMBOLON_ALGORITHMS";
 const CLIENT_ID: &str = "SYMBOLON_CLIENT_ID";
 const CLIENT_SECRET: &str = "SYMBOLON_CLIENT_SECRET";
 const CLIENT_SECRET_FILE: &str = "SYMBOLON_CLIENT_SECRET_FILE";
+const DECRYPTION_KEY: &str = "SYMBOLON_DECRYPTION_KEY";
+const DECRYPTION_KEY_FILE: &str = "SYMBOLON_DECRYPTION_KEY_FILE";
 
 impl Verifier {
     /// A verifier from `SYMBOLON_ISSUER`, `SYMBOLON_AUDIENCE`,
     /// `SYMBOLON_ALGORITHMS` (separated by commas; ES256 where unset) and, for
     /// introspection, `SYMBOLON_CLIENT_ID` with `SYMBOLON_CLIENT_SECRET` or
-    /// `SYMBOLON_CLIENT_SECRET_FILE`. The error names everything that is missing.
+    /// `SYMBOLON_CLIENT_SECRET_FILE`. Where tokens are encrypted to the API,
+    /// `SYMBOLON_DECRYPTION_KEY` or `SYMBOLON_DECRYPTION_KEY_FILE` has its
+    /// private JWK. The error names everything that is missing.
     pub fn from_env() -> Result<Self, Misconfigured> {
         from(|name| std::env::var(name).ok())
     }
@@ -34,29 +38,33 @@ fn from(variable: impl Fn(&str) -> Option<String>) -> Result<Verifier, Misconfig
     };
     let (issuer, audience) = (needed(ISSUER), needed(AUDIENCE));
     let id = set(CLIENT_ID);
-    let secret = match (set(CLIENT_SECRET), set(CLIENT_SECRET_FILE)) {
+    let mut secret = |inline: &str, file: &str| match (set(inline), set(file)) {
         (Some(secret), _) => Some(Secret::from(secret)),
         (None, Some(path)) => match std::fs::read_to_string(&path) {
             Ok(secret) => Some(Secret::from(secret.trim_end_matches(['\r', '\n']))),
             Err(_) => {
-                missing.push(format!("{CLIENT_SECRET_FILE} (`{path}`)"));
+                missing.push(format!("{file} (`{path}`)"));
                 None
             }
         },
-        (None, None) => {
-            if id.is_some() {
-                missing.push(format!("{CLIENT_SECRET} or {CLIENT_SECRET_FILE}"));
-            }
-            None
-        }
+        (None, None) => None,
     };
+    let key = secret(DECRYPTION_KEY, DECRYPTION_KEY_FILE);
+    let secret = secret(CLIENT_SECRET, CLIENT_SECRET_FILE);
+    let is_given = set(CLIENT_SECRET).is_some() || set(CLIENT_SECRET_FILE).is_some();
+    if id.is_some() && !is_given {
+        missing.push(format!("{CLIENT_SECRET} or {CLIENT_SECRET_FILE}"));
+    }
     if secret.is_some() && id.is_none() {
         missing.push(CLIENT_ID.to_owned());
     }
     if !missing.is_empty() {
         return Err(Misconfigured::Environment(missing));
     }
-    let verifier = Verifier::new(&issuer, &audience, algorithms(set(ALGORITHMS))?)?;
+    let mut verifier = Verifier::new(&issuer, &audience, algorithms(set(ALGORITHMS))?)?;
+    if let Some(key) = key {
+        verifier = verifier.decrypt_with(key)?;
+    }
     match (id, secret) {
         (Some(id), Some(secret)) => verifier.introspect_as(&id, secret),
         _ => Ok(verifier),
@@ -115,6 +123,25 @@ mod tests {
             (CLIENT_SECRET_FILE, "/nowhere/x"),
         ];
         assert!(of(&no_file).is_err());
+    }
+
+    #[test]
+    fn a_decryption_key_is_read_or_said_to_be_wrong() {
+        let with = |value: &str| of(&[WHOLE[0], WHOLE[1], (DECRYPTION_KEY, value)]);
+        let good = r#"{"kty":"EC","crv":"P-256","alg":"ECDH-ES","x":"weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ","y":"e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck","d":"VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw"}"#;
+        assert_eq!(with(good).unwrap().inner.config.decryption.len(), 1);
+        for bad in [
+            "x",
+            "{}",
+            &good.replace("ECDH-ES", "RSA1_5"),
+            &good.replace(r#""alg":"ECDH-ES","#, ""),
+            &good.replace("VEm", "VEn"),
+        ] {
+            assert_eq!(with(bad).unwrap_err().code(), "invalid_decryption_key");
+        }
+        let file = (DECRYPTION_KEY_FILE, "/nowhere/key.json");
+        let error = of(&[WHOLE[0], WHOLE[1], file]).unwrap_err().to_string();
+        assert!(error.contains(DECRYPTION_KEY_FILE), "{error}");
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Why a token is good or not, check by check, for people and scripts.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use symbolon_token::explain::{Check, Refused};
+use symbolon_token::jose::jwe::is_encrypted;
 use symbolon_token::jose::{Invalid, Unverified};
 use symbolon_token::macaroon::{Request, SharedPresented, ShownCaveat, inspect};
 
@@ -69,7 +72,7 @@ pub enum Vouched {
 pub struct Explanation {
     /// The whole answer in a word.
     pub verdict: Verdict,
-    /// `jwt`, `opaque`, `macaroon` or `other`.
+    /// `jwt`, `jwe` (a JWT that is encrypted), `opaque`, `macaroon` or `other`.
     pub rendering: &'static str,
     /// A stable word.
     pub code: &'static str,
@@ -106,6 +109,7 @@ impl Verifier {
         request: Request<'_>,
     ) -> Explanation {
         let rendering = match Rendering::of(token) {
+            Ok(Rendering::Jwt) if is_encrypted(token) => "jwe",
             Ok(Rendering::Jwt) if Unverified::parse(token).is_ok() => "jwt",
             Ok(Rendering::Opaque) | Err(Refused::Seal) => "opaque",
             Ok(Rendering::Macaroon) => "macaroon",
@@ -114,7 +118,7 @@ impl Verifier {
         // Of an opaque token the issuer is asked in any case.
         let is_read_here = match rendering {
             "macaroon" => matches!(SharedPresented::parse(token), Ok(Some(_))),
-            rendering => rendering == "jwt",
+            rendering => matches!(rendering, "jwt" | "jwe"),
         };
         let unasked = is_read_here && requirement.freshness() == Revocation::AtExpiry;
         let judged = match Presented::Token(token).sent() {
@@ -140,6 +144,11 @@ impl Verifier {
 
     fn refused(&self, rendering: &'static str, token: &str, refusal: &Refusal) -> Explanation {
         let is_unknown = matches!(refusal, Refusal::CannotKnow(_));
+        let opened = match rendering {
+            "jwe" => self.opened(token).unwrap_or_default(),
+            _ => Cow::Borrowed(token),
+        };
+        let token = &*opened;
         let claims = match rendering {
             "macaroon" => Ok(caveats(token)),
             _ => Unverified::parse(token).and_then(|own| own.dangerous_claims_without_key()),

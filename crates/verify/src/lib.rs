@@ -24,7 +24,8 @@
 //! both, and needs to know of the certificate ([`PeerCertificate`]) and, where
 //! the audience is no web address, of the origin ([`Verifier::reached_at`]).
 //!
-//! JWTs are checked here, with keys that are fetched once and kept; opaque
+//! JWTs are checked here, with keys that are fetched once and kept, and opened
+//! before that where they are encrypted ([`Verifier::decrypt_with`]); opaque
 //! tokens are asked about; macaroons are one or the other, as their resource
 //! chose, and judged for the request that they come with. Whether a token was taken back is asked in any case,
 //! unless the route says [`Revocation::AtExpiry`]. Where nobody can know, the
@@ -37,6 +38,7 @@ mod chain;
 mod check;
 mod config;
 mod decision;
+mod decryption;
 mod discovery;
 mod environment;
 mod explanation;

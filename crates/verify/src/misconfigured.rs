@@ -1,6 +1,7 @@
 //! What is wrong with how a verifier was set up.
 
 use symbolon_protocol::uri::InvalidUri;
+use symbolon_token::jose::InvalidKey;
 
 /// Why no verifier was made. `code` is stable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +22,14 @@ pub enum Misconfigured {
     /// The identifier or the secret for introspection cannot be one.
     #[error("introspection credentials: {0}")]
     Credentials(&'static str),
+    /// A private key cannot be read, or is of a kind that opens nothing here.
+    #[error(
+        "decryption key: {0}; it is a private JWK of type RSA, or of type EC (P-256, P-384) or OKP (X25519) with `alg`"
+    )]
+    DecryptionKey(InvalidKey),
+    /// There are more private keys than are tried on a token.
+    #[error("decryption key: at most four")]
+    DecryptionKeys,
     /// The origin under which the API is reached is not a web origin.
     #[error("origin: `https://`, a host, and a port where it is not the usual one")]
     Origin,
@@ -44,6 +53,8 @@ impl Misconfigured {
             Self::NoAlgorithm => "no_algorithm",
             Self::Algorithm(_) => "unknown_algorithm",
             Self::Credentials(_) => "invalid_credentials",
+            Self::DecryptionKey(_) => "invalid_decryption_key",
+            Self::DecryptionKeys => "too_many_decryption_keys",
             Self::Origin => "invalid_origin",
             Self::Span(_) => "span_out_of_range",
             Self::Environment(_) => "environment_incomplete",

@@ -117,6 +117,7 @@ impl Verifier {
             resource,
             algorithms,
             credentials: None,
+            decryption: Vec::new(),
             scopes: Vec::new(),
             skew: config::CLOCK_SKEW,
             stale_if_error: config::STALE_IF_ERROR,
@@ -161,7 +162,7 @@ impl Verifier {
     }
 
     /// The same with one thing changed. What was fetched is fetched anew.
-    fn but(&self, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn but(&self, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = self.inner.config.clone();
         change(&mut config);
         Self::with(config)
