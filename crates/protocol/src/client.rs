@@ -9,9 +9,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::encryption::ResponseEncryption;
 use crate::identifier::{ClientId, OrganizationId};
 use crate::key_binding::KeyBinding;
 use crate::lifetime::Lifetime;
+use crate::mapping::ClaimMappings;
+use crate::problem::NOT_BUILT_YET;
 use crate::registration;
 use crate::scope::Scopes;
 use crate::uri::{RedirectUri, ResourceIdentifier};
@@ -19,6 +22,8 @@ use crate::vocabulary::{
     AssertionAudience, ClientAuthentication, ClientKind, ConsentPolicy, GrantType, RefreshRotation,
     SigningAlgorithm, SubjectType,
 };
+
+pub use crate::problem::Problem;
 
 /// How many redirect URIs a client may have.
 pub const MAX_REDIRECT_URIS: usize = 50;
@@ -139,6 +144,13 @@ pub struct Client {
     /// What it says of keys.
     #[serde(flatten)]
     pub binding: KeyBinding,
+    /// What is encrypted to it.
+    #[serde(flatten)]
+    pub encryption: ResponseEncryption,
+    /// Claims that its ID tokens and userinfo answers tell besides those of
+    /// the scopes.
+    #[serde(default, skip_serializing_if = "ClaimMappings::is_empty")]
+    pub claims: ClaimMappings,
     /// What it may exchange besides its own tokens for narrower ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<crate::exchange::ExchangePolicy>,
@@ -197,12 +209,6 @@ pub(crate) const NOT_BUILT: &[(&str, &str)] = &[
         "frontchannel_logout_session_required",
         "frontchannel-logout",
     ),
-    ("id_token_encrypted_response_alg", "encryption"),
-    ("id_token_encrypted_response_enc", "encryption"),
-    ("userinfo_encrypted_response_alg", "encryption"),
-    ("userinfo_encrypted_response_enc", "encryption"),
-    ("introspection_encrypted_response_alg", "encryption"),
-    ("introspection_encrypted_response_enc", "encryption"),
     ("authorization_signed_response_alg", "jarm"),
     ("authorization_encrypted_response_alg", "jarm"),
     ("authorization_encrypted_response_enc", "jarm"),
@@ -223,42 +229,6 @@ pub(crate) const NOT_BUILT: &[(&str, &str)] = &[
 pub const ASSERTION_ALGORITHMS: [&str; 7] = [
     "HS256", "ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256",
 ];
-
-/// Something about a client that does not fit together.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {message}")]
-pub struct Problem {
-    /// The key it is about.
-    pub field: String,
-    /// What is wrong, and what would be right.
-    pub message: String,
-}
-
-impl Problem {
-    /// A problem of a key.
-    pub fn new(field: &str, message: String) -> Self {
-        Self {
-            field: field.to_owned(),
-            message,
-        }
-    }
-
-    /// A key that asks for a part which no binary has yet.
-    pub fn not_built(field: &str, part: &str) -> Self {
-        Self::new(
-            field,
-            format!("asks for `{part}`, which is {NOT_BUILT_YET}"),
-        )
-    }
-
-    /// Whether it is about a part which no binary has yet.
-    pub fn is_not_built(&self) -> bool {
-        self.message.contains(NOT_BUILT_YET)
-    }
-}
-
-/// The words by which a missing part is told.
-const NOT_BUILT_YET: &str = "not built yet";
 
 impl Client {
     /// A client of a kind, with the defaults of the configuration file.
@@ -298,6 +268,8 @@ impl Client {
             refresh_token_absolute: None,
             refresh_grace: None,
             binding: KeyBinding::default(),
+            encryption: ResponseEncryption::default(),
+            claims: ClaimMappings::default(),
             exchange: None,
             described: Described::default(),
         }
@@ -353,6 +325,8 @@ impl Client {
         self.check_authentication(&mut problems);
         self.check_algorithms(&mut problems);
         problems.extend(self.binding.problems(self.authentication()));
+        problems.extend(self.encryption.problems(self.registered_keys()));
+        problems.extend(self.claims.problems());
         self.check_exchange(&mut problems);
         self.check_not_built(&mut problems);
         problems

@@ -5,16 +5,21 @@
 
 pub mod agreement;
 pub mod basic;
+pub mod claim_name;
 pub mod claims;
 pub mod client;
+pub mod credential;
+pub mod encryption;
 pub mod error;
 pub mod exchange;
 pub mod identifier;
 pub mod key_binding;
 pub mod lifetime;
+pub mod mapping;
 pub mod metadata;
 pub mod parameters;
 pub mod pkce;
+mod problem;
 pub mod registration;
 pub mod resource;
 pub mod scope;
@@ -26,11 +31,13 @@ pub mod vocabulary;
 
 pub use agreement::Agreement;
 pub use client::Client;
+pub use encryption::{EncryptedAnswer, Encryption, RegisteredKeys, ResponseEncryption};
 pub use error::ErrorCode;
 pub use exchange::ExchangePolicy;
 pub use identifier::{ClientId, InvalidIdentifier, OrganizationId};
 pub use key_binding::{CertificateSubject, KeyBinding};
 pub use lifetime::Lifetime;
+pub use mapping::{ClaimMappings, ClaimSource};
 pub use parameters::Parameters;
 pub use pkce::{CodeChallenge, CodeVerifier};
 pub use resource::Resource;

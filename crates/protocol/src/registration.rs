@@ -11,6 +11,7 @@
 use serde_json::{Map, Value};
 
 use crate::client::{NOT_BUILT, Problem};
+use crate::encryption::MEMBERS;
 
 /// Names of registration, and ours for the same.
 pub const ALIASES: [(&str, &str); 6] = [
@@ -37,6 +38,13 @@ const PLAIN_IF_NONE: [&str; 2] = [
     "introspection_signed_response_alg",
 ];
 
+/// Members that ask for nothing where they are empty, so that what was there
+/// before is taken away.
+fn is_gone_if_empty(name: &str) -> bool {
+    let mut members = MEMBERS.iter();
+    members.any(|(alg, enc)| *alg == name || *enc == name)
+}
+
 /// What a server answers to a registration beside the metadata. An exported
 /// client has them; here they say nothing as long as the secret has no end.
 const ANSWERED: [&str; 2] = ["client_id_issued_at", "client_secret_expires_at"];
@@ -58,6 +66,9 @@ pub fn own_name(name: &str) -> &str {
 pub fn asks_for_nothing(name: &str, value: &Value) -> bool {
     if PLAIN_IF_NONE.contains(&name) {
         return matches!(value.as_str(), Some("none" | ""));
+    }
+    if is_gone_if_empty(name) {
+        return value.as_str() == Some("");
     }
     if name == "client_secret_expires_at" {
         return is_nothing(value) || value.as_u64() == Some(0);
@@ -106,7 +117,8 @@ pub fn normalize(object: &mut Map<String, Value>) -> Result<(), Problem> {
         object.insert("scopes".to_owned(), words);
     }
     object.retain(|name, value| {
-        let is_plain = PLAIN_IF_NONE.contains(&name.as_str()) && asks_for_nothing(name, value);
+        let can_go = PLAIN_IF_NONE.contains(&name.as_str()) || is_gone_if_empty(name);
+        let is_plain = can_go && asks_for_nothing(name, value);
         if is_plain {
             *value = Value::Null;
         }

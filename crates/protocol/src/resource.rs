@@ -3,13 +3,18 @@
 //! Spec: RFC 8707 §2
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::client::Problem;
+use crate::encryption::{self, Encryption, RegisteredKeys};
 use crate::identifier::{ClientId, OrganizationId};
 use crate::lifetime::Lifetime;
+use crate::mapping::ClaimMappings;
 use crate::scope::Scopes;
 use crate::uri::ResourceIdentifier;
-use crate::vocabulary::{MacaroonKeys, SigningAlgorithm, TokenFormat};
+use crate::vocabulary::{
+    ContentEncryption, KeyManagement, MacaroonKeys, SigningAlgorithm, TokenFormat,
+};
 
 /// Everything about a resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +65,21 @@ pub struct Resource {
     /// tokens may come from. Nobody by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchange_from: Vec<String>,
+    /// Its public keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    /// Where it publishes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// How the key of its access tokens reaches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_encrypted_response_alg: Option<KeyManagement>,
+    /// How its access tokens are encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_encrypted_response_enc: Option<ContentEncryption>,
+    /// Claims that its access tokens tell besides those of RFC 9068.
+    #[serde(default, skip_serializing_if = "ClaimMappings::is_empty")]
+    pub claims: ClaimMappings,
     /// The organization it belongs to.
     #[serde(
         default,
@@ -88,6 +108,11 @@ impl Resource {
             introspection_client: None,
             introspection_clients: Vec::new(),
             exchange_from: Vec::new(),
+            jwks: None,
+            jwks_uri: None,
+            access_token_encrypted_response_alg: None,
+            access_token_encrypted_response_enc: None,
+            claims: ClaimMappings::default(),
             organization: None,
         }
     }
@@ -116,6 +141,42 @@ impl Resource {
             && self.macaroon_keys == Some(MacaroonKeys::Shared)
     }
 
+    /// How its access tokens are encrypted, if they are.
+    pub fn encryption(&self) -> Option<Encryption> {
+        Encryption::of(
+            self.access_token_encrypted_response_alg,
+            self.access_token_encrypted_response_enc,
+        )
+    }
+
+    /// Where its public keys are.
+    pub fn registered_keys(&self) -> RegisteredKeys<'_> {
+        RegisteredKeys {
+            jwks: self.jwks.as_ref(),
+            jwks_uri: self.jwks_uri.as_deref(),
+        }
+    }
+
+    /// What does not fit together about encryption. Only a JWT can be read by
+    /// whoever holds it.
+    fn encryption_problem(&self) -> Option<Problem> {
+        const ALG: &str = "access_token_encrypted_response_alg";
+        let names = (ALG, "access_token_encrypted_response_enc");
+        let given = (
+            self.access_token_encrypted_response_alg.is_some(),
+            self.access_token_encrypted_response_enc.is_some(),
+        );
+        let problem = encryption::problem(names, given, self.registered_keys());
+        let is_jwt = self.token_format == TokenFormat::Jwt;
+        problem.or_else(|| {
+            let message = format!(
+                "is for `token_format = \"jwt\"`: nobody but the server reads a token that is {}",
+                self.token_format
+            );
+            (given.0 && !is_jwt).then(|| Problem::new(ALG, message))
+        })
+    }
+
     /// What does not fit together.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -138,6 +199,8 @@ impl Resource {
             let message = format!("has at most {most} entries");
             problems.push(Problem::new("exchange_from", message));
         }
+        problems.extend(self.encryption_problem());
+        problems.extend(self.claims.problems());
         let day = 24 * 60 * 60;
         let lifetime = self.access_token_lifetime.map_or(0, Lifetime::as_seconds);
         if lifetime > day && self.access_token_lifetime_reason.is_empty() {

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 mod cx;
 mod directory;
+mod encryption;
 mod endpoint;
 mod failure;
 mod feed;

@@ -7,7 +7,10 @@
 use axum::body::Bytes;
 use serde_json::{Value, json};
 use symbolon_protocol::client::ASSERTION_ALGORITHMS;
-use symbolon_protocol::{ClientAuthentication, GrantType, Prompt, ResponseMode, SigningAlgorithm};
+use symbolon_protocol::{
+    ClientAuthentication, ContentEncryption, GrantType, KeyManagement, Prompt, ResponseMode,
+    SigningAlgorithm,
+};
 use symbolon_token::dpop;
 
 use crate::authn::session::ACR_PASSWORD;
@@ -97,6 +100,7 @@ fn document(settings: &Settings) -> Value {
         "require_request_uri_registration": false,
     });
     add_key_binding(settings, &mut document);
+    add_encryption(&mut document);
     document
 }
 
@@ -127,6 +131,19 @@ fn add_key_binding(settings: &Settings, document: &mut Value) {
             "revocation_endpoint": at("/revoke"),
             "userinfo_endpoint": at("/userinfo"),
         });
+    }
+}
+
+/// What is offered to readers that register a key.
+///
+/// Spec: OpenID Connect Discovery 1.0 §3
+/// Spec: RFC 9701 §7
+fn add_encryption(document: &mut Value) {
+    for answer in ["id_token", "userinfo", "introspection"] {
+        document[format!("{answer}_encryption_alg_values_supported")] =
+            words(KeyManagement::ALL, KeyManagement::as_str);
+        document[format!("{answer}_encryption_enc_values_supported")] =
+            words(ContentEncryption::ALL, ContentEncryption::as_str);
     }
 }
 

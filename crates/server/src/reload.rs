@@ -119,6 +119,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
         admin,
         // Swapped.
         bind_native_clients: _,
+        sensitive_claims: _,
         trusted_proxies: _,
         forwarded_header: _,
         clock_skew: _,

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) takes_certificates: bool,
     /// Whether tokens of native clients have to be bound to a key.
     pub(crate) bind_native_clients: bool,
+    /// Claims that no mapping tells.
+    pub(crate) sensitive_claims: Vec<String>,
     /// Where pages find their parts.
     pub(crate) site: Site,
     /// Begins the name of every cookie.
@@ -98,6 +100,7 @@ impl Settings {
             mutual_tls: rest.mutual_tls,
             takes_certificates: rest.takes_certificates,
             bind_native_clients: rest.bind_native_clients,
+            sensitive_claims: rest.sensitive_claims,
         }
     }
 
@@ -188,6 +191,7 @@ pub(crate) struct Rest {
     pub(crate) mutual_tls: Option<MutualTls>,
     pub(crate) takes_certificates: bool,
     pub(crate) bind_native_clients: bool,
+    pub(crate) sensitive_claims: Vec<String>,
 }
 
 impl Rest {
@@ -207,6 +211,7 @@ impl Rest {
             mutual_tls: config.mutual_tls(),
             takes_certificates: config.takes_certificates(),
             bind_native_clients: config.bind_native_clients,
+            sensitive_claims: config.sensitive_claims.clone(),
         }
     }
 }
@@ -252,6 +257,7 @@ mod tests {
             mutual_tls: None,
             takes_certificates: false,
             bind_native_clients: false,
+            sensitive_claims: Vec::new(),
             lifetimes: Lifetimes {
                 refresh_token_absolute: Lifetime::seconds(absolute),
                 ..Lifetimes::default()

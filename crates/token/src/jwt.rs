@@ -32,6 +32,8 @@ pub struct Written<'a> {
     pub issued: Timestamp,
     /// How its revocation marks are blinded.
     pub blinding: &'a Blinding,
+    /// Claims that the resource maps; none of them takes the place of another.
+    pub claims: &'a Map<String, Value>,
     /// How people and sessions are named for a sector of its own, where the
     /// client is in one; see [`Blinding::of_sector`].
     pub sector: Option<Sector<'a>>,
@@ -189,7 +191,20 @@ pub fn mint(key: &SigningKey, written: &Written<'_>, authority: &Authority) -> S
 /// The claims of an access token, as they are signed or sealed.
 pub(crate) fn payload(written: &Written<'_>, authority: &Authority) -> Vec<u8> {
     // A struct of strings and numbers always serialises.
-    serde_json::to_vec(&said(written, authority)).unwrap_or_default()
+    if written.claims.is_empty() {
+        return serde_json::to_vec(&said(written, authority)).unwrap_or_default();
+    }
+    // INVARIANT: what the token says itself is there first and stays.
+    let mut all = match serde_json::to_value(said(written, authority)) {
+        Ok(Value::Object(all)) => all,
+        _ => Map::new(),
+    };
+    for (name, value) in written.claims {
+        if !all.contains_key(name) {
+            all.insert(name.clone(), value.clone());
+        }
+    }
+    serde_json::to_vec(&all).unwrap_or_default()
 }
 
 /// The claims that [`mint`] would write, for a rendering that is no JWT.

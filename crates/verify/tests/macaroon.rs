@@ -63,6 +63,7 @@ fn shared_for(issuer: &Issuer, audience: &str) -> String {
         token: Id::new(Slot::random(&entropy), &entropy),
         issued: START,
         blinding: keys.blinding(),
+        claims: &serde_json::Map::new(),
         sector: None,
     };
     engine::mint_shared(

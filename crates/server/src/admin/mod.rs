@@ -12,6 +12,7 @@
 mod audit;
 mod body;
 mod call;
+mod claims;
 mod clients;
 mod failed;
 mod grants;

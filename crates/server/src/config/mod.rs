@@ -51,6 +51,8 @@ pub struct Config {
     pub client_ca: Option<PathBuf>,
     /// Whether tokens of native clients have to be bound to a key.
     pub bind_native_clients: bool,
+    /// Claims that no mapping tells, under whatever name.
+    pub sensitive_claims: Vec<String>,
     /// Networks whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Which of those headers they write.
@@ -407,6 +409,7 @@ fn finish(draft: read::Draft<'_>, findings: Vec<Finding>) -> Loaded {
         mtls_url: server.mtls_url,
         client_ca: server.client_ca,
         bind_native_clients: server.bind_native_clients,
+        sensitive_claims: server.sensitive_claims,
         trusted_proxies: server.trusted_proxies,
         forwarded_header: server.forwarded_header,
         clock_skew: server.clock_skew,

@@ -125,6 +125,7 @@ section!(TOP, "", "", {
     "mtls_listen": Text, r#""127.0.0.1:8443""#;
     "mtls_url": Text, r#""https://mtls.login.example.com""#;
     "bind_native_clients": Other, "false";
+    "sensitive_claims": Texts, r#"["birthdate", "address"]"#;
     "trusted_proxies": Texts, r#"["10.0.0.0/8"]"#;
     "forwarded_header": Text, r#""x-forwarded-for""#;
     "clock_skew": Text, r#""10s""#;
@@ -206,6 +207,11 @@ section!(RESOURCE, "[[resource]]", "resource.", {
     "introspection_client": Text, r#""orders-api""#;
     "introspection_clients": Texts, r#"["orders-api"]"#;
     "exchange_from": Texts, r#"["https://shop.example.com", "shop-api"]"#;
+    "jwks": Other, r#"{ keys = [{ kty = "EC", … }] }"#;
+    "jwks_uri": Text, r#""https://api.example.com/jwks.json""#;
+    "access_token_encrypted_response_alg": Text, r#""ECDH-ES+A256KW""#;
+    "access_token_encrypted_response_enc": Text, r#""A256GCM""#;
+    "claims": Other, r#"{ email = "email", department = { value = "sales" } }"#;
     "organization": Text, r#""acme""#;
 });
 
@@ -236,6 +242,13 @@ section!(CLIENT, "[[client]]", "client.", {
     "id_token_signed_response_alg": Text, r#""RS256""#;
     "userinfo_signed_response_alg": Text, r#""RS256""#;
     "introspection_signed_response_alg": Text, r#""RS256""#;
+    "id_token_encrypted_response_alg": Text, r#""ECDH-ES+A256KW""#;
+    "id_token_encrypted_response_enc": Text, r#""A256GCM""#;
+    "userinfo_encrypted_response_alg": Text, r#""ECDH-ES+A256KW""#;
+    "userinfo_encrypted_response_enc": Text, r#""A256GCM""#;
+    "introspection_encrypted_response_alg": Text, r#""ECDH-ES+A256KW""#;
+    "introspection_encrypted_response_enc": Text, r#""A256GCM""#;
+    "claims": Other, r#"{ mail = "email", team = "organization" }"#;
     "token_endpoint_auth_signing_alg": Text, r#""ES256""#;
     "dpop_bound_access_tokens": Other, "false";
     "tls_client_certificate_bound_access_tokens": Other, "false";

@@ -9,7 +9,7 @@
 //!
 //! Spec: RFC 7662 §2
 //! Spec: RFC 8693 §4.1
-//! Spec: RFC 9701 §4, §5
+//! Spec: RFC 9701 §4, §5, §6
 //! Spec: RFC 9449 §6.2
 //! Spec: RFC 8705 §3.2
 
@@ -17,9 +17,9 @@ use axum::response::Response;
 use http::StatusCode;
 use http::header::ACCEPT;
 use serde::Serialize;
-use serde_json::{Value, json};
-use symbolon_protocol::{Client, Parameters, SigningAlgorithm};
-use symbolon_store::FindFamily;
+use serde_json::{Map, Value, json};
+use symbolon_protocol::{Client, EncryptedAnswer, Parameters, SigningAlgorithm};
+use symbolon_store::{FindFamily, FindPerson};
 use symbolon_token::Binding;
 use symbolon_token::explain::Refused;
 use symbolon_token::mark::Kind;
@@ -29,9 +29,11 @@ use super::macaroon::{self, Use};
 use super::presented::{self, Live};
 use crate::authn::client::authenticate;
 use crate::cx::Cx;
+use crate::encryption;
 use crate::failure::{Broken, Failure, Refusal};
 use crate::grant::family::FamilyDocument;
 use crate::grant::issue::token_type;
+use crate::grant::mapped_claims::{self, Facts};
 use crate::grant::subject;
 use crate::received::Received;
 use crate::respond;
@@ -74,6 +76,9 @@ struct Answer<'a> {
     acr: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     act: Option<&'a Value>,
+    /// Claims that the resource maps, for the resource alone.
+    #[serde(flatten)]
+    mapped: Map<String, Value>,
 }
 
 /// Answers `POST /introspect`.
@@ -91,23 +96,27 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let signed = wants_signed(&received, caller.client());
     // Unknown, expired, revoked, foreign and malformed are one answer.
     if token.len() > MAX_TOKEN_CHARACTERS {
-        return respond_with(&cx, caller.client(), signed, &Answer::default());
+        return respond_with(&cx, caller.client(), signed, &Answer::default()).await;
     }
     if Kind::claimed_by(token) == Some(Kind::RefreshToken) {
         return refresh(&cx, caller.client(), token, signed).await;
     }
     match judge(&cx, caller.client(), token, &form).await? {
         Ok(Some(live)) => {
-            let answer = answer(&cx, &live);
-            respond_with(&cx, caller.client(), signed, &answer)
+            let mapped = mapped(&cx, caller.client(), &live).await?;
+            let answer = Answer {
+                mapped,
+                ..answer(&cx, &live)
+            };
+            respond_with(&cx, caller.client(), signed, &answer).await
         }
         Ok(None) => {
             tracing::debug!(request = %cx.request, "introspected by a client that it is not meant for");
-            respond_with(&cx, caller.client(), signed, &Answer::default())
+            respond_with(&cx, caller.client(), signed, &Answer::default()).await
         }
         Err(refused) => {
             tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "inactive");
-            respond_with(&cx, caller.client(), signed, &Answer::default())
+            respond_with(&cx, caller.client(), signed, &Answer::default()).await
         }
     }
 }
@@ -143,6 +152,32 @@ fn is_of_resource(cx: &Cx, caller: &Client, live: &Live) -> bool {
     resource.is_some_and(|resource| resource.may_introspect(&caller.id))
 }
 
+/// What the resource maps, as it is now, and told to the resource alone: the
+/// token's own client may not be meant to know. What must not be told is left
+/// out; nothing was issued with it.
+async fn mapped(cx: &Cx, caller: &Client, live: &Live) -> Result<Map<String, Value>, Failure> {
+    let resource = cx.directory.find_resource(&live.audience);
+    let resource = resource.filter(|own| own.may_introspect(&caller.id) && !own.claims.is_empty());
+    let Some(resource) = resource else {
+        return Ok(Map::new());
+    };
+    let person = match live.person.filter(|_| resource.claims.is_personal()) {
+        Some(id) => cx.store.read(FindPerson { id }).await?,
+        None => None,
+    };
+    let facts = Facts {
+        person: person.as_ref(),
+        organization: live.organization.as_deref(),
+        roles: &live.roles,
+    };
+    Ok(
+        mapped_claims::at_resource(cx, &resource, facts).unwrap_or_else(|untellable| {
+            untellable.log(cx);
+            Map::new()
+        }),
+    )
+}
+
 fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {
     Answer {
         active: true,
@@ -161,30 +196,30 @@ fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {
         auth_time: live.auth_time,
         acr: live.acr.as_deref(),
         act: live.act.as_ref(),
+        mapped: Map::new(),
     }
 }
 
 /// A refresh token is asked about by its own client alone, and costs a read.
 async fn refresh(cx: &Cx, caller: &Client, token: &str, signed: bool) -> Result<Response, Failure> {
-    let inactive = || respond_with(cx, caller, signed, &Answer::default());
     cx.check_fresh()?;
     let Ok(token) = RefreshToken::open(&cx.keys, token) else {
-        return inactive();
+        return respond_with(cx, caller, signed, &Answer::default()).await;
     };
     let Some(family) = cx.store.read(FindFamily { id: token.family }).await? else {
-        return inactive();
+        return respond_with(cx, caller, signed, &Answer::default()).await;
     };
     let current = family.generation == token.generation && family.current == token.digest();
     let ends = family.idle_ends.min(family.absolute_ends);
     if family.authority.client != caller.id || !current || family.ended.is_some() || ends <= cx.now
     {
-        return inactive();
+        return respond_with(cx, caller, signed, &Answer::default()).await;
     }
     let Some(document) = FamilyDocument::decode(&family.authority.document) else {
         return Err(Broken::Impossible("a family's document does not decode").into());
     };
     if crate::grant::issue::check_live(cx, &document.authority).is_err() {
-        return inactive();
+        return respond_with(cx, caller, signed, &Answer::default()).await;
     }
     let sub = subject::of(&cx.keys, caller, document.authority.subject());
     let answer = Answer {
@@ -197,12 +232,13 @@ async fn refresh(cx: &Cx, caller: &Client, token: &str, signed: bool) -> Result<
         cnf: *document.authority.binding(),
         ..Answer::default()
     };
-    respond_with(cx, caller, signed, &answer)
+    respond_with(cx, caller, signed, &answer).await
 }
 
 /// A caller is answered with a signature where it asks for one, and where it
 /// registered one and does not ask for plain JSON by name: `*/*`, which every
-/// HTTP library sends, asks for nothing.
+/// HTTP library sends, asks for nothing. One that registered encryption is
+/// never answered in the open.
 fn wants_signed(received: &Received, caller: &Client) -> bool {
     let accepts = received.header(&ACCEPT).unwrap_or_default();
     let names = |wanted: &str| {
@@ -212,10 +248,14 @@ fn wants_signed(received: &Received, caller: &Client) -> bool {
             .any(|kind| kind.eq_ignore_ascii_case(wanted))
     };
     names("application/token-introspection+jwt")
+        || caller
+            .encryption
+            .of(EncryptedAnswer::Introspection)
+            .is_some()
         || caller.introspection_signed_response_alg.is_some() && !names("application/json")
 }
 
-fn respond_with(
+async fn respond_with(
     cx: &Cx,
     caller: &Client,
     signed: bool,
@@ -237,8 +277,7 @@ fn respond_with(
         "iat": cx.now.seconds(),
         "token_introspection": answer,
     });
-    Ok(respond::typed(
-        "application/token-introspection+jwt",
-        key.sign(SIGNED_TYPE, claims.to_string().as_bytes()),
-    ))
+    let text = key.sign(SIGNED_TYPE, claims.to_string().as_bytes());
+    let text = encryption::to_client(cx, caller, EncryptedAnswer::Introspection, text).await?;
+    Ok(respond::typed("application/token-introspection+jwt", text))
 }

@@ -8,7 +8,7 @@ use symbolon_protocol::{ClientId, Parameters, RedirectUri};
 use symbolon_store::{AuditEvent, EndSession, StoredClient};
 use url::Url;
 
-use super::authorize::request::{Hint, verified_hint};
+use super::authorize::request::{Hint, check_hint_is_open, verified_hint};
 use crate::authn::session::{self, LiveSession};
 use crate::authn::transaction::Browser;
 use crate::cx::Cx;
@@ -78,7 +78,9 @@ struct Wish {
 
 impl Wish {
     async fn read(cx: &Cx, parameters: &Parameters) -> Result<Self, Failure> {
-        let hint = match parameters.one("id_token_hint") {
+        let hint = parameters.one("id_token_hint");
+        hint.map(check_hint_is_open).transpose()?;
+        let hint = match hint {
             Some(text) => Some(verified_hint(cx, text).ok_or(Refusal::invalid_request(
                 "id_token_hint is not an ID token of this server",
             ))?),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use symbolon_protocol::{Client, ClientId, Scopes, Timestamp};
 use symbolon_store::StoredClient;
 use symbolon_token::explain::{Refused, Shown};
+use symbolon_token::jose::jwe::{Undecryptable, Unopened, is_encrypted};
 use symbolon_token::jose::{Invalid, KeySet, Unverified};
 use symbolon_token::jwt::{self, AccessToken};
 use symbolon_token::keyring::PAIRWISE;
@@ -229,7 +230,20 @@ fn of_claims(cx: &Cx, token: Arc<AccessToken>) -> Result<Read, Refused> {
     })
 }
 
+/// A token that is encrypted to a resource was written so that this server can
+/// read it too.
 fn verify_jwt(cx: &Cx, text: &str, own: &KeySet) -> Result<AccessToken, Refused> {
+    if !is_encrypted(text) {
+        return verify_signed(cx, text, own);
+    }
+    let closed = Refused::Encryption(Unopened::Undecryptable(Undecryptable::Closed));
+    let inner = cx.keys.decrypt(text).ok_or(closed)?;
+    let unsigned = Refused::Encryption(Unopened::Unsigned);
+    let inner = std::str::from_utf8(&inner).map_err(|_| unsigned)?;
+    verify_signed(cx, inner, own)
+}
+
+fn verify_signed(cx: &Cx, text: &str, own: &KeySet) -> Result<AccessToken, Refused> {
     let token = Unverified::parse(text).map_err(Refused::Signature)?;
     jwt::check_type(&token)?;
     let algorithm = token

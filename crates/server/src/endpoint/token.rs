@@ -48,7 +48,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
             let request = device_code::DeviceCodeRequest::parse(&form)?;
             device_code::exchange(&cx, &client, request).await?
         }
-        GrantType::ClientCredentials => client_credentials::issue(&cx, &client, &form)?,
+        GrantType::ClientCredentials => client_credentials::issue(&cx, &client, &form).await?,
         GrantType::RefreshToken => {
             let request = refresh_token::RefreshRequest::parse(&cx, &form)?;
             refresh_token::renew(&cx, &client, request).await?

@@ -10,7 +10,7 @@
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode};
-use symbolon_protocol::ErrorCode;
+use symbolon_protocol::{EncryptedAnswer, ErrorCode};
 use symbolon_store::FindPerson;
 use symbolon_token::explain::Refused;
 use symbolon_token::macaroon::Request;
@@ -18,8 +18,10 @@ use symbolon_token::macaroon::Request;
 use super::macaroon::Use;
 use super::presented::{self, Live};
 use crate::cx::Cx;
+use crate::encryption;
 use crate::failure::{Broken, Failure, Refusal};
 use crate::grant::id_token;
+use crate::grant::mapped_claims::{self, Facts};
 use crate::holder::{Scheme, Shown, check_presented, next_nonce};
 use crate::received::{Authorization, Received};
 use crate::respond;
@@ -110,8 +112,14 @@ async fn answer(cx: &Cx, received: &Received, shown: Shown<'_>) -> Result<Respon
     };
     let client = &live.client.client;
     let mut claims = id_token::for_userinfo(&found, &live.scopes, client, &live.claims);
+    let facts = Facts {
+        person: Some(&found),
+        organization: live.organization.as_deref(),
+        roles: &live.roles,
+    };
+    claims.extend(mapped_claims::for_client(cx, client, &live.scopes, facts)?);
     claims.insert("sub".to_owned(), live.subject.as_str().into());
-    let mut response = respond_with(cx, &live, claims)?;
+    let mut response = respond_with(cx, &live, claims).await?;
     if shown.scheme == Scheme::Dpop
         && let Some(nonce) = next_nonce(cx)
     {
@@ -120,13 +128,18 @@ async fn answer(cx: &Cx, received: &Received, shown: Shown<'_>) -> Result<Respon
     Ok(response)
 }
 
-fn respond_with(
+/// Plain JSON, or a JWT where the client registered one. What is encrypted is
+/// signed first, whether that was asked for or not: a public key is no secret,
+/// so what is encrypted alone could be anybody's.
+async fn respond_with(
     cx: &Cx,
     live: &Live,
     mut claims: serde_json::Map<String, serde_json::Value>,
 ) -> Result<Response, Failure> {
     let client = &live.client.client;
-    let Some(algorithm) = client.userinfo_signed_response_alg else {
+    let encrypted = client.encryption.of(EncryptedAnswer::Userinfo);
+    let always = encrypted.map(|_| client.id_token_signed_response_alg);
+    let Some(algorithm) = client.userinfo_signed_response_alg.or(always) else {
         return Ok(respond::json(StatusCode::OK, &claims));
     };
     let key = cx
@@ -137,10 +150,9 @@ fn respond_with(
     claims.insert("aud".to_owned(), client.id.as_str().into());
     // A map of strings and numbers always serialises.
     let payload = serde_json::to_vec(&claims).unwrap_or_default();
-    Ok(respond::typed(
-        "application/jwt",
-        key.sign("userinfo+jwt", &payload),
-    ))
+    let signed = key.sign("userinfo+jwt", &payload);
+    let text = encryption::to_client(cx, client, EncryptedAnswer::Userinfo, signed).await?;
+    Ok(respond::typed("application/jwt", text))
 }
 
 /// No token at all is told no error code (RFC 6750 §3.1).

@@ -90,7 +90,8 @@ pub(crate) async fn exchange(
             scopes,
         },
     )?
-    .mint(cx, client)?;
+    .mint(cx, client)
+    .await?;
     let opening = Opening {
         authority: &code.authority,
         session: code.session,

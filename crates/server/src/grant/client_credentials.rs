@@ -13,7 +13,7 @@ use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 
 /// Issues an access token to a client for itself.
-pub(crate) fn issue(
+pub(crate) async fn issue(
     cx: &Cx,
     client: &AuthenticatedClient,
     form: &Parameters,
@@ -50,7 +50,7 @@ pub(crate) fn issue(
         audience,
         scopes: None,
     };
-    Ok(may_issue(cx, wish)?.mint(cx, client)?.into_issued())
+    Ok(may_issue(cx, wish)?.mint(cx, client).await?.into_issued())
 }
 
 /// The scopes asked for, without those that are about a person.

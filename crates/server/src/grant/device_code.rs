@@ -148,7 +148,8 @@ async fn issue(
             scopes: request.scopes.clone(),
         },
     )?
-    .mint(cx, client)?;
+    .mint(cx, client)
+    .await?;
     let opening = Opening {
         authority,
         session: document.session,

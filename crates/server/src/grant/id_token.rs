@@ -6,17 +6,19 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use symbolon_protocol::claims::{ClaimsRequest, claims_of_scope, scope_of_claim};
-use symbolon_protocol::{Client, Scopes, SigningAlgorithm};
+use symbolon_protocol::{Client, EncryptedAnswer, Scopes, SigningAlgorithm};
 use symbolon_store::FindPerson;
 use symbolon_token::secret::{half_of_sha384, half_of_sha512};
 use symbolon_token::{Authority, Digest, Id, Person, Session};
 
+use super::mapped_claims::{self, Facts};
 use super::subject;
 use crate::cx::Cx;
+use crate::encryption;
 use crate::failure::{Broken, Failure, Refusal};
 
 /// The `typ` of an ID token.
-pub(crate) const ID_TOKEN_TYPE: &str = "JWT";
+const ID_TOKEN_TYPE: &str = "JWT";
 
 /// What an ID token is made from.
 pub(crate) struct IdToken<'a> {
@@ -40,7 +42,12 @@ pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<Str
     else {
         return Ok(None);
     };
-    let mut claims = Map::new();
+    let scopes = wish
+        .asked
+        .map_or_else(|| whole.clone(), |asked| asked.intersection(whole));
+    let found = mapped_claims::person(cx, &wish.client.claims, Some(person)).await?;
+    let facts = Facts::of(wish.authority, found.as_ref());
+    let mut claims = mapped_claims::for_client(cx, wish.client, &scopes, facts)?;
     // Claims come with the whole, as in an access token.
     let is_whole = wish.asked.is_none_or(|asked| whole.is_within(asked));
     if is_whole && !wish.claims.id_token.is_empty() {
@@ -75,14 +82,24 @@ pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<Str
                 .collect(),
         );
     }
-    let algorithm = wish.client.id_token_signed_response_alg;
+    write(cx, wish.client, &claims).await.map(Some)
+}
+
+/// Signs the claims of an ID token as the client says, and encrypts it where
+/// it registered for that.
+pub(crate) async fn write(
+    cx: &Cx,
+    client: &Client,
+    claims: &Map<String, Value>,
+) -> Result<String, Failure> {
     let key = cx
         .keys
-        .signer(algorithm)
+        .signer(client.id_token_signed_response_alg)
         .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
     // A map of strings and numbers always serialises.
-    let payload = serde_json::to_vec(&claims).unwrap_or_default();
-    Ok(Some(key.sign(ID_TOKEN_TYPE, &payload)))
+    let payload = serde_json::to_vec(claims).unwrap_or_default();
+    let signed = key.sign(ID_TOKEN_TYPE, &payload);
+    encryption::to_client(cx, client, EncryptedAnswer::IdToken, signed).await
 }
 
 /// The left half of the digest that belongs to the signature's algorithm

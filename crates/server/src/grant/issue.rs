@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use symbolon_protocol::{
     Client, Resource, ResourceIdentifier, Scopes, SigningAlgorithm, Timestamp, TokenFormat,
 };
@@ -15,8 +16,9 @@ use symbolon_token::jwt::{self, Sector, Written};
 use symbolon_token::revocation::{Target, public_name};
 use symbolon_token::{Authority, Binding, Id, Marks, Narrowing, Slot, opaque};
 
-use super::{subject, target};
+use super::{mapped_claims, subject, target};
 use crate::cx::Cx;
+use crate::encryption;
 use crate::failure::{Broken, Failure, Refusal};
 use crate::holder;
 
@@ -188,8 +190,11 @@ impl Issuable {
         }
     }
 
-    /// Writes the authority down in the resource's format.
-    pub(crate) fn mint(self, cx: &Cx, client: &Client) -> Result<Minted, Failure> {
+    /// Writes the authority down in the resource's format, with the claims
+    /// that the resource maps, and encrypted where it registered a key.
+    pub(crate) async fn mint(self, cx: &Cx, client: &Client) -> Result<Minted, Failure> {
+        let resource = self.resource.as_deref();
+        let mapped = mapped_claims::for_access_token(cx, resource, &self.authority).await?;
         let format = self
             .resource
             .as_ref()
@@ -204,10 +209,15 @@ impl Issuable {
                     })?
                     .text
             }
-            TokenFormat::Jwt => self.mint_jwt(cx, client)?,
+            TokenFormat::Jwt => {
+                let signed = self.mint_jwt(cx, client, &mapped)?;
+                match resource {
+                    Some(resource) => encryption::to_resource(cx, resource, signed).await?,
+                    None => signed,
+                }
+            }
             TokenFormat::Macaroon => {
-                let resource = self.resource.as_deref();
-                super::macaroon::mint(cx, client, &self.authority, resource)?
+                super::macaroon::mint(cx, client, &self.authority, (resource, &mapped))?
             }
         };
         Ok(Minted {
@@ -218,7 +228,12 @@ impl Issuable {
         })
     }
 
-    fn mint_jwt(&self, cx: &Cx, client: &Client) -> Result<String, Failure> {
+    fn mint_jwt(
+        &self,
+        cx: &Cx,
+        client: &Client,
+        mapped: &Map<String, Value>,
+    ) -> Result<String, Failure> {
         let algorithm = self
             .resource
             .as_ref()
@@ -227,17 +242,18 @@ impl Issuable {
             .keys
             .signer(algorithm)
             .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
-        Ok(written(cx, client, &self.authority, |written| {
+        Ok(written(cx, client, (&self.authority, mapped), |written| {
             jwt::mint(key, written, &self.authority)
         }))
     }
 }
 
-/// What a token says besides its authority, for a client in its sector.
+/// What a token says besides its authority, for a client in its sector, with
+/// claims that were mapped.
 pub(super) fn written<T>(
     cx: &Cx,
     client: &Client,
-    authority: &Authority,
+    (authority, mapped): (&Authority, &Map<String, Value>),
     write: impl FnOnce(&Written<'_>) -> T,
 ) -> T {
     let sector = subject::sector(client);
@@ -251,6 +267,7 @@ pub(super) fn written<T>(
         token: Id::new(Slot::of_client(&client.id), cx.entropy()),
         issued: cx.now,
         blinding: cx.keys.blinding(),
+        claims: mapped,
         sector: names.as_ref().map(|blinding| Sector {
             blinding,
             session: session.map(|id| subject::session(&cx.keys, client, id)),

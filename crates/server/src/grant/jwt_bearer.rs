@@ -74,7 +74,7 @@ pub(super) async fn of_vouched(
         audience: vouched.issuer.resource.clone(),
         scopes: scopes(client, form, &vouched)?,
     };
-    let issued = may_issue(cx, wish)?.mint(cx, client)?.into_issued();
+    let issued = may_issue(cx, wish)?.mint(cx, client).await?.into_issued();
     if cx.store.act(spend(&vouched)).await? {
         Ok(issued)
     } else {

@@ -2,6 +2,7 @@
 //!
 //! Spec: Macaroons NDSS 2014 §2
 
+use serde_json::{Map, Value};
 use symbolon_protocol::{Client, Resource};
 use symbolon_token::{Authority, macaroon};
 
@@ -10,15 +11,16 @@ use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 
 /// Writes an authority as a macaroon: rooted in the server's own key, or in
-/// the key of the resource.
+/// the key of the resource. Claims that were mapped stand in the latter alone;
+/// of the former, introspection tells them.
 pub(crate) fn mint(
     cx: &Cx,
     client: &Client,
     authority: &Authority,
-    resource: Option<&Resource>,
+    (resource, mapped): (Option<&Resource>, &Map<String, Value>),
 ) -> Result<String, Failure> {
     let text = if resource.is_some_and(Resource::shares_macaroon_keys) {
-        written(cx, client, authority, |written| {
+        written(cx, client, (authority, mapped), |written| {
             macaroon::mint_shared(&cx.keys, cx.bound(), written, authority, cx.entropy())
         })
     } else {

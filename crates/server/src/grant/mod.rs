@@ -11,6 +11,7 @@ pub(crate) mod id_token;
 pub(crate) mod issue;
 pub(crate) mod jwt_bearer;
 pub(crate) mod macaroon;
+pub(crate) mod mapped_claims;
 #[cfg(feature = "saml")]
 pub(crate) mod partner_assertion;
 pub(crate) mod partner_certificates;

@@ -64,7 +64,7 @@ pub(crate) async fn renew(
 
     // Everything that can be refused, and everything that is issued, comes
     // before the act: a refusal rotates nothing, so no retry looks like theft.
-    let mut issued = mint(cx, client, &document, &request)?;
+    let mut issued = mint(cx, client, &document, &request).await?;
     issued.id_token = id_token::mint_if_due(
         cx,
         IdToken {
@@ -114,7 +114,7 @@ pub(crate) async fn renew(
 const ENDED: fn() -> Refusal =
     || Refusal::invalid_grant("refresh_token has ended or was taken back");
 
-fn mint(
+async fn mint(
     cx: &Cx,
     client: &Client,
     document: &FamilyDocument,
@@ -143,7 +143,7 @@ fn mint(
     };
     let issuable = may_issue(cx, wish)?;
     issuable.check_bound_like(&document.first)?;
-    Ok(issuable.mint(cx, client)?.into_issued())
+    Ok(issuable.mint(cx, client).await?.into_issued())
 }
 
 fn rotate(cx: &Cx, client: &Client, presented: &RefreshToken) -> Rotate {

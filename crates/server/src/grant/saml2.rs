@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use serde_json::Map;
 use symbolon_protocol::{Client, SigningAlgorithm, Timestamp};
 use symbolon_token::Authority;
 use symbolon_token::explain::Refused;
@@ -43,7 +44,9 @@ pub(crate) fn mint(cx: &Cx, client: &Client, authority: &Authority) -> Result<St
         certificate: None,
         encrypt_to: None,
     };
-    let minted = written(cx, client, authority, |written| {
+    // An assertion has attributes of its own, and none that was mapped.
+    let nothing = Map::new();
+    let minted = written(cx, client, (authority, &nothing), |written| {
         saml::mint(key, written, &rendering, authority)
     });
     minted.map_err(|unwritable| {

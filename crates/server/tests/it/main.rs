@@ -9,11 +9,14 @@
 mod access;
 mod assertion;
 mod browser;
+mod claims;
 mod code;
 mod consent;
 mod device;
 mod discharge;
 mod dpop;
+mod encryption;
+mod encryption_peer;
 mod exchange;
 mod guess;
 mod guesses;

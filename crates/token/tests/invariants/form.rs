@@ -128,6 +128,7 @@ fn written<T>(authority: &Authority, write: impl FnOnce(&Written<'_>) -> T) -> T
         token: Id::new(Slot::of_client(authority.client()), &fresh()),
         issued: START,
         blinding: keys().blinding(),
+        claims: &serde_json::Map::new(),
         sector: None,
     })
 }

@@ -18,6 +18,7 @@ pub(crate) fn minted() -> String {
         token: Id::new(Slot::random(&entropy), &entropy),
         issued: START,
         blinding: keys.blinding(),
+        claims: &serde_json::Map::new(),
         sector: None,
     };
     macaroon::mint_shared(&keys, BOUND, &written, &authority(), &entropy).unwrap()

@@ -125,6 +125,7 @@ impl Making<'_> {
             token: token(),
             issued: self.issued,
             blinding: keys.blinding(),
+            claims: &serde_json::Map::new(),
         };
         make(&written, &Authority::granted(self.granted.clone()))
     }

@@ -1,10 +1,11 @@
 //! What a client must not be: what `Client::problems` finds, which the
 //! configuration file asks as well, and what only this installation can say.
 
-use symbolon_protocol::{Client, RefreshRotation};
+use symbolon_protocol::{Client, RefreshRotation, RegisteredKeys};
 use symbolon_store::{FindOrganization, FindResource};
 
 use crate::cx::Cx;
+use crate::encryption;
 
 use super::super::failed::{Failed, Refused};
 
@@ -14,6 +15,7 @@ pub(super) async fn client(cx: &Cx, client: &Client) -> Result<(), Failed> {
         return Err(Refused::member(&problem.field, problem.message).into());
     }
     alone(client, cx.settings.issuer.is_plain_http())?;
+    super::super::claims::check(cx, &client.claims)?;
     if let Some(id) = &client.organization {
         let found = cx.store.read(FindOrganization { id: id.clone() }).await?;
         if found.is_none() {
@@ -68,23 +70,38 @@ fn alone(client: &Client, is_local: bool) -> Result<(), Refused> {
             "is after `refresh_token_absolute`",
         ));
     }
-    for (name, uri) in [
-        ("jwks_uri", &client.jwks_uri),
-        ("sector_identifier_uri", &client.sector_identifier_uri),
-    ] {
-        let Some(uri) = uri else { continue };
-        let scheme = url::Url::parse(uri)
-            .map(|url| url.scheme().to_owned())
-            .unwrap_or_default();
-        if scheme != "https" && !(is_local && scheme == "http") {
-            return Err(Refused::member(name, "is an https URL"));
+    let sector = client.sector_identifier_uri.as_deref();
+    address("sector_identifier_uri", sector, is_local)?;
+    keys(client.registered_keys(), is_local)?;
+    for (name, alg) in client.encryption.wanted() {
+        if encryption::lack(client.registered_keys(), alg) {
+            return Err(Refused::member(name, encryption::lacking(alg)));
         }
     }
-    check_keys(client)
+    Ok(())
 }
 
-fn check_keys(client: &Client) -> Result<(), Refused> {
-    let Some(jwks) = &client.jwks else {
+fn address(name: &str, uri: Option<&str>, is_local: bool) -> Result<(), Refused> {
+    let Some(uri) = uri else {
+        return Ok(());
+    };
+    let scheme = url::Url::parse(uri)
+        .map(|url| url.scheme().to_owned())
+        .unwrap_or_default();
+    if scheme != "https" && !(is_local && scheme == "http") {
+        return Err(Refused::member(name, "is an https URL"));
+    }
+    Ok(())
+}
+
+/// Refuses public keys that are none, and an address that anybody could answer
+/// for.
+pub(in super::super) fn keys(
+    registered: RegisteredKeys<'_>,
+    is_local: bool,
+) -> Result<(), Refused> {
+    address("jwks_uri", registered.jwks_uri, is_local)?;
+    let Some(jwks) = registered.jwks else {
         return Ok(());
     };
     let Some(keys) = jwks.get("keys").and_then(|keys| keys.as_array()) else {
@@ -101,7 +118,7 @@ fn check_keys(client: &Client) -> Result<(), Refused> {
     if keys.iter().any(is_private) {
         return Err(Refused::member(
             "jwks",
-            "holds a private or a symmetric key, which only the client may have",
+            "holds a private or a symmetric key, which only its owner may have",
         ));
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Clients.
 
-mod check;
+pub(super) mod check;
 
 use axum::response::Response;
 use http::StatusCode;

@@ -108,7 +108,7 @@ fn localized(mut schema: Value) -> Value {
 
 /// What a client can be given.
 pub(super) fn client_fields() -> Vec<(&'static str, Value)> {
-    vec![
+    let mut fields = vec![
         ("id", text()),
         ("name", text()),
         ("kind", words(ClientKind::ALL)),
@@ -169,7 +169,9 @@ pub(super) fn client_fields() -> Vec<(&'static str, Value)> {
         ("software_id", text()),
         ("software_version", text()),
         ("response_types", texts()),
-    ]
+    ];
+    fields.extend(super::encryption::of_client());
+    fields
 }
 
 fn add_resources(add: &mut impl FnMut(&str, Value)) {
@@ -200,7 +202,7 @@ fn add_resources(add: &mut impl FnMut(&str, Value)) {
 
 /// What a resource can be given.
 pub(super) fn resource_fields() -> Vec<(&'static str, Value)> {
-    vec![
+    let mut fields = vec![
         ("identifier", text()),
         ("name", text()),
         ("aliases", texts()),
@@ -220,7 +222,9 @@ pub(super) fn resource_fields() -> Vec<(&'static str, Value)> {
         ("introspection_clients", texts()),
         ("exchange_from", texts()),
         ("organization", text()),
-    ]
+    ];
+    fields.extend(super::encryption::of_resource());
+    fields
 }
 
 fn add_people(add: &mut impl FnMut(&str, Value)) {

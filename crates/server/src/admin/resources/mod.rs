@@ -12,11 +12,13 @@ use symbolon_store::{
 };
 
 use crate::cx::Cx;
+use crate::encryption;
 use crate::failure::Broken;
 use crate::respond;
 
 use super::body;
 use super::call::Call;
+use super::clients::check::keys as check_registered;
 use super::failed::{Failed, Outcome, Refused};
 use super::{MERGES, event, follow};
 
@@ -170,6 +172,8 @@ fn written(outcome: ResourceWritten, name: &str) -> Result<(), Refused> {
 
 async fn check(cx: &Cx, resource: &Resource) -> Result<(), Failed> {
     alone(resource)?;
+    check_keys(cx, resource)?;
+    super::claims::check(cx, &resource.claims)?;
     check_clients(cx, resource).await?;
     if resource.signing_alg.is_experimental() && !cx.settings.keys.experimental_ml_dsa {
         return Err(Refused::member(
@@ -189,6 +193,19 @@ async fn check(cx: &Cx, resource: &Resource) -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// Keys that are to be encrypted to have to be there, and to be public.
+fn check_keys(cx: &Cx, resource: &Resource) -> Result<(), Refused> {
+    let keys = resource.registered_keys();
+    check_registered(keys, cx.settings.issuer.is_plain_http())?;
+    match resource.encryption() {
+        Some(wanted) if encryption::lack(keys, wanted.alg) => Err(Refused::member(
+            "access_token_encrypted_response_alg",
+            encryption::lacking(wanted.alg),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A resource that gets an organization must not have clients of another, or

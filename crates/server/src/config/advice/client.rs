@@ -2,6 +2,7 @@
 
 use symbolon_protocol::{
     AssertionAudience, Client, ClientKind, ConsentPolicy, GrantType, RefreshRotation,
+    RegisteredKeys,
 };
 
 use super::super::document::Table;
@@ -171,28 +172,44 @@ impl Advice<'_, '_> {
     }
 
     pub(super) fn on_keys(&mut self, client: &Client, table: &Table) {
-        for (name, code, uri) in [
-            ("jwks_uri", "client.jwks_uri.http", &client.jwks_uri),
+        let sector = client.sector_identifier_uri.as_deref();
+        let code = "client.sector_identifier_uri.http";
+        self.on_address((code, "sector_identifier_uri"), sector, table);
+        self.on_key_set(
             (
-                "sector_identifier_uri",
-                "client.sector_identifier_uri.http",
-                &client.sector_identifier_uri,
+                "client.jwks_uri.http",
+                "client.jwks.invalid",
+                "client.jwks.private",
             ),
-        ] {
-            let Some(uri) = uri.as_deref().filter(|uri| !uri.starts_with("https://")) else {
-                continue;
-            };
-            let is_url = url::Url::parse(uri).is_ok_and(|url| url.scheme() == "http");
-            let finding =
-                Finding::warning(code, table.place(name), format!("`{name}` is not https"))
-                    .because("whoever is on the way could answer with keys or hosts of their own")
-                    .repair(format!("write `{name} = \"https://…\"`"));
-            self.add(Finding::error_if(
-                !is_url || self.is_off_loopback(),
-                finding,
-            ));
-        }
-        let Some(jwks) = &client.jwks else {
+            client.registered_keys(),
+            table,
+        );
+    }
+
+    fn on_address(&mut self, (code, name): (&'static str, &str), uri: Option<&str>, table: &Table) {
+        let Some(uri) = uri.filter(|uri| !uri.starts_with("https://")) else {
+            return;
+        };
+        let is_url = url::Url::parse(uri).is_ok_and(|url| url.scheme() == "http");
+        let finding = Finding::warning(code, table.place(name), format!("`{name}` is not https"))
+            .because("whoever is on the way could answer with keys or hosts of their own")
+            .repair(format!("write `{name} = \"https://…\"`"));
+        self.add(Finding::error_if(
+            !is_url || self.is_off_loopback(),
+            finding,
+        ));
+    }
+
+    /// Looks over public keys and their address, with the codes of what may be
+    /// wrong: the address is not https, there are no keys, one is private.
+    pub(super) fn on_key_set(
+        &mut self,
+        (http, invalid, is_private): (&'static str, &'static str, &'static str),
+        registered: RegisteredKeys<'_>,
+        table: &Table,
+    ) {
+        self.on_address((http, "jwks_uri"), registered.jwks_uri, table);
+        let Some(jwks) = registered.jwks else {
             return;
         };
         let keys = jwks.get("keys").and_then(|keys| keys.as_array());
@@ -201,24 +218,19 @@ impl Advice<'_, '_> {
                 .iter()
                 .any(|name| key.get(name).is_some())
         };
+        let at = table.place("jwks");
         match keys {
             None => self.add(
-                Finding::error(
-                    "client.jwks.invalid",
-                    table.place("jwks"),
-                    "`jwks` is no key set",
-                )
-                .because("without keys the client can prove nothing")
-                .repair("write `jwks = { keys = [{ kty = \"EC\", … }] }`"),
+                Finding::error(invalid, at, "`jwks` is no key set")
+                    .because("without keys nothing can be proved or encrypted")
+                    .repair("write `jwks = { keys = [{ kty = \"EC\", … }] }`"),
             ),
             Some(keys) if keys.iter().any(private) => self.add(
-                Finding::error(
-                    "client.jwks.private",
-                    table.place("jwks"),
-                    "`jwks` holds a private or a symmetric key",
-                )
-                .because("only the client may have it; whoever reads this file could be the client")
-                .repair("take `d`, `k`, `p` and `q` out, and make the client a new key"),
+                Finding::error(is_private, at, "`jwks` holds a private or a symmetric key")
+                    .because(
+                        "only its owner may have it; whoever reads this file could be the owner",
+                    )
+                    .repair("take `d`, `k`, `p` and `q` out, and have the owner make a new key"),
             ),
             Some(_) => {}
         }

@@ -2,6 +2,7 @@
 
 mod client;
 mod duplicate;
+mod encryption;
 mod lifetime;
 mod redirect;
 mod resource;
@@ -52,12 +53,14 @@ pub(super) fn on<'t>(
     advice.on_duplicates();
     for read in &draft.resources {
         advice.on_resource(read);
+        advice.on_encryption_at(&read.value, read.table);
     }
     for read in &draft.clients {
         let client = &read.value.client;
         advice.on_client(client, read.table);
         advice.on_refresh(client, read.table);
         advice.on_keys(client, read.table);
+        advice.on_encryption_of(client, read.table);
         advice.on_redirects(client, read.table);
         advice.on_resources_of(client, read.table);
     }

@@ -25,6 +25,7 @@ pub(in super::super) struct Server {
     pub(in super::super) mtls_url: Option<Url>,
     pub(in super::super) client_ca: Option<PathBuf>,
     pub(in super::super) bind_native_clients: bool,
+    pub(in super::super) sensitive_claims: Vec<String>,
     pub(in super::super) trusted_proxies: Vec<IpNet>,
     pub(in super::super) forwarded_header: ForwardedHeader,
     pub(in super::super) clock_skew: Lifetime,
@@ -58,6 +59,7 @@ impl Loading<'_> {
             bind_native_clients: self
                 .value(root, &TOP, "bind_native_clients")
                 .unwrap_or(false),
+            sensitive_claims: self.values(root, &TOP, "sensitive_claims"),
             trusted_proxies: self.values(root, &TOP, "trusted_proxies"),
             forwarded_header: self
                 .value(root, &TOP, "forwarded_header")

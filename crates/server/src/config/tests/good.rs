@@ -237,3 +237,26 @@ fn every_key_of_the_types_is_a_key_of_the_schema() {
         }
     }
 }
+
+#[test]
+fn encryption_and_claims_are_read_and_nothing_is_said_of_a_whole_block() {
+    let text = r#"
+issuer = "http://127.0.0.1:8080"
+sensitive_claims = ["birthdate"]
+[[resource]]
+identifier = "https://api.test"
+scopes = ["read"]
+jwks = { keys = [{ kty = "EC", crv = "P-256", x = "weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ", y = "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck" }] }
+access_token_encrypted_response_alg = "ECDH-ES+A256KW"
+access_token_encrypted_response_enc = "A128GCM"
+[resource.claims]
+email = "email"
+department = { value = "sales" }
+"#;
+    let loaded = Folder::new().load(text);
+    assert_eq!(printed(&loaded), "");
+    let (config, _) = loaded.unwrap();
+    assert_eq!(config.sensitive_claims, ["birthdate"]);
+    let resource = &config.resources[0];
+    assert!(resource.encryption().is_some() && resource.claims.is_personal());
+}

@@ -11,6 +11,7 @@ use symbolon_protocol::{
     Timestamp,
 };
 use symbolon_token::jose::Unverified;
+use symbolon_token::jose::jwe::is_encrypted;
 use symbolon_token::{Id, Person, Thumbprint};
 
 use super::answer::Destination;
@@ -224,6 +225,7 @@ fn hinted(cx: &Cx, client: &Client, form: &Parameters) -> Result<Option<Id<Perso
     let bad = || {
         Refusal::invalid_request("id_token_hint is not an ID token of this server for this client")
     };
+    check_hint_is_open(hint)?;
     let hint = verified_hint(cx, hint).ok_or_else(bad)?;
     if hint.client != client.id.as_str() {
         return Err(bad());
@@ -272,6 +274,16 @@ pub(crate) struct Hint {
     pub(crate) client: String,
     pub(crate) subject: String,
     pub(crate) session: Option<String>,
+}
+
+/// Refuses a hint as it was encrypted to the client, which alone can open it
+/// (OpenID Connect Core §3.1.2.1).
+pub(crate) fn check_hint_is_open(text: &str) -> Result<(), Refusal> {
+    if is_encrypted(text) {
+        let why = "id_token_hint is encrypted: decrypt it and send the signed ID token inside";
+        return Err(Refusal::invalid_request(why));
+    }
+    Ok(())
 }
 
 /// Checks signature, kind and issuer of a hint.

@@ -74,5 +74,5 @@ pub(crate) async fn exchange(
         holder: subject.holder,
         bound_like: subject.bound_like,
     };
-    result::issue(cx, client, request.requested, narrowed)
+    result::issue(cx, client, request.requested, narrowed).await
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use symbolon_protocol::{Client, ClientId, TokenKind, TrustedIssuer};
 use symbolon_token::jose::Unverified;
+use symbolon_token::jose::jwe::is_encrypted;
 use symbolon_token::{Actor, Ancestor, Authority, Binding, Position};
 
 use super::request::ShownToken;
@@ -66,6 +67,8 @@ pub(super) async fn open(
     cx.check_fresh()?;
     let outcome = match shown.kind {
         TokenKind::AccessToken => access_token::open(asking, text).await?,
+        // What is encrypted to others cannot be opened, so it can only be ours.
+        TokenKind::Jwt if is_encrypted(text) => access_token::open(asking, text).await?,
         TokenKind::Jwt if is_of_this_server(cx, text) => access_token::open(asking, text).await?,
         TokenKind::Jwt => partner::open(asking, text).await,
         TokenKind::IdToken => id_token::open(asking, text).await?,

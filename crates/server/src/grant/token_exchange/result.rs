@@ -2,16 +2,16 @@
 //!
 //! Spec: RFC 8693 §2.2.1
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use symbolon_protocol::{Client, ResourceIdentifier, Scopes, TokenFormat, TokenKind};
 use symbolon_token::{Authority, Binding};
 
 use super::opened::Holder;
 use crate::cx::Cx;
-use crate::failure::{Broken, Failure, Refusal};
-use crate::grant::id_token::ID_TOKEN_TYPE;
+use crate::failure::{Failure, Refusal};
 use crate::grant::issue::{Issued, ScopeText, Wish};
-use crate::grant::{may_issue, subject, target};
+use crate::grant::mapped_claims::{self, Facts};
+use crate::grant::{id_token, may_issue, subject, target};
 
 /// What may be written down.
 pub(super) struct Narrowed {
@@ -28,23 +28,23 @@ pub(super) struct Narrowed {
 }
 
 /// Writes the result.
-pub(super) fn issue(
+pub(super) async fn issue(
     cx: &Cx,
     client: &Client,
     requested: TokenKind,
     narrowed: Narrowed,
 ) -> Result<Issued, Failure> {
     let issued = match requested {
-        TokenKind::AccessToken => access_token(cx, client, narrowed)?,
+        TokenKind::AccessToken => access_token(cx, client, narrowed).await?,
         TokenKind::Jwt => {
             let resource = target::resource(cx, &narrowed.audience);
             // Whoever holds a token of this API may not read it.
             if resource.is_some_and(|own| own.token_format != TokenFormat::Jwt) {
                 return Err(Refusal::invalid_target("the tokens of that API are not JWTs").into());
             }
-            access_token(cx, client, narrowed)?
+            access_token(cx, client, narrowed).await?
         }
-        TokenKind::IdToken => id_token(cx, client, &narrowed)?,
+        TokenKind::IdToken => id_token(cx, client, &narrowed).await?,
         #[cfg(feature = "saml")]
         TokenKind::Saml2 => super::saml2::issue(cx, client, narrowed)?,
         #[cfg(not(feature = "saml"))]
@@ -62,7 +62,7 @@ pub(super) fn issue(
     })
 }
 
-fn access_token(cx: &Cx, client: &Client, narrowed: Narrowed) -> Result<Issued, Failure> {
+async fn access_token(cx: &Cx, client: &Client, narrowed: Narrowed) -> Result<Issued, Failure> {
     let wish = Wish {
         client,
         whole: &narrowed.whole,
@@ -71,12 +71,12 @@ fn access_token(cx: &Cx, client: &Client, narrowed: Narrowed) -> Result<Issued, 
     };
     let issuable = may_issue(cx, wish)?;
     issuable.check_bound_like(&narrowed.bound_like)?;
-    Ok(issuable.mint(cx, client)?.into_issued())
+    Ok(issuable.mint(cx, client).await?.into_issued())
 }
 
 /// An ID token again, for the client that the person signed in to: who a
 /// person is, another client learns only from the person.
-fn id_token(cx: &Cx, client: &Client, narrowed: &Narrowed) -> Result<Issued, Failure> {
+async fn id_token(cx: &Cx, client: &Client, narrowed: &Narrowed) -> Result<Issued, Failure> {
     let own = &narrowed.whole;
     let is_own = narrowed.holder == Holder::Client(client.id.clone());
     let Some(person) = own.person().filter(|_| is_own && own.actors().is_empty()) else {
@@ -98,7 +98,9 @@ fn id_token(cx: &Cx, client: &Client, narrowed: &Narrowed) -> Result<Issued, Fai
     let end = own
         .expires()
         .min(cx.now + cx.settings.lifetimes.id_token.duration());
-    let mut claims = Map::new();
+    let found = mapped_claims::person(cx, &client.claims, Some(person)).await?;
+    let facts = Facts::of(own, found.as_ref());
+    let mut claims = mapped_claims::for_client(cx, client, &narrowed.scopes, facts)?;
     let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
     set("iss", cx.settings.issuer.as_str().into());
     set("sub", subject::of_person(&cx.keys, client, person).into());
@@ -114,14 +116,8 @@ fn id_token(cx: &Cx, client: &Client, narrowed: &Narrowed) -> Result<Issued, Fai
             .map(|method| Value::from(&**method));
         set("amr", methods.collect());
     }
-    let key = cx
-        .keys
-        .signer(client.id_token_signed_response_alg)
-        .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
-    // A map of strings and numbers always serialises.
-    let payload = serde_json::to_vec(&claims).unwrap_or_default();
     Ok(Issued {
-        access_token: key.sign(ID_TOKEN_TYPE, &payload),
+        access_token: id_token::write(cx, client, &claims).await?,
         token_type: "N_A",
         expires_in: end.since(cx.now).as_secs(),
         scope: ScopeText("openid".parse().unwrap_or_default()),

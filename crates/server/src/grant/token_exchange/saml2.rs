@@ -10,10 +10,10 @@ use super::result::Narrowed;
 use super::{access_token, partner};
 use crate::cx::Cx;
 use crate::endpoint::presented;
-use crate::failure::Failure;
+use crate::failure::{Failure, Refusal};
 use crate::grant::issue::{Issued, Wish};
 use crate::grant::trusted_issuer::Sent;
-use crate::grant::{may_issue, partner_assertion, saml2};
+use crate::grant::{may_issue, partner_assertion, saml2, target};
 
 pub(super) async fn open(
     asking: Asking<'_>,
@@ -37,6 +37,12 @@ pub(super) async fn open(
 /// Writes the result as an assertion. It is no access token, so it has no type
 /// of those.
 pub(super) fn issue(cx: &Cx, client: &Client, narrowed: Narrowed) -> Result<Issued, Failure> {
+    // What is kept from whoever holds a token of that API is not written down
+    // in the open here.
+    if target::resource(cx, &narrowed.audience).is_some_and(|own| own.encryption().is_some()) {
+        let why = "tokens of that resource are encrypted, and an assertion would not be";
+        return Err(Refusal::invalid_target(why).into());
+    }
     let wish = Wish {
         client,
         whole: &narrowed.whole,

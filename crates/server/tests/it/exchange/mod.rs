@@ -11,7 +11,7 @@ mod revoked;
 mod saml;
 #[cfg(feature = "saml")]
 mod table;
-mod world;
+pub(crate) mod world;
 
 use serde_json::json;
 

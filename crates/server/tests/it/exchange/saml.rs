@@ -241,6 +241,7 @@ impl Directory {
             token: Id::new(slot, &SeededEntropy::new(said.id)),
             issued: Timestamp::from_seconds(said.issued),
             blinding: keys.blinding(),
+            claims: &serde_json::Map::new(),
         };
         let rendering = Rendering {
             format: NameFormat::Unspecified,
