@@ -173,8 +173,8 @@ async fn userinfo_and_introspection_are_never_answered_in_the_open() {
             let kind = answer.header("content-type").map(str::to_owned);
             assert_eq!(kind.as_deref(), Some("application/token-introspection+jwt"));
             let inner = opener(alg).open_nested(&answer.body).unwrap();
-            let typ = Unverified::parse(&inner).unwrap().claimed_type();
-            assert_eq!(typ.as_deref(), Some("token-introspection+jwt"));
+            let header = Unverified::parse(&inner).unwrap();
+            assert_eq!(header.claimed_type(), Some("token-introspection+jwt"));
             let told = claims(&server, &inner).await;
             assert_eq!(told["token_introspection"]["active"], active, "{accept}");
             assert_eq!(told["aud"], "orders-api");
@@ -252,7 +252,7 @@ async fn an_encrypted_access_token_lives_and_dies_like_any_other() {
 
         let told = claims(&server, &inner).await;
         assert_eq!(
-            Unverified::parse(&inner).unwrap().claimed_type().as_deref(),
+            Unverified::parse(&inner).unwrap().claimed_type(),
             Some("at+jwt")
         );
         for shown in [&access, &inner] {

@@ -209,16 +209,8 @@ async fn a_scope_that_is_taken_away_is_gone_from_live_tokens(server: Server) {
     assert!(all.contains("read:orders"), "{all}");
     let path = "/admin/v1/clients/web";
     let before = server.admin(Method::GET, path, None).await.json();
-    let less: Vec<_> = before["scopes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .cloned()
-        .collect();
-    let less: Vec<_> = less
-        .into_iter()
-        .filter(|own| own != "read:orders")
-        .collect();
+    let mut less = before["scopes"].as_array().unwrap().to_vec();
+    less.retain(|own| own != "read:orders");
 
     let changed = patch(&server, path, &json!({ "scopes": less })).await;
 
