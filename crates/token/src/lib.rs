@@ -18,8 +18,10 @@ pub mod macaroon;
 pub mod mark;
 pub mod master;
 pub mod opaque;
+pub mod recognize;
 pub mod refresh;
 pub mod revocation;
+mod root;
 pub mod rotation;
 #[cfg(feature = "saml")]
 pub mod saml;

@@ -379,6 +379,12 @@ impl KeySet {
             .filter(move |key| key.checks(algorithm))
     }
 
+    /// Every key, whatever a header names: for explaining a refusal, never for
+    /// deciding.
+    pub fn keys(&self) -> impl Iterator<Item = &VerifyingKey> {
+        self.keys.iter()
+    }
+
     /// Whether a key of this name is there, under any algorithm.
     pub fn names(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.kid() == Some(kid))
