@@ -27,6 +27,7 @@ use crate::keys::{self, KeysError, LoadedKeys, Masters};
 use crate::limit::{GuessLimit, Limited};
 use crate::metadata::Published;
 use crate::pace::PollPace;
+use crate::recent::Recent;
 use crate::seen::Seen;
 use crate::settings::{KeySettings, Rest, Settings};
 
@@ -78,6 +79,8 @@ pub struct App {
     pub(crate) families: Cache<Id<Family>, Arc<FamilyDocument>>,
     pub(crate) passwords: Passwords,
     pub(crate) seen: Seen,
+    /// What was refused and issued lately.
+    pub(crate) recent: Recent,
     pub(crate) fetcher: Fetcher,
     pub(crate) published: ArcSwap<Published>,
     pub(crate) started: Timestamp,
@@ -141,6 +144,7 @@ impl App {
             limited: Limited::new(),
             polls: PollPace::new(),
             seen: Seen::new(),
+            recent: Recent::new(),
             families: Cache::new(MAX_FAMILIES),
             keys: ArcSwap::from_pointee(loaded),
             masters,
@@ -308,6 +312,7 @@ impl App {
             app: Arc::clone(self),
             address,
             held: None,
+            caller: Arc::default(),
         }
     }
 

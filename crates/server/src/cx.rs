@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{ClientId, Timestamp};
 use symbolon_token::seal::Bound;
 use symbolon_token::{Keyring, Position};
 
@@ -48,6 +48,8 @@ pub(crate) struct Cx {
     pub(crate) address: IpAddr,
     /// What the caller was shown to hold, where that was asked.
     pub(crate) held: Option<Arc<Holder>>,
+    /// The client that proved itself, once it has.
+    pub(crate) caller: Arc<OnceLock<ClientId>>,
 }
 
 impl Cx {

@@ -27,6 +27,7 @@ mod pace;
 mod pages;
 mod person;
 mod received;
+mod recent;
 pub mod reload;
 mod respond;
 pub mod routes;

@@ -164,7 +164,9 @@ impl Public {
         } else {
             Written::Json
         };
-        respond::failure(&cx, refusal.with_status(404).into(), written)
+        let failure = refusal.with_status(404).into();
+        cx.recent.refused(&cx, "none", &failure);
+        respond::failure(&cx, failure, written)
     }
 
     /// Readable for the origins that may read what the address answers otherwise.
@@ -258,7 +260,10 @@ async fn answer(
         Ok(received) => (route.handler)(cx.clone(), received).await,
         Err(refusal) => Err(refusal.into()),
     };
-    let outcome = outcome.unwrap_or_else(|failure| respond::failure(&cx, failure, route.written));
+    let outcome = outcome.unwrap_or_else(|failure| {
+        cx.recent.refused(&cx, route.path, &failure);
+        respond::failure(&cx, failure, route.written)
+    });
     let response = respond::named(&cx, outcome);
     route.cors.exposed(&cx, origin.as_deref(), response).await
 }

@@ -86,7 +86,7 @@ pub use resource::{
     AllResources, CreateResource, DeleteResource, FindResource, ListResources, ResourceWritten,
     StoredResource, UpdateResource,
 };
-pub use revocation::{MAX_TOKEN_RECORDS, Revocation, RevokeToken, Target};
+pub use revocation::{FindRevocations, MAX_TOKEN_RECORDS, Revocation, RevokeToken, Target};
 pub use session::{
     EndSession, Ended, FindSession, OpenSession, ReauthenticateSession, Session, SessionsOf,
     TouchSession,

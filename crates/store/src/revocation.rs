@@ -154,6 +154,7 @@ statements! {
             expires = GREATEST(revocation.expires, excluded.expires), at = excluded.at
         RETURNING epoch, sequence, expires";
     LIVE = "SELECT expires FROM revocation WHERE kind = ?1 AND target = ?2 AND expires > ?3";
+    FIND = "SELECT epoch, sequence, expires, at FROM revocation WHERE kind = ?1 AND target = ?2";
     // Two that count at once must not both find room.
     LOCK_HEAD = "SELECT sequence FROM feed_head WHERE one = 1 {for_update}";
     TOKENS_OF = "SELECT expires FROM revocation
@@ -225,6 +226,35 @@ pub(crate) async fn is_recorded(
     let bytes = target.to_bytes();
     let binds = binds![target.kind(), &bytes, now];
     Ok(tx.one(&LIVE, binds).await?.is_some())
+}
+
+/// Finds the records of some targets, whether or not they can hit anything yet:
+/// for explaining, by an administrator, what was taken back and when.
+#[derive(Clone, Debug)]
+pub struct FindRevocations {
+    /// What may have been taken back.
+    pub targets: Vec<Target>,
+}
+
+impl Act for FindRevocations {
+    type Out = Vec<Revocation>;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Revocation>, Fault> {
+        let mut found = Vec::new();
+        for target in &self.targets {
+            let bytes = target.to_bytes();
+            let Some(row) = tx.one(&FIND, binds![target.kind(), &bytes]).await? else {
+                continue;
+            };
+            found.push(Revocation {
+                position: row.position(0)?,
+                target: target.clone(),
+                expires: row.time(2)?,
+                at: row.time(3)?,
+            });
+        }
+        Ok(found)
+    }
 }
 
 /// Takes one access token back.

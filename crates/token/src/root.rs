@@ -31,6 +31,7 @@ const fn of_target(target: Target) -> &'static str {
         Target::Membership => "revoked_membership",
         Target::Issuer => "distrusted_issuer",
         Target::Key => "distrusted_key",
+        Target::Resource => "deleted_resource",
     }
 }
 

@@ -308,6 +308,7 @@ impl Rendering {
             Some(Kind::AccessToken) => return Err(Refused::Seal),
             Some(Kind::RefreshToken) => Shown::RefreshToken,
             Some(Kind::AuthorizationCode) => Shown::Other("an authorization code"),
+            Some(Kind::DeviceCode) => Shown::Other("a device code"),
             Some(Kind::ClientSecret) => Shown::Other("a client secret"),
             Some(Kind::ApiKey) => Shown::Other("an API key"),
             Some(Kind::SessionCookie) => Shown::Other("a session cookie"),

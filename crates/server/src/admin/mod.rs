@@ -14,6 +14,7 @@ mod body;
 mod call;
 mod claims;
 mod clients;
+mod explanations;
 mod failed;
 mod grants;
 mod health;
@@ -29,6 +30,7 @@ mod secrets;
 mod sessions;
 mod status;
 mod status_link;
+mod tokens;
 mod trusted_issuers;
 mod users;
 

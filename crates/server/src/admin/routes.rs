@@ -11,8 +11,8 @@ use crate::cx::Cx;
 use super::call::Call;
 use super::failed::Outcome;
 use super::{
-    audit, clients, grants, health, keys, metrics, openapi, organizations, resources, revocations,
-    sessions, status, trusted_issuers, users,
+    audit, clients, explanations, grants, health, keys, metrics, openapi, organizations, resources,
+    revocations, sessions, status, tokens, trusted_issuers, users,
 };
 
 /// Who may call a route.
@@ -135,6 +135,8 @@ pub fn table() -> Vec<Route> {
         POST   "/admin/v1/keys/{kid}/retire"                 Token  [] Nothing                       => 200 KeyChanges             keys::retire            "Has an active key make nothing more, as soon as the next one may take over.";
         POST   "/admin/v1/keys/{kid}/distrust"               Token  [] Nothing                       => 200 KeyList                keys::distrust          "Takes a key back, with all that it made, and uses another at once.";
         POST   "/admin/v1/revoke"                            Token  [] Revocation                    => 204 Nothing                revocations::create     "Takes back one thing: what hangs on it dies.";
+        GET    "/admin/v1/explanations/{id}"                 Token  [] Nothing                       => 200 Explanation            explanations::get       "Says why a request was refused, or what became of a token, by its id.";
+        POST   "/admin/v1/tokens:explain"                    Token  [] TokenQuestion                 => 200 Explanation            tokens::explain         "Says what a token is, which check it fails, and what took it back; it is read and forgotten.";
         GET    "/admin/v1/audit"                             Token  [after limit action] Nothing     => 200 AuditList              audit::list             "Lists what was done, oldest first.";
     }
 }

@@ -112,10 +112,16 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         }
         Ok(None) => {
             tracing::debug!(request = %cx.request, "introspected by a client that it is not meant for");
+            cx.recent.because(
+                &cx,
+                "the caller is neither the token's client nor a server of its resource",
+            );
             respond_with(&cx, caller.client(), signed, &Answer::default()).await
         }
         Err(refused) => {
             tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "inactive");
+            cx.recent
+                .token(&cx, &refused, presented::claimed_jti(token));
             respond_with(&cx, caller.client(), signed, &Answer::default()).await
         }
     }

@@ -17,7 +17,9 @@ use symbolon_token::macaroon::{Count, is_macaroon};
 use symbolon_token::mark::Kind;
 use symbolon_token::opaque::{self, OpaqueToken};
 use symbolon_token::revocation::Target;
-use symbolon_token::{Authority, Binding, Digest, Id, Marks, Person, Position, Subject, act};
+use symbolon_token::{
+    Authority, Binding, Digest, Id, Marks, Person, Position, Subject, Token, act,
+};
 
 use super::macaroon::{Opened, Pending, Use};
 use crate::cx::Cx;
@@ -158,6 +160,14 @@ fn read_for(cx: &Cx, text: &str, used: &Use<'_>) -> Result<Read, Refused> {
         Some(other) => Err(Refused::NotAnAccessToken(Shown::Other(other.name()))),
         None => read_jwt(cx, text),
     }
+}
+
+/// The id that a JWT claims. Nobody vouches for it: for finding what was said
+/// of it, never for deciding.
+pub(crate) fn claimed_jti(text: &str) -> Option<String> {
+    let claims = Unverified::parse(text).ok()?.dangerous_claims_without_key();
+    let jti = claims.ok()?.get("jti")?.as_str()?.to_owned();
+    jti.parse::<Id<Token>>().ok().map(|id| id.to_string())
 }
 
 fn read_opaque(cx: &Cx, text: &str) -> Result<Read, Refused> {

@@ -93,6 +93,8 @@ async fn answer(cx: &Cx, received: &Received, shown: Shown<'_>) -> Result<Respon
         Ok(live) => live,
         Err(refused) => {
             tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "refused");
+            cx.recent
+                .token(cx, &refused, presented::claimed_jti(shown.token));
             return Err(bad_token("the access token is not good").into());
         }
     };

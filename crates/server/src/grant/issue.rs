@@ -203,11 +203,11 @@ impl Issuable {
             TokenFormat::Opaque => {
                 let minted =
                     opaque::mint(&cx.keys, cx.bound(), &self.authority, cx.now, cx.entropy());
-                minted
-                    .map_err(|_| {
-                        Refusal::invalid_scope("so many scopes do not fit into one token")
-                    })?
-                    .text
+                let minted = minted.map_err(|_| {
+                    Refusal::invalid_scope("so many scopes do not fit into one token")
+                })?;
+                cx.recent.issued(cx, minted.token, &self.authority);
+                minted.text
             }
             TokenFormat::Jwt => {
                 let signed = self.mint_jwt(cx, client, &mapped)?;
@@ -243,6 +243,7 @@ impl Issuable {
             .signer(algorithm)
             .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
         Ok(written(cx, client, (&self.authority, mapped), |written| {
+            cx.recent.issued(cx, written.token, &self.authority);
             jwt::mint(key, written, &self.authority)
         }))
     }

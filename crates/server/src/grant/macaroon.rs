@@ -21,11 +21,14 @@ pub(crate) fn mint(
 ) -> Result<String, Failure> {
     let text = if resource.is_some_and(Resource::shares_macaroon_keys) {
         written(cx, client, (authority, mapped), |written| {
+            cx.recent.issued(cx, written.token, authority);
             macaroon::mint_shared(&cx.keys, cx.bound(), written, authority, cx.entropy())
         })
     } else {
-        macaroon::mint(&cx.keys, cx.bound(), authority, cx.now, cx.entropy())
-            .map(|minted| minted.text)
+        macaroon::mint(&cx.keys, cx.bound(), authority, cx.now, cx.entropy()).map(|minted| {
+            cx.recent.issued(cx, minted.token, authority);
+            minted.text
+        })
     };
     text.map_err(|_| Refusal::invalid_scope("so many scopes do not fit into one token").into())
 }

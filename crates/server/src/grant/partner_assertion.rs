@@ -4,7 +4,7 @@
 //! Spec: RFC 7521 §5.2
 //! Spec: RFC 7522 §3
 
-use symbolon_protocol::Client;
+use symbolon_protocol::{Client, TrustedIssuer};
 use symbolon_token::saml::{Assertion, Certificate, Expected, Presented, Refused, Trusted};
 use symbolon_token::{Actor, act};
 
@@ -30,27 +30,10 @@ pub(crate) fn vouched(
     sent: Sent,
 ) -> Result<Vouched, &'static str> {
     let issuer = registered(cx, client, presented.claimed_issuer())?;
-    let text = issuer.saml_certificate.as_deref();
-    let text = text.ok_or("the issuer is trusted for JWTs alone")?;
-    let certificates = Certificate::parse_all(text).map_err(|_| "a certificate is none")?;
-    let trusted = Trusted::by_certificates(issuer.issuer.as_str(), &certificates)
-        .map_err(|_| Refused::NoKey.code())?;
-
-    let endpoint = cx.settings.issuer.endpoint("/token");
-    let mut audiences = vec![cx.settings.issuer.as_str(), endpoint.as_str()];
-    if sent == Sent::AsToken {
-        audiences.extend(issuer.audiences.iter().map(String::as_str));
+    if issuer.saml_certificate.is_none() {
+        return Err("the issuer is trusted for JWTs alone");
     }
-    let expected = Expected {
-        audiences: &audiences,
-        recipients: &[&endpoint],
-        in_response_to: None,
-        longest: MAX_LIFETIME + cx.settings.clock_skew,
-        skew: cx.settings.clock_skew,
-        now: cx.now,
-    };
-    let opened = presented.open(&trusted, &expected);
-    let opened = opened.map_err(|refused| refused.code())?;
+    let opened = open(cx, &issuer, presented, sent).map_err(|refused| refused.code())?;
     let checked = checked(&opened, sent)?;
     if checked.expires <= cx.now {
         return Err("it has expired");
@@ -67,6 +50,34 @@ pub(crate) fn vouched(
         acceptable_until: checked.expires + cx.settings.clock_skew,
         issuer,
     })
+}
+
+/// Checks an assertion against the registration of its issuer, whoever sends it.
+pub(crate) fn open(
+    cx: &Cx,
+    issuer: &TrustedIssuer,
+    presented: &Presented,
+    sent: Sent,
+) -> Result<Assertion, Refused> {
+    let text = issuer.saml_certificate.as_deref();
+    let certificates = Certificate::parse_all(text.ok_or(Refused::NoKey)?);
+    let certificates = certificates.map_err(|_| Refused::NoKey)?;
+    let trusted = Trusted::by_certificates(issuer.issuer.as_str(), &certificates)
+        .map_err(|_| Refused::NoKey)?;
+    let endpoint = cx.settings.issuer.endpoint("/token");
+    let mut audiences = vec![cx.settings.issuer.as_str(), endpoint.as_str()];
+    if sent == Sent::AsToken {
+        audiences.extend(issuer.audiences.iter().map(String::as_str));
+    }
+    let expected = Expected {
+        audiences: &audiences,
+        recipients: &[&endpoint],
+        in_response_to: None,
+        longest: MAX_LIFETIME + cx.settings.clock_skew,
+        skew: cx.settings.clock_skew,
+        now: cx.now,
+    };
+    presented.open(&trusted, &expected)
 }
 
 fn checked(assertion: &Assertion, sent: Sent) -> Result<Checked<'_>, &'static str> {

@@ -15,6 +15,8 @@ pub struct Known {
     pub session: String,
     /// A key that signs, and that nothing here needs afterwards.
     pub key: String,
+    /// A request that was refused.
+    pub refused: String,
     /// A password for whoever is created.
     pub password: String,
 }
@@ -112,6 +114,8 @@ pub fn probes(known: &Known) -> Vec<Probe> {
         call(post(),   "/admin/v1/keys/{kid}/retire",                 &format!("/admin/v1/keys/{key}/retire"), none()),
         call(post(),   "/admin/v1/keys/{kid}/distrust",               &format!("/admin/v1/keys/{key}/distrust"), none()),
         call(post(),   "/admin/v1/revoke",                            "/admin/v1/revoke", json!({ "subject": "alice" })),
+        call(post(),   "/admin/v1/tokens:explain",                    "/admin/v1/tokens:explain", json!({ "token": "sym_rt_abc" })),
+        call(get(),    "/admin/v1/explanations/{id}",                 &format!("/admin/v1/explanations/{}", known.refused), none()),
         call(get(),    "/admin/v1/audit",                             "/admin/v1/audit?limit=1", none()),
     ]
 }

@@ -18,6 +18,7 @@ mod dpop;
 mod encryption;
 mod encryption_peer;
 mod exchange;
+mod explain;
 mod guess;
 mod guesses;
 mod harness;

@@ -109,6 +109,7 @@ fn every_kind_is_told_by_its_form() {
         ),
         ("sym_rt_abc".into(), What::RefreshToken),
         ("sym_ac_abc".into(), What::AuthorizationCode),
+        ("sym_dc_abc".into(), What::DeviceCode),
         ("sym_cs_abc".into(), What::ClientSecret),
         ("sym_key_abc".into(), What::ApiKey),
         ("sym_ss_abc".into(), What::SessionCookie),

@@ -35,6 +35,8 @@ pub enum What {
     LogoutToken,
     /// An authorization code.
     AuthorizationCode,
+    /// A device code.
+    DeviceCode,
     /// A client secret.
     ClientSecret,
     /// An API key.
@@ -70,7 +72,7 @@ pub enum What {
 /// Kinds, stable words, what a person calls it, and what to send instead: a
 /// table, one kind a line.
 #[rustfmt::skip]
-const WORDS: [(What, &str, &str, &str); 26] = [
+const WORDS: [(What, &str, &str, &str); 27] = [
     (What::AccessToken, "access_token", "an access token", ""),
     (What::OpaqueToken, "opaque_token", "an opaque access token", ""),
     (What::Macaroon, "macaroon", "a macaroon", ""),
@@ -82,6 +84,7 @@ const WORDS: [(What, &str, &str, &str); 26] = [
     (What::RefreshToken, "refresh_token", "a refresh token", "a refresh token is for the token endpoint alone; send the `access_token`"),
     (What::LogoutToken, "logout_token", "a logout token", "send an access token; a logout token tells an application that somebody signed out"),
     (What::AuthorizationCode, "authorization_code", "an authorization code", "redeem it at the token endpoint and send the `access_token` of the answer"),
+    (What::DeviceCode, "device_code", "a device code", "redeem it at the token endpoint and send the `access_token` of the answer"),
     (What::ClientSecret, "client_secret", "a client secret", "a client secret is for the token endpoint alone; ask there for an access token, and replace this secret, since it was shown"),
     (What::ApiKey, "api_key", "an API key", "send an access token: this API takes no API keys"),
     (What::SessionCookie, "session_cookie", "a session cookie", "send an access token; a session cookie belongs to the browser and the sign-in pages"),
@@ -176,6 +179,7 @@ impl What {
             Kind::AccessToken => Self::OpaqueToken,
             Kind::RefreshToken => Self::RefreshToken,
             Kind::AuthorizationCode => Self::AuthorizationCode,
+            Kind::DeviceCode => Self::DeviceCode,
             Kind::ClientSecret => Self::ClientSecret,
             Kind::ApiKey => Self::ApiKey,
             Kind::SessionCookie => Self::SessionCookie,

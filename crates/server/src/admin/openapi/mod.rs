@@ -4,6 +4,7 @@
 
 mod encryption;
 mod exchange;
+mod explanation;
 mod schemas;
 
 use http::StatusCode;

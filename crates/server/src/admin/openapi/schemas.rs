@@ -45,6 +45,7 @@ pub(super) fn all() -> Map<String, Value> {
     add_presence(&mut add);
     add_process(&mut add);
     add_revocation(&mut add);
+    super::explanation::add(&mut add);
     all
 }
 

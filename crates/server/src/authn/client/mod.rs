@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
-use symbolon_protocol::{Client, ClientAuthentication, ErrorCode, Parameters};
+use symbolon_protocol::{Client, ClientAuthentication, ClientId, ErrorCode, Parameters};
 use symbolon_store::StoredClient;
 
 use self::presented::{Presented, Proof};
@@ -87,13 +87,42 @@ async fn prove(
 ) -> Result<AuthenticatedClient, Failure> {
     let is_guess = !matches!(presented.proof, Proof::Nothing);
     let name = presented.client.clone();
+    let method = presented.proof.method();
     let outcome = look_at(cx, presented, shown).await;
+    match &outcome {
+        Ok(proved) => {
+            // Whoever proved itself twice in a request is who it was.
+            let _ = cx.caller.set(proved.client().id.clone());
+        }
+        Err(_) => cx.recent.unproved(cx, &name, why(cx, &name, method).await),
+    }
     outcome.map_err(|failure| match failure {
         Failure::Refused(refusal) if is_guess && refusal == failed() => {
             wrong_guess(cx, name.as_str()).into()
         }
         other => other,
     })
+}
+
+/// Why a client could not prove itself, for administrators alone: the caller is
+/// told one text for all of it.
+async fn why(cx: &Cx, name: &ClientId, method: Option<ClientAuthentication>) -> &'static str {
+    let Ok(found) = cx.directory.find_client(name).await else {
+        return "the client could not be looked up";
+    };
+    match (found, method) {
+        (None, _) => "there is no client of that id",
+        (Some(own), _) if !own.enabled => "the client is disabled",
+        (Some(own), None) if own.client.authentication() != ClientAuthentication::None => {
+            "the client has to prove itself, and showed nothing that does"
+        }
+        (Some(own), Some(shown)) if own.client.authentication() != shown => {
+            "the client is registered for another authentication method"
+        }
+        _ => {
+            "what was shown is not the client's: secret, key, certificate or assertion is another, expired, or was used before"
+        }
+    }
 }
 
 async fn look_at(

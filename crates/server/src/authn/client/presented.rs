@@ -31,6 +31,20 @@ pub(super) enum Proof<'a> {
     Assertion(Unverified<'a>),
 }
 
+impl Proof<'_> {
+    /// The method that it says it is; an assertion may be of either kind.
+    pub(super) fn method(&self) -> Option<ClientAuthentication> {
+        match self {
+            Self::Nothing => None,
+            Self::Secret { method, .. } => Some(*method),
+            Self::Assertion(unverified) if unverified.claimed_algorithm().starts_with("HS") => {
+                Some(ClientAuthentication::ClientSecretJwt)
+            }
+            Self::Assertion(_) => Some(ClientAuthentication::PrivateKeyJwt),
+        }
+    }
+}
+
 /// Reads it. Two methods at once are refused, whatever they prove.
 pub(super) fn read<'a>(
     received: &'a Received,

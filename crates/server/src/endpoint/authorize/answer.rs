@@ -109,6 +109,8 @@ impl Destination {
     pub(crate) fn refuse(&self, cx: &Cx, refusal: &Refusal) -> Result<Response, Failure> {
         tracing::info!(request = %cx.request, client = %self.client.client.id, code = refusal.code.as_str(), reason = refusal.reason, "refused");
         crate::metric::refused(refusal.code);
+        cx.recent
+            .refused(cx, "/authorize", &Failure::Refused(refusal.clone()));
         let fields = vec![
             ("error".to_owned(), refusal.code.as_str().to_owned()),
             (

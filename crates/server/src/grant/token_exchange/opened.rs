@@ -83,6 +83,7 @@ pub(super) async fn open(
     };
     outcome.map_err(|cause| {
         tracing::debug!(request = %cx.request, kind = %shown.kind, cause, "a token to be exchanged");
+        cx.recent.because(cx, cause);
         refused(role).into()
     })
 }

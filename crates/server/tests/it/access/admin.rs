@@ -65,6 +65,7 @@ async fn known(server: &Server) -> Known {
     let spare = |key: &&serde_json::Value| key["algorithm"] == "ES384" && key["state"] == "active";
     let key = keys["items"].as_array().unwrap().iter().find(spare);
     Known {
+        refused: server.get("/userinfo").await.text("request_id"),
         key: key.unwrap()["kid"].as_str().unwrap().to_owned(),
         grant: first("grants").await,
         session: first("sessions").await,

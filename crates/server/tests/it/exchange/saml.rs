@@ -1,5 +1,7 @@
 //! SAML assertions: asked for, exchanged, and presented as grants.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use symbolon_protocol::{Issuer, SigningAlgorithm, Timestamp};
@@ -26,6 +28,7 @@ on_both_engines! {
     a_partners_assertion_is_good_once_on_every_node
     a_partners_assertion_gives_what_its_issuer_is_registered_for
     an_assertion_that_is_not_good_is_refused
+    every_broken_assertion_is_explained_by_one_cause
     a_partners_assertion_is_exchanged_and_distrusted
     certificates_are_checked_when_they_are_configured
     the_metadata_names_the_grant
@@ -33,6 +36,11 @@ on_both_engines! {
 
 async fn permitted(server: &Server) {
     furnish(server).await;
+    may_carry_on(server).await;
+}
+
+/// Lets `orders-api` carry on what it was shown.
+async fn may_carry_on(server: &Server) {
     let policy = json!({
         "exchange": {
             "from": [ORDERS], "to": [STOCK, SAFE],
@@ -376,8 +384,6 @@ async fn an_assertion_that_is_not_good_is_refused(server: Server) {
     let good = || directory.said(&server);
     let time = now(&server);
     let response = |token: &str| {
-        use base64::Engine;
-        use base64::prelude::BASE64_URL_SAFE_NO_PAD;
         let xml = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(token).unwrap()).unwrap();
         BASE64_URL_SAFE_NO_PAD.encode(format!("<samlp:Response xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\">{xml}</samlp:Response>"))
     };
@@ -511,4 +517,130 @@ async fn the_metadata_names_the_grant(server: Server) {
         .json();
     let grants = metadata["grant_types_supported"].as_array().unwrap();
     assert!(grants.contains(&Value::from(GRANT)));
+}
+
+/// The XML of an assertion with something changed in it.
+fn rewritten(token: &str, change: impl FnOnce(String) -> String) -> String {
+    let xml = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(token).unwrap()).unwrap();
+    BASE64_URL_SAFE_NO_PAD.encode(change(xml))
+}
+
+/// What an administrator is told of an assertion.
+async fn explained(server: &Server, token: &str) -> Value {
+    let path = "/admin/v1/tokens:explain";
+    let question = Some(json!({ "token": token }));
+    let told = server.admin(Method::POST, path, question).await;
+    assert_eq!(told.status, 200, "{}", told.body);
+    told.json()
+}
+
+/// Attack: J249
+/// Attack: J258
+/// Attack: J273
+#[expect(clippy::too_many_lines, reason = "a table: one case after another")]
+async fn every_broken_assertion_is_explained_by_one_cause(server: Server) {
+    let directory = Directory::trusted(&server).await;
+    let stranger = Directory::new();
+    let good = || directory.said(&server);
+    let signed = directory.sign(&good());
+    let time = now(&server);
+    let said = |said: Said| directory.sign(&said);
+    let cases = [
+        (
+            "document_type",
+            "signature",
+            rewritten(&signed, |xml| format!("<!DOCTYPE x>{xml}")),
+        ),
+        (
+            "signature_mismatch",
+            "signature",
+            rewritten(&signed, |xml| xml.replace("carol", "admin")),
+        ),
+        (
+            "not_an_assertion",
+            "signature",
+            rewritten(&signed, |xml| {
+                format!("<r xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\">{xml}</r>")
+            }),
+        ),
+        ("signature_mismatch", "signature", stranger.sign(&good())),
+        (
+            "wrong_issuer",
+            "issuer",
+            said(Said {
+                issuer: "https://other.example",
+                ..good()
+            }),
+        ),
+        (
+            "expired",
+            "expiry",
+            said(Said {
+                issued: time - 900,
+                expires: time - 60,
+                ..good()
+            }),
+        ),
+        (
+            "not_yet_valid",
+            "expiry",
+            said(Said {
+                issued: time + 60,
+                ..good()
+            }),
+        ),
+        (
+            "lives_too_long",
+            "expiry",
+            said(Said {
+                expires: time + 86_400,
+                ..good()
+            }),
+        ),
+        (
+            "wrong_audience",
+            "audience",
+            said(Said {
+                audience: VAULT.to_owned(),
+                ..good()
+            }),
+        ),
+        (
+            "wrong_recipient",
+            "audience",
+            said(Said {
+                recipient: "https://sp.example/acs".to_owned(),
+                ..good()
+            }),
+        ),
+    ];
+    for (root, check, token) in &cases {
+        let told = explained(&server, token).await;
+
+        assert_eq!(told["root"], *root, "{told}");
+        assert_eq!(told["shown"], "saml_assertion", "{root}");
+        let steps = told["checks"].as_array().unwrap();
+        let failed: Vec<_> = steps
+            .iter()
+            .filter(|own| own["outcome"] == "failed")
+            .collect();
+        assert_eq!(
+            failed,
+            [&json!({ "check": check, "outcome": "failed" })],
+            "{root}"
+        );
+        assert!(!told["repair"].as_str().unwrap().is_empty(), "{root}");
+        assert!(!told.to_string().contains(token.as_str()), "{root}");
+    }
+    assert_eq!(
+        explained(&server, &signed).await["verdict"],
+        "valid",
+        "the twin"
+    );
+    may_carry_on(&server).await;
+    let (own, _) = assertion(&server).await;
+    let own = own.text("access_token");
+    assert_eq!(explained(&server, &own).await["verdict"], "valid");
+    server.advance(3600);
+    assert_eq!(explained(&server, &own).await["root"], "expired");
 }

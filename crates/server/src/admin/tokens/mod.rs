@@ -1,0 +1,260 @@
+//! `POST /admin/v1/tokens:explain`: what a token is, which check it fails, what
+//! is known of it, and what took it back. The token is read and forgotten.
+//!
+//! Unlike introspection this says why. It counts no use of a macaroon, and
+//! judges its conditions for the request that the question describes.
+//!
+//! Spec: RFC 7662 §2.2
+//! Spec: RFC 7522 §3
+
+#[cfg(feature = "saml")]
+mod assertion;
+mod known;
+
+use std::net::IpAddr;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use symbolon_store::{FindRevocations, Target};
+use symbolon_token::explain::{Check, Refused as Why};
+use symbolon_token::jose::{Invalid, Unverified};
+use symbolon_token::macaroon::Request;
+use symbolon_token::recognize::{Defect, Recognized, What};
+use symbolon_token::revocation::{self, Hit};
+
+use crate::cx::Cx;
+use crate::endpoint::macaroon::Use;
+use crate::endpoint::presented::{self, Live};
+use crate::respond;
+
+use super::call::Call;
+use super::failed::{Failed, Outcome, Refused};
+
+/// How long a token may be, in bytes.
+const MAX_TOKEN_BYTES: usize = 128 * 1024;
+
+/// A token, and what a request would demand of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    token: String,
+    audience: Option<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    method: Option<String>,
+    path: Option<String>,
+    client_ip: Option<IpAddr>,
+}
+
+pub(super) async fn explain(cx: Cx, call: Call) -> Outcome {
+    let question: Question = call.document()?;
+    if question.token.is_empty() || question.token.len() > MAX_TOKEN_BYTES {
+        let why = format!("has 1 to {MAX_TOKEN_BYTES} bytes");
+        return Err(Refused::member("token", why).into());
+    }
+    let recognized = Recognized::of(&question.token);
+    let told = match recognized.defects.first() {
+        Some(defect) => Told::of_defect(*defect),
+        None => told(&cx, &question, recognized.what).await?,
+    };
+    let body = json!({
+        "kind": "shown",
+        "verdict": if told.why.is_none() { "valid" } else { "refused" },
+        "shown": recognized.what,
+        "shown_words": recognized.what.words(),
+        "defects": recognized.defects.iter().map(|own| own.code()).collect::<Vec<_>>(),
+        "code": told.code(),
+        "root": told.root(),
+        "cause": told.cause(),
+        "repair": told.repair(),
+        "checks": steps(&told),
+        "known": told.known,
+        "taken_back": told.taken_back,
+    });
+    Ok(respond::json(StatusCode::OK, &body))
+}
+
+/// Why a token is refused.
+enum Reason {
+    Check(Why),
+    Kind(What),
+    Form(Defect),
+}
+
+/// All that is said about it.
+struct Told {
+    why: Option<Reason>,
+    is_bound: bool,
+    known: Value,
+    taken_back: Value,
+}
+
+impl Told {
+    fn of(why: Option<Reason>) -> Self {
+        Self {
+            why,
+            is_bound: false,
+            known: Value::Null,
+            taken_back: json!([]),
+        }
+    }
+
+    fn of_defect(defect: Defect) -> Self {
+        Self::of(Some(Reason::Form(defect)))
+    }
+
+    fn code(&self) -> &'static str {
+        match &self.why {
+            None => "valid",
+            Some(Reason::Check(why)) => why.code(),
+            Some(Reason::Kind(_)) => "not_an_access_token",
+            Some(Reason::Form(_)) => "malformed",
+        }
+    }
+
+    fn root(&self) -> &'static str {
+        match &self.why {
+            None => "valid",
+            Some(Reason::Check(why)) => why.root(),
+            Some(Reason::Kind(what)) => what.code(),
+            Some(Reason::Form(defect)) => defect.code(),
+        }
+    }
+
+    fn cause(&self) -> String {
+        match &self.why {
+            None => "valid: every check passed".to_owned(),
+            Some(Reason::Check(why)) => why.cause(),
+            Some(Reason::Kind(what)) => {
+                format!("signature: this is {}, not an access token", what.words())
+            }
+            Some(Reason::Form(defect)) => format!("signature: {}", defect.words()),
+        }
+    }
+
+    fn repair(&self) -> String {
+        match &self.why {
+            None => String::new(),
+            Some(Reason::Check(why)) => why.repair(),
+            Some(Reason::Kind(what)) => what.instead().to_owned(),
+            Some(Reason::Form(defect)) => defect.repair().to_owned(),
+        }
+    }
+
+    fn failed(&self) -> Option<Check> {
+        match self.why.as_ref()? {
+            Reason::Check(why) => Some(why.check()),
+            Reason::Kind(_) | Reason::Form(_) => Some(Check::Signature),
+        }
+    }
+}
+
+/// The six checks, then key binding and policy. What a token is bound to is
+/// judged where it is used, so here it is only said whether it is.
+fn steps(told: &Told) -> Value {
+    let failed = told.failed();
+    let outcome = |check: Check| match failed {
+        Some(failed) if check == failed => "failed",
+        Some(failed) if check > failed => "not_reached",
+        _ => "passed",
+    };
+    let step = |check: Check| json!({ "check": check.name(), "outcome": outcome(check) });
+    let mut all: Vec<Value> = Check::ALL.into_iter().map(step).collect();
+    let binding = match (failed, told.is_bound) {
+        (None, true) => "unknown",
+        (None, false) => "not_asked",
+        _ => "not_reached",
+    };
+    all.push(json!({ "check": "binding", "outcome": binding }));
+    let policy = if failed.is_none() {
+        "not_asked"
+    } else {
+        "not_reached"
+    };
+    all.push(json!({ "check": "policy", "outcome": policy }));
+    all.into()
+}
+
+async fn told(cx: &Cx, question: &Question, what: What) -> Result<Told, Failed> {
+    if matches!(what, What::Assertion) {
+        #[cfg(feature = "saml")]
+        return assertion::told(cx, question).await;
+    }
+    // A refresh token has a row of its own, which `symbolon revoke` names.
+    if !what.is_access_token() {
+        return Ok(Told::of(Some(Reason::Kind(what))));
+    }
+    let request = Request {
+        method: question.method.as_deref(),
+        path: question.path.as_deref(),
+        address: question.client_ip,
+    };
+    let opened = presented::open_for(cx, &question.token, &Use::AtResource(request)).await?;
+    let judged = match &opened {
+        Ok(pending) => demand(cx, question, pending.before_counting()),
+        Err(why) => Err(why.clone()),
+    };
+    let is_bound = opened.is_ok_and(|own| own.before_counting().binding.is_bound());
+    let why = match judged {
+        Ok(()) => None,
+        Err(why) => Some(Reason::Check(by_key(cx, &question.token, why).await?)),
+    };
+    let (known, taken_back) = known::of(cx, &question.token).await?;
+    Ok(Told {
+        why,
+        is_bound,
+        known,
+        taken_back,
+    })
+}
+
+/// Audience and scope, as far as the question names them.
+fn demand(cx: &Cx, question: &Question, live: &Live) -> Result<(), Why> {
+    check_audience(cx, question, &live.audience)?;
+    let needed = &question.scopes;
+    if needed.iter().all(|scope| live.scopes.contains(scope)) {
+        return Ok(());
+    }
+    Err(Why::Scope {
+        needed: needed.clone(),
+        found: live
+            .scopes
+            .iter()
+            .map(|own| own.as_str().to_owned())
+            .collect(),
+    })
+}
+
+/// The API under any of its names.
+fn check_audience(cx: &Cx, question: &Question, audience: &str) -> Result<(), Why> {
+    let Some(expected) = &question.audience else {
+        return Ok(());
+    };
+    let named = cx.directory.find_resource(expected);
+    let is_meant =
+        expected == audience || named.is_some_and(|own| own.identifier.as_str() == audience);
+    if is_meant {
+        return Ok(());
+    }
+    Err(Why::Audience {
+        expected: expected.clone(),
+        found: vec![audience.to_owned()],
+    })
+}
+
+/// A key that was distrusted is not published any more, so what it signed looks
+/// like a stranger's. The record tells it apart.
+async fn by_key(cx: &Cx, token: &str, why: Why) -> Result<Why, Failed> {
+    if why != Why::Signature(Invalid::UnknownKey) {
+        return Ok(why);
+    }
+    let named = Unverified::parse(token).ok();
+    let named = named.and_then(|own| own.claimed_kid().map(str::to_owned));
+    let targets = named.map(Target::Key).into_iter().collect();
+    let found = cx.store.read(FindRevocations { targets }).await?;
+    if found.is_empty() {
+        return Ok(why);
+    }
+    Ok(Why::Revoked(Some(Hit::Record(revocation::Target::Key))))
+}

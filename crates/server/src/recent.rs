@@ -1,0 +1,223 @@
+//! What this process refused and issued lately, for explaining a request id or
+//! a `jti` to an administrator.
+//!
+//! It is bounded, it is this process's own, and it ends with it: nothing of it
+//! is stored. No token, code or secret is in it, only names, times and reasons.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use symbolon_protocol::{ClientId, OrganizationId, ResourceIdentifier, Scopes, Timestamp};
+use symbolon_token::explain::{Check, Refused};
+use symbolon_token::{Authority, Family, Grant, Id, Session, Subject, Token};
+
+use crate::cx::{Cx, RequestId};
+use crate::failure::Failure;
+
+/// How many refusals are remembered.
+pub(crate) const MAX_REFUSALS: usize = 4096;
+/// How many issued tokens are remembered.
+pub(crate) const MAX_ISSUED: usize = 4096;
+
+/// One thing that was said about a request that got nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) request: RequestId,
+    pub(crate) at: Timestamp,
+    /// The client that proved itself, where one had.
+    pub(crate) caller: Option<ClientId>,
+    pub(crate) what: What,
+}
+
+/// What was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    /// How the request was answered.
+    Answered {
+        /// The path of the endpoint.
+        endpoint: &'static str,
+        /// The code on the wire.
+        code: &'static str,
+        /// Why, as the caller was told.
+        reason: &'static str,
+    },
+    /// Which client said that it asks, and did not prove it.
+    Claimed(ClientId),
+    /// Why, where the caller is told less.
+    Because(&'static str),
+    /// A token was looked at and is not good.
+    Token {
+        /// Which check failed.
+        check: Check,
+        /// A stable word.
+        code: &'static str,
+        /// The cause in a finer word.
+        root: &'static str,
+        /// The cause in a sentence.
+        cause: String,
+        /// What would repair it.
+        repair: String,
+    },
+    /// The token's id, where it could be read.
+    Jti(String),
+}
+
+/// What is known of an access token that was issued here lately.
+#[derive(Debug, Clone)]
+pub(crate) struct IssuedToken {
+    pub(crate) token: Id<Token>,
+    pub(crate) request: RequestId,
+    pub(crate) issued: Timestamp,
+    pub(crate) expires: Timestamp,
+    pub(crate) client: ClientId,
+    pub(crate) subject: Subject,
+    pub(crate) audience: Option<ResourceIdentifier>,
+    pub(crate) scopes: Scopes,
+    pub(crate) family: Option<Id<Family>>,
+    pub(crate) grant: Option<Id<Grant>>,
+    pub(crate) session: Option<Id<Session>>,
+    pub(crate) organization: Option<OrganizationId>,
+    pub(crate) is_bound: bool,
+}
+
+/// Both memories.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    refusals: Mutex<VecDeque<Said>>,
+    issued: Mutex<VecDeque<IssuedToken>>,
+}
+
+impl Recent {
+    pub(crate) fn new() -> Self {
+        Self {
+            refusals: Mutex::new(VecDeque::with_capacity(MAX_REFUSALS)),
+            issued: Mutex::new(VecDeque::with_capacity(MAX_ISSUED)),
+        }
+    }
+
+    /// Remembers how a request was refused.
+    pub(crate) fn refused(&self, cx: &Cx, endpoint: &'static str, failure: &Failure) {
+        let (code, reason) = match failure {
+            Failure::Refused(refusal) => (refusal.code.as_str(), refusal.reason),
+            Failure::Broken(broken) if broken.is_unavailable() => {
+                ("temporarily_unavailable", "try again in a moment")
+            }
+            Failure::Broken(_) => (
+                "server_error",
+                "something broke here; the log has the cause",
+            ),
+        };
+        let what = What::Answered {
+            endpoint,
+            code,
+            reason,
+        };
+        self.say(cx, what);
+    }
+
+    /// Remembers why, where the caller is told less.
+    pub(crate) fn because(&self, cx: &Cx, cause: &'static str) {
+        self.say(cx, What::Because(cause));
+    }
+
+    /// Remembers which client could not prove itself, and why.
+    pub(crate) fn unproved(&self, cx: &Cx, client: &ClientId, cause: &'static str) {
+        self.say(cx, What::Claimed(client.clone()));
+        self.because(cx, cause);
+    }
+
+    /// Remembers which check a token failed.
+    pub(crate) fn token(&self, cx: &Cx, refused: &Refused, jti: Option<String>) {
+        self.say(
+            cx,
+            What::Token {
+                check: refused.check(),
+                code: refused.code(),
+                root: refused.root(),
+                cause: refused.cause(),
+                repair: refused.repair(),
+            },
+        );
+        if let Some(jti) = jti {
+            self.say(cx, What::Jti(jti));
+        }
+    }
+
+    /// Remembers what was issued.
+    pub(crate) fn issued(&self, cx: &Cx, token: Id<Token>, authority: &Authority) {
+        let own = IssuedToken {
+            token,
+            request: cx.request,
+            issued: cx.now,
+            expires: authority.expires(),
+            client: authority.client().clone(),
+            subject: authority.subject().clone(),
+            audience: authority.audiences().first().cloned(),
+            scopes: authority.scopes().clone(),
+            family: authority.family(),
+            grant: authority.grant(),
+            session: authority.session(),
+            organization: authority.organization().cloned(),
+            is_bound: authority.binding().is_bound(),
+        };
+        push(&mut lock(&self.issued), own, MAX_ISSUED);
+    }
+
+    /// Everything that was said about a request, in order.
+    pub(crate) fn of_request(&self, request: &str) -> Vec<Said> {
+        let all = lock(&self.refusals);
+        let own = all
+            .iter()
+            .filter(|said| said.request.to_string() == request);
+        own.cloned().collect()
+    }
+
+    /// The token of an id, where it was issued here lately.
+    pub(crate) fn find(&self, token: Id<Token>) -> Option<IssuedToken> {
+        let all = lock(&self.issued);
+        all.iter().rev().find(|own| own.token == token).cloned()
+    }
+
+    /// The requests that showed a token of an id and got nothing.
+    pub(crate) fn requests_with(&self, jti: &str) -> Vec<RequestId> {
+        let all = lock(&self.refusals);
+        let shows = |said: &&Said| matches!(&said.what, What::Jti(own) if own == jti);
+        all.iter().filter(shows).map(|said| said.request).collect()
+    }
+
+    fn say(&self, cx: &Cx, what: What) {
+        let said = Said {
+            request: cx.request,
+            at: cx.now,
+            caller: cx.caller.get().cloned(),
+            what,
+        };
+        push(&mut lock(&self.refusals), said, MAX_REFUSALS);
+    }
+}
+
+/// The oldest goes where there is no room.
+fn push<T>(all: &mut VecDeque<T>, one: T, most: usize) {
+    if all.len() == most {
+        all.pop_front();
+    }
+    all.push_back(one);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_goes_where_there_is_no_room() {
+        let mut all = VecDeque::new();
+        for one in 0..5 {
+            push(&mut all, one, 3);
+        }
+        assert_eq!(all, [2, 3, 4]);
+    }
+}
