@@ -7,6 +7,7 @@
 //! 4. `advice` compares what was read with each other.
 
 mod advice;
+mod demand;
 mod document;
 mod environment;
 mod finding;
@@ -30,6 +31,7 @@ use url::Url;
 use crate::settings::MutualTls;
 
 pub use crate::keys::TokenUri;
+pub use demand::{Demands, NoRoute, Placed, ResourceDemand, RouteDemand, ScopesDemand};
 pub use finding::{Finding, Location, Severity};
 pub use secret::SecretSource;
 
