@@ -3,6 +3,7 @@
 mod admin;
 mod check;
 mod dev;
+mod explain;
 mod log;
 mod macaroon;
 mod migrate;

@@ -13,9 +13,10 @@ use symbolon_token::jose::jwe::claimed_header;
 use symbolon_token::macaroon::{Request, is_macaroon};
 use symbolon_token::mark::Kind;
 use symbolon_verify::{
-    Algorithm, Explanation, Outcome, Requirement, Revocation, Verdict, Verifier, Vouched,
+    Algorithm, Explanation, Outcome, Requirement, Revocation, Verdict, Verifier,
 };
 
+use crate::explain::{self, ExplainArguments};
 use crate::macaroon::{self, AttenuateArguments};
 
 /// How long a token given to these commands may be, in bytes.
@@ -41,9 +42,9 @@ pub(crate) enum TokenCommand {
     Verify(CheckArguments),
     /// Says which check failed, what differs, and what would repair it
     #[command(
-        after_help = "Example:\n  symbolon token explain --issuer https://as.example.com --audience https://api.example.com --scope read:orders \\\n    --client-id orders-api --client-secret-file orders-api.secret TOKEN\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
+        after_help = "Example:\n  symbolon token explain --issuer https://as.example.com --audience https://api.example.com --scope read:orders \\\n    --client-id orders-api --client-secret-file orders-api.secret TOKEN\n  symbolon token explain --config gateway.toml --route 'GET https://api.example.com/orders/7' TOKEN\n  symbolon token explain --request-id req_5d0c1f3a9b7e2468 --admin http://127.0.0.1:8090\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
     )]
-    Explain(CheckArguments),
+    Explain(ExplainArguments),
     /// Narrows a macaroon, without asking anyone
     #[command(
         after_help = "Example:\n  symbolon token attenuate TOKEN --caveat 'scope = read:orders' --caveat 'before = 2026-12-01T18:00:00Z'\n\nExit status: 0 narrowed, 1 refused, 2 usage."
@@ -54,16 +55,16 @@ pub(crate) enum TokenCommand {
 #[derive(clap::Args)]
 pub(crate) struct CheckArguments {
     /// The token; standard input where it is left out
-    token: Option<String>,
+    pub(crate) token: Option<String>,
     /// Whose tokens are good
     #[arg(long, env = "SYMBOLON_ISSUER", value_name = "URL")]
-    issuer: String,
+    pub(crate) issuer: Option<String>,
     /// The API that the token has to be for
     #[arg(long, env = "SYMBOLON_AUDIENCE", value_name = "URI")]
-    audience: String,
+    pub(crate) audience: Option<String>,
     /// A scope that is needed; may be given several times
     #[arg(long, value_name = "SCOPE")]
-    scope: Vec<String>,
+    pub(crate) scope: Vec<String>,
     /// An algorithm that is allowed; may be given several times
     #[arg(long, value_name = "ALG", default_values = ["ES256"])]
     algorithm: Vec<String>,
@@ -78,19 +79,35 @@ pub(crate) struct CheckArguments {
     decryption_key_file: Option<PathBuf>,
     /// Do without asking whether a JWT was taken back: it may have been
     #[arg(long)]
-    at_expiry: bool,
+    pub(crate) at_expiry: bool,
     /// The method of the request that a macaroon is judged for; asking counts as a use
     #[arg(long, value_name = "METHOD")]
-    method: Option<String>,
+    pub(crate) method: Option<String>,
     /// The path of that request
     #[arg(long, value_name = "PATH")]
-    path: Option<String>,
+    pub(crate) path: Option<String>,
     /// The address that it comes from
     #[arg(long, value_name = "ADDRESS")]
-    client_ip: Option<std::net::IpAddr>,
+    pub(crate) client_ip: Option<std::net::IpAddr>,
     /// Print JSON for scripts
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
+}
+
+impl CheckArguments {
+    /// Whether the issuer is asked about revocation.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.client_id.is_some() && !self.at_expiry
+    }
+
+    /// What is known of the request.
+    pub(crate) fn request(&self) -> Request<'_> {
+        Request {
+            method: self.method.as_deref(),
+            path: self.path.as_deref(),
+            address: self.client_ip,
+        }
+    }
 }
 
 /// What stands in the way before a token is looked at is usage: a script must
@@ -106,7 +123,7 @@ async fn answer(command: TokenCommand) -> anyhow::Result<ExitCode> {
     match command {
         TokenCommand::Inspect { token, json } => inspect(&read(token)?, json),
         TokenCommand::Verify(arguments) => {
-            let explanation = explain(&arguments).await?;
+            let explanation = judged(&arguments).await?;
             if arguments.json {
                 println!("{}", serde_json::to_string_pretty(&explanation)?);
             } else {
@@ -114,15 +131,7 @@ async fn answer(command: TokenCommand) -> anyhow::Result<ExitCode> {
             }
             Ok(status(explanation.verdict))
         }
-        TokenCommand::Explain(arguments) => {
-            let explanation = explain(&arguments).await?;
-            if arguments.json {
-                println!("{}", serde_json::to_string_pretty(&explanation)?);
-            } else {
-                print(&explanation);
-            }
-            Ok(status(explanation.verdict))
-        }
+        TokenCommand::Explain(arguments) => explain::run(arguments).await,
         TokenCommand::Attenuate(arguments) => {
             macaroon::narrow(&read(arguments.token.clone())?, &arguments)
         }
@@ -130,7 +139,7 @@ async fn answer(command: TokenCommand) -> anyhow::Result<ExitCode> {
 }
 
 /// The argument, or standard input; surrounding blanks are not part of a token.
-fn read(token: Option<String>) -> anyhow::Result<String> {
+pub(crate) fn read(token: Option<String>) -> anyhow::Result<String> {
     let text = match token {
         Some(token) => token,
         None => {
@@ -150,39 +159,19 @@ fn read(token: Option<String>) -> anyhow::Result<String> {
     Ok(text.to_owned())
 }
 
-async fn explain(arguments: &CheckArguments) -> anyhow::Result<Explanation> {
+async fn judged(arguments: &CheckArguments) -> anyhow::Result<Explanation> {
     let token = read(arguments.token.clone())?;
-    let is_asked = arguments.client_id.is_some() && !arguments.at_expiry;
-    let algorithms: Vec<_> = arguments
-        .algorithm
-        .iter()
-        .map(|name| Algorithm::named(name).context("no such algorithm"))
-        .collect::<Result<_, _>>()?;
-    let mut verifier = Verifier::new(&arguments.issuer, &arguments.audience, algorithms)?;
-    if let Some(path) = &arguments.decryption_key_file {
-        let key = std::fs::read_to_string(path)
-            .with_context(|| format!("could not read `{}`", path.display()))?;
-        verifier = verifier.decrypt_with(key)?;
-    }
+    let issuer = arguments.issuer.as_deref().context("--issuer is needed")?;
+    let audience = arguments
+        .audience
+        .as_deref()
+        .context("--audience is needed")?;
+    let verifier = verifier(arguments, issuer, audience)?;
     let mut requirement = Requirement::all(arguments.scope.iter().cloned());
-    match (&arguments.client_id, &arguments.client_secret_file) {
-        (Some(id), Some(file)) => {
-            let secret = std::fs::read_to_string(file)
-                .with_context(|| format!("could not read `{}`", file.display()))?;
-            verifier = verifier.introspect_as(id, secret.trim())?;
-        }
-        (None, None) => {}
-        _ => bail!("--client-id and --client-secret-file belong together"),
-    }
-    if !is_asked {
+    if !arguments.is_asked() {
         requirement = requirement.revocation(Revocation::AtExpiry);
     }
-    let request = Request {
-        method: arguments.method.as_deref(),
-        path: arguments.path.as_deref(),
-        address: arguments.client_ip,
-    };
-    let explained = verifier.explain_request(&token, &requirement, request);
+    let explained = verifier.explain_request(&token, &requirement, arguments.request());
     let mut explanation = explained.await;
     if !arguments.at_expiry {
         doubt(&mut explanation);
@@ -190,11 +179,41 @@ async fn explain(arguments: &CheckArguments) -> anyhow::Result<Explanation> {
     Ok(explanation)
 }
 
+/// A verifier of an issuer's tokens for an API, which may ask where it was told
+/// as whom.
+pub(crate) fn verifier(
+    arguments: &CheckArguments,
+    issuer: &str,
+    audience: &str,
+) -> anyhow::Result<Verifier> {
+    let algorithms: Vec<_> = arguments
+        .algorithm
+        .iter()
+        .map(|name| Algorithm::named(name).context("no such algorithm"))
+        .collect::<Result<_, _>>()?;
+    let mut verifier = Verifier::new(issuer, audience, algorithms)?;
+    if let Some(path) = &arguments.decryption_key_file {
+        let key = std::fs::read_to_string(path)
+            .with_context(|| format!("could not read `{}`", path.display()))?;
+        verifier = verifier.decrypt_with(key)?;
+    }
+    match (&arguments.client_id, &arguments.client_secret_file) {
+        (Some(id), Some(file)) => {
+            let secret = std::fs::read_to_string(file)
+                .with_context(|| format!("could not read `{}`", file.display()))?;
+            Ok(verifier.introspect_as(id, secret.trim())?)
+        }
+        (None, None) => Ok(verifier),
+        _ => bail!("--client-id and --client-secret-file belong together"),
+    }
+}
+
 /// A token of which nobody asked whether it was taken back is not called valid
 /// to somebody who did not say that they do without.
-fn doubt(explanation: &mut Explanation) {
+pub(crate) fn doubt(explanation: &mut Explanation) {
     let mut steps = explanation.checks.iter();
-    let is_unasked = steps.any(|step| step.outcome == Outcome::NotAsked);
+    let is_unasked =
+        steps.any(|step| step.check == "revocation" && step.outcome == Outcome::NotAsked);
     if explanation.verdict != Verdict::Valid || !is_unasked {
         return;
     }
@@ -202,50 +221,14 @@ fn doubt(explanation: &mut Explanation) {
     explanation.cause = format!("cannot know: {rest}");
     explanation.verdict = Verdict::CannotKnow;
     explanation.code = "revocation_not_asked";
+    explanation.root = "revocation_not_asked";
     explanation.repair =
         "give --client-id and --client-secret-file of a client that may introspect, or --at-expiry to do without"
             .to_owned();
 }
 
-/// The cause first, the repair second, details after.
-fn print(explanation: &Explanation) {
-    println!("{}", explanation.cause);
-    if !explanation.repair.is_empty() {
-        println!("repair: {}", explanation.repair);
-    }
-    println!();
-    for step in &explanation.checks {
-        let outcome = match step.outcome {
-            Outcome::NotAsked => "not asked",
-            Outcome::Passed => "pass",
-            Outcome::Failed => "FAIL",
-            Outcome::Unknown => "unknown",
-            Outcome::NotReached => "not reached",
-        };
-        println!("  {:<11} {outcome}", step.check);
-    }
-    if !explanation.chain.is_empty() {
-        println!("\nchain:");
-        explanation
-            .chain
-            .iter()
-            .for_each(|line| println!("  {line}"));
-    }
-    if explanation.claims.is_empty() {
-        return;
-    }
-    let vouched = match explanation.vouched {
-        Vouched::Verified => "what the token says, verified",
-        Vouched::Unverified => "what the text says; NOBODY vouches for it",
-    };
-    println!("\n{vouched}:");
-    for (name, value) in &explanation.claims {
-        println!("  {name:<11} {}", shown(name, value));
-    }
-}
-
 /// A value on one line, with instants as dates.
-fn shown(name: &str, value: &Value) -> String {
+pub(crate) fn shown(name: &str, value: &Value) -> String {
     let text = value.to_string().replace(char::is_control, " ");
     match value.as_i64() {
         Some(seconds) if matches!(name, "exp" | "iat" | "nbf" | "auth_time") => {
@@ -258,7 +241,7 @@ fn shown(name: &str, value: &Value) -> String {
     }
 }
 
-fn status(verdict: Verdict) -> ExitCode {
+pub(crate) fn status(verdict: Verdict) -> ExitCode {
     ExitCode::from(match verdict {
         Verdict::Valid => 0,
         Verdict::Refused => 1,

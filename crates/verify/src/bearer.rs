@@ -54,6 +54,7 @@ impl<'a> Presented<'a> {
                 scheme: Scheme::Bearer,
                 token,
                 parts: None,
+                purpose: Purpose::Decide,
             }),
             Self::Headers(headers) => read(headers, None),
             Self::Request(parts) => read(&parts.headers, Some(parts)),
@@ -70,12 +71,23 @@ pub(crate) enum Scheme {
     Dpop,
 }
 
+/// What a request is looked at for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To let it through or not.
+    Decide,
+    /// To say why it was decided so, perhaps in another process: that one could
+    /// have forgotten a proof is no matter then.
+    Explain,
+}
+
 /// A token, how it was sent, and the request around it where there is one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sent<'a> {
     pub(crate) scheme: Scheme,
     pub(crate) token: &'a str,
     pub(crate) parts: Option<&'a Parts>,
+    pub(crate) purpose: Purpose,
 }
 
 fn read<'a>(headers: &'a HeaderMap, parts: Option<&'a Parts>) -> Result<Sent<'a>, Refusal> {
@@ -110,7 +122,21 @@ fn read<'a>(headers: &'a HeaderMap, parts: Option<&'a Parts>) -> Result<Sent<'a>
         scheme: known,
         token,
         parts,
+        purpose: Purpose::Decide,
     })
+}
+
+/// What stands where the token belongs, however it was sent: for explaining why
+/// it is none.
+pub(crate) fn shown_in(presented: Presented<'_>) -> &str {
+    let headers = match presented {
+        Presented::Token(token) => return token,
+        Presented::Headers(headers) => headers,
+        Presented::Request(parts) => &parts.headers,
+    };
+    let value = headers.get(AUTHORIZATION).map(|own| own.as_bytes());
+    let value = std::str::from_utf8(value.unwrap_or_default()).unwrap_or_default();
+    value.split_once(' ').map_or(value, |(_, rest)| rest)
 }
 
 /// RFC 6750 §2.1 `b64token`.

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE};
+use symbolon_protocol::Timestamp;
 use symbolon_protocol::uri::is_loopback;
 use url::Url;
 
@@ -35,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// For how long the issuer lets it be kept.
     pub(crate) max_age: Option<Duration>,
+    /// What time the issuer says it is.
+    pub(crate) date: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]
@@ -100,7 +103,7 @@ async fn receive(request: reqwest::RequestBuilder) -> Result<Answer, FetchError>
     if response.status() != http::StatusCode::OK {
         return Err(FetchError::Status(response.status().as_u16()));
     }
-    let max_age = max_age(response.headers());
+    let (max_age, date) = (max_age(response.headers()), date(response.headers()));
     let mut body = Vec::new();
     while let Some(chunk) = response
         .chunk()
@@ -112,7 +115,29 @@ async fn receive(request: reqwest::RequestBuilder) -> Result<Answer, FetchError>
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { body, max_age })
+    Ok(Answer {
+        body,
+        max_age,
+        date,
+    })
+}
+
+/// The one form of a date that is still written: `Sun, 06 Nov 1994 08:49:37 GMT`.
+///
+/// Spec: RFC 9110 §5.6.7
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let words: Vec<&str> = text.split(' ').collect();
+    let [_, day, month, year, time, "GMT"] = words[..] else {
+        return None;
+    };
+    let month = MONTHS
+        .find(month)
+        .filter(|at| at % 3 == 0 && month.len() == 3)?
+        / 3
+        + 1;
+    format!("{year}-{month:02}-{day}T{time}Z").parse().ok()
 }
 
 /// What `Cache-Control` allows; `no-store` and `no-cache` allow nothing.
@@ -158,6 +183,24 @@ mod tests {
             "",
         ] {
             assert!(checked(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_date_of_an_answer_is_read_in_its_one_form() {
+        let of = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(DATE, text.parse().unwrap());
+            date(&headers).map(|own| own.to_string())
+        };
+        let expected = Some("1994-11-06T08:49:37Z".to_owned());
+        assert_eq!(of("Sun, 06 Nov 1994 08:49:37 GMT"), expected);
+        for bad in [
+            "",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun, 06 anF 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(of(bad), None, "{bad}");
         }
     }
 

@@ -68,11 +68,14 @@ pub use symbolon_protocol::ResourceIdentifier;
 pub use symbolon_token::dpop::InvalidProof;
 pub use symbolon_token::explain::{Check, Refused, Shown};
 pub use symbolon_token::jose::Algorithm;
+pub use symbolon_token::recognize::What;
 
 pub use bearer::Presented;
 pub use binding::PeerCertificate;
 pub use decision::Decision;
-pub use explanation::{Explanation, Outcome, Step, Verdict, Vouched};
+pub use explanation::{
+    ClockShown, Demanded, Difference, Explanation, KeyShown, Outcome, Step, Verdict, Vouched,
+};
 #[cfg(feature = "axum")]
 pub use extract::{Unguarded, protected_resource_routes};
 pub use layer::{ClientAddress, Guarded, RequireToken};

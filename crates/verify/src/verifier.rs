@@ -67,6 +67,7 @@ pub struct Verifier {
 
 pub(crate) struct Inner {
     pub(crate) config: Config,
+    pub(crate) discovery: Arc<Discovery>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) introspection: Introspection,
     pub(crate) macaroon_keys: MacaroonKeys,
@@ -153,7 +154,8 @@ impl Verifier {
                     Arc::clone(&clock),
                     config.issuer.as_str(),
                 ),
-                introspection: Introspection::new(discovery, http, clock),
+                introspection: Introspection::new(Arc::clone(&discovery), http, clock),
+                discovery,
                 remembered: Remembered::new(),
                 header: ArcSwapOption::empty(),
                 config,

@@ -7,6 +7,7 @@
 mod audit;
 mod client;
 mod connection;
+mod explanation;
 mod grant;
 mod keys;
 mod organization;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use self::connection::Connection;
+pub(crate) use self::explanation::{explain, explained};
 
 /// Everything that administrators do.
 #[derive(Subcommand)]
@@ -80,6 +82,17 @@ pub(crate) struct Target {
     json: bool,
 }
 
+impl Target {
+    /// The admin API at an address.
+    pub(crate) fn at(address: &str, admin_token_file: PathBuf) -> Self {
+        Self {
+            admin: address.to_owned(),
+            admin_token_file,
+            json: true,
+        }
+    }
+}
+
 /// Which part of a list.
 #[derive(clap::Args)]
 pub(crate) struct Page {
@@ -117,6 +130,16 @@ impl Failed {
         }
     }
 
+    /// A stable word.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Whether the command was not understood.
+    pub(crate) fn is_usage(&self) -> bool {
+        self.exit == 2
+    }
+
     /// The command was not understood.
     fn usage(code: &str, message: impl Into<String>) -> Self {
         Self {
@@ -124,6 +147,12 @@ impl Failed {
             message: message.into(),
             exit: 2,
         }
+    }
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

@@ -36,6 +36,7 @@ mod database;
 mod demo;
 mod dev;
 mod device;
+mod explain;
 mod greeting;
 mod keys;
 mod kill;

@@ -444,7 +444,10 @@ impl Run {
             |key: &&serde_json::Value| key["algorithm"] == "ES384" && key["state"] == "active";
         let key = keys["items"].as_array().unwrap().iter().find(spare);
         let key = key.unwrap()["kid"].as_str().unwrap().to_owned();
+        let refused = http().get(format!("{}/userinfo", self.site.issuer));
+        let refused = read(refused.send().await.unwrap()).await;
         for probe in probes(&Known {
+            refused: refused.text("request_id"),
             key,
             grant,
             session,

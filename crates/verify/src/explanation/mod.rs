@@ -1,21 +1,50 @@
 //! Why a token is good or not, check by check, for people and scripts.
+//!
+//! 1. `recognize` (of the engine) says what was shown and what was done to it.
+//! 2. The token is judged as any other; `step` says what became of each check.
+//! 3. `finding` goes from the refusal to its one cause, with the help of
+//!    `signature` and `key` (which edit, which key), `claim`, `proof`,
+//!    `encrypted` and `clock`.
+//! 4. `difference` puts what was wanted beside what was found, `demanded` names
+//!    the setting that wanted it.
+//!
+//! Nothing here shows the token, its signature, or a credential inside it.
+
+mod claim;
+mod clock;
+mod demanded;
+mod difference;
+mod encrypted;
+mod finding;
+mod key;
+mod proof;
+mod shown;
+mod signature;
+mod step;
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use symbolon_token::explain::{Check, Refused};
-use symbolon_token::jose::jwe::is_encrypted;
+use symbolon_token::explain::Refused;
 use symbolon_token::jose::{Invalid, Unverified};
-use symbolon_token::macaroon::{Request, SharedPresented, ShownCaveat, inspect};
+use symbolon_token::macaroon::{Flaw, Request, is_counted};
+use symbolon_token::recognize::{Defect, Recognized, What};
 
-use crate::bearer::Presented;
+use self::finding::Seen;
+use self::shown::{caveats, is_unasked, masked, rendering};
+use crate::bearer::{Presented, Purpose, Sent, shown_in};
 use crate::chain;
-use crate::check::Rendering;
 use crate::principal::Principal;
-use crate::refusal::{CannotKnow, Refusal, printable};
-use crate::requirement::{Requirement, Revocation};
+use crate::refusal::{Refusal, printable};
+use crate::requirement::Requirement;
 use crate::verifier::Verifier;
+
+pub use self::clock::ClockShown;
+pub use self::demanded::Demanded;
+pub use self::difference::Difference;
+pub use self::key::KeyShown;
+pub use self::step::{Outcome, Step};
 
 /// The whole answer in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -28,31 +57,6 @@ pub enum Verdict {
     Refused,
     /// One could not be made.
     CannotKnow,
-}
-
-/// What became of one check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It passed.
-    Passed,
-    /// It failed.
-    Failed,
-    /// Nobody can say, or the issuer does not.
-    Unknown,
-    /// The route does without it, so nobody was asked.
-    NotAsked,
-    /// One before it ended the matter.
-    NotReached,
-}
-
-/// One check and what became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Step {
-    /// The check's name.
-    pub check: &'static str,
-    /// What became of it.
-    pub outcome: Outcome,
 }
 
 /// Who vouches for the claims that are shown.
@@ -74,22 +78,54 @@ pub struct Explanation {
     pub verdict: Verdict,
     /// `jwt`, `jwe` (a JWT that is encrypted), `opaque`, `macaroon` or `other`.
     pub rendering: &'static str,
-    /// A stable word.
+    /// A stable word: the refusal's, as logs have it.
     pub code: &'static str,
+    /// The one cause in a stable word, finer than `code`.
+    pub root: &'static str,
     /// The cause in one plain sentence.
     pub cause: String,
     /// What would repair it; empty for a good token.
     pub repair: String,
-    /// The six checks in order.
+    /// What was shown, by its form alone.
+    pub shown: What,
+    /// The same in words.
+    pub shown_words: &'static str,
+    /// What was done to it on its way, the outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub defects: Vec<&'static str>,
+    /// What the token would be without that, where it can be undone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<String>,
+    /// The six checks in order, then key binding and policy.
     pub checks: Vec<Step>,
+    /// The setting that demanded what was not met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub demanded: Option<Demanded>,
+    /// What was wanted beside what was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    /// Which key the token names, and which one verifies it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyShown>,
+    /// This machine's clock beside the issuer's, where time was the matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockShown>,
     /// Who vouches for `claims`.
     pub vouched: Vouched,
-    /// What the token says, as far as it can be read. Values may hold anything.
+    /// What the token says, as far as it can be read. Values may hold anything
+    /// but credentials.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub claims: Map<String, Value>,
     /// Who acts for whom, and what the token was derived from, one line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<String>,
+}
+
+/// A token, and how it was shown.
+struct Shown<'a> {
+    text: &'a str,
+    sent: Result<Sent<'a>, Refusal>,
+    request: Request<'a>,
 }
 
 impl Verifier {
@@ -108,160 +144,288 @@ impl Verifier {
         requirement: &Requirement,
         request: Request<'_>,
     ) -> Explanation {
-        let rendering = match Rendering::of(token) {
-            Ok(Rendering::Jwt) if is_encrypted(token) => "jwe",
-            Ok(Rendering::Jwt) if Unverified::parse(token).is_ok() => "jwt",
-            Ok(Rendering::Opaque) | Err(Refused::Seal) => "opaque",
-            Ok(Rendering::Macaroon) => "macaroon",
-            _ => "other",
+        let shown = Shown {
+            text: token,
+            sent: Presented::Token(token).sent(),
+            request,
         };
-        // Of an opaque token the issuer is asked in any case.
-        let is_read_here = match rendering {
-            "macaroon" => matches!(SharedPresented::parse(token), Ok(Some(_))),
-            rendering => matches!(rendering, "jwt" | "jwe"),
+        self.explain_shown(&shown, requirement).await
+    }
+
+    /// The same of a whole request, in which possession of a key can be judged:
+    /// scheme, DPoP proof and certificate included.
+    pub async fn explain_presented<'a>(
+        &self,
+        presented: impl Into<Presented<'a>>,
+        requirement: &Requirement,
+    ) -> Explanation {
+        let presented: Presented<'a> = presented.into();
+        let sent = presented.sent();
+        let text = match &sent {
+            Ok(sent) => sent.token,
+            Err(_) => shown_in(presented),
         };
-        let unasked = is_read_here && requirement.freshness() == Revocation::AtExpiry;
-        let judged = match Presented::Token(token).sent() {
-            Ok(sent) => self.judge(sent, requirement, request).await,
-            Err(refusal) => Err(refusal),
+        let shown = Shown {
+            text,
+            sent,
+            request: Request::default(),
+        };
+        self.explain_shown(&shown, requirement).await
+    }
+
+    async fn explain_shown(&self, shown: &Shown<'_>, requirement: &Requirement) -> Explanation {
+        let judged = match &shown.sent {
+            Ok(sent) => {
+                let sent = Sent {
+                    purpose: Purpose::Explain,
+                    ..*sent
+                };
+                self.judge(sent, requirement, shown.request).await
+            }
+            Err(refusal) => Err(refusal.clone()),
         };
         let mut explanation = match judged {
-            Ok(principal) => valid(rendering, &principal, unasked),
-            Err(refusal) => self.refused(rendering, token, &refusal),
+            Ok(principal) => self.valid(shown, &principal),
+            Err(refusal) => self.refused(shown, requirement, &refusal).await,
         };
-        let revocation = Check::Revocation.name();
-        for step in explanation
-            .checks
-            .iter_mut()
-            .filter(|step| step.check == revocation)
-        {
-            if unasked && step.outcome == Outcome::Passed {
+        let revocation = symbolon_token::explain::Check::Revocation.name();
+        let unasked = is_unasked(shown.text, explanation.rendering, requirement);
+        for step in &mut explanation.checks {
+            if unasked && step.check == revocation && step.outcome == Outcome::Passed {
                 step.outcome = Outcome::NotAsked;
             }
+        }
+        if unasked && explanation.verdict == Verdict::Valid {
+            explanation.cause = explanation.cause.replacen(
+                "every check passed",
+                "every check passed but revocation, which was not asked",
+                1,
+            );
         }
         explanation
     }
 
-    fn refused(&self, rendering: &'static str, token: &str, refusal: &Refusal) -> Explanation {
-        let is_unknown = matches!(refusal, Refusal::CannotKnow(_));
-        let opened = match rendering {
-            "jwe" => self.opened(token).unwrap_or_default(),
-            _ => Cow::Borrowed(token),
-        };
-        let token = &*opened;
+    /// The text, or what is inside it where it is encrypted to this API.
+    fn readable<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match rendering(text) {
+            "jwe" => self.opened(text).unwrap_or_default(),
+            _ => Cow::Borrowed(text),
+        }
+    }
+
+    fn valid(&self, shown: &Shown<'_>, principal: &Principal) -> Explanation {
+        let recognized = Recognized::of(shown.text);
+        let claims = principal.claims().clone();
+        let opened = self.readable(shown.text);
+        let token = Unverified::parse(&opened).ok();
+        let known = self.inner.keys.current();
+        let key = token.map(|token| {
+            let mut own = key::shown(&token, known.as_ref().map(|known| &*known.set));
+            own.verifies.clone_from(&own.named);
+            own
+        });
+        Explanation {
+            verdict: Verdict::Valid,
+            rendering: rendering(shown.text),
+            code: "valid",
+            root: "valid",
+            cause: format!(
+                "valid: every check passed; the token of `{}` ends at {}",
+                printable(principal.subject()),
+                principal.expires()
+            ),
+            repair: String::new(),
+            shown: recognized.what,
+            shown_words: recognized.what.words(),
+            defects: Vec::new(),
+            repaired: None,
+            checks: step::passed(claims.contains_key("cnf")),
+            demanded: None,
+            differences: Vec::new(),
+            key,
+            clock: None,
+            vouched: Vouched::Verified,
+            chain: chain::of(&claims),
+            claims: masked(claims),
+        }
+    }
+
+    async fn refused(
+        &self,
+        shown: &Shown<'_>,
+        requirement: &Requirement,
+        refusal: &Refusal,
+    ) -> Explanation {
+        let (recognized, rendering) = (Recognized::of(shown.text), rendering(shown.text));
+        let opened = self.readable(shown.text);
+        let token = Unverified::parse(&opened);
         let claims = match rendering {
-            "macaroon" => Ok(caveats(token)),
-            _ => Unverified::parse(token).and_then(|own| own.dangerous_claims_without_key()),
+            "macaroon" => Ok(caveats(shown.text)),
+            _ => token
+                .as_ref()
+                .map_err(|invalid| *invalid)
+                .and_then(Unverified::dangerous_claims_without_key),
         };
         let claims = claims.unwrap_or_default();
-        let foreign = self.foreign(refusal, &claims);
-        let (cause, repair) = foreign.unwrap_or_else(|| (refusal.cause(), refusal.repair()));
+        let clock = match is_about_time(refusal) {
+            true => Some(self.compare_clocks().await),
+            false => None,
+        };
+        if is_about_keys(refusal) {
+            // Where none can be had, none is shown.
+            let _ = self.inner.keys.ready().await;
+        }
+        let known = self.inner.keys.current();
+        let set = known.as_ref().map(|known| &*known.set);
+        let needed: Vec<String> = requirement.scopes().map(str::to_owned).collect();
+        let search = set.filter(|_| is_about_keys(refusal));
+        let search = search.and_then(|set| key::Search::new(&opened, set));
+        let found = search.and_then(|search| search.run(&claims, &needed));
+        let token = token.ok();
+        let mut key = token.as_ref().map(|token| key::shown(token, set));
+        if let (Some(key), Some(found)) = (&mut key, &found) {
+            key.verifies = Some(found.kid.clone());
+        }
+        let cause = finding::of(&Seen {
+            refusal,
+            recognized: &recognized,
+            text: shown.text,
+            token: token.as_ref(),
+            claims: &claims,
+            found: found.as_ref(),
+            clock: clock.as_ref(),
+            issuer: self.inner.config.issuer.as_str(),
+        });
         Explanation {
-            verdict: if is_unknown {
-                Verdict::CannotKnow
-            } else {
-                Verdict::Refused
+            verdict: match refusal {
+                Refusal::CannotKnow(_) => Verdict::CannotKnow,
+                _ => Verdict::Refused,
             },
             rendering,
             code: refusal.code(),
-            cause,
-            repair,
-            checks: steps(|check| outcome(rendering, refusal, check)),
+            root: cause.root,
+            cause: printable(&cause.cause),
+            repair: printable(&cause.repair),
+            shown: recognized.what,
+            shown_words: recognized.what.words(),
+            defects: recognized
+                .defects
+                .iter()
+                .map(|own| Defect::code(*own))
+                .collect(),
+            repaired: self.repaired(&recognized, requirement, shown).await,
+            checks: step::refused(rendering, refusal, claims.contains_key("cnf")),
+            demanded: demanded::of(refusal, requirement, &self.inner.config),
+            differences: self.differences(shown, refusal, &claims),
+            key,
+            clock,
             vouched: Vouched::Unverified,
             chain: chain::of(&claims),
-            claims,
+            claims: masked(claims),
         }
     }
 
-    /// Cause and repair where the key is unknown because the token says itself
-    /// that it is another issuer's. Nobody vouches for that; for the search it
-    /// is the first thing to know.
-    fn foreign(&self, refusal: &Refusal, claims: &Map<String, Value>) -> Option<(String, String)> {
-        let unknown = Refusal::Refused(Refused::Signature(Invalid::UnknownKey));
-        let trusted = self.inner.config.issuer.as_str();
-        let claimed = claims.get("iss").and_then(Value::as_str)?;
-        if *refusal != unknown || claimed == trusted {
-            return None;
-        }
-        let cause = format!(
-            "signature: no key of that name is known here: the token claims issuer `{claimed}`, this verifier trusts `{trusted}`"
-        );
-        let issuer = Refused::Issuer {
-            expected: trusted.to_owned(),
-            found: claimed.to_owned(),
+    /// What the token would be without what was done to it. A macaroon whose
+    /// uses are counted is not used up for that.
+    async fn repaired(
+        &self,
+        recognized: &Recognized,
+        requirement: &Requirement,
+        shown: &Shown<'_>,
+    ) -> Option<String> {
+        let bare = recognized.repaired().filter(|own| !is_counted(own))?;
+        let sent = Presented::Token(bare).sent().ok()?;
+        Some(match self.judge(sent, requirement, shown.request).await {
+            Ok(_) => "without that, the token is valid".to_owned(),
+            Err(refusal) => format!("without that, it would be refused too: {}", refusal.cause()),
+        })
+    }
+
+    fn differences(
+        &self,
+        shown: &Shown<'_>,
+        refusal: &Refusal,
+        claims: &Map<String, Value>,
+    ) -> Vec<Difference> {
+        let parts = shown.sent.as_ref().ok().and_then(|sent| sent.parts);
+        let Refusal::Refused(refused) = refusal else {
+            let origin = self.inner.config.origin.as_deref().unwrap_or_default();
+            let target = parts.map(|parts| format!("{origin}{}", parts.uri.path()));
+            return proof::differences(refusal, parts, claims, target.as_deref());
         };
-        Some((printable(&cause), printable(&issuer.repair())))
-    }
-}
-
-fn valid(rendering: &'static str, principal: &Principal, unasked: bool) -> Explanation {
-    let but = if unasked {
-        " but revocation, which was not asked"
-    } else {
-        ""
-    };
-    let claims = principal.claims().clone();
-    Explanation {
-        verdict: Verdict::Valid,
-        rendering,
-        code: "valid",
-        cause: format!(
-            "valid: every check passed{but}; the token of `{}` ends at {}",
-            printable(principal.subject()),
-            principal.expires()
-        ),
-        repair: String::new(),
-        checks: steps(|_| Outcome::Passed),
-        vouched: Vouched::Verified,
-        chain: chain::of(&claims),
-        claims,
-    }
-}
-
-/// What whoever holds a macaroon sees of it.
-fn caveats(token: &str) -> Map<String, Value> {
-    let mut shown = Map::new();
-    let Ok(contents) = inspect(token) else {
-        return shown;
-    };
-    shown.insert("location".to_owned(), contents.location.into());
-    let discharges = contents.discharges.iter().flatten();
-    let all = contents.caveats.iter().chain(discharges);
-    let all = all.map(|own| match own {
-        ShownCaveat::FirstParty { text, .. } => Value::from(text.as_str()),
-        ShownCaveat::ThirdParty { location, .. } => format!("discharged by {location}").into(),
-    });
-    shown.insert("caveats".to_owned(), all.collect());
-    shown
-}
-
-fn steps(of: impl Fn(Check) -> Outcome) -> Vec<Step> {
-    let step = |check: Check| Step {
-        check: check.name(),
-        outcome: of(check),
-    };
-    Check::ALL.into_iter().map(step).collect()
-}
-
-fn outcome(rendering: &str, refusal: &Refusal, check: Check) -> Outcome {
-    let by_word = matches!(rendering, "opaque" | "macaroon");
-    match refusal {
-        // Between revocation and scope.
-        other if other.is_about_binding() => match check {
-            Check::Scope => Outcome::NotReached,
-            _ => Outcome::Passed,
-        },
-        // Of an opaque token the issuer says yes or no, never why.
-        Refusal::Refused(Refused::Inactive) if by_word && check < Check::Revocation => {
-            Outcome::Unknown
+        match refused {
+            Refused::Expired { expires, now } => {
+                vec![Difference::new(
+                    "expires",
+                    format!("after {now}"),
+                    expires.to_string(),
+                )]
+            }
+            Refused::NotYet { begins, now } => {
+                vec![Difference::new(
+                    "begins",
+                    format!("until {now}"),
+                    begins.to_string(),
+                )]
+            }
+            Refused::Issuer { expected, found } => {
+                vec![Difference::between("issuer", expected, found)]
+            }
+            Refused::Audience { expected, found } => {
+                vec![Difference::between("audience", expected, &found.join(" "))]
+            }
+            Refused::Scope { needed, found } => {
+                vec![Difference::new("scope", needed.join(" "), found.join(" "))]
+            }
+            Refused::Signature(Invalid::UnknownKey) => {
+                let issuer = self.inner.config.issuer.as_str();
+                let claimed = claims.get("iss").and_then(Value::as_str);
+                let claimed = claimed.filter(|own| *own != issuer);
+                claimed
+                    .map(|own| Difference::between("issuer", issuer, own))
+                    .into_iter()
+                    .collect()
+            }
+            Refused::Macaroon(Flaw::Unmet(caveat)) => {
+                vec![Difference::new(
+                    "caveat",
+                    caveat.clone(),
+                    self.met_by(caveat, shown),
+                )]
+            }
+            _ => Vec::new(),
         }
-        Refusal::CannotKnow(CannotKnow::Introspection) if by_word => Outcome::Unknown,
-        _ => match refusal.check() {
-            None => Outcome::NotReached,
-            Some(failed) if check < failed => Outcome::Passed,
-            Some(failed) if check > failed => Outcome::NotReached,
-            Some(_) if matches!(refusal, Refusal::CannotKnow(_)) => Outcome::Unknown,
-            Some(_) => Outcome::Failed,
-        },
     }
+
+    /// What the request has of what a caveat demands.
+    fn met_by(&self, caveat: &str, shown: &Shown<'_>) -> String {
+        let parts = shown.sent.as_ref().ok().and_then(|sent| sent.parts);
+        let request = parts.map_or(shown.request, crate::layer::described);
+        let name = caveat.split(" = ").next().unwrap_or_default();
+        let found = match name {
+            "method" => request.method.map(str::to_owned),
+            "path" => request.path.map(str::to_owned),
+            "network" => request.address.map(|own| own.to_string()),
+            _ => Some(self.inner.config.clock.now().to_string()),
+        };
+        found.unwrap_or_else(|| "nothing is known of it".to_owned())
+    }
+}
+
+fn is_about_time(refusal: &Refusal) -> bool {
+    use symbolon_token::dpop::InvalidProof;
+    matches!(
+        refusal,
+        Refusal::Refused(Refused::Expired { .. } | Refused::NotYet { .. })
+            | Refusal::Proof(InvalidProof::Time)
+    )
+}
+
+fn is_about_keys(refusal: &Refusal) -> bool {
+    use Invalid::{Algorithm, Signature, UnknownKey};
+    matches!(
+        refusal,
+        Refusal::Refused(Refused::Signature(Algorithm | Signature | UnknownKey))
+            | Refusal::Refused(Refused::NotAnAccessToken(_))
+    )
 }

@@ -88,7 +88,7 @@ impl Keys {
     }
 
     /// The held set, where it may still be believed.
-    fn current(&self) -> Option<Arc<Known>> {
+    pub(crate) fn current(&self) -> Option<Arc<Known>> {
         self.known.load_full().filter(|known| self.is_usable(known))
     }
 

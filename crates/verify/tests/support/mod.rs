@@ -16,6 +16,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use symbolon_protocol::SigningAlgorithm;
 use symbolon_testkit::{FixedClock, START, SeededEntropy};
+use symbolon_token::Clock;
 use symbolon_token::jose::SigningKey;
 use symbolon_verify::{Algorithm, Principal, Requirement, Revocation, Verifier};
 
@@ -41,6 +42,7 @@ pub(crate) struct Behaviour {
     pub(crate) jwks_read: AtomicUsize,
     pub(crate) questions: AtomicUsize,
     pub(crate) last_question: Mutex<Option<(String, String)>>,
+    pub(crate) clock: Arc<FixedClock>,
     url: String,
 }
 
@@ -66,7 +68,9 @@ impl Issuer {
         let key = key(SigningAlgorithm::Es256);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let clock = Arc::new(FixedClock::new());
         let behaviour = Arc::new(Behaviour {
+            clock: Arc::clone(&clock),
             jwks: Mutex::new(Reply::Json(set(&[&key]))),
             metadata: Mutex::new(None),
             introspection: Mutex::new(Reply::Json(json!({ "active": true }))),
@@ -88,7 +92,7 @@ impl Issuer {
             url,
             behaviour,
             key,
-            clock: Arc::new(FixedClock::new()),
+            clock,
         }
     }
 
@@ -191,7 +195,20 @@ async fn metadata(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
 async fn jwks(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
     behaviour.jwks_read.fetch_add(1, Ordering::SeqCst);
     let reply = behaviour.jwks.lock().unwrap().clone();
-    answer(reply).await
+    let mut response = answer(reply).await;
+    let date = date(behaviour.clock.now().to_string());
+    response.headers_mut().insert("date", date.parse().unwrap());
+    response
+}
+
+/// An instant as `Date` writes it; readers pass the day of the week over.
+fn date(instant: String) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let month: usize = instant[5..7].parse().unwrap();
+    let (year, day, time) = (&instant[..4], &instant[8..10], &instant[11..19]);
+    format!("Thu, {day} {} {year} {time} GMT", MONTHS[month - 1])
 }
 
 async fn macaroon_keys(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {

@@ -1,0 +1,226 @@
+//! Macaroons under a key of the resource's own.
+//!
+//! Spec: Macaroons NDSS 2014 §2
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use symbolon_testkit::{START, SeededEntropy};
+use symbolon_token::jwt::Written;
+use symbolon_token::macaroon::{self as engine, Period};
+use symbolon_token::seal::Bound;
+use symbolon_token::{Authority, Binding, Granted, Id, Keyring, Position, Secret, Slot, Subject};
+use symbolon_verify::macaroon::{Caveat, Request, attenuate, present, require};
+use symbolon_verify::{Outcome, Verifier};
+
+use crate::corpus::API;
+use crate::support::{Issuer, Reply, at_expiry};
+use crate::{given, outcome, shows_nothing_of};
+
+fn keys() -> Keyring {
+    Keyring::new(Keyring::generate(&SeededEntropy::new(1), Vec::new())).unwrap()
+}
+
+fn authority() -> Authority {
+    Authority::granted(Granted {
+        agreement: symbolon_protocol::Agreement::default(),
+        subject: Subject::Client("job".parse().unwrap()),
+        client: "job".parse().unwrap(),
+        audiences: vec![API.parse().unwrap()],
+        scopes: "read:invoices write:invoices".parse().unwrap(),
+        expires: symbolon_testkit::at(600),
+        organization: None,
+        roles: Vec::new(),
+        grant: None,
+        family: None,
+        session: None,
+        authentication: None,
+        binding: Binding::NONE,
+        actors: Vec::new(),
+        lineage: Vec::new(),
+        position: Position {
+            epoch: 1,
+            sequence: 0,
+        },
+    })
+}
+
+/// A macaroon of this API's own, whose keys the issuer gives out.
+fn shared(issuer: &Issuer) -> String {
+    let (keys, entropy) = (keys(), SeededEntropy::new(7));
+    let bound = Bound {
+        issuer: &issuer.url,
+        epoch: 1,
+    };
+    let now = Period::of(START);
+    let all = engine::shared_keys(&keys, bound, &API.parse().unwrap(), (now, now.next()));
+    let all: Vec<Value> = all
+        .iter()
+        .map(|key| json!({ "id": key.id(), "key": BASE64_URL_SAFE_NO_PAD.encode(key.to_secret().expose()), "begins": 0, "ends": 0 }))
+        .collect();
+    let document = json!({ "issuer": issuer.url, "resource": API, "epoch": 1, "keys": all });
+    *issuer.behaviour.macaroon_keys.lock().unwrap() = Reply::Json(document);
+    let written = Written {
+        issuer: &issuer.url.parse().unwrap(),
+        subject: "job",
+        token: Id::new(Slot::random(&entropy), &entropy),
+        issued: START,
+        blinding: keys.blinding(),
+        claims: &serde_json::Map::new(),
+        sector: None,
+    };
+    engine::mint_shared(&keys, bound, &written, &authority(), &entropy).unwrap()
+}
+
+fn narrow(token: &str, caveats: &[&str]) -> String {
+    let caveats: Vec<Caveat> = caveats.iter().map(|own| own.parse().unwrap()).collect();
+    attenuate(token, &caveats).unwrap()
+}
+
+/// Attack: G211
+/// Attack: G214
+#[expect(clippy::too_many_lines, reason = "a table: one case after another")]
+#[tokio::test]
+async fn every_broken_macaroon_has_one_cause_and_its_twin_is_valid() {
+    let (issuer, _) = given().await;
+    let token = shared(&issuer);
+    let verifier: Verifier = issuer.asking();
+    let get = Request {
+        method: Some("GET"),
+        path: Some("/invoices"),
+        address: Some("10.0.0.7".parse().unwrap()),
+    };
+    let secret = Secret::new(vec![7; 32]);
+    let third = require(&token, "https://elsewhere.example", &secret, b"who").unwrap();
+    let mut bytes = BASE64_URL_SAFE_NO_PAD
+        .decode(narrow(&token, &["method = GET"]))
+        .unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    let changed = BASE64_URL_SAFE_NO_PAD.encode(&bytes);
+    let unknown = foreign_caveat(&narrow(&token, &["method = GET"]));
+    let cases = [
+        (
+            "before",
+            narrow(&token, &["before = 2025-01-01T00:00:00Z"]),
+            "caveat_before",
+            "expiry",
+        ),
+        (
+            "after",
+            narrow(&token, &["after = 2030-01-01T00:00:00Z"]),
+            "caveat_after",
+            "expiry",
+        ),
+        (
+            "network",
+            narrow(&token, &["network = 192.0.2.0/24"]),
+            "caveat_network",
+            "scope",
+        ),
+        (
+            "method",
+            narrow(&token, &["method = POST"]),
+            "caveat_method",
+            "scope",
+        ),
+        (
+            "path",
+            narrow(&token, &["path = /orders/{id}"]),
+            "caveat_path",
+            "scope",
+        ),
+        (
+            "scope",
+            narrow(&token, &["scope = write:invoices"]),
+            "scope_lacking",
+            "scope",
+        ),
+        (
+            "two audiences",
+            narrow(&token, &["audience = https://other.example"]),
+            "caveat_conflict",
+            "audience",
+        ),
+        (
+            "counted where nobody counts",
+            narrow(&token, &["budget = 3"]),
+            "caveat_unjudged",
+            "scope",
+        ),
+        (
+            "no discharge",
+            third.clone(),
+            "discharge_missing",
+            "signature",
+        ),
+        (
+            "a discharge that nothing asks for",
+            present(&token, &[&token]).unwrap(),
+            "discharge_unused",
+            "signature",
+        ),
+        (
+            "the signature changed",
+            changed,
+            "macaroon_changed",
+            "signature",
+        ),
+        ("a caveat changed", unknown, "macaroon_changed", "signature"),
+        (
+            "bound to a key, as a plain bearer",
+            narrow(
+                &token,
+                &["jkt = NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"],
+            ),
+            "bound_as_bearer",
+            "binding",
+        ),
+    ];
+    for (name, broken, root, check) in &cases {
+        let told = verifier.explain_request(broken, &at_expiry(), get).await;
+
+        assert_eq!(told.root, *root, "{name}: {}", told.cause);
+        assert_eq!(
+            outcome(&told, check),
+            Outcome::Failed,
+            "{name}: {:?}",
+            told.checks
+        );
+        assert!(!told.repair.is_empty(), "{name}");
+        shows_nothing_of(broken, &told);
+    }
+    let twin = narrow(
+        &token,
+        &[
+            "before = 2030-01-01T00:00:00Z",
+            "after = 2025-01-01T00:00:00Z",
+            "network = 10.0.0.0/8",
+            "method = GET",
+            "path = /invoices",
+            "scope = read:invoices",
+        ],
+    );
+    let told = verifier.explain_request(&twin, &at_expiry(), get).await;
+    assert_eq!(told.root, "valid", "{}", told.cause);
+    let post = Request {
+        method: Some("POST"),
+        ..get
+    };
+    let told = verifier.explain_request(&twin, &at_expiry(), post).await;
+    assert_eq!(
+        (&*told.differences[0].wanted, &*told.differences[0].found),
+        ("method = GET", "POST")
+    );
+}
+
+/// The text of a caveat, edited in place.
+fn foreign_caveat(token: &str) -> String {
+    let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(token).unwrap();
+    let at = bytes
+        .windows(12)
+        .position(|own| own == b"method = GET")
+        .unwrap();
+    bytes[at + 9..at + 12].copy_from_slice(b"PUT");
+    BASE64_URL_SAFE_NO_PAD.encode(&bytes)
+}
