@@ -272,10 +272,12 @@ fn is_of_other_mark(text: &str) -> bool {
 
 /// Base64url of XML: it begins with `<` and is long.
 fn is_assertion(text: &str) -> bool {
-    let start = text.get(..64).unwrap_or(text);
-    let bare = start.trim_end_matches('=');
-    let whole = &bare[..bare.len() - bare.len() % 4];
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(whole).unwrap_or_default();
+    // Bytes, since nothing says that the text is ASCII.
+    let start = &text.as_bytes()[..text.len().min(64)];
+    let padding = start.iter().rev().take_while(|own| **own == b'=').count();
+    let bare = start.len() - padding;
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(&start[..bare - bare % 4]);
+    let bytes = bytes.unwrap_or_default();
     let begins = String::from_utf8_lossy(&bytes);
     begins.starts_with('<')
         && (begins.contains("saml")
