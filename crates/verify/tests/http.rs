@@ -321,6 +321,8 @@ async fn an_explanation_says_which_checks_passed_and_labels_what_nobody_vouches_
         "failed",
         "not_reached",
         "not_reached",
+        "not_reached",
+        "not_reached",
     ];
     assert_eq!(outcomes, expected);
     assert_eq!(

@@ -101,12 +101,14 @@ async fn what_is_revoked_many_times_at_once_stays_enabled(server: Server) {
                 let document = Some(what.clone());
                 nodes[number % 2].admin(Method::POST, "/admin/v1/revoke", document)
             });
-            // Who asks meanwhile is never told that the client is unknown.
+            // Who asks meanwhile is never told that the client is unknown. What
+            // was asked before the record and answered after it is refused.
             let good = async {
                 let form = [("grant_type", "client_credentials")];
                 for _ in 0..4 {
                     let answer = server.token("other", &form).await;
-                    assert_eq!(answer.status, 200, "{}", answer.body);
+                    let is_late = answer.status == 400 && answer.refusal() == "invalid_grant";
+                    assert!(answer.status == 200 || is_late, "{}", answer.body);
                 }
             };
 

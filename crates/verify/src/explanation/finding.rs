@@ -94,6 +94,9 @@ fn of_refused(seen: &Seen<'_>, refused: &Refused) -> Finding {
         Refused::Audience { expected, found } => of_audience(seen, refused, (expected, found)),
         Refused::Scope { needed, found } => of_scope(seen, refused, (needed, found)),
         Refused::Inactive => of_inactive(seen, refused),
+        Refused::Encryption(why) => by_form(seen)
+            .or_else(|| encrypted::unopened(seen.text, *why))
+            .unwrap_or_else(|| plain(refused.root())),
         other => plain(other.root()),
     }
 }
