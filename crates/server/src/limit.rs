@@ -19,11 +19,24 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(60);
 /// How many wrong guesses one source has per client and window.
 const MAX_GUESSES: u32 = 20;
 
+/// How many sources are remembered that showed the right secret.
+const MAX_KNOWN: u64 = 50_000;
+/// For how long after the last time.
+const KNOWN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Counts wrong guesses of client secrets by source address and client.
+///
+/// A source that has used up its guesses is refused before anything is
+/// compared, so that the right one is not found among the wrong ones. One that
+/// showed the right secret lately is let through: whoever shares an address
+/// with a running client cannot lock it out, and the secret is no news there.
 ///
 /// A client's identifier may be long and is a stranger's choice, so a digest
 /// stands for it: an entry has one size.
-pub(crate) struct GuessLimit(Cache<Source, Arc<AtomicU32>>);
+pub(crate) struct GuessLimit {
+    wrong: Cache<Source, Arc<AtomicU32>>,
+    known: Cache<Source, ()>,
+}
 
 /// A source address and a client.
 type Source = (IpAddr, Digest);
@@ -34,31 +47,50 @@ fn key(source: IpAddr, client: &str) -> Source {
 
 impl GuessLimit {
     pub(crate) fn new() -> Self {
-        Self(
-            Cache::builder()
+        Self {
+            wrong: Cache::builder()
                 .max_capacity(MAX_SOURCES)
                 .time_to_live(WINDOW)
                 .build(),
-        )
+            known: Cache::builder()
+                .max_capacity(MAX_KNOWN)
+                .time_to_idle(KNOWN)
+                .build(),
+        }
     }
 
-    /// Whether this source has guesses left. A right secret from elsewhere is
-    /// never affected.
+    /// Whether this source has no guesses left. A right secret from elsewhere
+    /// is never affected.
     pub(crate) fn is_exhausted(&self, source: IpAddr, client: &str) -> bool {
         // On a quiet day nothing is counted, and nothing needs to be hashed.
-        if self.0.entry_count() == 0 {
+        if self.wrong.entry_count() == 0 {
             return false;
         }
-        let count = self.0.get(&key(source, client));
+        let count = self.wrong.get(&key(source, client));
         count.is_some_and(|count| count.load(Ordering::Relaxed) >= MAX_GUESSES)
+    }
+
+    /// Whether a secret of this source is not even compared.
+    pub(crate) fn is_shut_out(&self, source: IpAddr, client: &str) -> bool {
+        // Asking does not keep an entry alive; only a right secret does.
+        self.is_exhausted(source, client) && !self.known.contains_key(&key(source, client))
     }
 
     /// Counts a wrong guess.
     pub(crate) fn count(&self, source: IpAddr, client: &str) {
-        self.0
+        self.wrong
             .get_with(key(source, client), Arc::default)
             .fetch_add(1, Ordering::Relaxed);
-        self.0.run_pending_tasks();
+        self.wrong.run_pending_tasks();
+    }
+
+    /// Notes that this source has shown the right secret.
+    pub(crate) fn remember(&self, source: IpAddr, client: &str) {
+        let key = key(source, client);
+        // Reading keeps an entry alive, and is cheaper than writing it again.
+        if self.known.get(&key).is_none() {
+            self.known.insert(key, ());
+        }
     }
 }
 
@@ -133,6 +165,25 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_without_guesses_is_shut_out_unless_it_knew_the_secret() {
+        let limit = GuessLimit::new();
+        let [thief, owner] = ["192.0.2.1", "192.0.2.2"].map(|own| own.parse().unwrap());
+        limit.remember(owner, "job");
+
+        for source in [thief, owner] {
+            for _ in 0..MAX_GUESSES {
+                assert!(!limit.is_shut_out(source, "job"));
+                limit.count(source, "job");
+            }
+        }
+
+        assert!(limit.is_shut_out(thief, "job"));
+        assert!(!limit.is_shut_out(thief, "other"));
+        assert!(!limit.is_shut_out(owner, "job"));
+        assert!(limit.is_exhausted(owner, "job"), "wrong ones are told so");
+    }
 
     #[test]
     fn neighbours_of_one_site_are_counted_together() {

@@ -14,6 +14,7 @@ use crate::on_both_engines;
 on_both_engines! {
     an_assertion_proves_a_client_once_and_adds_one_write
     whatever_else_an_assertion_says_it_proves_nothing
+    nobody_finds_a_key_by_trying_so_nobody_is_refused_for_it
 }
 
 const BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -81,6 +82,24 @@ async fn an_assertion_proves_a_client_once_and_adds_one_write(server: Server) {
     assert_eq!(show(&server, &assertion).await.refusal(), "invalid_client");
     let next = key.sign("JWT", claims(&server, "two").to_string().as_bytes());
     assert_eq!(show(&server, &next).await.status, 200);
+}
+
+async fn nobody_finds_a_key_by_trying_so_nobody_is_refused_for_it(server: Server) {
+    let key = partner(&server).await;
+    let sign = |key: &SigningKey, jti: &str| {
+        let claims = claims(&server, jti).to_string();
+        key.sign("JWT", claims.as_bytes())
+    };
+    for number in 0..20 {
+        let wrong = sign(&self::key(), &format!("wrong-{number}"));
+        assert_eq!(show(&server, &wrong).await.status, 401);
+    }
+    let limited = show(&server, &sign(&self::key(), "one more")).await;
+    assert_eq!(limited.status, 429, "{}", limited.body);
+
+    let right = show(&server, &sign(&key, "right")).await;
+
+    assert_eq!(right.status, 200, "{}", right.body);
 }
 
 /// Attack: D114, D115, D117, D118

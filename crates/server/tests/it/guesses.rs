@@ -89,14 +89,42 @@ async fn guesses_at_a_secret_count_by_address_and_client_and_lock_nobody_out() {
         (429, "invalid_client")
     );
     assert!(limited.header("retry-after").is_some());
+    let found = thief.try_secret("job", SECRET).await;
+    assert_eq!(
+        (found.status, &*found.refusal()),
+        (429, "invalid_client"),
+        "the right one is not told from the wrong ones"
+    );
     assert_eq!(owner.try_secret("job", "wrong").await.status, 401);
-    assert_eq!(thief.try_secret("job", SECRET).await.status, 200);
+    assert_eq!(owner.try_secret("job", SECRET).await.status, 200);
     assert_eq!(thief.try_secret("other", SECRET).await.status, 200);
     for _ in 0..20 {
         assert_eq!(thief.try_secret("nobody", "wrong").await.status, 401);
     }
     let unknown = thief.try_secret("nobody", "wrong").await;
     assert_eq!(unknown.status, 429, "an unknown client looks the same");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_knew_the_secret_is_not_locked_out_by_its_neighbours() {
+    let server = Server::on_sqlite().await;
+    let (shared, elsewhere) = (
+        Caller::at(&server, "127.0.0.1"),
+        Caller::at(&server, "127.0.0.2"),
+    );
+    assert_eq!(shared.try_secret("job", SECRET).await.status, 200);
+    for caller in [&shared, &elsewhere] {
+        for _ in 0..20 {
+            assert_eq!(caller.try_secret("job", "wrong").await.status, 401);
+        }
+        assert_eq!(caller.try_secret("job", "wrong").await.status, 429);
+    }
+
+    let running = shared.try_secret("job", SECRET).await;
+
+    assert_eq!(running.status, 200);
+    assert_eq!(elsewhere.try_secret("job", SECRET).await.status, 429);
+    assert_eq!(elsewhere.try_secret("other", SECRET).await.status, 200);
 }
 
 /// What a proxy says of the caller counts if it is trusted, and as far as the

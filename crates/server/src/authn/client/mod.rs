@@ -12,8 +12,10 @@
 //! 2. The client is looked up; an unknown one costs the same work.
 //! 3. `secret`, `assertion` or `certificate` checks the proof. An assertion is
 //!    spent last.
-//! 4. What is wrong is counted by source and name, known or not. What is right
-//!    passes, however much was wrong before: nobody locks a client out.
+//! 4. What is wrong is counted by source and name, known or not. A source that
+//!    has guessed too often is not compared with any more, unless it showed the
+//!    right secret lately; what is right passes from everywhere else. So nobody
+//!    finds a secret by trying, and nobody locks a client out.
 
 mod assertion;
 mod certificate;
@@ -149,17 +151,27 @@ async fn look_at(
             }
         }
         Proof::Secret { method, secret } => {
+            check_guesses(cx, &presented.client)?;
             let secrets = found.as_deref().map_or(&[][..], |stored| &stored.secrets);
             if !secret::is_right(&cx.keys, secrets, &secret, cx.now) {
                 return Err(failed().into());
             }
-            registered(method).ok_or_else(|| otherwise(found.as_deref()))?
+            let stored = registered(method).ok_or_else(|| otherwise(found.as_deref()))?;
+            cx.guesses.remember(cx.address, stored.client.id.as_str());
+            stored
         }
         Proof::Assertion(unverified) => {
             let by_key = registered(ClientAuthentication::PrivateKeyJwt);
-            let by_secret = || registered(ClientAuthentication::ClientSecretJwt);
-            let stored = by_key.or_else(by_secret).ok_or_else(failed)?;
+            if let Some(stored) = by_key {
+                // Nobody finds a key by trying, so there is nothing to shut out.
+                assertion::prove(cx, &stored, &unverified).await?;
+                return Ok(AuthenticatedClient { stored });
+            }
+            check_guesses(cx, &presented.client)?;
+            let by_secret = registered(ClientAuthentication::ClientSecretJwt);
+            let stored = by_secret.ok_or_else(failed)?;
             assertion::prove(cx, &stored, &unverified).await?;
+            cx.guesses.remember(cx.address, stored.client.id.as_str());
             stored
         }
     };
@@ -177,17 +189,30 @@ fn registered(
     usable.then(|| Arc::clone(stored))
 }
 
+/// Refuses a source that has guessed too often, before anything is compared
+/// and whatever name it was.
+fn check_guesses(cx: &Cx, client: &ClientId) -> Result<(), Refusal> {
+    if cx.guesses.is_shut_out(cx.address, client.as_str()) {
+        return Err(too_many());
+    }
+    Ok(())
+}
+
 /// Counts a wrong guess and refuses it; whoever has guessed too often is told
 /// so, whatever name it was.
 fn wrong_guess(cx: &Cx, client: &str) -> Refusal {
     if cx.guesses.is_exhausted(cx.address, client) {
-        let seconds = u32::try_from(WINDOW.as_secs()).unwrap_or(u32::MAX);
-        return Refusal::invalid_client("too many wrong guesses from this network")
-            .with_status(429)
-            .with_retry_after(seconds);
+        return too_many();
     }
     cx.guesses.count(cx.address, client);
     failed()
+}
+
+fn too_many() -> Refusal {
+    let seconds = u32::try_from(WINDOW.as_secs()).unwrap_or(u32::MAX);
+    Refusal::invalid_client("too many wrong guesses from this network")
+        .with_status(429)
+        .with_retry_after(seconds)
 }
 
 /// One text for unknown, disabled, registered otherwise and wrong: the answer
