@@ -69,9 +69,15 @@ impl Received {
         Parameters::parse(self.uri.query().unwrap_or_default().as_bytes()).map_err(unreadable)
     }
 
-    /// The parameters of a form body. A query beside it must not carry a
-    /// secret (OAuth 2.1 §2.4.1), so it must not carry anything.
+    /// The parameters of a form body.
     pub(crate) fn form(&self) -> Result<Parameters, Refusal> {
+        self.check_form()?;
+        Parameters::parse(&self.body).map_err(unreadable)
+    }
+
+    /// Refuses what is no form body, and a query beside one: that must not
+    /// carry a secret (OAuth 2.1 §2.4.1), so it must not carry anything.
+    pub(crate) fn check_form(&self) -> Result<(), Refusal> {
         if self.uri.query().is_some_and(|query| !query.is_empty()) {
             return Err(Refusal::invalid_request(
                 "parameters belong in the body, not in the address",
@@ -83,7 +89,7 @@ impl Received {
             )
             .with_status(415));
         }
-        Parameters::parse(&self.body).map_err(unreadable)
+        Ok(())
     }
 
     /// Whether the body says that it is a form.

@@ -109,12 +109,7 @@ pub(super) struct Decision {
 
 /// The form without its ticked boxes, which are the one name that repeats.
 pub(super) fn decision(received: &Received) -> Result<Decision, Refusal> {
-    if !received.is_form() {
-        return Err(
-            Refusal::invalid_request("the body must be application/x-www-form-urlencoded")
-                .with_status(415),
-        );
-    }
+    received.check_form()?;
     Ok(Decision {
         transaction: one(received, "transaction"),
         csrf: one(received, "csrf"),
