@@ -47,20 +47,34 @@ pub struct ClaimsRequest {
     pub userinfo: BTreeMap<String, Option<ClaimRequest>>,
 }
 
-/// A `claims` parameter that is not one.
+/// A `claims` parameter that is not one, or asks for too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("claims is not a JSON object of requests")]
-pub struct InvalidClaims;
+#[non_exhaustive]
+pub enum InvalidClaims {
+    /// It has more than [`MAX_CLAIMS_BYTES`].
+    #[error("claims is longer than 4096 bytes")]
+    TooLong,
+    /// It names more than [`MAX_CLAIMS`].
+    #[error("claims names more than 50 claims")]
+    TooMany,
+    /// It is something else.
+    #[error("claims is not a JSON object of requests")]
+    Malformed,
+}
 
 impl ClaimsRequest {
     /// Reads the parameter. Members that are not known are ignored.
     pub fn parse(text: &str) -> Result<Self, InvalidClaims> {
         if text.len() > MAX_CLAIMS_BYTES {
-            return Err(InvalidClaims);
+            return Err(InvalidClaims::TooLong);
         }
-        let claims: Self = serde_json::from_str(text).map_err(|_| InvalidClaims)?;
+        // A list would be read, too, member by member.
+        if !text.trim_start().starts_with('{') {
+            return Err(InvalidClaims::Malformed);
+        }
+        let claims: Self = serde_json::from_str(text).map_err(|_| InvalidClaims::Malformed)?;
         if claims.id_token.len() + claims.userinfo.len() > MAX_CLAIMS {
-            return Err(InvalidClaims);
+            return Err(InvalidClaims::TooMany);
         }
         Ok(claims)
     }

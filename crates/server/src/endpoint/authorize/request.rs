@@ -5,7 +5,7 @@
 //! Spec: RFC 9449 §10
 
 use serde_json::Value;
-use symbolon_protocol::claims::{ClaimsRequest, scope_of_claim};
+use symbolon_protocol::claims::{ClaimsRequest, InvalidClaims, scope_of_claim};
 use symbolon_protocol::{
     Client, CodeChallenge, ErrorCode, GrantType, Parameters, Prompt, ResponseMode, Scopes,
     Timestamp,
@@ -180,8 +180,13 @@ fn claims(client: &Client, scopes: &Scopes, form: &Parameters) -> Result<ClaimsR
     let Some(text) = form.one("claims").filter(|_| scopes.contains("openid")) else {
         return Ok(ClaimsRequest::default());
     };
-    let mut claims = ClaimsRequest::parse(text)
-        .map_err(|_| Refusal::invalid_request("claims is not a JSON object of requests"))?;
+    let mut claims = ClaimsRequest::parse(text).map_err(|invalid| {
+        Refusal::invalid_request(match invalid {
+            InvalidClaims::TooLong => "claims is longer than 4096 bytes",
+            InvalidClaims::TooMany => "claims names more than 50 claims",
+            _ => "claims is not a JSON object of requests",
+        })
+    })?;
     if claims
         .acr()
         .is_some_and(|acr| acr.essential && !acr.accepts(ACR_PASSWORD))
