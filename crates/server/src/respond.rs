@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
-use symbolon_protocol::{ErrorCode, Parameters};
+use symbolon_protocol::ErrorCode;
 
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
@@ -68,32 +68,6 @@ pub(crate) fn see_other(location: &str) -> Result<Response, Failure> {
     let mut response = empty(StatusCode::SEE_OTHER);
     response.headers_mut().insert(http::header::LOCATION, value);
     Ok(response)
-}
-
-/// How long the query of a redirect to one of our own addresses may be, in bytes.
-const MAX_CARRIED_BYTES: usize = 16 * 1024;
-
-/// Sends a form that another site posted on to the same address with GET: a
-/// request across sites comes without our cookies (SameSite=Lax), the redirect
-/// that answers it brings them.
-///
-/// What is carried is written anew from what was read, so nothing of the body
-/// reaches the header as it came.
-pub(crate) fn carried(
-    cx: &Cx,
-    path: &str,
-    form: &Parameters,
-    is_carried: impl Fn(&str) -> bool,
-) -> Result<Response, Failure> {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in form.iter().filter(|(name, _)| is_carried(name)) {
-        query.append_pair(name, value);
-    }
-    let query = query.finish();
-    if query.len() > MAX_CARRIED_BYTES {
-        return Err(Refusal::invalid_request("the request is too long").into());
-    }
-    see_other(&format!("{}?{query}", cx.settings.issuer.endpoint(path)))
 }
 
 #[derive(Serialize)]

@@ -1,5 +1,6 @@
 //! One file per way to prove who you are.
 
+pub(crate) mod carried;
 pub(crate) mod client;
 pub(crate) mod device;
 pub(crate) mod guess;

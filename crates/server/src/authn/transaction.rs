@@ -26,7 +26,7 @@ use crate::received::Received;
 /// How long a person has, in seconds.
 pub(crate) const LIFETIME_SECONDS: i64 = 30 * 60;
 /// How long a sealed transaction may be, in characters.
-const MAX_CHARACTERS: usize = 8 * 1024;
+pub(super) const MAX_CHARACTERS: usize = 8 * 1024;
 
 /// A validated authorization request.
 #[derive(Clone, Debug, Serialize, Deserialize)]

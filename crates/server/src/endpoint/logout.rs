@@ -9,6 +9,7 @@ use symbolon_store::{AuditEvent, EndSession, StoredClient};
 use url::Url;
 
 use super::authorize::request::{Hint, check_hint_is_open, verified_hint};
+use crate::authn::carried;
 use crate::authn::session::{self, LiveSession};
 use crate::authn::transaction::Browser;
 use crate::cx::Cx;
@@ -32,9 +33,18 @@ const PARAMETERS: [&str; 6] = [
     "ui_locales",
 ];
 
-/// Answers `GET /logout`.
+const PATH: &str = "/logout";
+
+/// Answers `GET /logout`: a client's request, or one that was posted here.
 pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure> {
     let query = received.query()?;
+    let is_clients = PARAMETERS.iter().any(|name| query.one(name).is_some());
+    if let Some(sealed) = query.one(carried::PARAMETER).filter(|_| !is_clients) {
+        let posted: String = carried::open(&cx, PATH, sealed)?;
+        let posted = Parameters::parse(posted.as_bytes())
+            .map_err(|_| Refusal::invalid_request("this address is malformed"))?;
+        return asked(&cx, &received, &posted).await;
+    }
     asked(&cx, &received, &query).await
 }
 
@@ -43,8 +53,11 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let form = received.form()?;
     if form.one("confirm") != Some("yes") {
         if !session::is_presented(&cx, &received) {
-            let is_ours = |name: &str| PARAMETERS.contains(&name);
-            return respond::carried(&cx, "/logout", &form, is_ours);
+            let own = form.iter().filter(|(name, _)| PARAMETERS.contains(name));
+            let posted = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(own)
+                .finish();
+            return carried::send(&cx, PATH, posted);
         }
         return asked(&cx, &received, &form).await;
     }

@@ -5,13 +5,17 @@ use tokio::net::TcpStream;
 
 use reqwest::Method;
 
-use crate::browser::{Browser, encode, request};
+use crate::browser::{Browser, encode, hidden, request, response};
 use crate::harness::{Answer, Server, read};
 use crate::on_both_engines;
 
 on_both_engines! {
     a_head_that_cannot_be_read_is_answered
     a_form_of_another_site_is_sent_on_with_get
+    what_was_posted_does_not_stand_in_the_address
+    what_is_carried_is_good_where_it_was_sent_and_for_a_while
+    claims_that_are_too_many_or_too_long_are_called_so
+    a_query_beside_a_form_is_refused
     a_state_that_would_not_come_back_is_refused
     nothing_of_a_posted_body_reaches_a_header_as_it_came
     a_method_that_is_not_taken_says_which_are
@@ -82,7 +86,10 @@ async fn a_form_of_another_site_is_sent_on_with_get(server: Server) {
         "it would replace that of another tab"
     );
     let location = answer.header("location").unwrap();
-    assert!(location.contains("/authorize?client_id=web"), "{location}");
+    assert!(
+        location.contains("/authorize?transaction=sym_tx_"),
+        "{location}"
+    );
     // A browser that is known is answered itself.
     let mut browser = Browser::new(&server);
     browser.authorize(&request()).await;
@@ -98,6 +105,120 @@ async fn a_form_of_another_site_is_sent_on_with_get(server: Server) {
     wrong.insert("redirect_uri".into(), "https://evil.example/cb".into());
     let refused = post(&server, "/authorize", encode(&wrong)).await;
     assert_eq!((refused.status, refused.header("location")), (400, None));
+}
+
+/// The path of a redirect to the server itself.
+fn path_of(server: &Server, answer: &Answer) -> String {
+    let location = answer.header("location").unwrap();
+    location.strip_prefix(&server.name()).unwrap().to_owned()
+}
+
+async fn what_was_posted_does_not_stand_in_the_address(server: Server) {
+    let mut browser = Browser::new(&server);
+    let tokens = browser.tokens("alice", &request()).await.json();
+    let hint = tokens["id_token"].as_str().unwrap();
+    let mut asked = request();
+    asked.insert("login_hint".into(), "alice@example.com".into());
+    asked.insert("id_token_hint".into(), hint.into());
+
+    let carried = post(&server, "/authorize", encode(&asked)).await;
+    let leaving = format!("id_token_hint={hint}&state=the+state");
+    let leaving = post(&server, "/logout", leaving).await;
+
+    for answer in [&carried, &leaving] {
+        let location = answer.header("location").unwrap();
+        assert_eq!(answer.status, 303, "{}", answer.body);
+        for posted in [hint, "alice", "web", "state"] {
+            assert!(!location.contains(posted), "{location}");
+        }
+    }
+    // The person's browser goes there, with its cookies: both mean what they did.
+    let code = browser.get(&path_of(&server, &carried)).await;
+    assert!(response(&code).contains_key("code"), "{}", code.body);
+    let bye = browser.get(&path_of(&server, &leaving)).await;
+    assert_eq!(bye.status, 200, "{}", bye.body);
+    let page = browser.authorize(&request()).await;
+    assert!(page.body.contains("id=\"username\""), "signed out");
+}
+
+async fn what_is_carried_is_good_where_it_was_sent_and_for_a_while(server: Server) {
+    let carried = post(&server, "/authorize", encode(&request())).await;
+    let path = path_of(&server, &carried);
+    let elsewhere = ["/logout", "/login", "/consent"].map(|to| path.replace("/authorize", to));
+    for path in elsewhere.iter().chain([&format!("{path}x")]) {
+        let mut browser = Browser::new(&server);
+        browser.authorize(&request()).await;
+        let answer = browser.get(path).await;
+        assert_eq!(answer.status, 400, "{path} {}", answer.body);
+    }
+    // A transaction of a browser is none that was carried here.
+    let mut browser = Browser::new(&server);
+    let page = browser.authorize(&request()).await;
+    let own = hidden(&page.body, "transaction").unwrap();
+    let mixed = browser.get(&format!("/authorize?transaction={own}")).await;
+    assert_eq!(mixed.status, 400);
+
+    let page = Browser::new(&server).get(&path).await;
+
+    assert!(page.body.contains("id=\"username\""), "{}", page.body);
+    let silent = {
+        let mut asked = request();
+        asked.insert("prompt".into(), "none".into());
+        let carried = post(&server, "/authorize", encode(&asked)).await;
+        Browser::new(&server).get(&path_of(&server, &carried)).await
+    };
+    assert_eq!(response(&silent)["error"], "login_required");
+    server.advance(31 * 60);
+    let late = Browser::new(&server).get(&path).await;
+    assert_eq!(late.status, 400, "{}", late.body);
+}
+
+async fn claims_that_are_too_many_or_too_long_are_called_so(server: Server) {
+    let many: Vec<String> = (0..51).map(|n| format!("\"c{n}\":null")).collect();
+    let many = format!("{{\"userinfo\":{{{}}}}}", many.join(","));
+    let long = format!("{{\"userinfo\":{{\"{}\":null}}}}", "c".repeat(13_000));
+    for (claims, said) in [
+        (many.as_str(), Some("claims names more than 50 claims")),
+        (&long, Some("claims is longer than 4096 bytes")),
+        ("[]", Some("claims is not a JSON object of requests")),
+        ("{\"userinfo\":{\"email\":null}}", None),
+    ] {
+        let mut asked = request();
+        asked.insert("claims".into(), claims.into());
+        let mut known = Browser::new(&server);
+        known.authorize(&request()).await;
+        let form: Vec<_> = asked.clone().into_iter().collect();
+
+        let posted = post(&server, "/authorize", encode(&asked)).await;
+        let at_once = known.send(Method::POST, "/authorize", Some(&form)).await;
+
+        for answer in [posted, at_once] {
+            match said {
+                Some(said) => {
+                    let told = &response(&answer)["error_description"];
+                    assert!(told.starts_with(said), "{told}");
+                }
+                None => assert!(path_of(&server, &answer).contains("transaction=")),
+            }
+        }
+    }
+}
+
+async fn a_query_beside_a_form_is_refused(server: Server) {
+    let mut browser = Browser::new(&server);
+    let page = browser.authorize(&request()).await;
+    let page = browser
+        .sign_in(&page, "alice", crate::harness::PASSWORD)
+        .await;
+    let allow = [("decision", "allow")];
+
+    let refused = browser.submit("/consent?x=y", &page, &allow).await;
+
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    let authorize = post(&server, "/authorize?x=y", encode(&request())).await;
+    assert_eq!(authorize.status, 400, "{}", authorize.body);
+    let taken = browser.submit("/consent", &page, &allow).await;
+    assert!(response(&taken).contains_key("code"), "{}", taken.body);
 }
 
 /// Attack: A037

@@ -19,69 +19,105 @@ pub(crate) mod request;
 
 use axum::response::Response;
 use http::header::SET_COOKIE;
-use symbolon_protocol::Prompt;
+use serde::{Deserialize, Serialize};
+use symbolon_protocol::{Parameters, Prompt};
 
-use crate::authn::session;
-use crate::authn::transaction::Browser;
+use crate::authn::transaction::{Browser, Transaction};
+use crate::authn::{carried, session};
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 use crate::received::Received;
-use crate::respond;
 
 use self::answer::Destination;
 use self::request::Asked;
 
-/// Answers `GET /authorize`.
+const PATH: &str = "/authorize";
+
+/// A checked request. Where it was posted without cookies, it travels sealed.
+#[derive(Serialize, Deserialize)]
+struct Checked {
+    transaction: Transaction,
+    /// Whether the person may not be asked anything (`prompt=none`).
+    silent: bool,
+}
+
+/// Answers `GET /authorize`: a client's request, or one that was posted here.
 pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure> {
-    let query = received.uri.query().unwrap_or_default().as_bytes().to_vec();
+    let query = received.uri.query().unwrap_or_default().as_bytes();
+    if let Some(sealed) = carried_in(query) {
+        let checked: Checked = carried::open(&cx, PATH, &sealed)?;
+        let destination = Destination::of(&cx, &checked.transaction).await?;
+        let answered = go_on(&cx, &received, &checked).await;
+        return refused_to(&cx, &destination, answered);
+    }
+    let query = query.to_vec();
     authorize(cx, received, &query).await
+}
+
+/// What was posted here before. No client's request is without its name, and
+/// in one that has it our parameter means nothing.
+fn carried_in(query: &[u8]) -> Option<String> {
+    let query = Parameters::parse(query).ok()?;
+    let is_clients = query.one("client_id").is_some();
+    let sealed = query.one(carried::PARAMETER).filter(|_| !is_clients)?;
+    Some(sealed.to_owned())
 }
 
 /// Answers `POST /authorize`.
 pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
-    if !received.is_form() {
-        return Err(
-            Refusal::invalid_request("the body must be application/x-www-form-urlencoded")
-                .with_status(415)
-                .into(),
-        );
-    }
+    received.check_form()?;
     let body = received.body.to_vec();
     let comes_without_cookies =
         Browser::of(&cx, &received).is_new() && !session::is_presented(&cx, &received);
-    if comes_without_cookies && let Ok(form) = received.form() {
-        // Wrong here already: nobody is sent anywhere.
-        Destination::find(&cx, &body).await?;
-        return respond::carried(&cx, "/authorize", &form, |_| true);
+    if !comes_without_cookies {
+        return authorize(cx, received, &body).await;
     }
-    authorize(cx, received, &body).await
+    let destination = Destination::find(&cx, &body).await?;
+    let sent = check(&cx, &destination, &body)
+        .map_err(Failure::from)
+        .and_then(|checked| carried::send(&cx, PATH, checked));
+    refused_to(&cx, &destination, sent)
 }
 
 async fn authorize(cx: Cx, received: Received, parameters: &[u8]) -> Result<Response, Failure> {
     let destination = Destination::find(&cx, parameters).await?;
-    match answered(&cx, &received, &destination, parameters).await {
-        Ok(response) => Ok(response),
-        // What is wrong from here on is the client's to know (RFC 6749 §4.1.2.1).
-        Err(Failure::Refused(refusal)) => destination.refuse(&cx, &refusal),
-        Err(broken) => Err(broken),
+    let answered = match check(&cx, &destination, parameters) {
+        Ok(checked) => go_on(&cx, &received, &checked).await,
+        Err(refusal) => Err(refusal.into()),
+    };
+    refused_to(&cx, &destination, answered)
+}
+
+/// Sends a refusal to the client: what is wrong once client and redirect URI
+/// are right is the client's to know (RFC 6749 §4.1.2.1).
+fn refused_to(
+    cx: &Cx,
+    destination: &Destination,
+    answered: Result<Response, Failure>,
+) -> Result<Response, Failure> {
+    match answered {
+        Err(Failure::Refused(refusal)) => destination.refuse(cx, &refusal),
+        answered => answered,
     }
 }
 
-async fn answered(
-    cx: &Cx,
-    received: &Received,
-    destination: &Destination,
-    parameters: &[u8],
-) -> Result<Response, Failure> {
+fn check(cx: &Cx, destination: &Destination, parameters: &[u8]) -> Result<Checked, Refusal> {
     destination.check_state(parameters)?;
     let Asked {
         transaction,
         prompts,
     } = request::read(cx, destination, parameters)?;
+    Ok(Checked {
+        transaction,
+        silent: prompts.contains(&Prompt::None),
+    })
+}
+
+async fn go_on(cx: &Cx, received: &Received, checked: &Checked) -> Result<Response, Failure> {
     let browser = Browser::of(cx, received);
     let session = session::current(cx, received).await?;
-    let silent = prompts.contains(&Prompt::None);
-    let mut response = next::proceed(cx, &browser, &transaction, session, silent).await?;
+    let (transaction, silent) = (&checked.transaction, checked.silent);
+    let mut response = next::proceed(cx, &browser, transaction, session, silent).await?;
     if let Some(cookie) = browser.cookie(cx)? {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
