@@ -25,7 +25,7 @@ use crate::routes::Public;
 use crate::serve::{self, Asks, Capacity, ServeError};
 
 /// How long an administration token is at least, in bytes.
-const MIN_TOKEN_BYTES: usize = 32;
+pub(crate) const MIN_TOKEN_BYTES: usize = 32;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]

@@ -51,11 +51,10 @@ impl Loading<'_> {
         let (source, form) = self.kept_secret(table, "master_key", "data/master.key");
         if form == Some(Form::Inline) {
             self.add(master_key_inline(table, "master_key"));
+        } else {
+            self.check_master_key(&source, table, "master_key");
         }
-        match source {
-            SecretSource::File(path) => MasterSource::File(path),
-            SecretSource::Given(secret) => MasterSource::Given(secret),
-        }
+        MasterSource::from(source)
     }
 
     /// The one before: never made, only read.
@@ -65,10 +64,14 @@ impl Loading<'_> {
             return Some(MasterSource::Pkcs11(uri));
         }
         let given = self.secret(table, NAME)?;
-        if given.form == Form::Inline {
+        let is_inline = given.form == Form::Inline;
+        let source = SecretSource::Given(given.secret);
+        if is_inline {
             self.add(master_key_inline(table, NAME));
+        } else {
+            self.check_master_key(&source, table, NAME);
         }
-        Some(MasterSource::Given(given.secret))
+        Some(MasterSource::from(source))
     }
 
     fn token(&mut self, table: &Table, name: &str) -> Option<TokenUri> {
@@ -98,6 +101,15 @@ impl Loading<'_> {
                 self.add(invalid(&STORE, &key, at, &format!("{error}")));
                 None
             }
+        }
+    }
+}
+
+impl From<SecretSource> for MasterSource {
+    fn from(source: SecretSource) -> Self {
+        match source {
+            SecretSource::File(path) => Self::File(path),
+            SecretSource::Given(secret) => Self::Given(secret),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod client;
+mod kept;
 mod keys;
 mod organization;
 mod person;

@@ -193,8 +193,11 @@ impl Loading<'_> {
         let empty = Table::new(&root.at);
         let table = self.section(root, "admin", &ADMIN).unwrap_or(&empty);
         let (token, form) = self.kept_secret(table, "token", "data/admin.token");
-        if let SecretSource::Given(token) = &token {
-            self.check_length(token, "admin.token.short", table.place("token"));
+        match &token {
+            SecretSource::Given(token) => {
+                self.check_length(token, "admin.token.short", table.place("token"));
+            }
+            SecretSource::File(path) => self.check_token_file(path, table),
         }
         if form == Some(Form::Inline) && self.is_off_loopback() {
             self.add(

@@ -252,7 +252,7 @@ fn every_mistake_of_form_is_said() {
 #[test]
 fn a_finding_reads_as_file_line_column_and_code() {
     let folder = Folder::new();
-    let loaded = folder.load("issuer = 'http://127.0.0.1:1'\n\n  lisen = 'x'");
+    let loaded = folder.load("issuer = 'http://127.0.0.1:8080'\n\n  lisen = 'x'");
     let path = folder.0.join("symbolon.toml");
     assert_eq!(
         printed(&loaded),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const BASE: &str = "issuer = 'http://127.0.0.1:1'\n";
+const BASE: &str = "issuer = 'http://127.0.0.1:8080'\n";
 
 #[test]
 fn a_variable_overrides_a_key() {

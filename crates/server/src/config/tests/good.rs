@@ -20,7 +20,7 @@ fn the_example_has_nothing_to_be_said_about() {
 #[test]
 fn an_issuer_alone_is_a_configuration() {
     let folder = Folder::new();
-    let (config, findings) = folder.load("issuer = 'http://localhost:1'").unwrap();
+    let (config, findings) = folder.load("issuer = 'http://localhost:8080'").unwrap();
     assert!(findings.is_empty());
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8090");
@@ -101,6 +101,9 @@ enabled = false
 "#;
 
 #[cfg(feature = "postgres")]
+const MASTER: &str = "5f1d3b9a7c02e4866d81f0a39b4c7e2510d9ab63cf7284e1b05c96d83a417efb";
+
+#[cfg(feature = "postgres")]
 #[test]
 fn a_whole_file_is_read_as_it_is_written() {
     let folder = Folder::new();
@@ -112,7 +115,7 @@ fn a_whole_file_is_read_as_it_is_written() {
             "DATABASE",
             "postgres://sym:pw@db.internal/sym?sslmode=require",
         ),
-        ("MASTER", "m"),
+        ("MASTER", MASTER),
         ("ORDERS", "0123456789abcdef0123456789abcdef"),
     ];
 
@@ -125,7 +128,9 @@ fn a_whole_file_is_read_as_it_is_written() {
         matches!(&config.store.url, StoreUrl::Postgres(url) if url.expose_str() == variables[0].1)
     );
     assert_eq!(config.store.statements, Statements::Unnamed);
-    assert!(matches!(&config.store.master_key, MasterSource::Given(key) if key.matches(b"m")));
+    assert!(
+        matches!(&config.store.master_key, MasterSource::Given(key) if key.matches(MASTER.as_bytes()))
+    );
     assert_eq!(config.lifetimes.access_token, Lifetime::seconds(300));
     assert_eq!(config.resources[0].token_format, TokenFormat::Opaque);
     let web = &config.clients[0];
@@ -158,7 +163,7 @@ fn a_whole_file_is_read_as_it_is_written() {
 #[test]
 fn a_registered_native_application_is_native() {
     let folder = Folder::new();
-    let text = "issuer = 'http://localhost:1'\n[[client]]\nid = 'app'\napplication_type = 'native'\nredirect_uris = ['com.example.app:/cb']\n";
+    let text = "issuer = 'http://localhost:8080'\n[[client]]\nid = 'app'\napplication_type = 'native'\nredirect_uris = ['com.example.app:/cb']\n";
     let (config, findings) = folder.load(text).unwrap();
     assert!(findings.is_empty(), "{findings:?}");
     assert_eq!(config.clients[0].client.kind, ClientKind::Native);
@@ -168,7 +173,7 @@ fn a_registered_native_application_is_native() {
 #[test]
 fn an_exported_registration_is_read_as_it_is() {
     let folder = Folder::new();
-    let text = r#"issuer = "http://localhost:1"
+    let text = r#"issuer = "http://localhost:8080"
 [[client]]
 client_id = "app"
 client_name = "Application"

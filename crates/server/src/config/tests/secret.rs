@@ -6,7 +6,7 @@ const LONG: &str = "0123456789abcdef0123456789abcdef";
 
 fn service(secret: &str) -> String {
     format!(
-        "issuer = 'http://127.0.0.1:1'\n[[client]]\nid = 'svc'\nkind = 'service'\ngrants = ['client_credentials']\n{secret}\n"
+        "issuer = 'http://127.0.0.1:8080'\n[[client]]\nid = 'svc'\nkind = 'service'\ngrants = ['client_credentials']\n{secret}\n"
     )
 }
 
@@ -108,6 +108,65 @@ fn a_file_without_secrets_may_be_read_by_everybody() {
     assert_eq!(printed(&Config::load(&path, [])), "");
 }
 
+const MASTER: &str = "5f1d3b9a7c02e4866d81f0a39b4c7e2510d9ab63cf7284e1b05c96d83a417efb";
+
+#[test]
+fn a_master_key_with_which_nothing_starts_is_said() {
+    let text = "issuer = 'http://127.0.0.1:8080'\n[store]\nmaster_key_file = 'own.key'";
+    for (key, expected) in [
+        (Some("zz"), &["store.master_key.invalid:3"][..]),
+        (Some(""), &["store.master_key.invalid:3"]),
+        (Some(&*"00".repeat(32)), &["store.master_key.invalid:3"]),
+        (Some(MASTER), &[]),
+        (None, &[]),
+    ] {
+        let folder = Folder::new();
+        if let Some(key) = key {
+            folder.write("own.key", key);
+        }
+
+        let loaded = folder.load(text);
+
+        assert_eq!(marks(&loaded), expected, "{key:?}");
+        assert!(expected.is_empty() || printed(&loaded).contains("own.key"));
+    }
+    let folder = Folder::new();
+    let bare = "issuer = 'http://127.0.0.1:8080'";
+    let variable = |key| folder.load_with(bare, &[("SYMBOLON_STORE__MASTER_KEY", key)]);
+    assert_eq!(marks(&variable("aa")), ["store.master_key.invalid:0"]);
+    assert!(marks(&variable(MASTER)).is_empty());
+    let before = |key: &str| {
+        folder.write("former.key", key);
+        folder.load(
+            "issuer = 'http://127.0.0.1:8080'\n[store]\nprevious_master_key_file = 'former.key'",
+        )
+    };
+    assert_eq!(marks(&before("aa")), ["store.master_key.invalid:3"]);
+    assert!(marks(&before(MASTER)).is_empty());
+}
+
+#[test]
+fn an_administrators_token_with_which_nothing_starts_is_said() {
+    let text = "issuer = 'http://127.0.0.1:8080'\n[admin]\ntoken_file = 'own.token'";
+    for (token, expected) in [
+        (Some(&b"too short\n"[..]), &["admin.token.short:3"][..]),
+        (Some(&[0xff; 40]), &["secret.file.unreadable:3"]),
+        (Some(LONG.as_bytes()), &[]),
+        (None, &[]),
+    ] {
+        let folder = Folder::new();
+        if let Some(token) = token {
+            let path = folder.write("own.token", "");
+            fs::write(path, token).unwrap();
+        }
+
+        let loaded = folder.load(text);
+
+        assert_eq!(marks(&loaded), expected, "{}", printed(&loaded));
+        assert!(!printed(&loaded).contains("too short"));
+    }
+}
+
 #[test]
 fn no_secret_is_ever_shown() {
     let folder = Folder::new();
@@ -118,7 +177,7 @@ fn no_secret_is_ever_shown() {
         "hunter2-master",
     ];
     let good = format!(
-        "issuer = 'http://127.0.0.1:1'\n[store]\nmaster_key_env = 'MASTER'\n[admin]\ntoken = '{}'\n[[client]]\nid = 'svc'\nkind = 'service'\ngrants = ['client_credentials']\nsecret = '{}'\n[[user]]\nusername = 'alice'\npassword = '{}'\n",
+        "issuer = 'http://127.0.0.1:8080'\n[store]\nmaster_key_env = 'MASTER'\n[admin]\ntoken = '{}'\n[[client]]\nid = 'svc'\nkind = 'service'\ngrants = ['client_credentials']\nsecret = '{}'\n[[user]]\nusername = 'alice'\npassword = '{}'\n",
         secrets[1], secrets[0], secrets[2]
     );
     let bad = good
