@@ -1,6 +1,6 @@
 //! What is unwise about a resource.
 
-use symbolon_protocol::{Resource, TokenFormat};
+use symbolon_protocol::{ConsentPolicy, GrantType, Resource, TokenFormat};
 
 use super::super::finding::Finding;
 use super::super::read::Read;
@@ -23,6 +23,7 @@ impl Advice<'_, '_> {
     pub(super) fn on_resource(&mut self, read: &Read<'_, Resource>) {
         let (resource, table) = (&read.value, read.table);
         self.on_scopes_of(read);
+        self.on_words(read);
         self.on_introspection(read);
         if resource.signing_alg.is_experimental() && !self.draft.server.keys.experimental_ml_dsa {
             self.add(
@@ -39,6 +40,7 @@ impl Advice<'_, '_> {
             );
         }
         let identifier = &resource.identifier;
+        self.on_identifiers(read);
         if identifier.as_str().starts_with("http:") && self.is_off_loopback() {
             self.add(
                 Finding::warning(
@@ -79,6 +81,74 @@ impl Advice<'_, '_> {
                 table.place("organization"),
                 organization.as_str(),
             ));
+        }
+    }
+
+    /// What people are asked about needs words that somebody wrote.
+    fn on_words(&mut self, read: &Read<'_, Resource>) {
+        let (resource, table) = (&read.value, read.table);
+        let asks = |client: &&symbolon_protocol::Client| {
+            let mut places = client.resources.iter().chain(&client.default_resource);
+            client.consent == ConsentPolicy::Ask
+                && client.may_use(GrantType::AuthorizationCode)
+                && places.any(|place| resource.is_named(place.as_str()))
+        };
+        let is_bare = |scope: &str| {
+            resource.scopes.contains(scope) && !resource.scope_descriptions.contains_key(scope)
+        };
+        let mut bare: Vec<String> = self
+            .clients()
+            .filter(asks)
+            .flat_map(|client| client.scopes.iter())
+            .map(|scope| scope.as_str())
+            .filter(|scope| is_bare(scope))
+            .map(|scope| format!("`{scope}`"))
+            .collect();
+        bare.sort();
+        bare.dedup();
+        if bare.is_empty() {
+            return;
+        }
+        self.add(
+            Finding::warning(
+                "resource.scope_descriptions.missing",
+                table.place("scopes"),
+                format!(
+                    "people are asked about {} without words for it",
+                    bare.join(", ")
+                ),
+            )
+            .because("the consent page then makes words from the scope's name, which tell little")
+            .repair("write `scope_descriptions = { \"read:orders\" = \"See your orders\" }`"),
+        );
+    }
+
+    /// The issuer is an audience of its own: that of tokens which name no API.
+    fn on_identifiers(&mut self, read: &Read<'_, Resource>) {
+        let (resource, table) = (&read.value, read.table);
+        let issuer = self.draft.issuer.as_ref().map(|issuer| issuer.as_str());
+        let Some(issuer) = issuer.map(str::to_owned) else {
+            return;
+        };
+        let mut all = std::iter::once(&resource.identifier).chain(&resource.aliases);
+        let is_issuer = |own: &&_| {
+            let own: &symbolon_protocol::ResourceIdentifier = own;
+            own.as_str().trim_end_matches('/') == issuer
+        };
+        if let Some(own) = all.find(is_issuer) {
+            let at = match resource.aliases.contains(own) {
+                true => table.place_of("aliases", own.as_str()),
+                false => table.place("identifier"),
+            };
+            self.add(
+                Finding::warning(
+                    "resource.identifier.issuer",
+                    at,
+                    format!("`{own}` is the issuer itself"),
+                )
+                .because("tokens for no API in particular carry the issuer as audience, so this API would take them")
+                .repair("name the API by an address of its own"),
+            );
         }
     }
 

@@ -130,6 +130,7 @@ impl Advice<'_, '_> {
                 .repair("write `listen = \"127.0.0.1:8090\"` below `[admin]`"),
             );
         }
+        self.on_port();
         if listen.ip().is_loopback() {
             return;
         }
@@ -151,6 +152,38 @@ impl Advice<'_, '_> {
                 .repair("add `[tls]`, or the proxy's network to `trusted_proxies`"),
             );
         }
+    }
+
+    /// On one machine there is nobody between issuer and listener, unless a
+    /// proxy is named.
+    fn on_port(&mut self) {
+        let server = &self.draft.server;
+        let Some(issuer) = &self.draft.issuer else {
+            return;
+        };
+        let Ok(url) = url::Url::parse(issuer.as_str()) else {
+            return;
+        };
+        let (listens, named) = (server.listen.port(), url.port_or_known_default());
+        let has_proxy = !server.trusted_proxies.is_empty();
+        if self.is_on_loopback != Some(true) || has_proxy || listens == 0 || named == Some(listens)
+        {
+            return;
+        }
+        let at = self.root.place(if self.root.has("listen") {
+            "listen"
+        } else {
+            "issuer"
+        });
+        self.add(
+            Finding::warning(
+                "listen.port_differs",
+                at,
+                format!("the issuer is `{issuer}`, and `{}` is listened on", server.listen),
+            )
+            .because("whoever goes where the issuer says finds nobody")
+            .repair(format!("write the issuer with port {listens}, or name the proxy between them in `trusted_proxies`")),
+        );
     }
 
     fn on_store(&mut self) {
@@ -217,7 +250,8 @@ fn is_near(url: &url::Url) -> bool {
     host.is_empty() || host == "localhost" || address.is_ok_and(|own: IpAddr| own.is_loopback())
 }
 
-fn is_host(text: &str) -> bool {
+/// Whether a text is the name of a host, or its address of version 4.
+pub(in super::super) fn is_host(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label

@@ -25,6 +25,10 @@ const ROWS: &[(&str, &str, u32)] = &[
     (on!(loopback "clock_skew = '90s'"), "clock_skew.wide", 2),
     (on!(loopback "listen = '0.0.0.0:8080'"), "listen.exposed", 2),
     (on!(public "listen = '0.0.0.0:8080'"), "listen.plaintext", 2),
+    (on!(loopback "listen = '127.0.0.1:8081'"), "listen.port_differs", 2),
+    ("issuer = 'http://localhost'", "listen.port_differs", 1),
+    (on!(loopback "[[resource]]\nidentifier = 'http://127.0.0.1:8080'"), "resource.identifier.issuer", 3),
+    (on!(public "[[resource]]\nidentifier = 'https://api.test'\naliases = [\n'https://login.example.com/']"), "resource.identifier.issuer", 5),
     (on!(loopback "trusted_proxies = ['0.0.0.0/1']"), "trusted_proxies.wide", 2),
     (on!(loopback "outbound_allow = ['169.254.0.0/16']"), "outbound_allow.metadata", 2),
     (on!(loopback "[admin]\nlisten = '0.0.0.0:8090'"), "admin.listen.exposed", 3),
@@ -40,6 +44,7 @@ const ROWS: &[(&str, &str, u32)] = &[
     (on!(resource "introspection_client = 'nobody'"), "resource.introspection.unknown", 5),
     (on!(resource "introspection_clients = ['one',\n'two']"), "resource.introspection.unknown", 6),
     (on!(resource "access_token_lifetime = '2h'"), "resource.access_token_lifetime.long", 5),
+    (on!(resource "[[client]]\nid = 'app'\nkind = 'native'\nredirect_uris = ['http://127.0.0.1/cb']\nscopes = ['read']\nresources = ['https://api.test']"), "resource.scope_descriptions.missing", 4),
     (on!(resource "organization = 'acme'"), "resource.organization.unknown", 5),
     (on!(resource "scope_descriptions = { write = 'Write' }"), "resource.scope_descriptions.unknown", 5),
     (on!(public "[[resource]]\nidentifier = 'https://api.test'\nscopes = ['read',\n'users:admin']"), "resource.scopes.sensitive", 5),
@@ -80,6 +85,37 @@ const ROWS: &[(&str, &str, u32)] = &[
 #[test]
 fn what_is_unwise_is_said_with_its_line() {
     check_rows(ROWS, Severity::Warning);
+}
+
+#[test]
+fn words_are_needed_only_where_somebody_is_asked() {
+    let with = |words: &str, client: &str| {
+        let text = format!(
+            "issuer = 'https://login.example.com'\n[[resource]]\nidentifier = 'https://api.test'\nscopes = ['read']\n{words}\n[[client]]\nid = 'app'\nscopes = ['read']\nresources = ['https://api.test']\nsecret_env = 'SECRET'\n{client}"
+        );
+        let secret = ("SECRET", "0123456789abcdef0123456789abcdef");
+        marks(&Folder::new().load_with(&text, &[secret]))
+    };
+    let web = "redirect_uris = ['https://login.example.com/cb']";
+    let first_party = format!("{web}\nconsent = 'first_party'");
+    let service = "kind = 'service'\ngrants = ['client_credentials']";
+
+    assert_eq!(with("", web), ["resource.scope_descriptions.missing:4"]);
+    assert!(with("scope_descriptions = { read = 'See it' }", web).is_empty());
+    assert!(with("", &first_party).is_empty());
+    assert!(with("", service).is_empty());
+}
+
+#[test]
+fn a_port_may_differ_where_a_proxy_is_between_or_the_system_picks_it() {
+    for text in [
+        on!(loopback "listen = '127.0.0.1:8081'\ntrusted_proxies = ['127.0.0.1/32']"),
+        on!(loopback "listen = '127.0.0.1:0'"),
+        on!(loopback "listen = '127.0.0.1:8080'"),
+        on!(public "listen = '127.0.0.1:8081'"),
+    ] {
+        assert_eq!(printed(&Folder::new().load(text)), "");
+    }
 }
 
 #[cfg(feature = "postgres")]
