@@ -6,6 +6,7 @@
 //! Spec: RFC 6749 §4.1.1
 //! Spec: OpenID Connect Core 1.0 §3.1.2.4
 
+mod phrase;
 pub(super) mod shown;
 
 use std::collections::BTreeSet;

@@ -9,7 +9,7 @@ use axum::response::Response;
 use symbolon_protocol::{Agreement, Client as Registered, Resource, ResourceIdentifier, Scope};
 use url::Url;
 
-use super::{Asked, PURPOSE};
+use super::{Asked, PURPOSE, phrase};
 use crate::authn::transaction::{Browser, Transaction};
 use crate::cx::Cx;
 use crate::endpoint::authorize::answer::Destination;
@@ -107,7 +107,7 @@ pub(in super::super) fn resources(
         ConsentScope {
             value: scope.as_str().to_owned(),
             box_name: asked::box_name(whole, place, scope.as_str()),
-            description: words(resource.as_deref(), scope.as_str()),
+            description: words(cx, place, resource.as_deref(), scope.as_str()),
             choice: asked::choice(cx, client, place, scope.as_str()),
         }
     };
@@ -131,11 +131,7 @@ pub(in super::super) fn resources(
         if resource.is_none() && scopes.is_empty() {
             continue;
         }
-        let (name, host) = match resource {
-            None => ("This site".to_owned(), cx.settings.site.host.clone()),
-            Some(own) if own.name.is_empty() => (place.host(), place.host()),
-            Some(own) => (own.name.clone(), place.host()),
-        };
+        let (name, host) = called(cx, Some(place), resource.as_deref());
         shown.push(ConsentResource {
             name,
             host,
@@ -150,7 +146,12 @@ pub(in super::super) fn resources(
 }
 
 /// What a scope means, in plain words.
-fn words(resource: Option<&Resource>, scope: &str) -> String {
+fn words(
+    cx: &Cx,
+    place: Option<&ResourceIdentifier>,
+    resource: Option<&Resource>,
+    scope: &str,
+) -> String {
     if let Some(text) = resource.and_then(|resource| resource.scope_descriptions.get(scope)) {
         return text.clone();
     }
@@ -161,9 +162,22 @@ fn words(resource: Option<&Resource>, scope: &str) -> String {
         "address" => "See your postal address",
         "phone" => "See your phone number",
         "offline_access" => "Keep this access while you are away",
-        other => other,
+        other => return phrase::of(other, &called(cx, place, resource).0),
     }
     .to_owned()
+}
+
+/// The name and the host of the place that a scope is for.
+fn called(
+    cx: &Cx,
+    place: Option<&ResourceIdentifier>,
+    resource: Option<&Resource>,
+) -> (String, String) {
+    match (place, resource) {
+        (Some(place), Some(own)) if own.name.is_empty() => (place.host(), place.host()),
+        (Some(place), Some(own)) => (own.name.clone(), place.host()),
+        _ => ("This site".to_owned(), cx.settings.site.host.clone()),
+    }
 }
 
 /// The claims in plain words, each once.
