@@ -1,4 +1,6 @@
 //! Every route of the public listener, in one table that can be read aloud.
+//!
+//! Spec: RFC 6797 §6.1, §7.2
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,8 +9,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::header::ALLOW;
-use http::{HeaderValue, Method, Request};
+use http::header::{ALLOW, STRICT_TRANSPORT_SECURITY};
+use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 
 use crate::app::App;
@@ -196,6 +198,24 @@ impl Answer for Public {
     }
 
     async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response {
+        let mut response = self.find(peer, request).await;
+        // Not for a host that is not ours: what reaches us under another name
+        // may have to stay reachable without TLS.
+        let is_ours = response.status() != StatusCode::MISDIRECTED_REQUEST;
+        if is_ours && self.app.settings().https_alone {
+            let headers = response.headers_mut();
+            headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_FOR_TWO_YEARS);
+        }
+        response
+    }
+}
+
+/// Browsers use https alone for this host from now on (RFC 6797 §6.1). Hosts
+/// below it are not ours to speak for.
+const HTTPS_FOR_TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+
+impl Public {
+    async fn find(&self, peer: SocketAddr, request: Request<Incoming>) -> Response {
         let Ok(found) = self.routes.at(request.uri().path()) else {
             return self.nothing(peer, &request);
         };

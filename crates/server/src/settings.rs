@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use symbolon_protocol::uri::is_loopback;
 use symbolon_protocol::{Issuer, Lifetime};
 use symbolon_token::Digest;
 use url::Url;
@@ -39,6 +40,9 @@ pub(crate) struct Settings {
     pub(crate) bind_native_clients: bool,
     /// Claims that no mapping tells.
     pub(crate) sensitive_claims: Vec<String>,
+    /// Whether browsers may be told to use https alone: never on this machine,
+    /// where a host is shared with whatever else is tried out.
+    pub(crate) https_alone: bool,
     /// Where pages find their parts.
     pub(crate) site: Site,
     /// Begins the name of every cookie.
@@ -86,6 +90,7 @@ impl Settings {
         }
         Self {
             site: Site::new(&url),
+            https_alone: !issuer.is_plain_http() && !is_loopback(&url),
             hosts,
             cookie_prefix,
             issuer,

@@ -100,6 +100,14 @@ impl Server {
         Self::start(store, fresh_folder(), clock, more).await
     }
 
+    /// One with an issuer of another name than where it listens.
+    pub(crate) async fn named(issuer: &str) -> Self {
+        let folder = fresh_folder();
+        std::fs::write(folder.join("issuer"), issuer).unwrap();
+        let clock = Arc::new(WallClock(FixedClock::new()));
+        Self::start("sqlite://symbolon.db".to_owned(), folder, clock, "").await
+    }
+
     pub(crate) async fn on_postgres() -> Self {
         Self::on_postgres_with("").await
     }
