@@ -79,8 +79,8 @@ pub use person::{
 };
 pub use purge::{PurgeExpired, Purged};
 pub use refresh_family::{
-    Digest16, EndFamily, FIRST_GENERATION, FamilyAuthority, FindFamily, Live, NewFamily,
-    RefreshFamily, Renew, Rotate, Rotated,
+    Digest16, EndFamily, FIRST_GENERATION, FamiliesOf, FamilyAuthority, FamilyLine, FindFamily,
+    Live, NewFamily, RefreshFamily, Renew, Rotate, Rotated,
 };
 pub use resource::{
     AllResources, CreateResource, DeleteResource, FindResource, ListResources, ResourceWritten,

@@ -92,6 +92,7 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::person::STATEMENTS,
         crate::purge::STATEMENTS,
         crate::refresh_family::STATEMENTS,
+        crate::refresh_family::list::STATEMENTS,
         crate::refresh_family::rotation::STATEMENTS,
         crate::resource::STATEMENTS,
         crate::revocation::STATEMENTS,

@@ -13,6 +13,14 @@ const COLUMNS: [Column; 5] = [
     ("UPDATED", "updated"),
 ];
 
+const FAMILIES: [Column; 5] = [
+    ("FAMILY", "id"),
+    ("CREATED", "created"),
+    ("LAST USED", "last_used"),
+    ("GENERATION", "generation"),
+    ("ENDS", "ends"),
+];
+
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  symbolon grant list --user alice")]
 pub(crate) struct Arguments {
@@ -32,8 +40,10 @@ enum GrantCommand {
         #[command(flatten)]
         page: Page,
     },
-    /// Shows a grant
-    #[command(after_help = "Example:\n  symbolon grant get grt_0123456789abcdefghijkl")]
+    /// Shows a grant, with its refresh families
+    #[command(
+        after_help = "Example:\n  symbolon grant get grt_0123456789abcdefghijkl\n\nOne family is taken back by `symbolon revoke --family ID`."
+    )]
     Get {
         /// The grant's id
         id: String,
@@ -72,7 +82,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
             print::list(&connection, &answer, &COLUMNS)
         }
         GrantCommand::Get { id } => {
-            print::one(&connection, &connection.read(&["grants", &id], &[]).await?)
+            let answer = connection.read(&["grants", &id], &[]).await?;
+            print::one_with(&connection, &answer, ("families", &FAMILIES))
         }
         GrantCommand::Delete { id } => {
             connection.delete(&["grants", &id]).await?;

@@ -38,6 +38,24 @@ pub(super) fn one(connection: &Connection, answer: &Value) -> Result<(), Failed>
     }
 }
 
+/// Prints one thing, and below it a list that it has, in columns.
+pub(super) fn one_with(
+    connection: &Connection,
+    answer: &Value,
+    (member, columns): (&str, &[Column]),
+) -> Result<(), Failed> {
+    let Some(object) = answer.as_object().filter(|_| !connection.json) else {
+        return json(answer);
+    };
+    let mut object = object.clone();
+    let list = object.remove(member);
+    say(&lines(&object))?;
+    match list.as_ref().and_then(Value::as_array) {
+        Some(list) if !list.is_empty() => say(&format!("\n{}", table(list, columns))),
+        _ => Ok(()),
+    }
+}
+
 /// Says that something was done that has no answer.
 pub(super) fn done(connection: &Connection, words: &str) -> Result<(), Failed> {
     if connection.json {

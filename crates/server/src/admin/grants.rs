@@ -2,7 +2,9 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use symbolon_store::{Ended, FindGrantById, Grant, GrantsOf, GrantsOfClient, WithdrawGrant};
+use symbolon_store::{
+    Ended, FamiliesOf, FamilyLine, FindGrantById, Grant, GrantsOf, GrantsOfClient, WithdrawGrant,
+};
 use symbolon_token::Id;
 
 use crate::cx::Cx;
@@ -11,6 +13,9 @@ use crate::respond;
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
 use super::{event, follow, users};
+
+/// How many families of a grant are shown: the newest.
+const MAX_FAMILIES: u32 = 100;
 
 type GrantId = Id<symbolon_token::Grant>;
 
@@ -45,7 +50,15 @@ pub(super) async fn get(cx: Cx, call: Call) -> Outcome {
     let id: GrantId = call.part("id", "grant")?;
     let found = cx.store.read(FindGrantById { id }).await?;
     let found = found.ok_or_else(|| missing(id))?;
-    Ok(respond::json(StatusCode::OK, &shown(&found)))
+    let families = cx.store.read(FamiliesOf {
+        grant: id,
+        now: cx.now,
+        limit: MAX_FAMILIES,
+    });
+    let families: Vec<Value> = families.await?.iter().map(family).collect();
+    let mut answer = shown(&found);
+    answer["families"] = Value::from(families);
+    Ok(respond::json(StatusCode::OK, &answer))
 }
 
 pub(super) async fn withdraw(cx: Cx, call: Call) -> Outcome {
@@ -78,6 +91,17 @@ pub(super) async fn end(cx: &Cx, id: GrantId) -> Result<(), Failed> {
 
 fn missing(id: GrantId) -> Refused {
     Refused::not_found(format!("there is no grant `{id}`"))
+}
+
+/// A refresh family, as `revoke` names it.
+fn family(family: &FamilyLine) -> Value {
+    json!({
+        "id": family.id,
+        "created": family.created.to_string(),
+        "last_used": family.rotated.to_string(),
+        "generation": family.generation,
+        "ends": family.idle_ends.min(family.absolute_ends).to_string(),
+    })
 }
 
 fn shown(grant: &Grant) -> Value {

@@ -4,8 +4,10 @@
 //! Spec: RFC 6749 §6
 //! Spec: RFC 9700 §4.14
 
+pub(crate) mod list;
 pub(crate) mod rotation;
 
+pub use list::{FamiliesOf, FamilyLine};
 pub use rotation::{Live, Renew, Rotate, Rotated};
 
 use symbolon_protocol::{ClientId, Timestamp};

@@ -279,8 +279,26 @@ fn add_organizations(add: &mut impl FnMut(&str, Value)) {
     add("Roles", object(&["roles"], &[("roles", texts())]));
     add(
         "Member",
-        object(&["user", "roles"], &[("user", text()), ("roles", texts())]),
+        object(
+            &["user", "username", "roles"],
+            &[("user", text()), ("username", text()), ("roles", texts())],
+        ),
     );
+}
+
+/// The newest live refresh families of a grant; only where one grant is shown.
+fn families() -> Value {
+    let family = object(
+        &["id", "created", "last_used", "generation", "ends"],
+        &[
+            ("id", text()),
+            ("created", time()),
+            ("last_used", time()),
+            ("generation", json!({ "type": "integer" })),
+            ("ends", time()),
+        ],
+    );
+    json!({ "type": "array", "items": family, "maxItems": 100 })
 }
 
 fn add_presence(add: &mut impl FnMut(&str, Value)) {
@@ -300,6 +318,7 @@ fn add_presence(add: &mut impl FnMut(&str, Value)) {
                 ("created", time()),
                 ("updated", time()),
                 ("withdrawn", maybe_text()),
+                ("families", families()),
             ],
         ),
     );
