@@ -30,6 +30,8 @@ pub struct Organization {
 pub struct Member {
     /// Who.
     pub person: Id<Person>,
+    /// Their user name.
+    pub username: String,
     /// In which roles.
     pub roles: Vec<String>,
 }
@@ -190,8 +192,9 @@ statements! {
     REMOVE_MEMBER = "DELETE FROM membership WHERE organization = ?1 AND person = ?2";
     FIND = "SELECT id, name, enabled FROM organization WHERE id = ?1";
     LIST = "SELECT id, name, enabled FROM organization WHERE id > ?1 ORDER BY id LIMIT ?2";
-    MEMBERS = "SELECT person, roles FROM membership WHERE organization = ?1 AND person > ?2
-        ORDER BY person LIMIT ?3";
+    MEMBERS = "SELECT m.person, m.roles, p.username FROM membership m
+            LEFT JOIN person p ON p.id = m.person
+        WHERE m.organization = ?1 AND m.person > ?2 ORDER BY m.person LIMIT ?3";
     OF_PERSON = "SELECT o.id, o.name, o.enabled, m.roles
         FROM membership m JOIN organization o ON o.id = m.organization
         WHERE m.person = ?1 ORDER BY o.id";
@@ -359,6 +362,7 @@ impl Act for Members {
             Ok(Member {
                 person: row.id(0)?,
                 roles: row.json(1)?,
+                username: row.string_or_none(2)?.unwrap_or_default(),
             })
         })
         .await

@@ -7,7 +7,7 @@ use super::print::{self, Column};
 use super::{Connection, Failed, Page, Target};
 
 const COLUMNS: [Column; 3] = [("ID", "id"), ("NAME", "name"), ("ENABLED", "enabled")];
-const MEMBERS: [Column; 2] = [("USER", "user"), ("ROLES", "roles")];
+const MEMBERS: [Column; 3] = [("NAME", "username"), ("USER", "user"), ("ROLES", "roles")];
 
 #[derive(clap::Args)]
 #[command(

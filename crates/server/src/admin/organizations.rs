@@ -182,7 +182,8 @@ pub(super) async fn members(cx: Cx, call: Call) -> Outcome {
 
 pub(super) async fn put_member(cx: Cx, call: Call) -> Outcome {
     let organization = find(&cx, call.part("id", "organization")?).await?.id;
-    let person = users::find(&cx, call.text_part("user")).await?.id;
+    let found = users::find(&cx, call.text_part("user")).await?;
+    let (person, username) = (found.id, found.username);
     let Roles { mut roles } = call.document()?;
     check_roles(&roles)?;
     roles.sort();
@@ -202,7 +203,11 @@ pub(super) async fn put_member(cx: Cx, call: Call) -> Outcome {
     follow(&cx).await;
     Ok(respond::json(
         StatusCode::OK,
-        &member(&Member { person, roles }),
+        &member(&Member {
+            person,
+            username,
+            roles,
+        }),
     ))
 }
 
@@ -288,7 +293,7 @@ fn shown(organization: &Organization) -> Value {
 }
 
 fn member(member: &Member) -> Value {
-    json!({ "user": member.person, "roles": member.roles })
+    json!({ "user": member.person, "username": member.username, "roles": member.roles })
 }
 
 #[cfg(test)]
