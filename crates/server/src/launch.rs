@@ -235,7 +235,7 @@ pub async fn launch(
     let private = serve::serve(
         listeners.admin,
         None,
-        admin::router(&app, token),
+        admin::router(&app, token, &config.admin.hosts),
         Capacity::of_administration(),
         stopped.clone(),
     );

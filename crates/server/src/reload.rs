@@ -156,6 +156,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
         ),
         ("keys", text(format!("{keys:?}"))),
         ("admin.listen", text(admin.listen.to_string())),
+        ("admin.hosts", text(admin.hosts.join(" "))),
         ("admin.token", source(&admin.token)),
     ]
 }

@@ -4,7 +4,7 @@
 //! name the member of the document that is wrong.
 
 use axum::response::Response;
-use http::header::WWW_AUTHENTICATE;
+use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use symbolon_store::Fault;
 
@@ -33,6 +33,8 @@ pub(super) struct Refused {
     status: StatusCode,
     code: &'static str,
     description: String,
+    /// What the address takes instead, where that is the reason.
+    allow: Option<&'static str>,
 }
 
 impl Refused {
@@ -43,6 +45,7 @@ impl Refused {
             status,
             code,
             description,
+            allow: None,
         }
     }
 
@@ -105,6 +108,21 @@ impl Refused {
         )
     }
 
+    /// The address takes one method alone.
+    pub(super) fn takes_only(method: &'static str) -> Self {
+        Self {
+            allow: Some(method),
+            ..Self::method_not_allowed()
+        }
+    }
+
+    /// The request was meant for another host.
+    pub(super) fn misdirected() -> Self {
+        let description =
+            "this listener does not answer for that host; `hosts` in `[admin]` lists names for it";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", description)
+    }
+
     /// Nothing was shown.
     pub(super) fn no_token() -> Self {
         let description = "send the administration token as `Authorization: Bearer …`";
@@ -138,6 +156,10 @@ impl Refused {
             "request_id": cx.request.to_string(),
         });
         let mut response = respond::json(self.status, &body);
+        if let Some(allow) = self.allow {
+            let allow = HeaderValue::from_static(allow);
+            response.headers_mut().insert(ALLOW, allow);
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = match self.code {
                 "invalid_token" => "Bearer realm=\"administration\", error=\"invalid_token\"",

@@ -18,6 +18,7 @@ mod explanations;
 mod failed;
 mod grants;
 mod health;
+mod host;
 mod keys;
 mod listing;
 mod metrics;
@@ -54,6 +55,7 @@ use crate::cx::Cx;
 use crate::respond::REQUEST_ID;
 
 use self::failed::{Failed, Outcome, Refused};
+use self::host::Hosts;
 
 pub use self::metrics::install_metrics;
 pub use self::openapi::openapi;
@@ -62,12 +64,14 @@ pub(crate) use self::secrets::{hash_password, to_be_stored};
 pub(crate) use self::status_link::StatusLinks;
 pub(crate) use self::users::login_names;
 
-/// Serves administration for whoever shows `token`.
-pub fn router(app: &Arc<App>, token: Secret) -> Router {
+/// Serves administration for whoever shows `token`, under addresses,
+/// `localhost` and the names in `hosts`.
+pub fn router(app: &Arc<App>, token: Secret, hosts: &[String]) -> Router {
     install_metrics();
     let admin = Administration {
         app: Arc::clone(app),
         token: Digest::of(token.expose()),
+        hosts: Hosts::new(hosts),
     };
     Arc::new(admin).router()
 }
@@ -76,6 +80,7 @@ pub fn router(app: &Arc<App>, token: Secret) -> Router {
 struct Administration {
     app: Arc<App>,
     token: Digest,
+    hosts: Hosts,
 }
 
 impl Administration {
@@ -114,7 +119,7 @@ impl Administration {
         request: Request<Body>,
     ) -> Response {
         let cx = self.cx(&request);
-        let outcome = match self.check_access(route.access, request.headers()) {
+        let outcome = match self.check_caller(route, &request) {
             Ok(()) => call::operate(&cx, route, parts, request).await,
             Err(refused) => Err(refused.into()),
         };
@@ -130,8 +135,10 @@ impl Administration {
         } else {
             Access::Anyone
         };
-        let outcome = self
-            .check_access(access, request.headers())
+        let is_ours = self.hosts.is_ours(request);
+        let outcome = is_ours.then_some(()).ok_or_else(Refused::misdirected);
+        let outcome = outcome
+            .and_then(|()| self.check_access(access, request.headers()))
             .and(Err(refused));
         finish(&cx, outcome.map_err(Failed::from))
     }
@@ -141,6 +148,15 @@ impl Administration {
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
         let source = crate::received::source(&self.app.settings(), peer, request.headers());
         self.app.cx(source)
+    }
+
+    /// Probes of a load balancer name whatever host they like.
+    fn check_caller(&self, route: &Route, request: &Request<Body>) -> Result<(), Refused> {
+        let is_probe = matches!(route.path, "/healthz" | "/readyz");
+        if !is_probe && !self.hosts.is_ours(request) {
+            return Err(Refused::misdirected());
+        }
+        self.check_access(route.access, request.headers())
     }
 
     fn check_access(&self, access: Access, headers: &HeaderMap) -> Result<(), Refused> {

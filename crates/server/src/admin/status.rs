@@ -67,7 +67,8 @@ pub(super) async fn create_link(cx: Cx, _: Call) -> Outcome {
 /// that the link in its history opens nothing.
 pub(super) async fn page(cx: Cx, call: Call) -> Outcome {
     if call.received.method == Method::HEAD {
-        return Err(Refused::method_not_allowed().into());
+        // Opening a link uses it up, so whoever only looks does not open it.
+        return Err(Refused::takes_only("GET").into());
     }
     let query = call.query()?;
     if let Some(link) = query.one("link") {

@@ -179,6 +179,8 @@ pub enum ForwardedHeader {
 pub struct Admin {
     /// Where the admin API and the metrics are.
     pub listen: SocketAddr,
+    /// The names under which it is reached, besides addresses and `localhost`.
+    pub hosts: Vec<String>,
     /// The bearer token of the admin API.
     pub token: SecretSource,
 }

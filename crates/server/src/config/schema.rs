@@ -169,6 +169,7 @@ section!(STORE, "[store]", "store.", {
 
 section!(ADMIN, "[admin]", "admin.", {
     "listen": Text, r#""127.0.0.1:8090""#;
+    "hosts": Texts, r#"["symbolon.internal"]"#;
     "token": Secret, "";
 });
 

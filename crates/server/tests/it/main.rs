@@ -19,6 +19,7 @@ mod encryption;
 mod encryption_peer;
 mod exchange;
 mod explain;
+mod front;
 mod guess;
 mod guesses;
 mod harness;

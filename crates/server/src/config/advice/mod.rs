@@ -11,6 +11,8 @@ mod trusted_issuer;
 
 use symbolon_protocol::Client;
 
+pub(super) use server::is_host;
+
 use super::document::Table;
 use super::finding::Finding;
 use super::read::Draft;

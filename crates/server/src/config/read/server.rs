@@ -9,6 +9,7 @@ use symbolon_protocol::{AssertionAudience, Lifetime};
 use symbolon_token::Secret;
 use url::Url;
 
+use super::super::advice::is_host;
 use super::super::document::{Node, Table, Value};
 use super::super::finding::{Finding, Location};
 use super::super::schema::{ADMIN, Kind, LIFETIMES, REGISTRATION, STORE, TLS, TOP};
@@ -210,7 +211,14 @@ impl Loading<'_> {
                 .repair("use `token_file`, `token_env` or `token_command`"),
             );
         }
+        let hosts: Vec<String> = self.values(table, &ADMIN, "hosts");
+        for host in hosts.iter().filter(|host| !is_host(host)) {
+            let at = table.place_of("hosts", host);
+            let why = "it is a host alone, without scheme, port or wildcard";
+            self.add(invalid(&ADMIN, "hosts", at, why));
+        }
         Admin {
+            hosts,
             listen: self
                 .value(table, &ADMIN, "listen")
                 .unwrap_or_else(|| on_this_machine(8090)),

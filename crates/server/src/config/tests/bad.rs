@@ -64,6 +64,7 @@ const TOP: &[(&str, &str, u32)] = &[
     (on!(loopback "[keys]\nkey_set_cache = '25h'"), "keys.key_set_cache.invalid", 3),
     (on!(loopback "[keys]\nrotation = '59m'"), "keys.rotation.invalid", 3),
     (on!(loopback "[keys]\nrotaton = '90d'"), "key.unknown", 3),
+    (on!(loopback "[admin]\nhosts = ['symbolon.internal',\n'https://admin.test']"), "admin.hosts.invalid", 4),
     (on!(loopback "[admin]\nlisten = '127.0.0.1:8080'"), "admin.listen.taken", 3),
     (on!(public "[admin]\ntoken = 'short'"), "admin.token.short", 3),
     (on!(loopback "[lifetimes]\naccess_tokn = '5m'"), "key.unknown", 3),
