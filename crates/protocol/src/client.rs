@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::display::{self, MAX_NAME_BYTES};
 use crate::encryption::ResponseEncryption;
 use crate::identifier::{ClientId, OrganizationId};
 use crate::key_binding::KeyBinding;
@@ -27,8 +28,6 @@ pub use crate::problem::Problem;
 
 /// How many redirect URIs a client may have.
 pub const MAX_REDIRECT_URIS: usize = 50;
-/// How long a client's name may be, in bytes.
-pub const MAX_NAME_BYTES: usize = 256;
 
 /// Everything about a client except its secrets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -339,7 +338,7 @@ impl Client {
                 message,
             })
         };
-        if self.name.len() > MAX_NAME_BYTES || self.name.chars().any(is_unfit_for_display) {
+        if self.name.len() > MAX_NAME_BYTES || display::problem(&self.name).is_some() {
             add(
                 "name",
                 format!(
@@ -520,12 +519,6 @@ impl Client {
         let first = hosts.next()?;
         hosts.all(|host| host == first).then_some(first)
     }
-}
-
-/// Characters that could make a name look like another.
-fn is_unfit_for_display(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{061c}')
 }
 
 /// Whether a browser may be sent there without a word of it being read on the way.

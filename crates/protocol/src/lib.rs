@@ -9,6 +9,7 @@ pub mod claim_name;
 pub mod claims;
 pub mod client;
 pub mod credential;
+pub mod display;
 pub mod encryption;
 pub mod error;
 pub mod exchange;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::client::Problem;
+use crate::display::{self, MAX_NAME_BYTES};
 use crate::encryption::{self, Encryption, RegisteredKeys};
 use crate::identifier::{ClientId, OrganizationId};
 use crate::lifetime::Lifetime;
@@ -187,6 +188,7 @@ impl Resource {
                 format!("`{extra}` is not among `scopes`"),
             ));
         }
+        self.check_words(&mut problems);
         let nobody = self.introspection_client.is_none() && self.introspection_clients.is_empty();
         if self.shares_macaroon_keys() && nobody {
             problems.push(Problem::new(
@@ -211,6 +213,23 @@ impl Resource {
         }
         problems
     }
+
+    /// What people are shown has to look like what it is.
+    fn check_words(&self, problems: &mut Vec<Problem>) {
+        if self.name.len() > MAX_NAME_BYTES {
+            let message = format!("has at most {MAX_NAME_BYTES} bytes");
+            problems.push(Problem::new("name", message));
+        }
+        if let Some(why) = display::problem(&self.name) {
+            problems.push(Problem::new("name", why.to_owned()));
+        }
+        for (scope, words) in &self.scope_descriptions {
+            if let Some(why) = display::problem(words) {
+                let message = format!("the words for `{scope}`: {why}");
+                problems.push(Problem::new("scope_descriptions", message));
+            }
+        }
+    }
 }
 
 const fn jwt() -> TokenFormat {
@@ -218,4 +237,28 @@ const fn jwt() -> TokenFormat {
 }
 const fn es256() -> SigningAlgorithm {
     SigningAlgorithm::Es256
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_people_look_like_what_they_are() {
+        let with = |name: &str, words: &str| {
+            let mut resource = Resource::new("https://api.example.com".parse().unwrap());
+            resource.name = name.to_owned();
+            resource
+                .scope_descriptions
+                .insert("read".to_owned(), words.to_owned());
+            let problems = resource.problems();
+            let fields = problems.iter().map(|problem| problem.field.clone());
+            fields.collect::<Vec<_>>()
+        };
+
+        assert!(with("Orders", "Read your orders").is_empty());
+        assert_eq!(with("sredr\u{202e}O", "Read"), ["name"]);
+        assert_eq!(with(&"x".repeat(257), "Read"), ["name"]);
+        assert_eq!(with("Orders", "Re\u{200b}ad"), ["scope_descriptions"]);
+    }
 }

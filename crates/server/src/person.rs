@@ -2,12 +2,13 @@
 //! may be: the rules that configuration file and admin API share.
 //!
 //! Spec: OpenID Connect Core 1.0 §5.1, §5.1.1
+//! Spec: Unicode Standard Annex 15 §1.2
 
 use serde_json::Value;
+use symbolon_protocol::display::{self, MAX_NAME_BYTES};
 use symbolon_token::{Id, Person};
+use unicode_normalization::UnicodeNormalization as _;
 
-/// How long a user name may be, in bytes.
-const MAX_USERNAME_BYTES: usize = 256;
 /// How many characters a password has at least.
 pub(crate) const MIN_PASSWORD_CHARACTERS: usize = 8;
 /// How many it should have.
@@ -23,6 +24,17 @@ const ADDRESS: [&str; 6] = [
     "country",
 ];
 
+/// The claims that say what a person is called: pages and other applications
+/// show them to people.
+const NAMES: [&str; 6] = [
+    "name",
+    "given_name",
+    "family_name",
+    "middle_name",
+    "nickname",
+    "preferred_username",
+];
+
 /// Why a text is no user name.
 pub(crate) fn username_problem(username: &str) -> Option<&'static str> {
     Some(match username {
@@ -30,12 +42,27 @@ pub(crate) fn username_problem(username: &str) -> Option<&'static str> {
         _ if username.is_empty() || username.trim() != username => {
             "is not empty and has no blank at its ends"
         }
-        _ if username.len() > MAX_USERNAME_BYTES || username.chars().any(char::is_control) => {
-            "has at most 256 bytes and no control characters"
+        _ if username.len() > MAX_NAME_BYTES => "has at most 256 bytes",
+        _ if display::problem(username).is_some() => {
+            "has no control characters, and none that are not seen or turn others round"
+        }
+        // Otherwise two names could look alike, and what is typed for one of
+        // them would never be found.
+        _ if !username.nfkc().eq(username.chars()) => {
+            "has no other forms of common letters, such as wide ones (Unicode form NFKC)"
         }
         _ if username.parse::<Id<Person>>().is_ok() => "looks like the id of a person",
         _ => return None,
     })
+}
+
+/// Why a text is no name of an organization.
+pub(crate) fn organization_name_problem(name: &str) -> Option<&'static str> {
+    match name {
+        "" => Some("is not empty"),
+        _ if name.len() > MAX_NAME_BYTES => Some("has at most 256 bytes"),
+        _ => display::problem(name),
+    }
 }
 
 /// Why a value cannot be the one of a standard claim.
@@ -52,6 +79,9 @@ pub(crate) fn claim_problem(name: &str, value: &Value) -> Option<&'static str> {
             let is_whole = parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
             let is_address = is_whole && !text.contains(char::is_whitespace);
             return (!is_address).then_some("is no e-mail address");
+        }
+        (name, Value::String(text)) if NAMES.contains(&name) => {
+            return display::problem(text);
         }
         (_, value) => value.is_string(),
     };
@@ -90,6 +120,34 @@ mod tests {
         let id = Id::<Person>::from_bytes([1; 16]).unwrap().to_string();
         for bad in ["a@b", "", " alice", "a\u{7}b", id.as_str()] {
             assert!(username_problem(bad).is_some(), "{bad}");
+        }
+    }
+
+    /// Attack: K299
+    #[test]
+    fn a_user_name_looks_like_no_other() {
+        for good in ["alice", "Αλίκη", "josé", "爱丽丝", "o'neil", "straße"] {
+            assert_eq!(username_problem(good), None, "{good}");
+        }
+        for bad in [
+            "\u{ff41}\u{ff4c}\u{ff49}\u{ff43}\u{ff45}",
+            "jose\u{301}",
+            "\u{fb01}nn",
+            "ali\u{200b}ce",
+            "\u{202e}ecila",
+            "a\u{2066}lice",
+        ] {
+            assert!(username_problem(bad).is_some(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_is_called_is_what_is_seen() {
+        for name in NAMES {
+            assert_eq!(claim_problem(name, &json!("Alice Example")), None);
+            for bad in ["Alice\u{202e}", "A\u{200b}lice", "A\nlice"] {
+                assert!(claim_problem(name, &json!(bad)).is_some(), "{name} {bad:?}");
+            }
         }
     }
 

@@ -13,14 +13,13 @@ use symbolon_token::{Id, Person};
 
 use crate::cx::Cx;
 use crate::failure::Broken;
+use crate::person::organization_name_problem;
 use crate::respond;
 
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
 use super::{event, follow, users};
 
-/// How long a name may be, in bytes.
-const MAX_NAME_BYTES: usize = 256;
 /// How many roles a member may have, and how long each may be.
 const MAX_ROLES: usize = 50;
 const MAX_ROLE_BYTES: usize = 128;
@@ -262,11 +261,10 @@ pub(super) fn written(outcome: Updated, id: &OrganizationId) -> Result<(), Refus
 }
 
 fn check_name(name: &str) -> Result<(), Refused> {
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
-        let why = format!("has 1 to {MAX_NAME_BYTES} bytes and no control characters");
-        return Err(Refused::member("name", why));
+    match organization_name_problem(name) {
+        Some(why) => Err(Refused::member("name", why)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn check_roles(roles: &[String]) -> Result<(), Refused> {

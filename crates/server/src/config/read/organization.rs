@@ -6,6 +6,7 @@ use super::super::document::{Node, Table, Value};
 use super::super::schema::{MEMBER, ORGANIZATION};
 use super::super::{ConfiguredMember, ConfiguredOrganization};
 use super::{Loading, invalid};
+use crate::person::organization_name_problem;
 
 impl Loading<'_> {
     pub(super) fn organization(&mut self, table: &Table) -> Option<ConfiguredOrganization> {
@@ -15,6 +16,10 @@ impl Loading<'_> {
         }
         let id: Option<OrganizationId> = self.value(table, &ORGANIZATION, "id");
         let name: Option<String> = self.value(table, &ORGANIZATION, "name");
+        if let Some(why) = name.as_deref().and_then(organization_name_problem) {
+            let at = table.place("name");
+            self.add(invalid(&ORGANIZATION, "name", at, &format!("it {why}")));
+        }
         let members = self.members(table);
         let id = id?;
         Some(ConfiguredOrganization {

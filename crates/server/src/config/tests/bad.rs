@@ -25,6 +25,22 @@ macro_rules! on {
 }
 
 #[rustfmt::skip]
+const WORDS: &[(&str, &str, u32)] = &[
+    (on!(resource "name = \"sredr\\u202EO\""), "resource.name.invalid", 5),
+    (on!(resource "scope_descriptions = { read = \"Re\\u200Bad\" }"), "resource.scope_descriptions.invalid", 5),
+    (on!(loopback "[[organization]]\nid = 'acme'\nname = \"A\\u2066cme\""), "organization.name.invalid", 4),
+    (on!(loopback "[[user]]\nusername = 'ａｌｉｃｅ'\npassword = 'correct horse battery'"), "user.username.invalid", 3),
+    (on!(loopback "[[user]]\nusername = \"ali\\u200Bce\"\npassword = 'correct horse battery'"), "user.username.invalid", 3),
+    (on!(user "name = \"Alice\\u202E\""), "user.name.invalid", 5),
+];
+
+/// Attack: K299
+#[test]
+fn names_that_look_like_others_are_refused() {
+    check_rows(WORDS, Severity::Error);
+}
+
+#[rustfmt::skip]
 const TOP: &[(&str, &str, u32)] = &[
     ("listen = '127.0.0.1:8080'", "issuer.missing", 0),
     ("\nissuer = 'http://login.example.com'", "issuer.invalid", 2),
@@ -48,6 +64,7 @@ const TOP: &[(&str, &str, u32)] = &[
     (on!(loopback "outbound_allow = ['0.0.0.0/0']"), "outbound_allow.everyone", 2),
     (on!(loopback "[registration]\nenabled = true"), "key.not_built", 3),
     (on!(loopback "[registration]\nunused_lifetime = 'week'"), "registration.unused_lifetime.invalid", 3),
+    (on!(loopback "[admin]\nhosts = ['symbolon.internal',\n'https://admin.test']"), "admin.hosts.invalid", 4),
     (on!(loopback "[store]\nurl = 'mysql://x'"), "store.url.invalid", 3),
     (on!(loopback "[store]\nurl = 'sqlite://'"), "store.url.invalid", 3),
     #[cfg(feature = "postgres")]
@@ -64,7 +81,6 @@ const TOP: &[(&str, &str, u32)] = &[
     (on!(loopback "[keys]\nkey_set_cache = '25h'"), "keys.key_set_cache.invalid", 3),
     (on!(loopback "[keys]\nrotation = '59m'"), "keys.rotation.invalid", 3),
     (on!(loopback "[keys]\nrotaton = '90d'"), "key.unknown", 3),
-    (on!(loopback "[admin]\nhosts = ['symbolon.internal',\n'https://admin.test']"), "admin.hosts.invalid", 4),
     (on!(loopback "[admin]\nlisten = '127.0.0.1:8080'"), "admin.listen.taken", 3),
     (on!(public "[admin]\ntoken = 'short'"), "admin.token.short", 3),
     (on!(loopback "[lifetimes]\naccess_tokn = '5m'"), "key.unknown", 3),
