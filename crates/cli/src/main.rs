@@ -83,6 +83,9 @@ fn code_of(error: &anyhow::Error) -> &'static str {
     if error.is::<serve::Misconfigured>() {
         return "configuration";
     }
+    if error.is::<dev::home::Taken>() {
+        return "store.locked";
+    }
     let launch = error.downcast_ref::<LaunchError>().map(LaunchError::code);
     let listen = error.downcast_ref::<ServeError>().map(ServeError::code);
     launch.or(listen).unwrap_or("failed")

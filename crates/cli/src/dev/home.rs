@@ -1,7 +1,7 @@
 //! The data folder of `dev`: secrets made once, and a configuration file that
 //! anybody may copy from.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -38,7 +38,25 @@ pub(super) struct Home {
     pub(super) issuer: String,
     pub(super) demo: String,
     pub(super) secrets: Secrets,
+    /// Held for as long as this process has the folder.
+    _lock: fs::File,
 }
+
+/// Another `dev` has the folder.
+#[derive(Debug)]
+pub(crate) struct Taken(PathBuf);
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "another `symbolon dev` runs on `{}`; `--data DIR` takes another folder",
+            self.0.display()
+        )
+    }
+}
+
+impl std::error::Error for Taken {}
 
 impl Home {
     /// Makes the folder what it has to be for these ports.
@@ -55,6 +73,11 @@ impl Home {
             .create(folder)
             .with_context(failed)?;
         let folder = folder.canonicalize().with_context(failed)?;
+        // Before anything is written: the files are those of whoever runs.
+        let lock = open_private(&folder.join("dev.lock")).with_context(failed)?;
+        if lock.try_lock().is_err() {
+            return Err(Taken(folder).into());
+        }
         let secrets = secrets(&folder.join("secrets.json")).with_context(failed)?;
         let issuer = format!("http://{public}");
         let home = Self {
@@ -65,6 +88,7 @@ impl Home {
             demo: format!("http://{demo}"),
             issuer,
             secrets,
+            _lock: lock,
         };
         write_private(&home.api_secret, home.secrets.api.as_bytes()).with_context(failed)?;
         write_private(&home.config, home.toml(public, admin)?.as_bytes()).with_context(failed)?;
@@ -160,11 +184,17 @@ fn secrets(path: &Path) -> anyhow::Result<Secrets> {
 
 /// Writes a file that only its owner may read.
 fn write_private(path: &Path, contents: &[u8]) -> std::io::Result<()> {
-    let mut file = fs::OpenOptions::new()
+    let mut file = open_private(path)?;
+    file.set_len(0)?;
+    file.write_all(contents)
+}
+
+/// Opens a file that only its owner may read, and makes it where it is missing.
+fn open_private(path: &Path) -> std::io::Result<fs::File> {
+    fs::OpenOptions::new()
         .write(true)
         .create(true)
-        .truncate(true)
+        .truncate(false)
         .mode(0o600)
-        .open(path)?;
-    file.write_all(contents)
+        .open(path)
 }

@@ -7,7 +7,7 @@
 //! 5. Two `curl` lines: one that reads, one that is refused.
 
 mod demo;
-mod home;
+pub(crate) mod home;
 mod words;
 
 use std::net::{Ipv4Addr, SocketAddr};

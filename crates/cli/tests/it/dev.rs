@@ -361,6 +361,32 @@ async fn a_second_start_on_the_same_data_keeps_what_the_first_made() {
     assert_eq!(second.end().await, Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_start_beside_the_first_changes_nothing_of_it() {
+    let folder = Folder::new();
+    let data = folder.join("data");
+    let first = Dev::start(&data).await;
+    let config = data.join("symbolon.toml");
+    let before = std::fs::read_to_string(&config).unwrap();
+
+    let second = Command::new(env!("CARGO_BIN_EXE_symbolon"))
+        .args(["dev", "--json", "--port", "0", "--data"])
+        .arg(&data)
+        .output()
+        .await
+        .unwrap();
+
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(1), "{said}");
+    assert!(said.contains("error[store.locked]"), "{said}");
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), before);
+    assert_eq!(
+        status_of(first.ready["good"]["command"].as_str().unwrap()).await,
+        200
+    );
+    assert_eq!(first.end().await, Some(0));
+}
+
 /// Attack: E169, O382
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_owner_may_read_the_data_whatever_the_umask_says() {
