@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
-use symbolon_server::launch::{Migration, migrate, pending_migrations};
+use symbolon_server::launch::{Migration, migrate, newer_migrations, pending_migrations};
 
 use crate::serve::{edge, load};
 
@@ -27,6 +27,7 @@ pub(crate) struct MigrateArguments {
 pub(crate) async fn run(arguments: &MigrateArguments) -> anyhow::Result<ExitCode> {
     let config = load(&arguments.config)?;
     let entropy = edge().entropy;
+    let newer = newer_migrations(&config, &*entropy).await?;
     let pending = pending_migrations(&config, &*entropy).await?;
     let run = if arguments.plan || pending.is_empty() {
         Vec::new()
@@ -36,9 +37,16 @@ pub(crate) async fn run(arguments: &MigrateArguments) -> anyhow::Result<ExitCode
     if arguments.json {
         println!(
             "{}",
-            json!({ "pending": listed(&pending), "run": listed(&run) })
+            json!({ "pending": listed(&pending), "run": listed(&run), "newer": newer })
         );
         return Ok(ExitCode::SUCCESS);
+    }
+    if !newer.is_empty() {
+        let numbers: Vec<String> = newer.iter().map(i64::to_string).collect();
+        println!(
+            "a newer version has been here (migration {}): this one does not know what it added",
+            numbers.join(", ")
+        );
     }
     if pending.is_empty() {
         println!("the schema is up to date");

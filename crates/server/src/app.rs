@@ -125,6 +125,10 @@ impl App {
         let now = edge.clock.now();
         store.migrate().await?;
         let key_settings = KeySettings::from(&config.keys);
+        let newer = store.read(symbolon_store::NewerMigrations).await?;
+        if !newer.is_empty() {
+            tracing::warn!(migrations = ?newer, "a newer version has been at this database: it holds what this one does not know. That is meant for the time of an upgrade; bring every node to the newer version");
+        }
         let at = (now, &edge.entropy);
         let loaded = keys::load(&store, &masters, &key_settings, at).await?;
         let settings = Settings::new(config.issuer.clone(), Rest::of(config));

@@ -135,6 +135,15 @@ pub async fn pending_migrations(
     Ok(Store::pending_migrations(&store_options(config, entropy)).await?)
 }
 
+/// The numbers of migrations that a newer version has run on a configuration's
+/// database. Nothing is made and nothing changed by the question.
+pub async fn newer_migrations(
+    config: &Config,
+    entropy: &dyn Entropy,
+) -> Result<Vec<i64>, LaunchError> {
+    Ok(Store::newer_migrations(&store_options(config, entropy)).await?)
+}
+
 /// Brings the schema of a configuration's database up to date; answers what
 /// was run.
 pub async fn migrate(

@@ -67,7 +67,7 @@ pub use key::{
     MASTER_KEY, RewrapKeys, Rewrapped, WorkingKey, Wrapped,
 };
 pub use meta::{ClaimMeta, FindMeta, RaiseMeta};
-pub use migration::{Migrated, Migration};
+pub use migration::{Migrated, Migration, NewerMigrations};
 pub use organization::{
     CreateOrganization, DeleteOrganization, FindOrganization, ListOrganizations, Member, Members,
     Membership, MembershipsOf, Organization, RemoveMember, RevokeOrganization, SetMember,

@@ -1,5 +1,7 @@
 //! Numbered migrations, embedded in the binary.
 
+use crate::act::{Act, Tx};
+use crate::fault::Fault;
 use crate::statement::statements;
 
 /// One step of the schema.
@@ -52,6 +54,28 @@ pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (
 statements! {
     APPLIED = "SELECT number FROM migration ORDER BY number";
     ENTER = "INSERT INTO migration (number, name) VALUES (?1, ?2)";
+}
+
+/// Finds the numbers of migrations that this binary does not know: a newer
+/// version has been here.
+#[derive(Clone, Copy, Debug)]
+pub struct NewerMigrations;
+
+impl Act for NewerMigrations {
+    type Out = Vec<i64>;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<i64>, Fault> {
+        let applied = tx.all(&APPLIED, &[], |row| row.number(0)).await?;
+        Ok(newer(&applied))
+    }
+}
+
+/// Those among the numbers of what ran that this binary does not know.
+pub(crate) fn newer(applied: &[i64]) -> Vec<i64> {
+    let last = MIGRATIONS.last().map_or(0, |migration| migration.number);
+    let all = applied.iter().copied();
+    all.filter(|number| *number > last).collect()
 }
 
 /// Those that did not run yet. A number that this binary does not know means

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::act::{Act, Shared};
 use crate::dialect::Engine;
 use crate::fault::Fault;
-use crate::migration::{Migrated, Migration};
+use crate::migration::{MIGRATIONS, Migrated, Migration, NewerMigrations};
 #[cfg(feature = "postgres")]
 use crate::postgres::Postgres;
 use crate::revocation::Revocation;
@@ -157,6 +157,25 @@ impl Store {
         let path = std::path::PathBuf::from(path);
         let asked = tokio::task::spawn_blocking(move || plan::pending(&path)).await;
         asked.map_err(|_| Fault::broken("the question was interrupted"))?
+    }
+
+    /// The numbers of migrations that ran on a database and that this binary
+    /// does not know. Nothing is made and nothing changed by the question.
+    pub async fn newer_migrations(options: &Options) -> Result<Vec<i64>, Fault> {
+        if let Some(path) = sqlite_path(&options.url) {
+            let path = std::path::PathBuf::from(path);
+            let asked = tokio::task::spawn_blocking(move || plan::newer(&path)).await;
+            return asked.map_err(|_| Fault::broken("the question was interrupted"))?;
+        }
+        // Where nothing ran yet, there is no table to ask.
+        let pending = Self::pending_migrations(options).await?;
+        if pending.len() == MIGRATIONS.len() {
+            return Ok(Vec::new());
+        }
+        let store = Self::open(options).await?;
+        let newer = store.read(NewerMigrations).await;
+        store.close().await;
+        newer
     }
 
     #[cfg(feature = "postgres")]

@@ -16,21 +16,31 @@ const HAS_TABLE: &str =
 
 /// What is missing; a file that does not exist lacks all.
 pub(crate) fn pending(path: &Path) -> Result<Vec<Migration>, Fault> {
+    Ok(migration::pending(&applied(path)?))
+}
+
+/// What ran that this binary does not know.
+pub(crate) fn newer(path: &Path) -> Result<Vec<i64>, Fault> {
+    Ok(migration::newer(&applied(path)?))
+}
+
+/// The numbers of what ran.
+fn applied(path: &Path) -> Result<Vec<i64>, Fault> {
     let exists = path.try_exists().map_err(|error| {
         let what = format!("could not look for `{}`: {}", path.display(), error.kind());
         Fault::unavailable(what)
     })?;
     if !exists {
-        return Ok(migration::pending(&[]));
+        return Ok(Vec::new());
     }
     let connection = open(path)?;
     let has_table: i64 = connection.query_row(HAS_TABLE, [], |row| row.get(0))?;
     if has_table == 0 {
-        return Ok(migration::pending(&[]));
+        return Ok(Vec::new());
     }
     let mut statement = connection.prepare(migration::APPLIED.text(Engine::Sqlite))?;
     let applied: Result<Vec<i64>, _> = statement.query_map([], |row| row.get(0))?.collect();
-    Ok(migration::pending(&applied?))
+    Ok(applied?)
 }
 
 /// A database in WAL mode makes files beside itself when it is opened, unless

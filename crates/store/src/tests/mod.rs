@@ -2,6 +2,7 @@
 
 mod durability;
 mod engines;
+mod newer;
 #[cfg(feature = "postgres")]
 mod nodes;
 mod speed;
