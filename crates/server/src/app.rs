@@ -28,6 +28,7 @@ use crate::limit::{GuessLimit, Limited};
 use crate::metadata::Published;
 use crate::pace::PollPace;
 use crate::recent::Recent;
+use crate::outage::{Outage, Over, Told};
 use crate::seen::Seen;
 use crate::settings::{KeySettings, Rest, Settings};
 
@@ -124,11 +125,11 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         let now = edge.clock.now();
         store.migrate().await?;
-        let key_settings = KeySettings::from(&config.keys);
         let newer = store.read(symbolon_store::NewerMigrations).await?;
         if !newer.is_empty() {
             tracing::warn!(migrations = ?newer, "a newer version has been at this database: it holds what this one does not know. That is meant for the time of an upgrade; bring every node to the newer version");
         }
+        let key_settings = KeySettings::from(&config.keys);
         let at = (now, &edge.entropy);
         let loaded = keys::load(&store, &masters, &key_settings, at).await?;
         let settings = Settings::new(config.issuer.clone(), Rest::of(config));
@@ -261,11 +262,11 @@ impl App {
     /// Follows the feed until the process ends, and purges once a minute.
     pub async fn follow_for_ever(self: Arc<Self>) {
         let mut turns = 0_u32;
+        let mut outage = Outage::default();
         loop {
             self.feed.wait(POLL).await;
-            if let Err(broken) = self.follow().await {
-                tracing::warn!(cause = %broken, "could not read what was taken back");
-            }
+            let followed = self.follow().await;
+            self.tell(&mut outage, followed);
             self.keep_keys();
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(25) {
@@ -275,6 +276,24 @@ impl App {
                 self.feed
                     .purge(self.edge.clock.now() - self.settings().clock_skew);
                 tokio::spawn(Arc::clone(&self).purge_store());
+            }
+        }
+    }
+
+    /// Says that the store cannot be read, or can be again.
+    fn tell(&self, outage: &mut Outage, followed: Result<(), Broken>) {
+        let now = self.edge.clock.monotonic();
+        match followed {
+            Ok(()) => {
+                if let Some(Over { times, lasted }) = outage.worked(now) {
+                    let seconds = lasted.as_secs();
+                    tracing::info!(times, seconds, "what was taken back can be read again");
+                }
+            }
+            Err(broken) => {
+                if let Told::Now { times } = outage.failed(now) {
+                    tracing::warn!(cause = %broken, times, "could not read what was taken back");
+                }
             }
         }
     }

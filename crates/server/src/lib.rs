@@ -24,6 +24,7 @@ mod limit;
 mod metadata;
 mod metric;
 mod pace;
+mod outage;
 mod pages;
 mod person;
 mod received;
