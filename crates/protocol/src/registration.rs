@@ -98,6 +98,15 @@ pub fn grant_not_built(word: &str) -> Option<&'static str> {
     Some(found.1)
 }
 
+/// Says which grants a client of a kind uses where nobody else does: a service
+/// acts for itself, and nobody is sent back to it.
+pub fn add_grants_of_kind(object: &mut Map<String, Value>) {
+    let is_service = object.get("kind").and_then(Value::as_str) == Some("service");
+    if is_service && !object.contains_key("grants") {
+        object.insert("grants".to_owned(), vec!["client_credentials"].into());
+    }
+}
+
 /// Brings a document to our names. In a patch a plain signature is `null`, so
 /// that the member is taken away.
 pub fn normalize(object: &mut Map<String, Value>) -> Result<(), Problem> {

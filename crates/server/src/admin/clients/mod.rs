@@ -55,6 +55,7 @@ pub(super) async fn list(cx: Cx, call: Call) -> Outcome {
 pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
     let mut object = call.object()?;
     normalize(&mut object)?;
+    registration::add_grants_of_kind(&mut object);
     let enabled = body::take_bool(&mut object, "enabled")?.unwrap_or(true);
     let given = body::take_text(&mut object, "secret")?.map(Secret::from);
     let mut client: Client = body::read(&object)?;
@@ -296,6 +297,8 @@ fn normalize(object: &mut Map<String, Value>) -> Result<(), Refused> {
 
 #[cfg(test)]
 mod tests {
+    use symbolon_protocol::GrantType;
+
     use super::*;
 
     #[test]
@@ -310,6 +313,23 @@ mod tests {
 
         let mut twice = body::object_of(&json!({ "client_id": "a", "id": "b" }));
         assert!(normalize(&mut twice).is_err());
+    }
+
+    #[test]
+    fn a_service_acts_for_itself_unless_it_is_told_otherwise() {
+        let grants = |document: Value| {
+            let mut object = body::object_of(&document);
+            normalize(&mut object).unwrap();
+            registration::add_grants_of_kind(&mut object);
+            let client: Client = body::read(&object).unwrap();
+            client.grants
+        };
+        let service = grants(json!({ "id": "x", "kind": "service" }));
+        assert_eq!(service, [GrantType::ClientCredentials]);
+        let told = json!({ "id": "x", "kind": "service", "grant_types": ["authorization_code"] });
+        assert_eq!(grants(told), [GrantType::AuthorizationCode]);
+        let web = grants(json!({ "id": "x", "kind": "web" }));
+        assert_eq!(web, [GrantType::AuthorizationCode]);
     }
 
     #[test]

@@ -75,7 +75,10 @@ impl Loading<'_> {
             section: &CLIENT,
             seen: self.findings.len(),
         };
-        let object = self.client_object(table);
+        let mut object = self.client_object(table);
+        if !table.has("grants") {
+            registration::add_grants_of_kind(&mut object);
+        }
         if !table.has("id") {
             self.add(invalid(&CLIENT, "id", &table.at, "it is missing"));
         }
