@@ -29,6 +29,15 @@ impl Connection {
                 path.display()
             ))
         })?;
+        if !is_token(text.trim()) {
+            return Err(Failed::new(
+                "admin.token",
+                format!(
+                    "`{}` does not hold an administration token, which is one line of letters, digits and signs; name its file with --admin-token-file",
+                    path.display()
+                ),
+            ));
+        }
         #[expect(
             clippy::disallowed_methods,
             reason = "this command calls the server of its own user, named on its command line"
@@ -123,6 +132,11 @@ impl Connection {
     }
 }
 
+/// Whether a text can be sent as a bearer token at all.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// The address of a path, each part encoded.
 fn address(base: &str, path: &[&str]) -> Result<reqwest::Url, Failed> {
     let invalid = || Failed::usage("admin.address", format!("`{base}` is no http or https URL"));
@@ -179,6 +193,14 @@ mod tests {
         assert_eq!(url.path(), "/below/admin/v1/clients/a%20b%252F/secret");
         assert!(address("file:///etc", &[]).is_err());
         assert!(address("nowhere", &[]).is_err());
+    }
+
+    #[test]
+    fn a_token_is_one_line() {
+        assert!(is_token("sym_adm_0123"));
+        for other in ["", "one\ntwo", "one two", "t\u{f6}ken"] {
+            assert!(!is_token(other), "{other:?}");
+        }
     }
 
     #[test]

@@ -81,7 +81,7 @@ struct Fields {
     /// The name that people are shown
     #[arg(long)]
     name: Option<String>,
-    /// jwt or opaque
+    /// jwt, opaque or macaroon
     #[arg(long, value_name = "FORMAT")]
     token_format: Option<String>,
     /// A scope it knows; may repeat
@@ -174,7 +174,7 @@ async fn ask(connection: &Connection) -> Result<Value, Failed> {
     if !std::io::stdin().is_terminal() {
         return Err(Failed::usage(
             "resource.token_format",
-            "nobody is there to be asked: give `--token-format jwt` or `--token-format opaque`",
+            "nobody is there to be asked: give `--token-format` with jwt, opaque or macaroon",
         ));
     }
     let mut answers = Map::new();

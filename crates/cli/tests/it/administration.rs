@@ -321,7 +321,11 @@ async fn organizations_are_administrated(engine: Engine) {
     ];
     let member = site.done(&member).await;
     assert_eq!(member["roles"].as_array().unwrap().len(), 2, "{member}");
-    assert!(site.told(&[own, "members", "acme"]).await.contains("buyer"));
+    let members = site.told(&[own, "members", "acme"]).await;
+    assert!(
+        members.contains("buyer") && members.contains("alice"),
+        "{members}"
+    );
     let access = async || {
         let asked = request(&site, "web", "openid read:orders").with("organization", "acme");
         Browser::new(&site)
@@ -368,6 +372,13 @@ async fn grants_and_sessions_are_shown_and_ended(engine: Engine) {
         site.done(&["grant", "get", &grant]).await["client"],
         json!("web")
     );
+    let shown = site.told(&["grant", "get", &grant]).await;
+    let family = shown.lines().find(|line| line.starts_with("fam_")).unwrap();
+    let family = family.split_whitespace().next().unwrap();
+    site.told(&["revoke", "--family", family]).await;
+    let shown = site.told(&["grant", "get", &grant]).await;
+    assert!(!shown.contains(family), "{shown}");
+    let token = access(&mut browser).await;
     let to_client = site.done(&["grant", "list", "--client", "web"]).await;
     assert_eq!(to_client["items"][0]["id"], json!(grant));
 
@@ -516,6 +527,9 @@ async fn a_command_that_reaches_nobody_or_may_not_says_so() {
     std::fs::write(&file, "sym_adm_wrong").unwrap();
     let refused = site.refused(&["client", "list"]).await;
     assert_eq!(refused, refusal(1, "admin.invalid_token"));
+    std::fs::write(&file, "several\nlines\n").unwrap();
+    let refused = site.refused(&["client", "list"]).await;
+    assert_eq!(refused, refusal(1, "admin.token"));
     std::fs::remove_file(&file).unwrap();
     let refused = site.refused(&["client", "list"]).await;
     assert_eq!(refused, refusal(1, "admin.token"));
