@@ -26,9 +26,9 @@ use crate::keys::policy::Ages;
 use crate::keys::{self, KeysError, LoadedKeys, Masters};
 use crate::limit::{GuessLimit, Limited};
 use crate::metadata::Published;
+use crate::outage::{Outage, Over, Told};
 use crate::pace::PollPace;
 use crate::recent::Recent;
-use crate::outage::{Outage, Over, Told};
 use crate::seen::Seen;
 use crate::settings::{KeySettings, Rest, Settings};
 

@@ -327,8 +327,16 @@ async fn an_explanation_says_which_checks_passed_and_labels_what_nobody_vouches_
     assert_eq!(outcomes, expected);
     assert_eq!(
         (&json["verdict"], &json["vouched"]),
-        (&json!("refused"), &json!("unverified"))
+        (&json!("refused"), &json!("verified")),
+        "the signature is good, so these are the issuer's words"
     );
+    let (signed, signature) = elsewhere.rsplit_once('.').unwrap();
+    let signature: String = signature.chars().rev().collect();
+    let forged = format!("{signed}.{signature}");
+    let forged = verifier.explain(&forged, &at_expiry()).await;
+    let forged = serde_json::to_value(&forged).unwrap();
+    assert_eq!(forged["checks"][0]["outcome"], "failed");
+    assert_eq!(forged["vouched"], "unverified");
     assert!(explained.repair.contains(&format!("resource={API}")));
 
     let good = verifier.explain(&issuer.good(), &at_expiry()).await;

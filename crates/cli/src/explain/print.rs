@@ -114,7 +114,7 @@ fn claims(own: &Value) {
         return;
     };
     let vouched = match text(own, "vouched") {
-        "verified" => "what the token says, verified",
+        "verified" => "what the token says; its issuer vouches for it",
         _ => "what the text says; NOBODY vouches for it",
     };
     println!("\n{vouched}:");

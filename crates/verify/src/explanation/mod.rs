@@ -26,7 +26,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use symbolon_token::explain::Refused;
+use symbolon_token::explain::{Check, Refused};
 use symbolon_token::jose::{Invalid, Unverified};
 use symbolon_token::macaroon::{Flaw, Request, is_counted};
 use symbolon_token::recognize::{Defect, Recognized, What};
@@ -63,7 +63,8 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Vouched {
-    /// The issuer: every check that was made passed.
+    /// The issuer: the signature is good, and so is every check before the one
+    /// that failed, where one did.
     Verified,
     /// Nobody: they are what the text says, whoever wrote it.
     Unverified,
@@ -188,7 +189,7 @@ impl Verifier {
             Ok(principal) => self.valid(shown, &principal),
             Err(refusal) => self.refused(shown, requirement, &refusal).await,
         };
-        let revocation = symbolon_token::explain::Check::Revocation.name();
+        let revocation = Check::Revocation.name();
         let unasked = is_unasked(shown.text, explanation.rendering, requirement);
         for step in &mut explanation.checks {
             if unasked && step.check == revocation && step.outcome == Outcome::Passed {
@@ -296,6 +297,12 @@ impl Verifier {
             clock: clock.as_ref(),
             issuer: self.inner.config.issuer.as_str(),
         });
+        let checks = step::refused(rendering, refusal, claims.contains_key("cnf"));
+        // What was signed is the issuer's word, whatever else is wrong with it.
+        let is_signed = matches!(rendering, "jwt" | "jwe")
+            && checks.iter().any(|step| {
+                step.check == Check::Signature.name() && step.outcome == Outcome::Passed
+            });
         Explanation {
             verdict: match refusal {
                 Refusal::CannotKnow(_) => Verdict::CannotKnow,
@@ -314,12 +321,16 @@ impl Verifier {
                 .map(|own| Defect::code(*own))
                 .collect(),
             repaired: self.repaired(&recognized, requirement, shown).await,
-            checks: step::refused(rendering, refusal, claims.contains_key("cnf")),
+            checks,
             demanded: demanded::of(refusal, requirement, &self.inner.config),
             differences: self.differences(shown, refusal, &claims),
             key,
             clock,
-            vouched: Vouched::Unverified,
+            vouched: if is_signed {
+                Vouched::Verified
+            } else {
+                Vouched::Unverified
+            },
             chain: chain::of(&claims),
             claims: masked(claims),
         }
