@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use symbolon_protocol::SigningAlgorithm;
 use symbolon_testkit::START;
+use symbolon_token::Digest;
 use symbolon_token::jose::SigningKey;
 
-use crate::harness::{Answer, ORDERS, Server, read};
+use crate::harness::{Answer, ORDERS, SECRET, Server, read};
 use crate::on_both_engines;
 
 on_both_engines! {
     an_assertion_proves_a_client_once_and_adds_one_write
     whatever_else_an_assertion_says_it_proves_nothing
     nobody_finds_a_key_by_trying_so_nobody_is_refused_for_it
+    a_secret_that_is_signed_with_is_guessed_no_further_than_one_that_is_sent
 }
 
 const BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -100,6 +104,52 @@ async fn nobody_finds_a_key_by_trying_so_nobody_is_refused_for_it(server: Server
     let right = show(&server, &sign(&key, "right")).await;
 
     assert_eq!(right.status, 200, "{}", right.body);
+}
+
+/// A JWT by HS256 (RFC 7518 §3.2), its HMAC as RFC 2104 §2 has it.
+fn by_secret(secret: &str, claims: &Value) -> String {
+    let header = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+    let claims = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string());
+    let signed = format!("{header}.{claims}");
+    let mut key = [0; 64];
+    key[..secret.len()].copy_from_slice(secret.as_bytes());
+    let hash = |pad: u8, rest: &[u8]| {
+        let padded = key.map(|byte| byte ^ pad);
+        *Digest::of(&[&padded, rest].concat()).as_bytes()
+    };
+    let mac = hash(0x5c, &hash(0x36, signed.as_bytes()));
+    format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac))
+}
+
+async fn a_secret_that_is_signed_with_is_guessed_no_further_than_one_that_is_sent(server: Server) {
+    for id in ["partner", "running"] {
+        let client = json!({
+            "id": id, "kind": "service", "authentication": "client_secret_jwt",
+            "secret": SECRET, "scopes": ["read:orders"], "resources": [ORDERS],
+        });
+        let made = server
+            .admin(Method::POST, "/admin/v1/clients", Some(client))
+            .await;
+        assert_eq!(made.status, 201, "{}", made.body);
+    }
+    let prove = async |id: &str, secret: &str, jti: &str| {
+        let mut claims = claims(&server, jti);
+        (claims["iss"], claims["sub"]) = (id.into(), id.into());
+        show(&server, &by_secret(secret, &claims)).await.status
+    };
+    assert_eq!(prove("running", SECRET, "first").await, 200);
+    for id in ["partner", "running"] {
+        for number in 0..20 {
+            let jti = format!("wrong-{number}");
+            assert_eq!(prove(id, "another secret", &jti).await, 401);
+        }
+        assert_eq!(prove(id, "another secret", "one more").await, 429);
+    }
+
+    let found = prove("partner", SECRET, "right").await;
+
+    assert_eq!(found, 429, "the right one is not told from the wrong ones");
+    assert_eq!(prove("running", SECRET, "second").await, 200);
 }
 
 /// Attack: D114, D115, D117, D118
