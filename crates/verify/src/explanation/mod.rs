@@ -70,6 +70,16 @@ pub enum Vouched {
     Unverified,
 }
 
+/// What was signed is the issuer's word, whatever else is wrong with it.
+fn vouched(rendering: &str, checks: &[Step]) -> Vouched {
+    let is_good =
+        |step: &Step| step.check == Check::Signature.name() && step.outcome == Outcome::Passed;
+    match matches!(rendering, "jwt" | "jwe") && checks.iter().any(is_good) {
+        true => Vouched::Verified,
+        false => Vouched::Unverified,
+    }
+}
+
 /// Why a token is good or not. The first line to show is `cause`, the second
 /// `repair`, then the rest.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -298,11 +308,6 @@ impl Verifier {
             issuer: self.inner.config.issuer.as_str(),
         });
         let checks = step::refused(rendering, refusal, claims.contains_key("cnf"));
-        // What was signed is the issuer's word, whatever else is wrong with it.
-        let is_signed = matches!(rendering, "jwt" | "jwe")
-            && checks.iter().any(|step| {
-                step.check == Check::Signature.name() && step.outcome == Outcome::Passed
-            });
         Explanation {
             verdict: match refusal {
                 Refusal::CannotKnow(_) => Verdict::CannotKnow,
@@ -321,16 +326,12 @@ impl Verifier {
                 .map(|own| Defect::code(*own))
                 .collect(),
             repaired: self.repaired(&recognized, requirement, shown).await,
+            vouched: vouched(rendering, &checks),
             checks,
             demanded: demanded::of(refusal, requirement, &self.inner.config),
             differences: self.differences(shown, refusal, &claims),
             key,
             clock,
-            vouched: if is_signed {
-                Vouched::Verified
-            } else {
-                Vouched::Unverified
-            },
             chain: chain::of(&claims),
             claims: masked(claims),
         }
