@@ -174,7 +174,7 @@ async fn an_explanation_says_what_is_wrong_with_the_wrapping() {
     assert_eq!((told.verdict, told.rendering), (Verdict::Valid, "jwe"));
     let late = issuer.token(|claims| claims["exp"] = 1.into());
     let told = closed.explain(&nested(&late), &at_expiry()).await;
-    assert_eq!((told.code, told.vouched), ("expired", Vouched::Unverified));
+    assert_eq!((told.code, told.vouched), ("expired", Vouched::Verified));
     assert_eq!(told.claims["exp"], 1, "what is inside is shown");
 
     for (verifier, token, code, word) in [

@@ -28,7 +28,7 @@ pub(super) fn finding(text: &str) -> Finding {
         Finding::new(
             "encrypted",
             "signature: this is an encrypted token, and no key to read it is at hand here".into(),
-            "decrypt it with the key of this API and check the token inside, or give that key to the verifier",
+            "decrypt it with the private key of this API and check the token inside, or give that key to the verifier",
         )
     })
 }
