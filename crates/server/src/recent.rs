@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use symbolon_protocol::{ClientId, OrganizationId, ResourceIdentifier, Scopes, Timestamp};
+use symbolon_protocol::{ClientId, Timestamp};
 use symbolon_token::explain::{Check, Refused};
-use symbolon_token::{Authority, Family, Grant, Id, Session, Subject, Token};
+use symbolon_token::{Authority, Id, Token};
 
 use crate::cx::{Cx, RequestId};
 use crate::failure::Failure;
@@ -68,16 +68,8 @@ pub(crate) struct IssuedToken {
     pub(crate) token: Id<Token>,
     pub(crate) request: RequestId,
     pub(crate) issued: Timestamp,
-    pub(crate) expires: Timestamp,
-    pub(crate) client: ClientId,
-    pub(crate) subject: Subject,
-    pub(crate) audience: Option<ResourceIdentifier>,
-    pub(crate) scopes: Scopes,
-    pub(crate) family: Option<Id<Family>>,
-    pub(crate) grant: Option<Id<Grant>>,
-    pub(crate) session: Option<Id<Session>>,
-    pub(crate) organization: Option<OrganizationId>,
-    pub(crate) is_bound: bool,
+    /// What it permits.
+    pub(crate) authority: Authority,
 }
 
 /// Both memories.
@@ -144,23 +136,15 @@ impl Recent {
     }
 
     /// Remembers what was issued.
-    pub(crate) fn issued(&self, cx: &Cx, token: Id<Token>, authority: &Authority) {
+    pub(crate) fn issued(&self, cx: &Cx, token: Id<Token>, authority: Authority) {
         let own = IssuedToken {
             token,
             request: cx.request,
             issued: cx.now,
-            expires: authority.expires(),
-            client: authority.client().clone(),
-            subject: authority.subject().clone(),
-            audience: authority.audiences().first().cloned(),
-            scopes: authority.scopes().clone(),
-            family: authority.family(),
-            grant: authority.grant(),
-            session: authority.session(),
-            organization: authority.organization().cloned(),
-            is_bound: authority.binding().is_bound(),
+            authority,
         };
-        push(&mut lock(&self.issued), own, MAX_ISSUED);
+        // The oldest is dropped when the lock is free again.
+        let _oldest = push(&mut lock(&self.issued), own, MAX_ISSUED);
     }
 
     /// Everything that was said about a request, in order.
@@ -192,16 +176,19 @@ impl Recent {
             caller: cx.caller.get().cloned(),
             what,
         };
-        push(&mut lock(&self.refusals), said, MAX_REFUSALS);
+        let _oldest = push(&mut lock(&self.refusals), said, MAX_REFUSALS);
     }
 }
 
 /// The oldest goes where there is no room.
-fn push<T>(all: &mut VecDeque<T>, one: T, most: usize) {
-    if all.len() == most {
-        all.pop_front();
-    }
+fn push<T>(all: &mut VecDeque<T>, one: T, most: usize) -> Option<T> {
+    let oldest = if all.len() == most {
+        all.pop_front()
+    } else {
+        None
+    };
     all.push_back(one);
+    oldest
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

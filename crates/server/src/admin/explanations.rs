@@ -171,14 +171,16 @@ async fn of_token(cx: &Cx, token: Id<Token>) -> Result<Option<Value>, Failed> {
     if let Some(issued) = &issued {
         body["issued"] = shown(issued);
     }
-    let expired = issued.as_ref().filter(|own| own.expires <= cx.now);
+    let expired = issued
+        .as_ref()
+        .filter(|own| own.authority.expires() <= cx.now);
     let cause = match (taken_back.first(), expired) {
         (Some(first), _) => format!(
             "revocation: its {} was taken back at {}",
             first["what"].as_str().unwrap_or_default(),
             first["at"].as_str().unwrap_or_default()
         ),
-        (None, Some(own)) => format!("expiry: the token ended at {}", own.expires),
+        (None, Some(own)) => format!("expiry: the token ended at {}", own.authority.expires()),
         (None, None) => "nothing that is known here refuses it".to_owned(),
     };
     body["cause"] = cause.into();
@@ -192,19 +194,20 @@ async fn of_token(cx: &Cx, token: Id<Token>) -> Result<Option<Value>, Failed> {
 }
 
 pub(super) fn shown(own: &IssuedToken) -> Value {
+    let may = &own.authority;
     json!({
         "at": own.issued.to_string(),
-        "expires": own.expires.to_string(),
+        "expires": may.expires().to_string(),
         "request": own.request.to_string(),
-        "client": own.client,
-        "subject": subject(&own.subject),
-        "audience": own.audience,
-        "scope": own.scopes.to_string(),
-        "family": own.family,
-        "grant": own.grant,
-        "session": own.session,
-        "organization": own.organization,
-        "bound": own.is_bound,
+        "client": may.client(),
+        "subject": subject(may.subject()),
+        "audience": may.audiences().first(),
+        "scope": may.scopes().to_string(),
+        "family": may.family(),
+        "grant": may.grant(),
+        "session": may.session(),
+        "organization": may.organization(),
+        "bound": may.binding().is_bound(),
     })
 }
 
@@ -218,19 +221,20 @@ fn subject(subject: &Subject) -> String {
 
 /// What may have been taken back of a token.
 pub(super) fn targets_of(own: &IssuedToken) -> Vec<Target> {
+    let may = &own.authority;
     let mut all = vec![
-        Target::Client(own.client.clone()),
-        Target::ClientSubject(own.client.clone(), subject(&own.subject)),
+        Target::Client(may.client().clone()),
+        Target::ClientSubject(may.client().clone(), subject(may.subject())),
     ];
-    all.extend(own.family.map(Target::Family));
-    all.extend(own.grant.map(Target::Grant));
-    all.extend(own.session.map(Target::Session));
-    all.extend(own.organization.clone().map(Target::Organization));
-    let resource = own.audience.as_ref().map(ToString::to_string);
+    all.extend(may.family().map(Target::Family));
+    all.extend(may.grant().map(Target::Grant));
+    all.extend(may.session().map(Target::Session));
+    all.extend(may.organization().cloned().map(Target::Organization));
+    let resource = may.audiences().first().map(ToString::to_string);
     all.extend(resource.map(Target::Resource));
-    if let Subject::Person(person) = &own.subject {
+    if let Subject::Person(person) = may.subject() {
         all.push(Target::Subject(*person));
-        let of = own.organization.clone();
+        let of = may.organization().cloned();
         all.extend(of.map(|own| Target::Membership(own, *person)));
     }
     all

@@ -14,7 +14,7 @@ use symbolon_protocol::{
 };
 use symbolon_token::jwt::{self, Sector, Written};
 use symbolon_token::revocation::{Target, public_name};
-use symbolon_token::{Authority, Binding, Id, Marks, Narrowing, Slot, opaque};
+use symbolon_token::{Authority, Binding, Id, Marks, Narrowing, Slot, Token, opaque};
 
 use super::{mapped_claims, subject, target};
 use crate::cx::Cx;
@@ -199,33 +199,35 @@ impl Issuable {
             .resource
             .as_ref()
             .map_or(TokenFormat::Jwt, |resource| resource.token_format);
-        let text = match format {
+        let (text, token) = match format {
             TokenFormat::Opaque => {
                 let minted =
                     opaque::mint(&cx.keys, cx.bound(), &self.authority, cx.now, cx.entropy());
                 let minted = minted.map_err(|_| {
                     Refusal::invalid_scope("so many scopes do not fit into one token")
                 })?;
-                cx.recent.issued(cx, minted.token, &self.authority);
-                minted.text
+                (minted.text, minted.token)
             }
             TokenFormat::Jwt => {
-                let signed = self.mint_jwt(cx, client, &mapped)?;
-                match resource {
+                let (signed, token) = self.mint_jwt(cx, client, &mapped)?;
+                let text = match resource {
                     Some(resource) => encryption::to_resource(cx, resource, signed).await?,
                     None => signed,
-                }
+                };
+                (text, token)
             }
             TokenFormat::Macaroon => {
                 super::macaroon::mint(cx, client, &self.authority, (resource, &mapped))?
             }
         };
-        Ok(Minted {
+        let minted = Minted {
             text,
             expires_in: self.lifetime.as_secs(),
             scopes: self.authority.scopes().clone(),
             binding: *self.authority.binding(),
-        })
+        };
+        cx.recent.issued(cx, token, self.authority);
+        Ok(minted)
     }
 
     fn mint_jwt(
@@ -233,7 +235,7 @@ impl Issuable {
         cx: &Cx,
         client: &Client,
         mapped: &Map<String, Value>,
-    ) -> Result<String, Failure> {
+    ) -> Result<(String, Id<Token>), Failure> {
         let algorithm = self
             .resource
             .as_ref()
@@ -243,8 +245,7 @@ impl Issuable {
             .signer(algorithm)
             .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
         Ok(written(cx, client, (&self.authority, mapped), |written| {
-            cx.recent.issued(cx, written.token, &self.authority);
-            jwt::mint(key, written, &self.authority)
+            (jwt::mint(key, written, &self.authority), written.token)
         }))
     }
 }

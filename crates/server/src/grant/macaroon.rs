@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 use symbolon_protocol::{Client, Resource};
-use symbolon_token::{Authority, macaroon};
+use symbolon_token::{Authority, Id, Token, macaroon};
 
 use super::issue::written;
 use crate::cx::Cx;
@@ -18,17 +18,15 @@ pub(crate) fn mint(
     client: &Client,
     authority: &Authority,
     (resource, mapped): (Option<&Resource>, &Map<String, Value>),
-) -> Result<String, Failure> {
-    let text = if resource.is_some_and(Resource::shares_macaroon_keys) {
+) -> Result<(String, Id<Token>), Failure> {
+    let minted = if resource.is_some_and(Resource::shares_macaroon_keys) {
         written(cx, client, (authority, mapped), |written| {
-            cx.recent.issued(cx, written.token, authority);
             macaroon::mint_shared(&cx.keys, cx.bound(), written, authority, cx.entropy())
+                .map(|text| (text, written.token))
         })
     } else {
-        macaroon::mint(&cx.keys, cx.bound(), authority, cx.now, cx.entropy()).map(|minted| {
-            cx.recent.issued(cx, minted.token, authority);
-            minted.text
-        })
+        macaroon::mint(&cx.keys, cx.bound(), authority, cx.now, cx.entropy())
+            .map(|minted| (minted.text, minted.token))
     };
-    text.map_err(|_| Refusal::invalid_scope("so many scopes do not fit into one token").into())
+    minted.map_err(|_| Refusal::invalid_scope("so many scopes do not fit into one token").into())
 }

@@ -47,7 +47,7 @@ pub(crate) fn mint(cx: &Cx, client: &Client, authority: &Authority) -> Result<St
     // An assertion has attributes of its own, and none that was mapped.
     let nothing = Map::new();
     let minted = written(cx, client, (authority, &nothing), |written| {
-        cx.recent.issued(cx, written.token, authority);
+        cx.recent.issued(cx, written.token, authority.clone());
         saml::mint(key, written, &rendering, authority)
     });
     minted.map_err(|unwritable| {
