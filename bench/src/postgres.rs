@@ -143,8 +143,8 @@ fn copies(id: &str) -> String {
         "INSERT INTO family (slot, id, generation, current_secret, working_key, rotated, idle_ends, absolute_ends)
             SELECT n, id, 0, {secret}, working_key, rotated, idle_ends, absolute_ends
             FROM family, {slots} WHERE id = '\\x{id}';
-        INSERT INTO grants (slot, id, person, client, organization, scopes, resources, claims, created, updated, epoch, sequence)
-            SELECT n, g.id, g.person, g.client, g.organization, g.scopes, g.resources, g.claims, g.created, g.updated, g.epoch, g.sequence
+        INSERT INTO grants (slot, id, person, client, organization, agreement, created, updated, epoch, sequence)
+            SELECT n, g.id, g.person, g.client, g.organization, g.agreement, g.created, g.updated, g.epoch, g.sequence
             FROM grants g JOIN family_authority a ON a.grant_id = g.id, {slots} WHERE a.id = '\\x{id}';
         INSERT INTO session (slot, id, person, secret, authenticated, created, seen, idle_ends, absolute_ends, acr, amr, device, epoch, sequence)
             SELECT n, s.id, s.person, s.secret, s.authenticated, s.created, s.seen, s.idle_ends, s.absolute_ends, s.acr, s.amr, s.device, s.epoch, s.sequence
