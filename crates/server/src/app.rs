@@ -145,7 +145,7 @@ impl App {
         let app = Self {
             directory: Directory::new(store.clone()),
             passwords: Passwords::new(&*edge.entropy),
-            guesses: GuessLimit::new(),
+            guesses: GuessLimit::new(&*edge.entropy),
             limited: Limited::new(),
             polls: PollPace::new(),
             seen: Seen::new(),

@@ -1,5 +1,6 @@
 //! The authorization server: endpoints, grants, sign-in, pages, administration.
 
+mod acquainted;
 pub mod admin;
 pub mod app;
 mod applicable;

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use symbolon_protocol::Timestamp;
-use symbolon_token::Digest;
+use symbolon_token::{Digest, Entropy};
+
+use crate::acquainted::Acquainted;
 
 /// How many sources are counted at once.
 const MAX_SOURCES: u64 = 100_000;
@@ -18,11 +20,6 @@ const MAX_SOURCES: u64 = 100_000;
 pub(crate) const WINDOW: Duration = Duration::from_secs(60);
 /// How many wrong guesses one source has per client and window.
 const MAX_GUESSES: u32 = 20;
-
-/// How many sources are remembered that showed the right secret.
-const MAX_KNOWN: u64 = 50_000;
-/// For how long after the last time.
-const KNOWN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Counts wrong guesses of client secrets by source address and client.
 ///
@@ -35,7 +32,7 @@ const KNOWN: Duration = Duration::from_secs(24 * 60 * 60);
 /// stands for it: an entry has one size.
 pub(crate) struct GuessLimit {
     wrong: Cache<Source, Arc<AtomicU32>>,
-    known: Cache<Source, ()>,
+    known: Acquainted,
 }
 
 /// A source address and a client.
@@ -46,16 +43,13 @@ fn key(source: IpAddr, client: &str) -> Source {
 }
 
 impl GuessLimit {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(entropy: &dyn Entropy) -> Self {
         Self {
             wrong: Cache::builder()
                 .max_capacity(MAX_SOURCES)
                 .time_to_live(WINDOW)
                 .build(),
-            known: Cache::builder()
-                .max_capacity(MAX_KNOWN)
-                .time_to_idle(KNOWN)
-                .build(),
+            known: Acquainted::new(entropy),
         }
     }
 
@@ -71,9 +65,8 @@ impl GuessLimit {
     }
 
     /// Whether a secret of this source is not even compared.
-    pub(crate) fn is_shut_out(&self, source: IpAddr, client: &str) -> bool {
-        // Asking does not keep an entry alive; only a right secret does.
-        self.is_exhausted(source, client) && !self.known.contains_key(&key(source, client))
+    pub(crate) fn is_shut_out(&self, source: IpAddr, client: &str, now: Timestamp) -> bool {
+        self.is_exhausted(source, client) && !self.known.knows(host(source), client, now)
     }
 
     /// Counts a wrong guess.
@@ -85,12 +78,8 @@ impl GuessLimit {
     }
 
     /// Notes that this source has shown the right secret.
-    pub(crate) fn remember(&self, source: IpAddr, client: &str) {
-        let key = key(source, client);
-        // Reading keeps an entry alive, and is cheaper than writing it again.
-        if self.known.get(&key).is_none() {
-            self.known.insert(key, ());
-        }
+    pub(crate) fn remember(&self, source: IpAddr, client: &str, now: Timestamp) {
+        self.known.note(host(source), client, now);
     }
 }
 
@@ -164,24 +153,26 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use symbolon_testkit::{START, SeededEntropy};
+
     use super::*;
 
     #[test]
     fn a_source_without_guesses_is_shut_out_unless_it_knew_the_secret() {
-        let limit = GuessLimit::new();
+        let limit = GuessLimit::new(&SeededEntropy::new(1));
         let [thief, owner] = ["192.0.2.1", "192.0.2.2"].map(|own| own.parse().unwrap());
-        limit.remember(owner, "job");
+        limit.remember(owner, "job", START);
 
         for source in [thief, owner] {
             for _ in 0..MAX_GUESSES {
-                assert!(!limit.is_shut_out(source, "job"));
+                assert!(!limit.is_shut_out(source, "job", START));
                 limit.count(source, "job");
             }
         }
 
-        assert!(limit.is_shut_out(thief, "job"));
-        assert!(!limit.is_shut_out(thief, "other"));
-        assert!(!limit.is_shut_out(owner, "job"));
+        assert!(limit.is_shut_out(thief, "job", START));
+        assert!(!limit.is_shut_out(thief, "other", START));
+        assert!(!limit.is_shut_out(owner, "job", START));
         assert!(limit.is_exhausted(owner, "job"), "wrong ones are told so");
     }
 

@@ -157,7 +157,8 @@ async fn look_at(
                 return Err(failed().into());
             }
             let stored = registered(method).ok_or_else(|| otherwise(found.as_deref()))?;
-            cx.guesses.remember(cx.address, stored.client.id.as_str());
+            cx.guesses
+                .remember(cx.address, stored.client.id.as_str(), cx.now);
             stored
         }
         Proof::Assertion(unverified) => {
@@ -171,7 +172,8 @@ async fn look_at(
             let by_secret = registered(ClientAuthentication::ClientSecretJwt);
             let stored = by_secret.ok_or_else(failed)?;
             assertion::prove(cx, &stored, &unverified).await?;
-            cx.guesses.remember(cx.address, stored.client.id.as_str());
+            cx.guesses
+                .remember(cx.address, stored.client.id.as_str(), cx.now);
             stored
         }
     };
@@ -192,7 +194,7 @@ fn registered(
 /// Refuses a source that has guessed too often, before anything is compared
 /// and whatever name it was.
 fn check_guesses(cx: &Cx, client: &ClientId) -> Result<(), Refusal> {
-    if cx.guesses.is_shut_out(cx.address, client.as_str()) {
+    if cx.guesses.is_shut_out(cx.address, client.as_str(), cx.now) {
         return Err(too_many());
     }
     Ok(())
