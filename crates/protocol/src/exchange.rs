@@ -120,6 +120,11 @@ impl Client {
             let message = "`issues`: no refresh token comes of an exchange";
             add("exchange", message.to_owned());
         }
+        let tells = [TokenKind::IdToken, TokenKind::Saml2];
+        if !self.is_confidential() && tells.iter().any(|own| policy.issues.contains(own)) {
+            let message = "`issues`: a public client gets no ID token and no assertion of an exchange: whoever has its access token could ask for one in its name";
+            add("exchange", message.to_owned());
+        }
         let beyond_its_own = !(policy.from.is_empty()
             && policy.to.is_empty()
             && policy.issuers.is_empty()

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
-use symbolon_protocol::{ClientId, ClientKind, Lifetime, RedirectUri, Resource};
+use symbolon_protocol::{ClientId, ClientKind, Lifetime, OrganizationId, RedirectUri, Resource};
 use symbolon_store::{
-    AllResources, AllTrustedIssuers, ClientIds, Fault, FindClient, ListClients, Store,
-    StoredClient, StoredTrustedIssuer,
+    AllResources, AllTrustedIssuers, ClientIds, Fault, FindClient, ListClients, ListOrganizations,
+    Store, StoredClient, StoredTrustedIssuer,
 };
 use symbolon_token::{Digest, Position};
 
@@ -47,6 +47,8 @@ pub(crate) struct Directory {
     named: ArcSwap<HashMap<String, Arc<Resource>>>,
     /// Trusted issuers by identifier, trusted now or not.
     issuers: ArcSwap<HashMap<String, Arc<StoredTrustedIssuer>>>,
+    /// The organizations for which anybody may act.
+    organizations: ArcSwap<HashSet<OrganizationId>>,
     /// Up to which place of the feed the issuers are known to be right.
     confirmed: ArcSwap<Position>,
     /// The origins of browser clients and the version they were read at.
@@ -63,6 +65,7 @@ impl Directory {
             resources: ArcSwap::default(),
             named: ArcSwap::default(),
             issuers: ArcSwap::default(),
+            organizations: ArcSwap::default(),
             confirmed: ArcSwap::default(),
             origins: ArcSwap::from_pointee((i64::MIN, HashSet::new())),
         }
@@ -111,6 +114,11 @@ impl Directory {
     /// Notes that what is kept was right at a place of the feed.
     pub(crate) fn confirm(&self, position: Position) {
         self.confirmed.store(Arc::new(position));
+    }
+
+    /// Whether there is such an organization, and anybody may act for it.
+    pub(crate) fn stands(&self, organization: &OrganizationId) -> bool {
+        self.organizations.load().contains(organization)
     }
 
     /// All resources.
@@ -174,6 +182,22 @@ impl Directory {
         }
     }
 
+    async fn standing_organizations(&self) -> Result<HashSet<OrganizationId>, Fault> {
+        let mut standing = HashSet::new();
+        let mut after = None;
+        loop {
+            let limit = PAGE_OF_IDS;
+            let read = ListOrganizations { after, limit };
+            let page = self.store.read(read).await?;
+            let is_last = page.len() < usize::try_from(limit).unwrap_or(usize::MAX);
+            after = page.last().map(|own| own.id.clone());
+            standing.extend(page.into_iter().filter(|own| own.enabled).map(|own| own.id));
+            if is_last {
+                return Ok(standing);
+            }
+        }
+    }
+
     /// Notes which version is stored; a new one empties what is kept here.
     /// Whether it is a new one.
     pub(crate) async fn follow(&self, version: i64) -> Result<bool, Fault> {
@@ -181,6 +205,8 @@ impl Directory {
             return Ok(false);
         }
         let known = self.ids().await?;
+        let organizations = self.standing_organizations().await?;
+        self.organizations.store(Arc::new(organizations));
         let resources = self.store.read(AllResources).await?;
         let resources: Vec<Arc<Resource>> = resources
             .into_iter()

@@ -84,6 +84,11 @@ pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
     {
         return Err(Refusal::invalid_target("resource belongs to another organization").into());
     }
+    if let Some(organization) = wish.whole.organization()
+        && !cx.directory.stands(organization)
+    {
+        return Err(Refusal::invalid_grant("the organization is gone or disabled").into());
+    }
     // What was granted at another resource is not good here, and a scope that
     // was since taken from the client is not issued again.
     let asked = wish.scopes.unwrap_or_else(|| wish.whole.scopes().clone());

@@ -114,7 +114,8 @@ pub(super) fn registered(
     Ok(issuer)
 }
 
-/// An ID token is none of these, and neither is what a client signs.
+/// What a client signs is none of these. An ID token may look like one; its
+/// claims tell.
 fn check_type(unverified: &Unverified<'_>, sent: Sent) -> Result<(), &'static str> {
     match (unverified.claimed_type(), sent) {
         (None | Some("jwt"), _) | (Some(jwt::ACCESS_TOKEN_TYPE), Sent::AsToken) => Ok(()),
@@ -180,6 +181,13 @@ fn check_claims<'a>(
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("iss") != Some(rules.issuer.issuer.as_str()) {
         return Err("iss is not the issuer whose keys were tried");
+    }
+    // By their claims these are a logout token or a security event, and an ID
+    // token, whatever their header leaves out.
+    for name in ["events", "nonce", "at_hash", "c_hash"] {
+        if claims.contains_key(name) {
+            return Err("the JWT is of another kind");
+        }
     }
     let subject = text("sub").filter(|sub| act::is_name(sub));
     let subject = subject.ok_or("sub is missing or not a name")?;

@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use symbolon_protocol::{Agreement, Client, Scopes, Timestamp};
-use symbolon_store::{FindPerson, FindSession, GrantsOf};
+use symbolon_protocol::{Agreement, Client, OrganizationId, Scopes, Timestamp};
+use symbolon_store::{FindPerson, FindSession, GrantsOf, MembershipsOf};
 use symbolon_token::jose::Unverified;
-use symbolon_token::revocation::{Target, public_name};
+use symbolon_token::revocation::{Target, pair_name, public_name};
 use symbolon_token::{
     Actor, Ancestor, Authentication, Authority, Binding, Granted, Id, Person, Session, Subject,
 };
@@ -127,6 +127,21 @@ async fn standing(
         target,
         name: cx.keys.blinding().name(target, bytes),
     };
+    let organization = match &client.organization {
+        None => None,
+        Some(own) if is_member(cx, person, own).await? => {
+            Some(name(Target::Organization, own.as_str().as_bytes()))
+        }
+        Some(_) => return Ok(Err("the person is no member any more")),
+    };
+    let membership = organization.map(|own| Ancestor {
+        target: Target::Membership,
+        name: pair_name(
+            Target::Membership,
+            own.name,
+            cx.keys.blinding().name(Target::Subject, person.as_bytes()),
+        ),
+    });
     let mut ancestors = vec![
         name(Target::Session, session.as_bytes()),
         name(Target::Subject, person.as_bytes()),
@@ -136,9 +151,21 @@ async fn standing(
             name: public_name(Target::Key, &said.kid),
         },
     ];
+    ancestors.extend(organization);
+    ancestors.extend(membership);
     let granted = grants.iter();
     ancestors.extend(granted.map(|grant| name(Target::Grant, grant.id.as_bytes())));
     Ok(Ok(ancestors))
+}
+
+async fn is_member(
+    cx: &Cx,
+    person: Id<Person>,
+    organization: &OrganizationId,
+) -> Result<bool, Failure> {
+    let all = cx.store.read(MembershipsOf { person }).await?;
+    let mut all = all.into_iter().map(|own| own.organization);
+    Ok(all.any(|own| own.id == *organization && own.enabled))
 }
 
 /// The claims of an ID token of this server, whenever it was made.

@@ -71,7 +71,7 @@ pub(crate) async fn exchange(
         whole,
         audience,
         scopes,
-        holder: subject.holder,
+        is_own: subject.is_own_of(&client.id),
         bound_like: subject.bound_like,
     };
     result::issue(cx, client, request.requested, narrowed).await

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use symbolon_protocol::{Client, ClientId, TokenKind, TrustedIssuer};
 use symbolon_token::jose::Unverified;
 use symbolon_token::jose::jwe::is_encrypted;
+use symbolon_token::revocation::Target;
 use symbolon_token::{Actor, Ancestor, Authority, Binding, Position};
 
 use super::request::ShownToken;
@@ -55,6 +56,18 @@ pub(super) struct Opened {
     pub(super) may_act: Option<Actor>,
     /// In which ways the result has to be bound, whichever keys they are.
     pub(super) bound_like: Binding,
+}
+
+impl Opened {
+    /// Whether it was issued to a client by what a person let that client do,
+    /// and did not come of another token on the way.
+    pub(super) fn is_own_of(&self, client: &ClientId) -> bool {
+        // Pairs stand for single tokens and memberships; all else is a parent.
+        let is_pair =
+            |own: &Ancestor| matches!(own.target, Target::ClientSubject | Target::Membership);
+        self.holder == Holder::Client(client.clone())
+            && self.authority.lineage().iter().all(is_pair)
+    }
 }
 
 /// Opens a token by its kind. What is wrong with it is told to the log alone.

@@ -7,7 +7,7 @@
 //! Spec: RFC 8705 §3
 
 use symbolon_protocol::{Client, ErrorCode, ExchangePolicy, ResourceIdentifier, TokenKind};
-use symbolon_token::{Actor, Authority};
+use symbolon_token::{Actor, Authority, Subject};
 
 use super::opened::{Holder, Opened};
 use super::request::ExchangeRequest;
@@ -218,7 +218,8 @@ pub(super) fn target(
     if own.contains(&audience) {
         return Ok(audience);
     }
-    if let Holder::Partner(_) = &subject.holder {
+    // However often it was exchanged since: a partner vouches for one API.
+    if matches!(subject.authority.subject(), Subject::Foreign(_)) {
         return Err(Refusal::invalid_target(
             "the issuer vouches for another resource",
         ));

@@ -6,7 +6,6 @@ use serde_json::Value;
 use symbolon_protocol::{Client, ResourceIdentifier, Scopes, TokenFormat, TokenKind};
 use symbolon_token::{Authority, Binding};
 
-use super::opened::Holder;
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 use crate::grant::issue::{Issued, ScopeText, Wish};
@@ -21,8 +20,8 @@ pub(super) struct Narrowed {
     pub(super) audience: ResourceIdentifier,
     /// What.
     pub(super) scopes: Scopes,
-    /// For whom the subject token was made.
-    pub(super) holder: Holder,
+    /// Whether the subject token came of a sign-in to the client itself.
+    pub(super) is_own: bool,
     /// In which ways the result has to be bound.
     pub(super) bound_like: Binding,
 }
@@ -78,8 +77,8 @@ async fn access_token(cx: &Cx, client: &Client, narrowed: Narrowed) -> Result<Is
 /// person is, another client learns only from the person.
 async fn id_token(cx: &Cx, client: &Client, narrowed: &Narrowed) -> Result<Issued, Failure> {
     let own = &narrowed.whole;
-    let is_own = narrowed.holder == Holder::Client(client.id.clone());
-    let Some(person) = own.person().filter(|_| is_own && own.actors().is_empty()) else {
+    let is_own = narrowed.is_own && own.actors().is_empty();
+    let Some(person) = own.person().filter(|_| is_own) else {
         return Err(Refusal::invalid_request(
             "an ID token is for the client that the person signed in to",
         )

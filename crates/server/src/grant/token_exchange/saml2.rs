@@ -2,7 +2,7 @@
 //!
 //! Spec: RFC 8693 §2.2.1, §3
 
-use symbolon_protocol::{Client, TokenKind};
+use symbolon_protocol::{Client, TokenFormat, TokenKind};
 use symbolon_token::saml::Presented;
 
 use super::opened::{Asking, Opened};
@@ -39,9 +39,15 @@ pub(super) async fn open(
 pub(super) fn issue(cx: &Cx, client: &Client, narrowed: Narrowed) -> Result<Issued, Failure> {
     // What is kept from whoever holds a token of that API is not written down
     // in the open here.
-    if target::resource(cx, &narrowed.audience).is_some_and(|own| own.encryption().is_some()) {
-        let why = "tokens of that resource are encrypted, and an assertion would not be";
-        return Err(Refusal::invalid_target(why).into());
+    if let Some(resource) = target::resource(cx, &narrowed.audience) {
+        if resource.encryption().is_some() {
+            let why = "tokens of that resource are encrypted, and an assertion would not be";
+            return Err(Refusal::invalid_target(why).into());
+        }
+        if resource.token_format == TokenFormat::Opaque {
+            let why = "whoever holds a token of that API may not read it, and an assertion is read";
+            return Err(Refusal::invalid_target(why).into());
+        }
     }
     let wish = Wish {
         client,

@@ -22,6 +22,8 @@ on_both_engines! {
     whom_the_partner_lets_act_is_kept_to
     keys_are_fetched_only_from_where_calls_may_go
     issuers_are_administrated_like_everything_else
+    nothing_is_issued_for_an_organization_that_does_not_stand
+    a_logout_token_or_an_id_token_of_a_partner_is_no_assertion
 }
 
 fn asked(jwt: &str) -> Asked {
@@ -74,15 +76,19 @@ async fn a_partners_jwt_opens_one_resource_for_one_organization(server: Server) 
             .await;
         assert_eq!(answer.refusal(), error, "{name}={value}");
     }
-    let next = Asked::of("access_token", &answer.text("access_token"))
-        .with("resource", STOCK)
-        .token(&server, "orders-api")
-        .await;
-    assert_eq!(
-        claims(&next)["sub"],
-        is["sub"],
-        "what became ours moves as ours does"
-    );
+    let ours = answer.text("access_token");
+    let again = Asked::of("access_token", &ours);
+    let there = again.token(&server, "orders-api").await;
+    for token in [ours, there] {
+        for elsewhere in [STOCK, SAFE] {
+            let moved = Asked::of("access_token", &token).with("resource", elsewhere);
+            assert_eq!(
+                moved.by(&server, "orders-api").await.refusal(),
+                "invalid_target",
+                "a partner vouches for one API, however often it is exchanged"
+            );
+        }
+    }
 }
 
 async fn a_jwt_that_is_not_good_is_refused(server: Server) {
@@ -242,7 +248,6 @@ async fn a_distrusted_issuer_takes_everything_along(server: Server) {
     for verb in ["/distrust", "", "revoke"] {
         let first = asked(&jwt).token(&server, "orders-api").await;
         let second = Asked::of("access_token", &first)
-            .with("resource", SAFE)
             .token(&server, "orders-api")
             .await;
         assert!(server.is_active(&first).await && server.is_active(&second).await);
@@ -557,4 +562,65 @@ async fn issuers_are_administrated_like_everything_else(server: Server) {
             .status,
         404
     );
+}
+
+async fn nothing_is_issued_for_an_organization_that_does_not_stand(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    client(&server, "orders-api", json!({ "organization": "acme" })).await;
+    let by_partner = async || {
+        let jwt = partner.jwt(&server, json!({}));
+        asked(&jwt).by(&server, "orders-api").await
+    };
+    let by_itself = async || {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("scope", "read:orders"),
+        ];
+        server.token("orders-api", &form).await
+    };
+    assert_eq!(
+        (by_partner().await.status, by_itself().await.status),
+        (200, 200)
+    );
+    let organization = "/admin/v1/organizations/acme";
+    let disable = format!("{organization}/disable");
+    assert_eq!(server.admin(Method::POST, &disable, None).await.status, 200);
+
+    for answer in [by_partner().await, by_itself().await] {
+        assert_eq!((answer.status, &*answer.refusal()), (400, "invalid_grant"));
+    }
+    let enable = format!("{organization}/enable");
+    assert_eq!(server.admin(Method::POST, &enable, None).await.status, 200);
+    assert_eq!(
+        (by_partner().await.status, by_itself().await.status),
+        (200, 200)
+    );
+    assert_eq!(
+        server
+            .admin(Method::DELETE, organization, None)
+            .await
+            .status,
+        204
+    );
+    for answer in [by_partner().await, by_itself().await] {
+        assert_eq!((answer.status, &*answer.refusal()), (400, "invalid_grant"));
+    }
+}
+
+async fn a_logout_token_or_an_id_token_of_a_partner_is_no_assertion(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    asked(&partner.jwt(&server, json!({})))
+        .token(&server, "orders-api")
+        .await;
+    let logout = "http://schemas.openid.net/event/backchannel-logout";
+    for other in [
+        json!({ "events": { logout: {} } }),
+        json!({ "nonce": "n" }),
+        json!({ "at_hash": "h" }),
+    ] {
+        let jwt = partner.jwt(&server, other);
+        assert_eq!(refusal(&server, &jwt).await, "invalid_request");
+    }
 }

@@ -15,6 +15,8 @@ on_both_engines! {
     nobody_acts_in_a_name_that_is_not_theirs
     a_person_may_act_by_an_id_token
     organizations_do_not_mix
+    a_person_is_made_known_to_no_client_by_a_second_exchange
+    an_id_token_of_one_who_is_no_member_any_more_is_worth_nothing
 }
 
 /// Attack: G195
@@ -246,4 +248,59 @@ async fn organizations_do_not_mix(server: Server) {
 
     assert_eq!(foreign.refusal(), "invalid_request");
     assert_eq!(shared.status, 200, "{}", shared.body);
+}
+
+async fn a_person_is_made_known_to_no_client_by_a_second_exchange(server: Server) {
+    furnish(&server).await;
+    let shown = signed_in(&server, "alice").await.text("access_token");
+    let tells = json!({
+        "scopes": ["openid", "read:orders", "read:stock"],
+        "exchange": { "from": [ORDERS], "impersonate": true, "issues": ["access_token", "id_token"] },
+    });
+    client(&server, "orders-api", tells).await;
+    let openid = |token: &str| {
+        Asked::of("access_token", token)
+            .with("requested_token_type", &super::world::urn("id_token"))
+            .with("scope", "openid")
+    };
+    let at_once = openid(&shown).by(&server, "orders-api").await;
+    let first = Asked::of("access_token", &shown)
+        .with("scope", "openid read:orders")
+        .token(&server, "orders-api")
+        .await;
+
+    let second = openid(&first).by(&server, "orders-api").await;
+
+    assert_eq!(at_once.refusal(), "invalid_request");
+    assert_eq!(second.refusal(), "invalid_request", "{}", second.body);
+    let own = json!({ "exchange": { "issues": ["access_token", "id_token"] } });
+    client(&server, "web", own).await;
+    let again = openid(&shown).by(&server, "web").await;
+    assert_eq!(again.status, 200, "its own sign-in: {}", again.body);
+}
+
+async fn an_id_token_of_one_who_is_no_member_any_more_is_worth_nothing(server: Server) {
+    furnish(&server).await;
+    let policy = json!({
+        "organization": "acme", "exchange": { "accepts": ["id_token"], "to": [ORDERS] },
+    });
+    client(&server, "web", policy).await;
+    let taken = json!({ "exchange_from": ["web"] });
+    let orders = "/admin/v1/resources/https:%2F%2Forders.example.com";
+    let changed = server
+        .admin(reqwest::Method::PATCH, orders, Some(taken))
+        .await;
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    let id_token = signed_in(&server, "alice").await.text("id_token");
+    let asked = Asked::of("id_token", &id_token).with("resource", ORDERS);
+    let ours = asked.by(&server, "web").await;
+    assert_eq!(ours.status, 200, "{}", ours.body);
+    let member = "/admin/v1/organizations/acme/members/alice";
+    let removed = server.admin(reqwest::Method::DELETE, member, None).await;
+    assert_eq!(removed.status, 204, "{}", removed.body);
+
+    let refused = asked.by(&server, "web").await;
+
+    assert_eq!(refused.refusal(), "invalid_request", "{}", refused.body);
+    assert!(!server.is_active(&ours.text("access_token")).await);
 }

@@ -114,9 +114,19 @@ async fn an_assertion_for_a_sector_is_a_subject_token_too(server: Server) {
     furnish(&server).await;
     let policy = json!({
         "subject_type": "pairwise",
-        "exchange": { "accepts": ["access_token", "saml2"], "issues": ["access_token", "saml2"] },
+        "exchange": {
+            "accepts": ["access_token", "saml2"], "issues": ["access_token", "saml2"],
+            "from": [VAULT], "to": [ORDERS],
+        },
     });
     client(&server, "web", policy).await;
+    let taken = json!({
+        "exchange_from": ["web"],
+        "scopes": ["read:orders", "write:orders", "delete:orders", "read:vault"],
+    });
+    let orders = "/admin/v1/resources/https:%2F%2Forders.example.com";
+    let changed = server.admin(Method::PATCH, orders, Some(taken)).await;
+    assert_eq!(changed.status, 200, "{}", changed.body);
     let mut asked = request();
     asked.insert("scope".into(), "openid read:vault".into());
     asked.insert("resource".into(), VAULT.into());
@@ -125,8 +135,15 @@ async fn an_assertion_for_a_sector_is_a_subject_token_too(server: Server) {
     let root = browser.tokens("alice", &asked).await.text("access_token");
     assert!(root.starts_with("sym_at_"));
 
-    let assertion = Asked::of("access_token", &root)
-        .with("requested_token_type", &urn("saml2"))
+    let readable = Asked::of("access_token", &root).with("requested_token_type", &urn("saml2"));
+    let there = readable.by(&server, "web").await;
+    assert_eq!(
+        there.refusal(),
+        "invalid_target",
+        "whoever holds a token of that API may not read it"
+    );
+    let assertion = readable
+        .with("resource", ORDERS)
         .token(&server, "web")
         .await;
     let back = Asked::of("saml2", &assertion);
