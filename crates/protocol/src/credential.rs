@@ -11,7 +11,7 @@
 use serde_json::Value;
 
 /// Parts of names that speak of credentials, wherever they stand in a word.
-const INSIDE: [&str; 13] = [
+const INSIDE: [&str; 18] = [
     "password",
     "passwd",
     "passphrase",
@@ -25,13 +25,20 @@ const INSIDE: [&str; 13] = [
     "accesskey",
     "signingkey",
     "encryptionkey",
+    "authkey",
+    "accountkey",
+    "sessionid",
+    "mnemonic",
+    "hmackey",
 ];
 /// Words of names that do so where they stand alone.
-const WORDS: [&str; 12] = [
-    "pwd", "pass", "pin", "otp", "totp", "hotp", "mfa", "jwt", "cookie", "bearer", "seed", "cvv",
+const WORDS: [&str; 13] = [
+    "hmac", "pwd", "pass", "pin", "otp", "totp", "hotp", "mfa", "jwt", "cookie", "bearer", "seed",
+    "cvv",
 ];
 /// How what others issue begins, and how long it is at least.
-const BEGINNINGS: [(&str, usize); 30] = [
+const BEGINNINGS: [(&str, usize); 31] = [
+    ("xkeysib-", 20),
     ("ghp_", 20),
     ("gho_", 20),
     ("ghu_", 20),
@@ -66,7 +73,9 @@ const BEGINNINGS: [(&str, usize); 30] = [
 /// How AWS names the keys of its accounts.
 const AWS: [&str; 4] = ["AKIA", "ASIA", "ABIA", "ACCA"];
 /// The words between mark and body of this server's own credentials.
-const OWN: [&str; 9] = ["at", "rt", "ac", "cs", "key", "tx", "ss", "adm", "rat"];
+const OWN: [&str; 10] = [
+    "at", "rt", "ac", "dc", "cs", "key", "tx", "ss", "adm", "rat",
+];
 /// How long text of mixed characters is that nobody wrote by hand.
 const RANDOM_CHARACTERS: usize = 40;
 /// How deep a value may be.
@@ -122,6 +131,10 @@ pub fn looks_like(text: &str) -> Option<&'static str> {
     if is_jose(text) {
         return Some("a signed or encrypted token");
     }
+    let connects = ["SharedAccessSignature", "SharedAccessKey=", "AccountKey="];
+    if connects.iter().any(|part| text.contains(part)) {
+        return Some("a connection string with a key");
+    }
     if text.contains("-----BEGIN ") {
         return Some("a key or certificate in PEM form");
     }
@@ -131,10 +144,13 @@ pub fn looks_like(text: &str) -> Option<&'static str> {
     if BEGINNINGS.iter().any(begins) || is_of_aws(text) {
         return Some("an API key or access token");
     }
-    if ["Bearer ", "Basic ", "DPoP "].iter().any(|scheme| {
-        let head = text.get(..scheme.len());
-        head.is_some_and(|head| head.eq_ignore_ascii_case(scheme))
-    }) {
+    if ["Bearer ", "Basic ", "DPoP ", "ApiKey ", "Token "]
+        .iter()
+        .any(|scheme| {
+            let head = text.get(..scheme.len());
+            head.is_some_and(|head| head.eq_ignore_ascii_case(scheme))
+        })
+    {
         return Some("the value of an Authorization header");
     }
     if is_hash(text) {
@@ -247,6 +263,10 @@ mod tests {
             "sessionCookie",
             "jwt",
             "pwd",
+            "session_id",
+            "auth_key",
+            "hmac",
+            "mnemonic",
         ] {
             assert!(is_named_like_one(bad), "{bad}");
         }
@@ -279,6 +299,10 @@ mod tests {
             "AKIAIOSFODNN7EXAMPLE",
             "AIzaSyA-0123456789abcdefghijklmnopqrs",
             "Bearer abc",
+            "ApiKey abc",
+            "sym_dc_AbCdEfGhIjKlMnOpQrStUvWx",
+            "SharedAccessSignature sr=x&sig=y&se=1",
+            "DefaultEndpointsProtocol=https;AccountKey=abc==",
             "basic YTpi",
             "$argon2id$v=19$m=19456,t=2,p=1$x$y",
             "$2b$12$abcdefghijklmnopqrstuv",

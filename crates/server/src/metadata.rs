@@ -130,6 +130,8 @@ fn add_key_binding(settings: &Settings, document: &mut Value) {
             "introspection_endpoint": at("/introspect"),
             "revocation_endpoint": at("/revoke"),
             "userinfo_endpoint": at("/userinfo"),
+            "macaroon_keys_endpoint": at("/macaroon-keys"),
+            "macaroon_caveat_endpoint": at("/discharge/caveats"),
         });
     }
 }

@@ -18,8 +18,9 @@ use symbolon_token::dpop::{Claims, prove};
 use tokio::net::TcpListener;
 
 use self::corpus::{API, Given, NEEDED, Shown, edited};
+use crate::configuration::VAULT;
 use crate::dev::Dev;
-use crate::program::{Folder, Said, command};
+use crate::program::{Engine, Folder, Said, Site, command};
 
 #[path = "../../../verify/tests/corpus/mod.rs"]
 mod corpus;
@@ -457,4 +458,46 @@ async fn an_explanation_for_scripts_has_its_parts() {
     ];
     assert_eq!(checks, expected);
     assert_eq!(told["demanded"]["place"], "--audience");
+}
+
+/// Nobody outside can read an opaque token; the issuer's own word counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_good_opaque_token_is_called_good_by_its_issuer() {
+    let site = Site::new(Engine::Sqlite, "http://127.0.0.1:3000/callback").await;
+    let program = site.start().await;
+    let form = [("grant_type", "client_credentials"), ("resource", VAULT)];
+    let token = site.form("/token", "job", &form).await.text("access_token");
+    assert!(token.starts_with("sym_at_"), "an opaque token");
+    let file = site.folder.join("admin.token").display().to_string();
+    let asked = [
+        "--json",
+        "--issuer",
+        &site.issuer,
+        "--audience",
+        VAULT,
+        "--scope",
+        "read:vault",
+        "--admin",
+        &site.admin,
+        "--admin-token-file",
+        &file,
+    ];
+    let ask = async || explain(&[&asked[..], &[&token]].concat()).await;
+
+    let good = ask().await;
+
+    assert_eq!(
+        (good.code, &good.json()["verdict"]),
+        (Some(0), &json!("valid")),
+        "{good:?}"
+    );
+    let form = [("token", &*token)];
+    assert_eq!(site.form("/revoke", "job", &form).await.status, 200);
+    let dead = ask().await;
+    assert_eq!(
+        (dead.code, &dead.json()["root"]),
+        (Some(1), &json!("revoked_token")),
+        "{dead:?}"
+    );
+    assert!(program.end().await.success());
 }

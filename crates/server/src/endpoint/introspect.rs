@@ -163,6 +163,9 @@ fn is_of_resource(cx: &Cx, caller: &Client, live: &Live) -> bool {
 /// out; nothing was issued with it.
 async fn mapped(cx: &Cx, caller: &Client, live: &Live) -> Result<Map<String, Value>, Failure> {
     let resource = cx.directory.find_resource(&live.audience);
+    // Who holds the key of a resource's macaroons could write anybody's name into
+    // one: about people they learn what the macaroon itself says, and no more.
+    let resource = resource.filter(|own| !own.shares_macaroon_keys());
     let resource = resource.filter(|own| own.may_introspect(&caller.id) && !own.claims.is_empty());
     let Some(resource) = resource else {
         return Ok(Map::new());
