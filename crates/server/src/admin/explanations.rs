@@ -16,8 +16,8 @@ use serde_json::{Map, Value, json};
 use symbolon_protocol::Timestamp;
 use symbolon_store::{AuditEntry, AuditPlace, FindRevocations, ListAudit, Revocation, Target};
 use symbolon_token::explain::Check;
-use symbolon_token::revocation;
-use symbolon_token::{Id, Subject, Token};
+use symbolon_token::revocation::{self, Hit};
+use symbolon_token::{Id, Marks, Subject, Token};
 
 use crate::cx::Cx;
 use crate::recent::{IssuedToken, Said, What};
@@ -174,7 +174,12 @@ async fn of_token(cx: &Cx, token: Id<Token>) -> Result<Option<Value>, Failed> {
     let expired = issued
         .as_ref()
         .filter(|own| own.authority.expires() <= cx.now);
+    let parent = issued.as_ref().and_then(|own| taken_parent(cx, own));
     let cause = match (taken_back.first(), expired) {
+        (None, _) if parent.is_some() => format!(
+            "revocation: a {} that it came from was taken back",
+            parent.unwrap_or_default()
+        ),
         (Some(first), _) => format!(
             "revocation: its {} was taken back at {}",
             first["what"].as_str().unwrap_or_default(),
@@ -191,6 +196,18 @@ async fn of_token(cx: &Cx, token: Id<Token>) -> Result<Option<Value>, Failed> {
         .collect();
     body["refusals"] = refusals.into();
     Ok(Some(body))
+}
+
+/// What of the tokens that a token was derived from was taken back since.
+fn taken_parent(cx: &Cx, own: &IssuedToken) -> Option<&'static str> {
+    let marks = Marks {
+        lineage: own.authority.lineage().to_vec(),
+        ..Marks::default()
+    };
+    match cx.feed.hit(&marks, own.authority.position())? {
+        Hit::Record(target) => Some(target.name()),
+        _ => None,
+    }
 }
 
 pub(super) fn shown(own: &IssuedToken) -> Value {

@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, request};
+use crate::exchange::world::{Asked, claims, furnish, signed_in};
 use crate::harness::{Answer, ORDERS, Server, VAULT};
 use crate::on_both_engines;
 
@@ -17,6 +18,7 @@ on_both_engines! {
     a_token_is_explained_for_what_a_request_demands
     a_macaroon_is_explained_caveat_by_caveat_and_not_used_up
     an_explanation_holds_no_credential
+    a_token_whose_parent_was_taken_back_is_not_called_good
 }
 
 async fn explain(server: &Server, question: Value) -> Value {
@@ -381,4 +383,25 @@ async fn an_explanation_holds_no_credential(server: Server) {
     ] {
         assert!(!all.contains(secret), "{all}");
     }
+}
+
+async fn a_token_whose_parent_was_taken_back_is_not_called_good(server: Server) {
+    furnish(&server).await;
+    let root = signed_in(&server, "alice").await.text("access_token");
+    let derived = Asked::of("access_token", &root).token(&server, "web").await;
+    let jti = claims(&derived)["jti"].as_str().unwrap().to_owned();
+    let cause = async || by_id(&server, &jti).await.text("cause");
+    assert_eq!(cause().await, "nothing that is known here refuses it");
+
+    let revoke = json!({ "token": root });
+    let path = "/admin/v1/revoke";
+    assert_eq!(
+        server.admin(Method::POST, path, Some(revoke)).await.status,
+        204
+    );
+
+    assert_eq!(
+        cause().await,
+        "revocation: a token that it came from was taken back"
+    );
 }
