@@ -272,9 +272,9 @@ pub(super) fn rsa_der(n: &[u8], e: &[u8]) -> Result<Vec<u8>, InvalidKey> {
         .iter()
         .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
     let strong = (256..=1024).contains(&n.len())
-        && n[0] >= 0x80
+        && n.first().is_some_and(|first| *first >= 0x80)
         && e.len() <= 4
-        && e[0] != 0
+        && e.first().is_some_and(|first| *first != 0)
         && exponent >= 65_537
         && exponent % 2 == 1;
     if !strong || super::roca::is_suspect(n) {
@@ -470,6 +470,17 @@ mod tests {
             refused(json!({"kty": "RSA", "n": long, "e": "AQ"})),
             InvalidKey::Weak
         );
+    }
+
+    #[test]
+    fn an_empty_number_is_refused_and_breaks_nothing() {
+        let long = BASE64_URL_SAFE_NO_PAD.encode([0xff; 256]);
+        for (n, e) in [(long.as_str(), ""), ("", "AQAB"), ("", ""), (&long, "AA")] {
+            assert_eq!(
+                refused(json!({"kty": "RSA", "n": n, "e": e})),
+                InvalidKey::Weak
+            );
+        }
     }
 
     #[test]
