@@ -5,6 +5,7 @@
 //! is stored. No token, code or secret is in it, only names, times and reasons.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use symbolon_protocol::{ClientId, Timestamp};
@@ -76,14 +77,24 @@ pub(crate) struct IssuedToken {
 #[derive(Debug)]
 pub(crate) struct Recent {
     refusals: Mutex<VecDeque<Said>>,
-    issued: Mutex<VecDeque<IssuedToken>>,
+    /// What each thread issued, apart: no thread waits for another, nor frees
+    /// what another made.
+    issued: Box<[Mutex<VecDeque<IssuedToken>>]>,
+}
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// The number of this thread among those that issued anything.
+    static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Recent {
     pub(crate) fn new() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             refusals: Mutex::new(VecDeque::with_capacity(MAX_REFUSALS)),
-            issued: Mutex::new(VecDeque::with_capacity(MAX_ISSUED)),
+            issued: (0..threads).map(|_| Mutex::default()).collect(),
         }
     }
 
@@ -143,8 +154,10 @@ impl Recent {
             issued: cx.now,
             authority,
         };
+        let number = THREAD.with(|own| *own) % self.issued.len();
         // The oldest is dropped when the lock is free again.
-        let _oldest = push(&mut lock(&self.issued), own, MAX_ISSUED);
+        let most = MAX_ISSUED / self.issued.len();
+        let _oldest = push(&mut lock(&self.issued[number]), own, most);
     }
 
     /// Everything that was said about a request, in order.
@@ -158,8 +171,8 @@ impl Recent {
 
     /// The token of an id, where it was issued here lately.
     pub(crate) fn find(&self, token: Id<Token>) -> Option<IssuedToken> {
-        let all = lock(&self.issued);
-        all.iter().rev().find(|own| own.token == token).cloned()
+        let mut each = self.issued.iter();
+        each.find_map(|own| lock(own).iter().find(|own| own.token == token).cloned())
     }
 
     /// The requests that showed a token of an id and got nothing.
