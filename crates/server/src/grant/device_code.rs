@@ -3,8 +3,8 @@
 //! 1. Find what the code stands for; only its digest is stored.
 //! 2. Check every binding: client, verifier, key, end.
 //! 3. While nobody has decided, say so, and how fast to ask.
-//! 4. Ask whether it may be issued, and mint.
-//! 5. Use the code up in the act that opens the family.
+//! 4. Redeem it (`redemption`): ask whether it may be issued, mint, and use the
+//!    code up in the act that opens the family.
 //!
 //! A poll that gets nothing writes nothing.
 //!
@@ -13,22 +13,15 @@
 //! Spec: RFC 8707 §2.2
 //! Spec: RFC 9449 §5
 
-use symbolon_protocol::{
-    Client, CodeChallenge, CodeVerifier, ErrorCode, Parameters, ResourceIdentifier, Scopes,
-    Timestamp,
-};
-use symbolon_store::{
-    AuditEvent, CodeKind, DeviceDecision, FindDeviceAuthorization, NewFamily, RedeemCode, Redeemed,
-};
-use symbolon_token::dpop::InvalidProof;
+use symbolon_protocol::{CodeChallenge, CodeVerifier, ErrorCode, Parameters, Scopes};
+use symbolon_store::{CodeKind, DeviceDecision, FindDeviceAuthorization};
 use symbolon_token::{Binding, DeviceAuthorization, Id};
 
+use super::Issued;
 use super::authorization_code::check_verifier;
 use super::device_request::{DeviceCode, DeviceRequest};
-use super::family::{self, FamilyDocument, Opening};
-use super::id_token::{self, IdToken};
-use super::issue::{Issued, Wish};
-use super::{may_issue, target};
+use super::family::FamilyDocument;
+use super::redemption::{Asked, Redeemable, redeem};
 use crate::authn::client::AuthenticatedClient;
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
@@ -58,13 +51,6 @@ impl DeviceCodeRequest {
             scopes: scopes.map_err(|_| Refusal::invalid_scope("scope is malformed or too long"))?,
         })
     }
-}
-
-/// What a person allowed a device, before it is tokens.
-struct Allowed {
-    id: Id<DeviceAuthorization>,
-    expires: Timestamp,
-    document: FamilyDocument,
 }
 
 /// Exchanges a device code for tokens, once a person has allowed it.
@@ -109,12 +95,20 @@ pub(crate) async fn exchange(
         DeviceDecision::Allowed(bytes) => FamilyDocument::decode(&bytes),
     };
     let document = document.ok_or(Broken::Impossible("what was allowed does not decode"))?;
-    let allowed = Allowed {
-        id,
+    let redeemable = Redeemable {
+        kind: CodeKind::Device,
+        number: *id.as_bytes(),
         expires: waiting.expires,
-        document,
+        authority: &document.authority,
+        session: document.session,
+        nonce: None,
+        claims: &document.claims,
     };
-    issue(cx, client, &request, &allowed).await
+    let asked = Asked {
+        resources: &request.resources,
+        scopes: request.scopes.as_ref(),
+    };
+    redeem(cx, client, &redeemable, asked).await
 }
 
 fn wait(cx: &Cx, id: Id<DeviceAuthorization>) -> Refusal {
@@ -125,109 +119,4 @@ fn wait(cx: &Cx, id: Id<DeviceAuthorization>) -> Refusal {
             "too soon: wait five seconds longer between requests from now on",
         ),
     }
-}
-
-async fn issue(
-    cx: &Cx,
-    client: &Client,
-    request: &DeviceCodeRequest,
-    allowed: &Allowed,
-) -> Result<Issued, Failure> {
-    let document = &allowed.document;
-    let authority = &document.authority;
-    let audience = audience(cx, client, request, document)?;
-
-    // Everything is made before the act, which stores digests alone and asks
-    // again, in the same transaction, that grant, person and session live.
-    let minted = may_issue(
-        cx,
-        Wish {
-            client,
-            whole: authority,
-            audience,
-            scopes: request.scopes.clone(),
-        },
-    )?
-    .mint(cx, client)
-    .await?;
-    let opening = Opening {
-        authority,
-        session: document.session,
-        claims: &document.claims,
-    };
-    let refresh = family::first(cx, client, &opening, minted.binding)?;
-    let mut issued = minted.into_issued();
-    issued.refresh_token = refresh
-        .as_ref()
-        .map(|(token, _)| token.write(&cx.keys))
-        .transpose()
-        .map_err(|_| Broken::Impossible("no key for refresh tokens"))?;
-    issued.id_token = id_token::mint_if_due(
-        cx,
-        IdToken {
-            client,
-            authority,
-            session: document.session,
-            asked: request.scopes.as_ref(),
-            nonce: None,
-            claims: &document.claims,
-            access_token: &issued.access_token,
-        },
-    )
-    .await?;
-    let act = redeem(cx, allowed, refresh.map(|(_, family)| family))?;
-    match cx.store.act(act).await? {
-        Redeemed::First { .. } => Ok(issued),
-        Redeemed::ProofReplayed => {
-            Err(Refusal::invalid_dpop_proof(InvalidProof::Replayed.description()).into())
-        }
-        Redeemed::Again => Err(Refusal::invalid_grant("device_code was already used").into()),
-        Redeemed::Withdrawn => {
-            Err(Refusal::invalid_grant("what the code came from was taken back").into())
-        }
-    }
-}
-
-fn audience(
-    cx: &Cx,
-    client: &Client,
-    request: &DeviceCodeRequest,
-    document: &FamilyDocument,
-) -> Result<ResourceIdentifier, Refusal> {
-    let named = target::named(cx, client, &request.resources)?;
-    let whole = &document.authority;
-    let granted = target::Granted {
-        scopes: request.scopes.as_ref().unwrap_or(whole.scopes()),
-        whole: Some(whole),
-    };
-    target::choose(cx, client, &named, &granted)
-}
-
-fn redeem(
-    cx: &Cx,
-    allowed: &Allowed,
-    new_family: Option<NewFamily>,
-) -> Result<RedeemCode, Failure> {
-    let own = &allowed.document.authority;
-    let (Some(family), Some(grant)) = (own.family(), own.grant()) else {
-        return Err(Broken::Impossible("a device code without family or grant").into());
-    };
-    let mut audit = AuditEvent::new("device_code.reuse", own.client().to_string());
-    audit.subject = own.person().map(|person| person.to_string());
-    audit.client = Some(own.client().to_string());
-    audit.detail = serde_json::json!({ "family": family });
-    audit.request = cx.request.to_string();
-    Ok(RedeemCode {
-        kind: CodeKind::Device,
-        code: *allowed.id.as_bytes(),
-        expires: allowed.expires,
-        grant,
-        session: Some(allowed.document.session),
-        family,
-        new_family,
-        proof: cx.holder().spent_proof(),
-        horizon: cx.horizon(cx.now),
-        now: cx.now,
-        audit,
-    })
 }

@@ -15,6 +15,7 @@ pub(crate) mod mapped_claims;
 #[cfg(feature = "saml")]
 pub(crate) mod partner_assertion;
 pub(crate) mod partner_certificates;
+pub(crate) mod redemption;
 pub(crate) mod refresh_token;
 #[cfg(feature = "saml")]
 pub(crate) mod saml2;
