@@ -83,7 +83,8 @@ impl Directory {
             return Ok(Some(client));
         }
         let version = self.version.load(Ordering::Acquire);
-        let Some(client) = self.store.read(FindClient { id: id.clone() }).await? else {
+        let find = self.store.read(FindClient { id: id.clone() });
+        let Some(client) = Box::pin(find).await? else {
             return Ok(None);
         };
         let client = Arc::new(client);

@@ -99,7 +99,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         return respond_with(&cx, caller.client(), signed, &Answer::default()).await;
     }
     if Kind::claimed_by(token) == Some(Kind::RefreshToken) {
-        return refresh(&cx, caller.client(), token, signed).await;
+        return Box::pin(refresh(&cx, caller.client(), token, signed)).await;
     }
     match judge(&cx, caller.client(), token, &form).await? {
         Ok(Some(live)) => {
@@ -171,7 +171,7 @@ async fn mapped(cx: &Cx, caller: &Client, live: &Live) -> Result<Map<String, Val
         return Ok(Map::new());
     };
     let person = match live.person.filter(|_| resource.claims.is_personal()) {
-        Some(id) => cx.store.read(FindPerson { id }).await?,
+        Some(id) => Box::pin(cx.store.read(FindPerson { id })).await?,
         None => None,
     };
     let facts = Facts {
@@ -287,6 +287,7 @@ async fn respond_with(
         "token_introspection": answer,
     });
     let text = key.sign(SIGNED_TYPE, claims.to_string().as_bytes());
-    let text = encryption::to_client(cx, caller, EncryptedAnswer::Introspection, text).await?;
+    let sealed = encryption::to_client(cx, caller, EncryptedAnswer::Introspection, text);
+    let text = Box::pin(sealed).await?;
     Ok(respond::typed("application/token-introspection+jwt", text))
 }

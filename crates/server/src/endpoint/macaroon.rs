@@ -168,7 +168,7 @@ impl Pending {
             uses: uses.collect(),
             now: cx.now,
         };
-        match cx.store.act(act).await? {
+        match Box::pin(cx.store.act(act)).await? {
             Uses::Counted => Ok(Ok(self.live)),
             Uses::Spent { which } => {
                 let spent = self.counts.get(which).map(|own| own.caveat.clone());

@@ -39,27 +39,29 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         }
         _ => holder::spend(&cx)?,
     }
+    // A future is as large as the largest that it may hold, and all of it is
+    // moved at every request: only the smallest grant stands in this one.
     let issued = match grant {
         GrantType::AuthorizationCode => {
             let request = authorization_code::CodeRequest::parse(&cx, &form)?;
-            authorization_code::exchange(&cx, &client, request).await?
+            Box::pin(authorization_code::exchange(&cx, &client, request)).await?
         }
         GrantType::DeviceCode => {
             let request = device_code::DeviceCodeRequest::parse(&form)?;
-            device_code::exchange(&cx, &client, request).await?
+            Box::pin(device_code::exchange(&cx, &client, request)).await?
         }
         GrantType::ClientCredentials => client_credentials::issue(&cx, &client, &form).await?,
         GrantType::RefreshToken => {
             let request = refresh_token::RefreshRequest::parse(&cx, &form)?;
-            refresh_token::renew(&cx, &client, request).await?
+            Box::pin(refresh_token::renew(&cx, &client, request)).await?
         }
         GrantType::TokenExchange => {
             let request = token_exchange::ExchangeRequest::parse(&form)?;
-            token_exchange::exchange(&cx, &client, request).await?
+            Box::pin(token_exchange::exchange(&cx, &client, request)).await?
         }
-        GrantType::JwtBearer => jwt_bearer::issue(&cx, &client, &form).await?,
+        GrantType::JwtBearer => Box::pin(jwt_bearer::issue(&cx, &client, &form)).await?,
         #[cfg(feature = "saml")]
-        GrantType::Saml2Bearer => saml2_bearer::issue(&cx, &client, &form).await?,
+        GrantType::Saml2Bearer => Box::pin(saml2_bearer::issue(&cx, &client, &form)).await?,
         #[cfg(not(feature = "saml"))]
         GrantType::Saml2Bearer => {
             let why = "this program was built without SAML";

@@ -216,8 +216,10 @@ impl Issuable {
             TokenFormat::Jwt => {
                 let (signed, token) = self.mint_jwt(cx, client, &mapped)?;
                 let text = match resource {
-                    Some(resource) => encryption::to_resource(cx, resource, signed).await?,
-                    None => signed,
+                    Some(resource) if resource.encryption().is_some() => {
+                        Box::pin(encryption::to_resource(cx, resource, signed)).await?
+                    }
+                    _ => signed,
                 };
                 (text, token)
             }

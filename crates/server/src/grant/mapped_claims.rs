@@ -70,7 +70,7 @@ pub(crate) async fn for_access_token(
     let Some(resource) = resource.filter(|own| !own.claims.is_empty()) else {
         return Ok(Map::new());
     };
-    let person = person(cx, &resource.claims, authority.person()).await?;
+    let person = Box::pin(person(cx, &resource.claims, authority.person())).await?;
     let facts = Facts::of(authority, person.as_ref());
     let told = at_resource(cx, resource, facts);
     told.map_err(|untellable| {

@@ -96,7 +96,9 @@ async fn prove(
             // Whoever proved itself twice in a request is who it was.
             let _ = cx.caller.set(proved.client().id.clone());
         }
-        Err(_) => cx.recent.unproved(cx, &name, why(cx, &name, method).await),
+        Err(_) => cx
+            .recent
+            .unproved(cx, &name, Box::pin(why(cx, &name, method)).await),
     }
     outcome.map_err(|failure| match failure {
         Failure::Refused(refusal) if is_guess && refusal == failed() => {
@@ -144,7 +146,7 @@ async fn look_at(
             ) {
                 (Some(public), _) => public,
                 (None, Some(stored)) => {
-                    certificate::prove(cx, &stored, shown).await?;
+                    Box::pin(certificate::prove(cx, &stored, shown)).await?;
                     stored
                 }
                 (None, None) => return Err(failed().into()),
@@ -165,13 +167,13 @@ async fn look_at(
             let by_key = registered(ClientAuthentication::PrivateKeyJwt);
             if let Some(stored) = by_key {
                 // Nobody finds a key by trying, so there is nothing to shut out.
-                assertion::prove(cx, &stored, &unverified).await?;
+                Box::pin(assertion::prove(cx, &stored, &unverified)).await?;
                 return Ok(AuthenticatedClient { stored });
             }
             check_guesses(cx, &presented.client)?;
             let by_secret = registered(ClientAuthentication::ClientSecretJwt);
             let stored = by_secret.ok_or_else(failed)?;
-            assertion::prove(cx, &stored, &unverified).await?;
+            Box::pin(assertion::prove(cx, &stored, &unverified)).await?;
             cx.guesses
                 .remember(cx.address, stored.client.id.as_str(), cx.now);
             stored
