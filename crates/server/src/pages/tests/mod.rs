@@ -1,12 +1,13 @@
 //! Tests of the pages: each renders, keeps its ids, escapes strangers' text, and has a closed policy.
 
+mod samples;
+
 use std::time::Duration;
 
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, RETRY_AFTER};
-use url::Url;
 
 use super::assets::{STYLESHEET, stylesheet_path};
 use super::form_post::{SUBMIT_SCRIPT, submit_script_source};
@@ -14,192 +15,8 @@ use super::policy::Policy;
 use super::text::{display_name, display_text, duration_words};
 use super::*;
 
-const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'";
-
-pub(crate) fn url(text: &str) -> Url {
-    Url::parse(text).unwrap()
-}
-
-pub(crate) fn site() -> Site {
-    Site::new(&url("https://id.example.com"))
-}
-
-pub(crate) fn ties() -> FormTies {
-    FormTies {
-        transaction: "sample-transaction".to_owned(),
-        csrf: "sample-csrf".to_owned(),
-    }
-}
-
-pub(crate) fn client() -> Client {
-    Client::new("Ledger", &url("https://ledger.example.net/callback"))
-}
-
-pub(crate) fn link(text: &str) -> Link {
-    Link::new("Ledger", &url(text)).unwrap()
-}
-
-pub(crate) fn account() -> Account {
-    Account::new("Ada Lovelace", "ada@example.com")
-}
-
-pub(crate) fn form_action() -> FormAction {
-    FormAction::own().reaching(&url("https://ledger.example.net/callback"))
-}
-
-pub(crate) fn scope(value: &str, description: &str, choice: ScopeChoice) -> ConsentScope {
-    ConsentScope {
-        value: value.to_owned(),
-        box_name: value.to_owned(),
-        description: description.to_owned(),
-        choice,
-    }
-}
-
-/// Every page by name: its HTML, its response, and the ids it must have.
-fn samples() -> Vec<(&'static str, String, Response, &'static [&'static str])> {
-    fn sample<P: Page>(
-        name: &'static str,
-        page: &P,
-        ids: &'static [&'static str],
-    ) -> (&'static str, String, Response, &'static [&'static str]) {
-        (name, page.render().unwrap(), page.response(), ids)
-    }
-    let failed = LoginPage {
-        username: "ada".to_owned(),
-        failure: Some(LoginFailure::Mismatch),
-        ..LoginPage::sample()
-    };
-    let ours = ErrorPage {
-        status: StatusCode::INTERNAL_SERVER_ERROR,
-        code: "server_error".to_owned(),
-        description: "The request could not be completed.".to_owned(),
-        ..ErrorPage::sample()
-    };
-    let login = &["username", "password", "login-submit"];
-    let error = &["error-code", "error-description", "request-id"];
-    vec![
-        sample("login", &LoginPage::sample(), login),
-        sample("login-failed", &failed, login),
-        sample("login-hostile", &hostile_login(), login),
-        sample(
-            "consent",
-            &ConsentPage::sample(),
-            &["consent-allow", "consent-deny"],
-        ),
-        sample(
-            "consent-hostile",
-            &hostile_consent(),
-            &["consent-allow", "consent-deny"],
-        ),
-        sample("consent-small", &small_consent(), &["consent-allow"]),
-        sample(
-            "approve",
-            &ApprovePage::sample(),
-            &["consent-allow", "consent-deny"],
-        ),
-        sample("approve sign-in", &ApprovePage::sample_sign_in(), login),
-        sample(
-            "device-enter",
-            &DevicePage::sample_enter(None),
-            &["user_code", "device-submit"],
-        ),
-        sample(
-            "device-failed",
-            &DevicePage::sample_enter(Some(CodeFailure::Unknown)),
-            &["user_code", "device-submit"],
-        ),
-        sample(
-            "device",
-            &DevicePage::sample(),
-            &["device-allow", "device-deny"],
-        ),
-        sample("error", &ErrorPage::sample(), error),
-        sample("error-ours", &ours, error),
-        sample("logout", &LogoutPage::sample(), &["logout-confirm"]),
-        sample("signed-out", &SignedOutPage::sample(), &[]),
-        sample("form-post", &FormPostPage::sample(), &[]),
-        sample("status", &StatusPage::sample(), &[]),
-    ]
-}
-
-fn hostile_login() -> LoginPage {
-    LoginPage {
-        client: Some(Client::new(
-            &format!("{HOSTILE}{}", "W".repeat(4096)),
-            &url(&format!(
-                "https://{}.example.net/",
-                "long-label-of-a-host.".repeat(6).trim_end_matches('.')
-            )),
-        )),
-        username: format!("{HOSTILE}\u{202e}"),
-        failure: Some(LoginFailure::Throttled {
-            wait: Duration::from_secs(30),
-        }),
-        ..LoginPage::sample()
-    }
-}
-
-fn hostile_consent() -> ConsentPage {
-    let long = "x".repeat(120);
-    let scopes = (0..14)
-        .map(|n| {
-            let choice = match n % 4 {
-                0 => ScopeChoice::Needed,
-                1 => ScopeChoice::Ticked,
-                2 => ScopeChoice::Needed,
-                _ => ScopeChoice::Sensitive,
-            };
-            let value = format!("https://api.example.com/auth/{n}/{long}");
-            scope(&value, HOSTILE, choice)
-        })
-        .collect();
-    let bare = ConsentResource {
-        name: "مرحبا\u{202e} evil \u{200b}API".to_owned(),
-        host: "api.example.org:8443".to_owned(),
-        shows_values: true,
-        scopes: vec![scope("write", "", ScopeChoice::Needed)],
-    };
-    ConsentPage {
-        client: Client::new(HOSTILE, &url("com.example.ledger:/callback")),
-        account: Account::new(&long, &format!("{long}@{long}.example.com")),
-        another_account: Some(HOSTILE.to_owned()),
-        organization: Some(HOSTILE.to_owned()),
-        resources: vec![
-            ConsentResource {
-                name: HOSTILE.to_owned(),
-                host: format!("{long}.example.com"),
-                shows_values: true,
-                scopes,
-            },
-            bare,
-        ],
-        claims: vec![HOSTILE.to_owned()],
-        ..ConsentPage::sample()
-    }
-}
-
-fn small_consent() -> ConsentPage {
-    ConsentPage {
-        client: Client::new("Command line", &url("http://127.0.0.1:52100/cb")),
-        organization: None,
-        resources: vec![ConsentResource {
-            name: "Invoices".to_owned(),
-            host: "api.example.com".to_owned(),
-            shows_values: true,
-            scopes: vec![scope(
-                "read:invoices",
-                "Read your invoices",
-                ScopeChoice::Needed,
-            )],
-        }],
-        claims: Vec::new(),
-        lasting: Lasting::Session {
-            at_most: Duration::from_secs(8 * 3600),
-        },
-        ..ConsentPage::sample()
-    }
-}
+use self::samples::{HOSTILE, samples, small_consent};
+pub(crate) use self::samples::{account, client, form_action, link, scope, site, ties, url};
 
 fn policy_of(response: &Response) -> &str {
     response.headers()[CONTENT_SECURITY_POLICY]
