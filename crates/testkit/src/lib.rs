@@ -1,5 +1,7 @@
-//! Fixed clock, seeded randomness, sizes of tests: for tests only.
+//! Fixed clock, seeded randomness, sizes of tests, peers: for tests only.
 
+#[expect(clippy::expect_used, reason = "a test without its peer stops there")]
+mod peer;
 mod size;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -8,6 +10,7 @@ use std::time::Duration;
 use symbolon_protocol::Timestamp;
 use symbolon_token::{Clock, Digest, Entropy};
 
+pub use peer::Peer;
 pub use size::Row;
 
 /// The instant at which test clocks start: 2026-01-01T00:00:00Z.

@@ -1,59 +1,18 @@
 //! Encrypted tokens there and back with joserfc, which nobody here wrote.
-#![expect(clippy::unwrap_used, reason = "tests stop where something is missing")]
-
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use symbolon_protocol::{ContentEncryption, KeyManagement};
-use symbolon_testkit::SeededEntropy;
+use symbolon_testkit::{Peer, SeededEntropy};
 use symbolon_token::Secret;
 use symbolon_token::jose::jwe::{Content, DecryptionKey, EncryptionKey};
 
 const PLAIN: &str = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln";
 
-struct Peer {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl Peer {
-    fn start() -> Self {
-        let python = std::env::var("SYMBOLON_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/jwe_peer.py");
-        let mut child = Command::new(python)
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let to = child.stdin.take().unwrap();
-        let from = BufReader::new(child.stdout.take().unwrap());
-        Self { child, to, from }
-    }
-
-    fn ask(&mut self, request: &Value) -> Value {
-        writeln!(self.to, "{request}").unwrap();
-        let mut line = String::new();
-        self.from.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It has ended by itself where a test failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn joserfc_reads_what_is_written_here_and_the_reverse() {
-    let mut peer = Peer::start();
+    let mut peer = Peer::start("jwe_peer.py");
     for alg in KeyManagement::ALL {
         let pair = peer.ask(&json!({"do": "generate", "alg": alg.as_str()}));
         let pkcs8 = pair["pkcs8"].as_str().unwrap();

@@ -3,55 +3,17 @@
 //! Spec: RFC 7516
 //! Spec: RFC 9068 §4
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use symbolon_protocol::{ContentEncryption, KeyManagement};
+use symbolon_testkit::Peer;
 use symbolon_verify::{Algorithm, Requirement, Verifier};
 
 use crate::browser::{Browser, request};
 use crate::encryption::{client, resource};
 use crate::harness::{ORDERS, SECRET, Server, read};
-
-struct Peer {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl Peer {
-    fn start() -> Self {
-        let python = std::env::var("SYMBOLON_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/jwe_peer.py");
-        let mut child = Command::new(python)
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let to = child.stdin.take().unwrap();
-        let from = BufReader::new(child.stdout.take().unwrap());
-        Self { child, to, from }
-    }
-
-    fn ask(&mut self, request: &Value) -> Value {
-        writeln!(self.to, "{request}").unwrap();
-        let mut line = String::new();
-        self.from.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It has ended by itself where a test failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// One client, one API and what they registered.
 struct Reader<'a> {
@@ -89,7 +51,7 @@ impl Reader<'_> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn joserfc_opens_every_answer_and_is_opened() {
     let server = Server::on_sqlite().await;
-    let mut peer = Peer::start();
+    let mut peer = Peer::start("jwe_peer.py");
     let keys = server.get("/.well-known/jwks.json").await.json();
     for (alg, enc) in KeyManagement::ALL.iter().zip(ContentEncryption::ALL) {
         let pair = peer.ask(&json!({ "do": "generate", "alg": alg }));
