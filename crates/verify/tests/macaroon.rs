@@ -2,109 +2,28 @@
 //! both cases for one request.
 #![expect(clippy::unwrap_used, reason = "tests stop where something is missing")]
 
+#[path = "support/macaroons.rs"]
+mod macaroons;
 mod support;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use self::macaroons::{authority, bound, keys, narrow, share, shared_for};
 use axum::body::Body;
 use axum::extract::Request as HttpRequest;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 use support::{API, Issuer, Reply, app, at_expiry, call, with_token};
 use symbolon_testkit::{START, SeededEntropy};
-use symbolon_token::jwt::Written;
-use symbolon_token::macaroon::{self as engine, Period};
-use symbolon_token::seal::Bound;
-use symbolon_token::{Authority, Binding, Granted, Id, Keyring, Position, Slot, Subject};
-use symbolon_verify::macaroon::{Caveat, Request, attenuate};
+use symbolon_token::macaroon as engine;
+use symbolon_verify::macaroon::Request;
 use symbolon_verify::{ClientAddress, Outcome, Requirement};
-
-fn keys() -> Keyring {
-    Keyring::new(Keyring::generate(&SeededEntropy::new(1), Vec::new())).unwrap()
-}
-
-fn authority(audience: &str) -> Authority {
-    Authority::granted(Granted {
-        agreement: symbolon_protocol::Agreement::default(),
-        subject: Subject::Client("job".parse().unwrap()),
-        client: "job".parse().unwrap(),
-        audiences: vec![audience.parse().unwrap()],
-        scopes: "read:invoices write:invoices".parse().unwrap(),
-        expires: symbolon_testkit::at(600),
-        organization: None,
-        roles: Vec::new(),
-        grant: None,
-        family: None,
-        session: None,
-        authentication: None,
-        binding: Binding::NONE,
-        actors: Vec::new(),
-        lineage: Vec::new(),
-        position: Position {
-            epoch: 1,
-            sequence: 0,
-        },
-    })
-}
-
-fn bound(issuer: &Issuer) -> Bound<'_> {
-    Bound {
-        issuer: &issuer.url,
-        epoch: 1,
-    }
-}
-
-fn shared_for(issuer: &Issuer, audience: &str) -> String {
-    let (keys, entropy) = (keys(), SeededEntropy::new(7));
-    let written = Written {
-        issuer: &issuer.url.parse().unwrap(),
-        subject: "job",
-        token: Id::new(Slot::random(&entropy), &entropy),
-        issued: START,
-        blinding: keys.blinding(),
-        claims: &serde_json::Map::new(),
-        sector: None,
-    };
-    engine::mint_shared(
-        &keys,
-        bound(issuer),
-        &written,
-        &authority(audience),
-        &entropy,
-    )
-    .unwrap()
-}
 
 /// An issuer that gives out the keys of this API, and one of its macaroons.
 async fn sharing() -> (Issuer, String) {
     let issuer = Issuer::start().await;
-    let now = Period::of(START);
-    let all = engine::shared_keys(
-        &keys(),
-        bound(&issuer),
-        &API.parse().unwrap(),
-        (now, now.next()),
-    );
-    let all: Vec<_> = all
-        .iter()
-        .map(|key| {
-            json!({
-                "id": key.id(),
-                "key": BASE64_URL_SAFE_NO_PAD.encode(key.to_secret().expose()),
-                "begins": 0, "ends": 0,
-            })
-        })
-        .collect();
-    let document = json!({ "issuer": issuer.url, "resource": API, "epoch": 1, "keys": all });
-    *issuer.behaviour.macaroon_keys.lock().unwrap() = Reply::Json(document);
+    share(&issuer);
     let token = shared_for(&issuer, API);
     (issuer, token)
-}
-
-fn narrow(token: &str, caveats: &[&str]) -> String {
-    let caveats: Vec<Caveat> = caveats.iter().map(|own| own.parse().unwrap()).collect();
-    attenuate(token, &caveats).unwrap()
 }
 
 const GET: Request<'_> = Request {

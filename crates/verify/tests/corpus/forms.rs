@@ -4,23 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{Case, Given, Shown, parts};
-
-const fn case(
-    name: &'static str,
-    broken: fn(&Given) -> String,
-    root: &'static str,
-    repair: &'static str,
-) -> Case {
-    Case {
-        name,
-        broken,
-        root,
-        check: "signature",
-        repair,
-        shown: Shown::ToBoth,
-    }
-}
+use super::{Case, Given, Shown, parts, unsigned as case};
 
 /// A good token in which a letter of the other alphabet of base64 stands.
 fn in_other_alphabet(g: &Given) -> String {

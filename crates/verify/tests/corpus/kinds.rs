@@ -4,23 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::{Case, Given, Shown, encoded};
-
-const fn case(
-    name: &'static str,
-    broken: fn(&Given) -> String,
-    root: &'static str,
-    repair: &'static str,
-) -> Case {
-    Case {
-        name,
-        broken,
-        root,
-        check: "signature",
-        repair,
-        shown: Shown::ToBoth,
-    }
-}
+use super::{Case, Given, encoded, unsigned as case};
 
 fn id_token(g: &Given, typ: &str) -> String {
     let claims = json!({ "iss": g.url, "sub": "usr_1", "aud": "web", "exp": g.now.seconds() + 600, "iat": g.now.seconds(), "nonce": "n" });

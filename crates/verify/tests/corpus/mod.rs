@@ -57,6 +57,23 @@ pub(crate) struct Case {
     pub(crate) shown: Shown,
 }
 
+/// One whose signature step fails, shown to library and command.
+const fn unsigned(
+    name: &'static str,
+    broken: fn(&Given) -> String,
+    root: &'static str,
+    repair: &'static str,
+) -> Case {
+    Case {
+        name,
+        broken,
+        root,
+        check: "signature",
+        repair,
+        shown: Shown::ToBoth,
+    }
+}
+
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
     [jwts::all(), kinds::all(), forms::all()]

@@ -4,77 +4,19 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
-use symbolon_testkit::{START, SeededEntropy};
-use symbolon_token::jwt::Written;
-use symbolon_token::macaroon::{self as engine, Period};
-use symbolon_token::seal::Bound;
-use symbolon_token::{Authority, Binding, Granted, Id, Keyring, Position, Secret, Slot, Subject};
-use symbolon_verify::macaroon::{Caveat, Request, attenuate, present, require};
+use symbolon_token::Secret;
+use symbolon_verify::macaroon::{Request, present, require};
 use symbolon_verify::{Outcome, Verifier};
 
 use crate::corpus::API;
-use crate::support::{Issuer, Reply, at_expiry};
+use crate::shared_macaroons::{narrow, share, shared_for};
+use crate::support::{Issuer, at_expiry};
 use crate::{given, outcome, shows_nothing_of};
-
-fn keys() -> Keyring {
-    Keyring::new(Keyring::generate(&SeededEntropy::new(1), Vec::new())).unwrap()
-}
-
-fn authority() -> Authority {
-    Authority::granted(Granted {
-        agreement: symbolon_protocol::Agreement::default(),
-        subject: Subject::Client("job".parse().unwrap()),
-        client: "job".parse().unwrap(),
-        audiences: vec![API.parse().unwrap()],
-        scopes: "read:invoices write:invoices".parse().unwrap(),
-        expires: symbolon_testkit::at(600),
-        organization: None,
-        roles: Vec::new(),
-        grant: None,
-        family: None,
-        session: None,
-        authentication: None,
-        binding: Binding::NONE,
-        actors: Vec::new(),
-        lineage: Vec::new(),
-        position: Position {
-            epoch: 1,
-            sequence: 0,
-        },
-    })
-}
 
 /// A macaroon of this API's own, whose keys the issuer gives out.
 fn shared(issuer: &Issuer) -> String {
-    let (keys, entropy) = (keys(), SeededEntropy::new(7));
-    let bound = Bound {
-        issuer: &issuer.url,
-        epoch: 1,
-    };
-    let now = Period::of(START);
-    let all = engine::shared_keys(&keys, bound, &API.parse().unwrap(), (now, now.next()));
-    let all: Vec<Value> = all
-        .iter()
-        .map(|key| json!({ "id": key.id(), "key": BASE64_URL_SAFE_NO_PAD.encode(key.to_secret().expose()), "begins": 0, "ends": 0 }))
-        .collect();
-    let document = json!({ "issuer": issuer.url, "resource": API, "epoch": 1, "keys": all });
-    *issuer.behaviour.macaroon_keys.lock().unwrap() = Reply::Json(document);
-    let written = Written {
-        issuer: &issuer.url.parse().unwrap(),
-        subject: "job",
-        token: Id::new(Slot::random(&entropy), &entropy),
-        issued: START,
-        blinding: keys.blinding(),
-        claims: &serde_json::Map::new(),
-        sector: None,
-    };
-    engine::mint_shared(&keys, bound, &written, &authority(), &entropy).unwrap()
-}
-
-fn narrow(token: &str, caveats: &[&str]) -> String {
-    let caveats: Vec<Caveat> = caveats.iter().map(|own| own.parse().unwrap()).collect();
-    attenuate(token, &caveats).unwrap()
+    share(issuer);
+    shared_for(issuer, API)
 }
 
 /// Attack: G211

@@ -8,6 +8,8 @@ mod binding;
 mod corpus;
 mod macaroons;
 mod revoked;
+#[path = "../support/macaroons.rs"]
+mod shared_macaroons;
 #[path = "../support/mod.rs"]
 mod support;
 
