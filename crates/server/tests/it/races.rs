@@ -21,7 +21,7 @@ on_both_engines! {
 const ROUNDS: usize = 6;
 
 /// Both nodes of an installation, or the only one twice.
-async fn nodes<'s>(server: &'s Server, other: &'s Option<Server>) -> [&'s Server; 2] {
+fn nodes<'s>(server: &'s Server, other: &'s Option<Server>) -> [&'s Server; 2] {
     [server, other.as_ref().unwrap_or(server)]
 }
 
@@ -33,7 +33,7 @@ async fn patch(server: &Server, path: &str, document: &Value) -> Answer {
 
 async fn changes_of_different_members_at_once_are_all_kept(server: Server) {
     let other = server.second_node().await;
-    let nodes = nodes(&server, &other).await;
+    let nodes = nodes(&server, &other);
     for round in 0..ROUNDS {
         let text = |what: &str| format!("{what} {round}");
         let address = |path: &str| json!([format!("https://app.example.com/{path}/{round}")]);
@@ -84,7 +84,7 @@ async fn changes_of_different_members_at_once_are_all_kept(server: Server) {
 
 async fn what_is_revoked_many_times_at_once_stays_enabled(server: Server) {
     let other = server.second_node().await;
-    let nodes = nodes(&server, &other).await;
+    let nodes = nodes(&server, &other);
     for (what, path) in [
         (json!({ "client": "other" }), "/admin/v1/clients/other"),
         (
@@ -128,7 +128,7 @@ async fn what_is_revoked_many_times_at_once_stays_enabled(server: Server) {
 
 async fn what_is_disabled_while_it_is_revoked_stays_disabled(server: Server) {
     let other = server.second_node().await;
-    let nodes = nodes(&server, &other).await;
+    let nodes = nodes(&server, &other);
     for (what, path) in [
         (json!({ "client": "other" }), "/admin/v1/clients/other"),
         (
