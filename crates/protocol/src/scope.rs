@@ -2,7 +2,6 @@
 //!
 //! Spec: RFC 6749 §3.3
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -84,76 +83,104 @@ impl<'de> Deserialize<'de> for Scope {
     }
 }
 
-/// A set of scopes; its text form is sorted and space-separated.
+/// A set of scopes; its text form is sorted and space-separated. Clones share
+/// one list, and so does what a set is narrowed to where it loses nothing.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
-pub struct Scopes(BTreeSet<Scope>);
+pub struct Scopes(
+    /// In order, each once; nothing where there are none.
+    Option<Arc<[Scope]>>,
+);
 
 impl Scopes {
     /// No scopes.
     pub const fn empty() -> Self {
-        Self(BTreeSet::new())
+        Self(None)
+    }
+
+    fn list(&self) -> &[Scope] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Of scopes that are in order, each once.
+    fn of_sorted(scopes: Vec<Scope>) -> Self {
+        Self((!scopes.is_empty()).then(|| scopes.into()))
     }
 
     /// Whether `scope` is in the set.
     pub fn contains(&self, scope: &str) -> bool {
-        self.0.iter().any(|own| own.as_str() == scope)
+        self.list().iter().any(|own| own.as_str() == scope)
+    }
+
+    fn has(&self, scope: &Scope) -> bool {
+        self.list().binary_search(scope).is_ok()
     }
 
     /// Whether every scope of this set is in `other`.
     pub fn is_within(&self, other: &Self) -> bool {
-        self.0.is_subset(&other.0)
+        // Both are in order, so one walk through the other is enough.
+        let mut others = other.list().iter();
+        self.list()
+            .iter()
+            .all(|own| others.by_ref().any(|other| other == own))
     }
 
     /// What both sets hold.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        Self(self.0.intersection(&other.0).cloned().collect())
+        self.kept(|own| other.has(own))
     }
 
     /// What this set holds and `other` does not.
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {
-        Self(self.0.difference(&other.0).cloned().collect())
+        self.kept(|own| !other.has(own))
     }
 
     /// What either set holds. Used on what was granted before and is granted
     /// again, never on a token.
     #[must_use]
     pub fn united_with(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0).cloned().collect())
+        if other.is_within(self) {
+            return self.clone();
+        }
+        self.iter().chain(other.iter()).cloned().collect()
     }
 
     /// The scopes in order.
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
-        self.0.iter()
+        self.list().iter()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.list().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list().is_empty()
     }
 
     /// The scopes for which `keep` says yes.
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
-        Self(
-            self.0
-                .iter()
-                .filter(|scope| keep(scope.as_str()))
-                .cloned()
-                .collect(),
-        )
+        self.kept(|own| keep(own.as_str()))
+    }
+
+    fn kept(&self, keep: impl Fn(&Scope) -> bool) -> Self {
+        if self.list().iter().all(&keep) {
+            return self.clone();
+        }
+        Self::of_sorted(self.iter().filter(|own| keep(own)).cloned().collect())
     }
 }
 
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        Self(scopes.into_iter().collect())
+        let mut all: Vec<Scope> = scopes.into_iter().collect();
+        all.sort_unstable();
+        all.dedup();
+        Self::of_sorted(all)
     }
 }
 
@@ -168,17 +195,14 @@ impl FromStr for Scopes {
         if words().take(MAX_SCOPES + 1).count() > MAX_SCOPES {
             return Err(InvalidScope::TooLong);
         }
-        words()
-            .map(str::parse)
-            .collect::<Result<BTreeSet<_>, _>>()
-            .map(Self)
+        words().map(str::parse).collect()
     }
 }
 
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut first = true;
-        for scope in &self.0 {
+        for scope in self.iter() {
             if !first {
                 f.write_str(" ")?;
             }
@@ -192,17 +216,19 @@ impl fmt::Display for Scopes {
 /// A list of strings, as configuration and administration write it.
 impl Serialize for Scopes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter())
+        serializer.collect_seq(self.iter())
     }
 }
 
 impl<'de> Deserialize<'de> for Scopes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let scopes = BTreeSet::deserialize(deserializer)?;
+        let scopes: Self = Vec::<Scope>::deserialize(deserializer)?
+            .into_iter()
+            .collect();
         if scopes.len() > MAX_SCOPES {
             return Err(serde::de::Error::custom(InvalidScope::TooLong));
         }
-        Ok(Self(scopes))
+        Ok(scopes)
     }
 }
 
@@ -240,5 +266,20 @@ mod tests {
         let one: Scopes = "b a  b".parse().unwrap();
         assert_eq!(one.to_string(), "a b");
         assert_eq!(one, "a b".parse().unwrap());
+        assert_eq!(one.without(&one), Scopes::empty());
+        assert_eq!("  ".parse::<Scopes>().unwrap(), Scopes::default());
+    }
+
+    #[test]
+    fn sets_are_cut_and_joined_as_sets() {
+        let of = |text: &str| text.parse::<Scopes>().unwrap();
+        let (left, right) = (of("a b c"), of("b c d"));
+        assert_eq!(left.intersection(&right), of("b c"));
+        assert_eq!(left.without(&right), of("a"));
+        assert_eq!(left.united_with(&right), of("a b c d"));
+        assert_eq!(left.united_with(&of("b")), left);
+        assert_eq!(left.filtered(|scope| scope != "b"), of("a c"));
+        assert!(of("a c").is_within(&left) && !right.is_within(&left));
+        assert!(Scopes::empty().is_within(&left));
     }
 }
