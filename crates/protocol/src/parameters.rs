@@ -3,8 +3,6 @@
 //! Spec: RFC 6749 §3.1, §3.2
 //! Spec: RFC 8707 §2
 
-use std::borrow::Cow;
-
 /// How many parameters one request may have.
 pub const MAX_PARAMETERS: usize = 64;
 /// How long the parameters of one request may be together, in bytes.
@@ -97,21 +95,21 @@ impl std::fmt::Debug for Parameters {
 
 /// Undoes form encoding, strictly as UTF-8.
 fn decode(text: &[u8]) -> Result<String, InvalidParameters> {
-    let spaced: Cow<'_, [u8]> = if text.contains(&b'+') {
-        text.iter()
-            .map(|b| if *b == b'+' { b' ' } else { *b })
-            .collect::<Vec<_>>()
-            .into()
-    } else {
-        text.into()
-    };
-    let decoded = percent_encoding::percent_decode(&spaced)
-        .decode_utf8()
-        .map_err(|_| InvalidParameters::Text)?;
-    if decoded.contains('\0') {
-        return Err(InvalidParameters::Text);
+    let mut decoded = Vec::with_capacity(text.len());
+    for (number, between) in text.split(|b| *b == b'+').enumerate() {
+        if number > 0 {
+            decoded.push(b' ');
+        }
+        // Most bytes stand for themselves.
+        let plain = between.iter().position(|b| *b == b'%');
+        let (before, rest) = between.split_at(plain.unwrap_or(between.len()));
+        decoded.extend_from_slice(before);
+        decoded.extend(percent_encoding::percent_decode(rest));
     }
-    Ok(decoded.into_owned())
+    match String::from_utf8(decoded) {
+        Ok(decoded) if !decoded.contains('\0') => Ok(decoded),
+        _ => Err(InvalidParameters::Text),
+    }
 }
 
 #[cfg(test)]
