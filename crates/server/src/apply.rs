@@ -280,7 +280,7 @@ impl Applying<'_> {
         let (store, now, id) = (&self.app.store, self.now, &block.client.id);
         let mut differs = false;
         if let Some(secret) = &block.secret {
-            let digests = self.keys.secret_digests(secret.expose());
+            let digests: Vec<_> = self.keys.secret_digests(secret.expose()).collect();
             let live = |expires: Option<Timestamp>| expires.is_none_or(|expires| expires > now);
             let mut own = found
                 .secrets

@@ -83,7 +83,7 @@ impl Purpose {
 
     /// The mark of a key of this purpose in what it made.
     pub fn key_mark(self, id: u32) -> u64 {
-        public_name(Target::Key, &self.key_name(id))
+        public_name(Target::Key, format_args!("{}:{id}", self.name()))
     }
 
     /// The purpose stored under a name.
@@ -288,15 +288,14 @@ impl Keyring {
         Digest::from_bytes(self.current(Purpose::SecretDigest).mac("secret", &[secret]))
     }
 
-    /// The digests under any key that a stored one may have been made with.
-    pub fn secret_digests(&self, secret: &[u8]) -> Vec<Digest> {
-        let Some(own) = self.secrets.get(&Purpose::SecretDigest) else {
-            return Vec::new();
-        };
-        own.all
-            .values()
-            .map(|key| Digest::from_bytes(key.mac("secret", &[secret])))
-            .collect()
+    /// The digests under any key that a stored one may have been made with, the
+    /// current key's first.
+    pub fn secret_digests(&self, secret: &[u8]) -> impl Iterator<Item = Digest> {
+        let current = self.current(Purpose::SecretDigest);
+        let others = self.all(Purpose::SecretDigest);
+        std::iter::once(current)
+            .chain(others.filter(|own| own.id != current.id))
+            .map(|own| Digest::from_bytes(own.mac("secret", &[secret])))
     }
 
     /// The subject that one sector sees of a person: the person's id under a

@@ -20,13 +20,16 @@ pub(super) struct Shown {
 
 /// Takes both headers away, so that nothing behind can read them.
 pub(super) fn take(headers: &mut HeaderMap) -> Option<Shown> {
+    if !headers.contains_key(CLIENT_CERT) && !headers.contains_key(CLIENT_CERT_CHAIN) {
+        return None;
+    }
     let shown = Shown {
         own: headers.get_all(CLIENT_CERT).iter().cloned().collect(),
         chain: headers.get_all(CLIENT_CERT_CHAIN).iter().cloned().collect(),
     };
     headers.remove(CLIENT_CERT);
     headers.remove(CLIENT_CERT_CHAIN);
-    (!shown.own.is_empty() || !shown.chain.is_empty()).then_some(shown)
+    Some(shown)
 }
 
 impl Shown {
