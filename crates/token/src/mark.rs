@@ -125,7 +125,10 @@ pub fn read_fixed<const T: usize>(kind: Kind, text: &str) -> Option<[u8; T]> {
 pub(crate) fn write_sealed(kind: Kind, mut body: Vec<u8>) -> String {
     let sum = checksum(kind, &body);
     body.extend_from_slice(&sum);
-    let mut text = format!("{MARK}_{}_", kind.word());
+    let mut text = String::with_capacity(12 + body.len().div_ceil(3) * 4);
+    for part in [MARK, "_", kind.word(), "_"] {
+        text.push_str(part);
+    }
     BASE64_URL_SAFE_NO_PAD.encode_string(&body, &mut text);
     text
 }

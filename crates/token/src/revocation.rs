@@ -3,6 +3,7 @@
 //! Names in it are blinded (64-bit keyed hashes), so that a verifier can match
 //! a revocation without learning the ids behind it.
 
+use std::fmt::{self, Write as _};
 use std::hash::Hasher;
 
 use hashbrown::HashMap;
@@ -135,8 +136,8 @@ impl Blinding {
     }
 }
 
-impl std::fmt::Debug for Blinding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Blinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Blinding(..)")
     }
 }
@@ -159,11 +160,19 @@ pub fn pair_name(target: Target, first: u64, second: u64) -> u64 {
 }
 
 /// The name of a signing key, trusted issuer or resource, which are public.
-pub fn public_name(target: Target, text: &str) -> u64 {
-    let mut hasher = SipHasher24::new_with_key(b"symbolon name v1");
-    hasher.write_u8(target as u8);
-    hasher.write(text.as_bytes());
-    hasher.finish()
+pub fn public_name(target: Target, text: impl fmt::Display) -> u64 {
+    struct Hashed(SipHasher24);
+    impl fmt::Write for Hashed {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.write(text.as_bytes());
+            Ok(())
+        }
+    }
+    let mut hashed = Hashed(SipHasher24::new_with_key(b"symbolon name v1"));
+    hashed.0.write_u8(target as u8);
+    // What takes all text never fails.
+    let _ = write!(hashed, "{text}");
+    hashed.0.finish()
 }
 
 /// What a record could hit a token by.

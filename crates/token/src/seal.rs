@@ -17,7 +17,8 @@ use crate::secret::wipe;
 
 const VERSION: u8 = 1;
 const SALT: usize = 24;
-const HEAD: usize = 1 + 4 + SALT;
+/// What stands before the ciphertext: no two seals have the same.
+pub(crate) const HEAD: usize = 1 + 4 + SALT;
 const TAG: usize = 16;
 
 /// What cannot be opened: not ours, changed, of another kind, issuer or epoch.

@@ -75,7 +75,10 @@ impl FromStr for Caveat {
 
     fn from_str(text: &str) -> Result<Self, InvalidCaveat> {
         let plain = text.len() <= MAX_CAVEAT_BYTES && !text.chars().any(char::is_control);
-        let parts = text.split_once(" = ").filter(|(name, value)| {
+        // No name has a space.
+        let parts = text.split_once(' ');
+        let parts = parts.and_then(|(name, rest)| Some((name, rest.strip_prefix("= ")?)));
+        let parts = parts.filter(|(name, value)| {
             let whole = !name.is_empty() && !value.is_empty();
             whole && !value.starts_with(' ') && !value.ends_with(' ')
         });

@@ -3,6 +3,7 @@
 //! What two programs could read differently matches nothing: an empty segment,
 //! `.` and `..` however they are encoded, an encoded slash, a broken escape.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -86,20 +87,17 @@ impl PathPattern {
         let Some(inner) = path.strip_prefix('/') else {
             return false;
         };
-        let parts: Vec<&str> = match inner {
-            "" => Vec::new(),
-            inner => inner.split('/').take(MAX_SEGMENTS + 1).collect(),
-        };
-        let decoded: Option<Vec<String>> = parts.into_iter().map(decode).collect();
-        let Some(parts) = decoded.filter(|parts| parts.len() <= MAX_SEGMENTS) else {
+        let parts = || inner.split('/').filter(|_| !inner.is_empty());
+        // All of them are read, also behind the place that decides.
+        if parts().nth(MAX_SEGMENTS).is_some() || parts().any(|part| decode(part).is_none()) {
             return false;
-        };
-        let mut parts = parts.iter();
+        }
+        let mut parts = parts().filter_map(decode);
         for segment in &self.segments {
             let met = match (segment, parts.next()) {
                 (Segment::Rest, part) => return part.is_some(),
                 (Segment::One, Some(_)) => true,
-                (Segment::Text(text), Some(part)) => text == part,
+                (Segment::Text(text), Some(part)) => *text == part,
                 (_, None) => false,
             };
             if !met {
@@ -111,7 +109,18 @@ impl PathPattern {
 }
 
 /// A segment without its escapes; `None` where it could be read in two ways.
-fn decode(part: &str) -> Option<String> {
+fn decode(part: &str) -> Option<Cow<'_, str>> {
+    let text = match part.contains('%') {
+        true => Cow::Owned(unescaped(part)?),
+        false => Cow::Borrowed(part),
+    };
+    let is_doubtful =
+        |own: char| own.is_control() || matches!(own, '/' | '\\' | '%' | '?' | '#' | ';');
+    let is_plain = !text.is_empty() && !matches!(&*text, "." | "..") && !text.contains(is_doubtful);
+    is_plain.then_some(text)
+}
+
+fn unescaped(part: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.bytes();
     while let Some(byte) = rest.next() {
@@ -123,11 +132,7 @@ fn decode(part: &str) -> Option<String> {
         let value = digit(rest.next()?)? * 16 + digit(rest.next()?)?;
         bytes.push(u8::try_from(value).ok()?);
     }
-    let text = String::from_utf8(bytes).ok()?;
-    let is_doubtful =
-        |own: char| own.is_control() || matches!(own, '/' | '\\' | '%' | '?' | '#' | ';');
-    let is_plain = !text.is_empty() && !matches!(&*text, "." | "..") && !text.contains(is_doubtful);
-    is_plain.then_some(text)
+    String::from_utf8(bytes).ok()
 }
 
 impl fmt::Display for PathPattern {

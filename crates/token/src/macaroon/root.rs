@@ -12,10 +12,10 @@ pub(super) const SERVER: u8 = 1;
 /// Begins the identifier of one that its resource can check.
 pub(super) const SHARED: u8 = 2;
 
-/// The key of the chain: a MAC over the whole identifier, put through the key
-/// derivation that the libraries share.
-pub(super) fn chain_key(secret: &WorkingSecret, identifier: &[u8]) -> MacaroonKey {
-    MacaroonKey::generate(&secret.mac("macaroon root", &[identifier]))
+/// The key of the chain: a MAC over what no other identifier has, put through
+/// the key derivation that the libraries share.
+pub(super) fn chain_key(secret: &WorkingSecret, own: &[u8]) -> MacaroonKey {
+    MacaroonKey::generate(&secret.mac("macaroon root", &[own]))
 }
 
 /// What the seal inside an identifier is tied to: the kind and key that stand

@@ -48,7 +48,7 @@ pub fn mint(
     if identifier.len() > MAX_IDENTIFIER_BYTES {
         return Err(TooLarge);
     }
-    let key = chain_key(secret, &identifier);
+    let key = chain_key(secret, head(&identifier));
     let root = Macaroon::create(Some(bound.issuer), &key, &identifier).map_err(|_| TooLarge)?;
     let bundle = Bundle {
         root,
@@ -56,6 +56,12 @@ pub fn mint(
     };
     let text = bundle.write().map_err(|_| TooLarge)?;
     Ok(Minted { text, token })
+}
+
+/// What makes an identifier the only one of its kind: its salt, and what stands
+/// before it. The first MAC of the chain covers the rest.
+fn head(identifier: &[u8]) -> &[u8] {
+    identifier.get(..1 + seal::HEAD).unwrap_or(identifier)
 }
 
 /// A macaroon whose chain of MACs was proved. Nothing else is checked yet, and
@@ -109,7 +115,8 @@ impl MacaroonToken {
 pub fn open(keys: &Keyring, bound: Bound<'_>, text: &str) -> Result<MacaroonToken, Flaw> {
     let bundle = Bundle::parse(text)?;
     let own = Sealed::read(keys, bound, &bundle)?;
-    chain::prove(&bundle, &chain_key(own.secret, bundle.root.identifier()))?;
+    let key = chain_key(own.secret, head(bundle.root.identifier()));
+    chain::prove(&bundle, &key)?;
     let demands = Demands::gather(&bundle)?;
     let (issued, authority) = own.open(bound)?;
     Ok(MacaroonToken {
