@@ -50,6 +50,10 @@ pub struct Resource {
     /// Whether only tokens bound to a key are issued for it.
     #[serde(default)]
     pub require_key_binding: bool,
+    /// Whether its JWTs have a place in a status list, for verifiers that read
+    /// no feed. Each of them is written down until it expires, then.
+    #[serde(default)]
+    pub status_list: bool,
     /// How its JWTs are signed.
     #[serde(default = "es256")]
     pub signing_alg: SigningAlgorithm,
@@ -104,6 +108,7 @@ impl Resource {
             access_token_lifetime: None,
             access_token_lifetime_reason: String::new(),
             require_key_binding: false,
+            status_list: false,
             signing_alg: SigningAlgorithm::Es256,
             macaroon_keys: None,
             introspection_client: None,

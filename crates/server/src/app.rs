@@ -18,6 +18,7 @@ use crate::client_certificate::Authorities;
 use crate::config::Config;
 use crate::cx::{Cx, RequestId};
 use crate::directory::Directory;
+use crate::endpoint::status_list::StatusLists;
 use crate::failure::Broken;
 use crate::feed::{Feed, POLL};
 use crate::fetch::Fetcher;
@@ -31,6 +32,7 @@ use crate::pace::PollPace;
 use crate::recent::Recent;
 use crate::seen::Seen;
 use crate::settings::{KeySettings, Rest, Settings};
+use crate::status_places::StatusPlaces;
 
 /// How many documents of refresh families are kept.
 const MAX_FAMILIES: u64 = 20_000;
@@ -82,6 +84,10 @@ pub struct App {
     pub(crate) seen: Seen,
     /// What was refused and issued lately.
     pub(crate) recent: Recent,
+    /// Places in status lists that this node may give out.
+    pub(crate) status_places: StatusPlaces,
+    /// Status lists that were made lately.
+    pub(crate) status_lists: StatusLists,
     pub(crate) fetcher: Fetcher,
     pub(crate) published: ArcSwap<Published>,
     pub(crate) started: Timestamp,
@@ -150,6 +156,8 @@ impl App {
             polls: PollPace::new(),
             seen: Seen::new(),
             recent: Recent::new(),
+            status_places: StatusPlaces::default(),
+            status_lists: StatusLists::default(),
             families: Cache::new(MAX_FAMILIES),
             keys: ArcSwap::from_pointee(loaded),
             masters,

@@ -36,6 +36,7 @@ pub mod routes;
 mod seen;
 pub mod serve;
 mod settings;
+mod status_places;
 #[cfg(feature = "testing")]
 pub mod testing;
 

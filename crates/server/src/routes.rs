@@ -127,6 +127,7 @@ pub fn table() -> Vec<Route> {
         OPTIONS "/token"                                 Anyone         Json  Registered endpoint::preflight::options;
         OPTIONS "/revoke"                                Anyone         Json  Registered endpoint::preflight::options;
         OPTIONS "/userinfo"                              Anyone         Json  Registered endpoint::preflight::options;
+        GET  "/status/{list}"                            Anyone         Json  Everyone   endpoint::status_list::get;
         GET  "/assets/{name}"                            Anyone         Page  Never      endpoint::assets::get;
         GET  "/healthz"                                  Anyone         Json  Never      endpoint::health::live;
         GET  "/readyz"                                   Anyone         Json  Never      endpoint::health::ready;

@@ -36,6 +36,7 @@ mod session;
 mod spent;
 mod sqlite;
 mod statement;
+mod status_list;
 mod store;
 mod trusted_issuer;
 mod uses;
@@ -92,6 +93,7 @@ pub use session::{
     TouchSession,
 };
 pub use spent::{BEARER_ASSERTION, CLIENT_ASSERTION, SpendOnce, SpentProof};
+pub use status_list::{EnterStatus, LoadStatusList, ReserveStatusBlock, StatusEntry, StatusPlaces};
 pub use store::{Options, Store};
 pub use trusted_issuer::{
     AllTrustedIssuers, CreateTrustedIssuer, DeleteTrustedIssuer, FindTrustedIssuer,

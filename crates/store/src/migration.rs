@@ -43,6 +43,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "device authorizations",
         text: include_str!("migrations/0004_device_authorizations.sql"),
     },
+    Migration {
+        number: 10,
+        name: "status lists",
+        text: include_str!("migrations/0010_status_lists.sql"),
+    },
 ];
 
 /// The table that remembers which ran.

@@ -39,6 +39,8 @@ pub struct Purged {
     pub discharges: u64,
     /// Devices that stopped waiting an hour ago.
     pub devices: u64,
+    /// Places in status lists of tokens that expired an hour ago.
+    pub statuses: u64,
 }
 
 impl Purged {
@@ -52,6 +54,7 @@ impl Purged {
             + self.attempts
             + self.discharges
             + self.devices
+            + self.statuses
     }
 }
 
@@ -80,6 +83,9 @@ statements! {
     DEVICES = "DELETE FROM device_authorization WHERE (slot, id) IN
         (SELECT slot, id FROM device_authorization WHERE expires <= ?1
             ORDER BY expires, slot, id LIMIT ?2)";
+    STATUSES = "DELETE FROM status_entry WHERE (list, place) IN
+        (SELECT list, place FROM status_entry WHERE expires <= ?1
+            ORDER BY expires, list, place LIMIT ?2)";
     DISCHARGES = "DELETE FROM discharge WHERE (slot, id) IN
         (SELECT slot, id FROM discharge WHERE expires <= ?1 ORDER BY expires, slot, id LIMIT ?2)";
 }
@@ -111,6 +117,7 @@ impl Act for PurgeExpired {
         // A device that comes late is told that it is late, and not that nobody
         // knows it.
         let devices = tx.run(&DEVICES, binds![past, limit]).await?;
+        let statuses = tx.run(&STATUSES, binds![past, limit]).await?;
         Ok(Purged {
             revocations,
             spent,
@@ -120,6 +127,7 @@ impl Act for PurgeExpired {
             attempts,
             discharges,
             devices,
+            statuses,
         })
     }
 }

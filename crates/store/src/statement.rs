@@ -98,6 +98,7 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::revocation::STATEMENTS,
         crate::session::STATEMENTS,
         crate::spent::STATEMENTS,
+        crate::status_list::STATEMENTS,
         crate::trusted_issuer::STATEMENTS,
     ]
     .concat()

@@ -28,6 +28,7 @@ pub mod saml;
 pub mod seal;
 pub mod secret;
 mod sector;
+pub mod status_list;
 mod wire;
 
 pub use authority::{

@@ -203,6 +203,7 @@ section!(RESOURCE, "[[resource]]", "resource.", {
     "access_token_lifetime": Text, r#""10m""#;
     "access_token_lifetime_reason": Text, r#""a nightly job runs that long""#;
     "require_key_binding": Other, "false";
+    "status_list": Other, "false";
     "signing_alg": Text, r#""ES256""#;
     "macaroon_keys": Text, r#""server""#;
     "introspection_client": Text, r#""orders-api""#;

@@ -19,5 +19,6 @@ pub(crate) mod presented;
 pub(crate) mod revoke;
 #[cfg(feature = "saml")]
 pub(crate) mod saml_certificates;
+pub(crate) mod status_list;
 pub(crate) mod token;
 pub(crate) mod userinfo;

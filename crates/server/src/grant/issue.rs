@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use symbolon_protocol::{
     Client, Resource, ResourceIdentifier, Scopes, SigningAlgorithm, Timestamp, TokenFormat,
 };
+use symbolon_token::jose::SigningKey;
 use symbolon_token::jwt::{self, Sector, Written};
 use symbolon_token::revocation::{Target, public_name};
 use symbolon_token::{Authority, Binding, Id, Marks, Narrowing, Slot, Token, opaque};
@@ -21,6 +22,7 @@ use crate::cx::Cx;
 use crate::encryption;
 use crate::failure::{Broken, Failure, Refusal};
 use crate::holder;
+use crate::status_places;
 
 /// What the token endpoint answers with.
 #[derive(Serialize)]
@@ -214,7 +216,10 @@ impl Issuable {
                 (minted.text, minted.token)
             }
             TokenFormat::Jwt => {
-                let (signed, token) = self.mint_jwt(cx, client, &mapped)?;
+                let (signed, token) = match status_places::is_asked_for(resource) {
+                    false => self.mint_jwt(cx, client, &mapped)?,
+                    true => Box::pin(self.mint_listed(cx, client, mapped)).await?,
+                };
                 let text = match resource {
                     Some(resource) if resource.encryption().is_some() => {
                         Box::pin(encryption::to_resource(cx, resource, signed)).await?
@@ -237,23 +242,41 @@ impl Issuable {
         Ok(minted)
     }
 
+    /// The same, with a place in a status list.
+    async fn mint_listed(
+        &self,
+        cx: &Cx,
+        client: &Client,
+        mut claims: Map<String, Value>,
+    ) -> Result<(String, Id<Token>), Failure> {
+        let place = cx.status_places.take(cx).await?;
+        claims.insert("status".to_owned(), place.claim(cx));
+        let (signed, token) = self.mint_jwt(cx, client, &claims)?;
+        let kid = self.signer(cx)?.kid().to_owned();
+        place.enter(cx, (token, kid), &self.authority).await?;
+        Ok((signed, token))
+    }
+
     fn mint_jwt(
         &self,
         cx: &Cx,
         client: &Client,
         mapped: &Map<String, Value>,
     ) -> Result<(String, Id<Token>), Failure> {
+        let key = self.signer(cx)?;
+        Ok(written(cx, client, (&self.authority, mapped), |written| {
+            (jwt::mint(key, written, &self.authority), written.token)
+        }))
+    }
+
+    /// The key that signs for the resource now.
+    fn signer<'a>(&self, cx: &'a Cx) -> Result<&'a Arc<SigningKey>, Broken> {
         let algorithm = self
             .resource
             .as_ref()
             .map_or(SigningAlgorithm::Es256, |resource| resource.signing_alg);
-        let key = cx
-            .keys
-            .signer(algorithm)
-            .ok_or(Broken::Impossible("no key for a signing algorithm"))?;
-        Ok(written(cx, client, (&self.authority, mapped), |written| {
-            (jwt::mint(key, written, &self.authority), written.token)
-        }))
+        let key = cx.keys.signer(algorithm);
+        key.ok_or(Broken::Impossible("no key for a signing algorithm"))
     }
 }
 

@@ -44,7 +44,7 @@ fn with(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
     changed
 }
 
-fn claims(jwt: &str) -> Value {
+pub(crate) fn claims(jwt: &str) -> Value {
     let token = Unverified::parse(jwt).unwrap();
     Value::Object(token.dangerous_claims_without_key().unwrap())
 }

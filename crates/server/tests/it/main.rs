@@ -41,6 +41,7 @@ mod reload;
 mod rotation;
 mod setting;
 mod sign_in;
+mod status_list;
 mod withdrawal;
 
 /// Makes one test of a scenario for each engine.

@@ -217,6 +217,7 @@ pub(super) fn resource_fields() -> Vec<(&'static str, Value)> {
         ("access_token_lifetime", span()),
         ("access_token_lifetime_reason", text()),
         ("require_key_binding", boolean()),
+        ("status_list", boolean()),
         ("signing_alg", words(SigningAlgorithm::ALL)),
         ("macaroon_keys", words(MacaroonKeys::ALL)),
         ("introspection_client", text()),

@@ -25,6 +25,7 @@ impl Advice<'_, '_> {
         self.on_scopes_of(read);
         self.on_words(read);
         self.on_introspection(read);
+        self.on_status_list(read);
         if resource.signing_alg.is_experimental() && !self.draft.server.keys.experimental_ml_dsa {
             self.add(
                 Finding::error(
@@ -81,6 +82,22 @@ impl Advice<'_, '_> {
                 table.place("organization"),
                 organization.as_str(),
             ));
+        }
+    }
+
+    /// Only one format has room for a place in a list.
+    fn on_status_list(&mut self, read: &Read<'_, Resource>) {
+        let (resource, table) = (&read.value, read.table);
+        if resource.status_list && resource.token_format != TokenFormat::Jwt {
+            self.add(
+                Finding::warning(
+                    "resource.status_list.unused",
+                    table.place("status_list"),
+                    "`status_list` means nothing here",
+                )
+                .because("only JWTs have a place in a status list")
+                .repair("write `token_format = \"jwt\"`, or leave `status_list` out"),
+            );
         }
     }
 

@@ -41,6 +41,7 @@ const ROWS: &[(&str, &str, u32)] = &[
     (on!(loopback "[lifetimes]\nrefresh_token_idle = '90d'\n\nrefresh_token_absolute = '91d'\nsession_absolute = '31d'"), "lifetimes.session_absolute.long", 6),
     (on!(loopback "[lifetimes]\nrefresh_grace = '0s'\n[[client]]\nid = 'app'\nkind = 'native'\nredirect_uris = ['http://127.0.0.1/']\ngrants = ['authorization_code', 'refresh_token']"), "lifetimes.refresh_grace.none", 3),
     (on!(resource "token_format = 'opaque'"), "resource.introspection.nobody", 5),
+    (on!(resource "status_list = true\ntoken_format = 'macaroon'\nmacaroon_keys = 'shared'\nintrospection_client = 'job'\n[[client]]\nid = 'job'\nsecret = '0123456789abcdef0123456789abcdef'\nkind = 'service'"), "resource.status_list.unused", 5),
     (on!(resource "introspection_client = 'nobody'"), "resource.introspection.unknown", 5),
     (on!(resource "introspection_clients = ['one',\n'two']"), "resource.introspection.unknown", 6),
     (on!(resource "access_token_lifetime = '2h'"), "resource.access_token_lifetime.long", 5),
