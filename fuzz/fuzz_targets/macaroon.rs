@@ -42,6 +42,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         authentication: None,
         binding: Binding::NONE,
         actors: Vec::new(),
+        may_act: None,
         lineage: Vec::new(),
         position: Position {
             epoch: 1,

@@ -95,6 +95,7 @@ fn authority(now: Timestamp) -> Result<Authority> {
         authentication: None,
         binding: Binding::NONE,
         actors: Vec::new(),
+        may_act: None,
         lineage: Vec::new(),
         position: Position {
             epoch: 1,

@@ -44,6 +44,11 @@ pub fn claim(actors: &[Actor]) -> Option<Value> {
     claim
 }
 
+/// The claim that names who may act, where anybody is named.
+pub fn may_act_claim(actor: Option<&Actor>) -> Option<Value> {
+    claim(actor.map(std::slice::from_ref).unwrap_or_default())
+}
+
 /// The party that `may_act` names, if anybody.
 pub fn may_act(claims: &Map<String, Value>) -> Result<Option<Actor>, Refused> {
     let Some(value) = claims.get("may_act") else {

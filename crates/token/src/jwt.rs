@@ -69,6 +69,8 @@ struct Claims<'a> {
     cnf: &'a Binding,
     #[serde(skip_serializing_if = "Option::is_none")]
     act: Option<Acting<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    may_act: Option<Acting<'a>>,
     rev: Rev,
 }
 
@@ -76,7 +78,7 @@ fn is_unbound(binding: &&Binding) -> bool {
     !binding.is_bound()
 }
 
-/// Who acts, and inside who acted before (RFC 8693 §4.1).
+/// Who acts or may act, and inside who acted before (RFC 8693 §4.1, §4.4).
 #[derive(Serialize)]
 struct Acting<'a> {
     sub: &'a str,
@@ -87,6 +89,14 @@ struct Acting<'a> {
 }
 
 impl<'a> Acting<'a> {
+    fn alone(own: &'a Actor) -> Self {
+        Self {
+            sub: &own.subject,
+            iss: own.issuer.as_deref(),
+            act: None,
+        }
+    }
+
     fn of(actors: &'a [Actor]) -> Option<Self> {
         let (latest, before) = actors.split_first()?;
         Some(Self {
@@ -247,6 +257,7 @@ fn said<'a>(written: &'a Written<'_>, authority: &'a Authority) -> Claims<'a> {
         userinfo: authority.userinfo_claims().collect(),
         cnf: authority.binding(),
         act: Acting::of(authority.actors()),
+        may_act: authority.may_act().map(Acting::alone),
         rev: Rev {
             e: position.epoch,
             q: position.sequence,

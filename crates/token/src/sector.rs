@@ -70,6 +70,7 @@ mod tests {
             authentication: None,
             binding: Binding::NONE,
             actors: Vec::new(),
+            may_act: None,
             lineage: Vec::new(),
             position: Position::default(),
         };

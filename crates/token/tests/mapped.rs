@@ -25,6 +25,7 @@ fn authority() -> Authority {
         authentication: None,
         binding: Binding::NONE,
         actors: Vec::new(),
+        may_act: None,
         lineage: Vec::new(),
         position: Position {
             epoch: 1,

@@ -8,7 +8,7 @@
 //! answer that counts a use is a use: it is asked for once a request.
 //!
 //! Spec: RFC 7662 §2
-//! Spec: RFC 8693 §4.1
+//! Spec: RFC 8693 §4.1, §4.4
 //! Spec: RFC 9701 §4, §5, §6
 //! Spec: RFC 9449 §6.2
 //! Spec: RFC 8705 §3.2
@@ -76,6 +76,8 @@ struct Answer<'a> {
     acr: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     act: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    may_act: Option<&'a Value>,
     /// Claims that the resource maps, for the resource alone.
     #[serde(flatten)]
     mapped: Map<String, Value>,
@@ -205,6 +207,7 @@ fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {
         auth_time: live.auth_time,
         acr: live.acr.as_deref(),
         act: live.act.as_ref(),
+        may_act: live.may_act.as_ref(),
         mapped: Map::new(),
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Live {
     pub(crate) binding: Binding,
     /// Who acts for the subject, as an `act` claim says it.
     pub(crate) act: Option<Value>,
+    /// Who alone may act for them later, as a `may_act` claim says it.
+    pub(crate) may_act: Option<Value>,
 }
 
 /// Opens an access token for a use, and asks everything that does not depend
@@ -400,6 +402,7 @@ fn opaque_live(
         acr: authority.authentication().map(|own| own.acr.to_string()),
         binding: *authority.binding(),
         act: act::claim(authority.actors()),
+        may_act: act::may_act_claim(authority.may_act()),
         client,
     }
 }
@@ -430,6 +433,7 @@ fn jwt_live(cx: &Cx, client: Arc<StoredClient>, token: &AccessToken) -> Live {
         organization: text("organization"),
         acr: text("acr"),
         act: token.claims.get("act").cloned(),
+        may_act: token.claims.get("may_act").cloned(),
         auth_time: token
             .claims
             .get("auth_time")

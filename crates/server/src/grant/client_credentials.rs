@@ -41,6 +41,7 @@ pub(crate) async fn issue(
         authentication: None,
         binding: Binding::NONE,
         actors: Vec::new(),
+        may_act: None,
         lineage: Vec::new(),
         position: cx.position,
     });

@@ -45,7 +45,6 @@ pub(crate) fn vouched(
             subject: checked.subject.to_owned(),
             issuer: Some(issuer.issuer.to_string()),
         },
-        may_act: None,
         jti: checked.jti.map(str::to_owned),
         acceptable_until: checked.expires + cx.settings.clock_skew,
         issuer,

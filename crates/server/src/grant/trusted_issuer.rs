@@ -51,8 +51,6 @@ pub(crate) struct Vouched {
     pub(crate) issuer: Arc<TrustedIssuer>,
     /// For whom, as the issuer names them.
     pub(crate) name: Actor,
-    /// Who may act for them, where the issuer says so.
-    pub(crate) may_act: Option<Actor>,
     /// The JWT's own name.
     pub(crate) jti: Option<String>,
     /// Until when these claims would be taken.
@@ -84,7 +82,6 @@ pub(crate) async fn verify(
             subject: checked.subject.to_owned(),
             issuer: Some(issuer.issuer.to_string()),
         },
-        may_act: act::may_act(&claims).map_err(|_| "may_act is malformed")?,
         jti: checked.jti.map(str::to_owned),
         acceptable_until: checked.expires + rules.skew,
         issuer,
@@ -276,7 +273,8 @@ pub(super) fn authority(
     let resource = target::resource(cx, &issuer.resource).ok_or("the resource is gone")?;
     let scopes = scopes(claims.get("scope"), &issuer.scopes, &resource.scopes)?;
     let mut actors = act::chain(claims).map_err(|_| "act is malformed or too deep")?;
-    for actor in &mut actors {
+    let mut may_act = act::may_act(claims).map_err(|_| "may_act is malformed")?;
+    for actor in actors.iter_mut().chain(&mut may_act) {
         // Whoever is named without an issuer is the partner's, never ours.
         actor
             .issuer
@@ -313,6 +311,7 @@ pub(super) fn authority(
 fn scopes(stated: Option<&Value>, given: &Scopes, known: &Scopes) -> Result<Scopes, &'static str> {
     let stated: Scopes = match stated {
         None => return Ok(given.clone()),
+        may_act,
         Some(Value::String(text)) => text.parse().map_err(|_| "scope is malformed")?,
         Some(_) => return Err("scope is malformed"),
     };

@@ -1,10 +1,11 @@
-//! What an authority was derived from, and who acts under it.
+//! What an authority was derived from, and who acts under it, now or later.
 //!
-//! Spec: RFC 8693 §4.1
+//! Spec: RFC 8693 §4.1, §4.4
 
 use symbolon_protocol::ClientId;
 
 use super::Granted;
+use crate::act::is_name;
 use crate::revocation::Target;
 use crate::wire::{Reader, Writer};
 
@@ -23,6 +24,11 @@ pub struct Actor {
 }
 
 impl Actor {
+    fn write(&self, out: &mut Writer) {
+        out.text(&self.subject);
+        out.text(self.issuer.as_deref().unwrap_or_default());
+    }
+
     pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
             subject: from.text()?.to_owned(),
@@ -72,12 +78,13 @@ impl Derivation {
     }
 }
 
-/// Whether `own` keeps all actors and ancestors of `whole`, and has another
-/// client only by a derivation.
+/// Whether `own` keeps all actors and ancestors of `whole` and whoever alone
+/// may act, and has another client only by a derivation.
 pub(super) fn follows(own: &Granted, whole: &Granted) -> bool {
     let derived = own.lineage.len() > whole.lineage.len();
     own.actors.ends_with(&whole.actors)
         && own.lineage.ends_with(&whole.lineage)
+        && (whole.may_act.is_none() || own.may_act == whole.may_act)
         && (own.client == whole.client || derived)
         && own.actors.len() <= MAX_ACTORS
         && own.lineage.len() <= MAX_LINEAGE
@@ -86,12 +93,28 @@ pub(super) fn follows(own: &Granted, whole: &Granted) -> bool {
 pub(super) fn write(own: &Granted, out: &mut Writer) {
     out.number(own.actors.len() as u64);
     for actor in &own.actors {
-        out.text(&actor.subject);
-        out.text(actor.issuer.as_deref().unwrap_or_default());
+        actor.write(out);
     }
     out.number(own.lineage.len() as u64);
     for ancestor in &own.lineage {
         out.number(u64::from(ancestor.target as u8));
         out.bytes(&ancestor.name.to_be_bytes());
     }
+}
+
+/// Writes what stands last, and only where there is something: what was
+/// written before there was such a part reads as it did.
+pub(super) fn write_last(own: &Granted, out: &mut Writer) {
+    if let Some(actor) = &own.may_act {
+        actor.write(out);
+    }
+}
+
+/// Reads what [`write_last`] wrote.
+pub(super) fn read_last(from: &mut Reader<'_>) -> Option<Option<Actor>> {
+    if from.is_empty() {
+        return Some(None);
+    }
+    let actor = Actor::read(from)?;
+    is_name(&actor.subject).then_some(Some(actor))
 }

@@ -81,6 +81,9 @@ pub struct Granted {
     pub binding: Binding,
     /// Who acts for the subject, the latest first.
     pub actors: Vec<Actor>,
+    /// The one party that may act for the subject, where one is named; without
+    /// an issuer, one that this issuer names.
+    pub may_act: Option<Actor>,
     /// What it came from, the latest first: taking back any of it takes this
     /// back.
     pub lineage: Vec<Ancestor>,
@@ -230,6 +233,10 @@ impl Authority {
     pub fn actors(&self) -> &[Actor] {
         &self.0.actors
     }
+    /// The one party that may act for the subject, where one is named.
+    pub fn may_act(&self) -> Option<&Actor> {
+        self.0.may_act.as_ref()
+    }
     /// What it came from, the latest first.
     pub fn lineage(&self) -> &[Ancestor] {
         &self.0.lineage
@@ -283,6 +290,7 @@ impl Authority {
         derived::write(own, &mut out);
         out.number(own.position.epoch.max(0) as u64);
         out.number(own.position.sequence.max(0) as u64);
+        derived::write_last(own, &mut out);
         out.0
     }
 
@@ -317,6 +325,7 @@ impl Authority {
         let lineage = from.list(MAX_LINEAGE, Ancestor::read)?;
         let epoch = i64::try_from(from.number()?).ok()?;
         let sequence = i64::try_from(from.number()?).ok()?;
+        let may_act = derived::read_last(&mut from)?;
         from.end()?;
         Some(Self(Granted {
             subject,
@@ -342,6 +351,7 @@ impl Authority {
             authentication,
             binding,
             actors,
+            may_act,
             lineage,
             position: Position { epoch, sequence },
         }))

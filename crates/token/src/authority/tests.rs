@@ -46,6 +46,7 @@ prop_compose! {
         sequence in 0..i64::MAX,
         bound in (proptest::option::of(any::<[u8; 32]>()), proptest::option::of(any::<[u8; 32]>())),
         actors in proptest::collection::vec("[a-z]{1,20}", 0..3),
+        may_act in proptest::option::of(("[a-z]{1,20}", proptest::option::of("https://[a-z]{1,9}"))),
         ancestors in proptest::collection::vec((1..=11_u8, any::<u64>()), 0..6),
         foreign in proptest::option::of("[ -~]{1,40}"),
         apart in proptest::collection::vec((0..4_u8, "[a-d]{1,2}"), 0..8),
@@ -80,6 +81,7 @@ prop_compose! {
                 certificate: bound.1.map(Thumbprint::from_bytes),
             },
             actors: actors.into_iter().map(|subject| Actor { subject, issuer: None }).collect(),
+            may_act: may_act.map(|(subject, issuer)| Actor { subject, issuer }),
             lineage: ancestors.into_iter().map(|(target, name)| Ancestor {
                 target: crate::revocation::Target::numbered(target).unwrap(), name,
             }).collect(),
@@ -171,6 +173,49 @@ proptest! {
         prop_assert_eq!(narrowed.lineage()[0], ancestor);
         prop_assert_eq!(&narrowed.lineage()[1..], authority.lineage());
         prop_assert_eq!(&narrowed.actors()[1..], authority.actors());
+        prop_assert_eq!(narrowed.may_act(), authority.may_act());
         prop_assert_eq!(Authority::decode(&narrowed.encode()), Some(narrowed));
     }
+}
+
+/// What was written before anybody could be named who may act.
+#[test]
+fn a_form_without_who_may_act_still_reads() {
+    let whole = Authority::granted(Granted {
+        subject: Subject::Client("web".parse().unwrap()),
+        client: "web".parse().unwrap(),
+        audiences: vec![audience(1)],
+        scopes: "a".parse().unwrap(),
+        agreement: Agreement::default(),
+        expires: Timestamp::from_millis(1_000),
+        organization: None,
+        roles: Vec::new(),
+        grant: None,
+        family: None,
+        session: None,
+        authentication: None,
+        binding: Binding::NONE,
+        actors: Vec::new(),
+        may_act: Some(Actor {
+            subject: "api".into(),
+            issuer: None,
+        }),
+        lineage: Vec::new(),
+        position: Position {
+            epoch: 1,
+            sequence: 1,
+        },
+    });
+    let new = whole.encode();
+
+    let old = Authority::decode(&new[..new.len() - 5]).unwrap();
+
+    assert_eq!(old.may_act(), None);
+    assert!(old.narrow(Narrowing::default()).is_ok());
+    assert!(!old.is_within(&whole), "to leave it out would widen");
+    assert!(whole.is_within(&old), "to name somebody narrows");
+    assert_eq!(Authority::decode(&new), Some(whole));
+    assert_eq!(Authority::decode(&new[..new.len() - 1]), None);
+    let nobody = [&new[..new.len() - 5], &[0, 0]].concat();
+    assert_eq!(Authority::decode(&nobody), None);
 }

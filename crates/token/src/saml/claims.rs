@@ -21,7 +21,7 @@ enum Form {
 }
 
 /// The claims that become attributes. All others have a place of their own.
-const CLAIMS: [(&str, Form); 9] = [
+const CLAIMS: [(&str, Form); 10] = [
     ("client_id", Form::Text),
     ("scope", Form::Text),
     ("acr", Form::Text),
@@ -31,6 +31,7 @@ const CLAIMS: [(&str, Form); 9] = [
     // How a session is named to the sector of the client, where it is in one.
     ("sid", Form::Text),
     ("act", Form::Json),
+    ("may_act", Form::Json),
     ("rev", Form::Json),
 ];
 

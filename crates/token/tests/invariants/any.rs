@@ -52,12 +52,15 @@ fn granted() -> impl Strategy<Value = Authority> {
         scopes(),
         1..2_000_000_i64,
         binding(),
-        prop::collection::vec("[a-z]{1,8}", 0..3),
+        (
+            prop::collection::vec("[a-z]{1,8}", 0..3),
+            prop::option::weighted(0.3, ("[a-z]{1,8}", prop::option::of("https://[a-z]{1,8}"))),
+        ),
         prop::collection::vec((1..=11_u8, any::<u64>()), 0..3),
         any::<u64>(),
     );
     parts.prop_map(
-        |(subject, audiences, scopes, millis, binding, actors, ancestors, seed)| {
+        |(subject, audiences, scopes, millis, binding, (actors, may_act), ancestors, seed)| {
             let entropy = SeededEntropy::new(seed);
             let of_person = matches!(subject, Subject::Person(_));
             let slot = Slot::random(&entropy);
@@ -90,6 +93,7 @@ fn granted() -> impl Strategy<Value = Authority> {
                         issuer: None,
                     })
                     .collect(),
+                may_act: may_act.map(|(subject, issuer)| Actor { subject, issuer }),
                 lineage: ancestors
                     .into_iter()
                     .map(|(target, name)| Ancestor {

@@ -48,6 +48,7 @@ pub(crate) struct Seen {
     pub(crate) ends: i64,
     pub(crate) binding: Binding,
     pub(crate) actors: Vec<Actor>,
+    pub(crate) may_act: Option<Actor>,
     pub(crate) marks: Marks,
     pub(crate) position: Position,
 }
@@ -225,6 +226,7 @@ impl Seen {
             binding: *authority.binding(),
             actors: authority.actors().to_vec(),
             marks: jwt::marks(authority, Some(token), keys().blinding()),
+            may_act: authority.may_act().cloned(),
             position: authority.position(),
         }
     }
@@ -248,6 +250,7 @@ impl Seen {
             binding: token.binding,
             actors: act::chain(&token.claims).ok()?,
             marks: Marks { key: None, ..marks },
+            may_act: act::may_act(&token.claims).ok()?,
             position,
         })
     }

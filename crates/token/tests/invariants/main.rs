@@ -133,6 +133,7 @@ proptest! {
         for Link { parent, child, .. } in walk(&root, steps) {
             prop_assert!(child.actors.ends_with(&parent.actors));
             prop_assert!(child.actors.len() <= parent.actors.len() + 1);
+            prop_assert!(parent.may_act.is_none() || child.may_act == parent.may_act);
             prop_assert!(child.actors.len() <= MAX_ACTORS);
         }
     }

@@ -32,6 +32,7 @@ fn authority() -> Authority {
         }),
         binding: Binding::NONE,
         actors: Vec::new(),
+        may_act: None,
         lineage: Vec::new(),
         position: Position {
             epoch: 1,

@@ -42,6 +42,7 @@ pub(crate) fn granted() -> Granted {
         authentication: None,
         binding: Binding::NONE,
         actors: Vec::new(),
+        may_act: None,
         lineage: Vec::new(),
         position: Position {
             epoch: 1,

@@ -72,6 +72,7 @@ pub(crate) fn granted() -> Granted {
         }),
         binding: Binding::NONE,
         actors: Vec::new(),
+        may_act: None,
         lineage: Vec::new(),
         position: Position {
             epoch: 2,

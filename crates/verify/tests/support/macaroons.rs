@@ -34,6 +34,7 @@ pub(crate) fn authority(audience: &str) -> Authority {
         authentication: None,
         binding: Binding::NONE,
         actors: Vec::new(),
+        may_act: None,
         lineage: Vec::new(),
         position: Position {
             epoch: 1,

@@ -150,6 +150,7 @@ pub(crate) fn authority(
             authentication: Some(session.authentication()),
             binding: Binding::NONE,
             actors: Vec::new(),
+            may_act: None,
             lineage: Vec::new(),
             position: cx.position,
         }),

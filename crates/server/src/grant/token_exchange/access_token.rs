@@ -101,6 +101,7 @@ fn of_jwt(
         authentication,
         binding: token.binding,
         actors: act::chain(&token.claims).ok()?,
+        may_act: act::may_act(&token.claims).ok()?,
         lineage: marks.lineage.clone(),
         position,
     }))

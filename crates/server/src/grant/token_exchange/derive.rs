@@ -91,6 +91,7 @@ fn reaching(own: &Authority, audience: &ResourceIdentifier) -> Authority {
         authentication: own.authentication().cloned(),
         binding: *own.binding(),
         actors: own.actors().to_vec(),
+        may_act: own.may_act().cloned(),
         lineage: own.lineage().to_vec(),
         position: own.position(),
     })
@@ -126,7 +127,6 @@ mod tests {
             holder: Holder::Client(authority.client().clone()),
             known: AT,
             ancestors: vec![ancestor(Target::Token, name), ancestor(Target::Subject, 7)],
-            may_act: None,
             bound_like: Binding::NONE,
             authority,
         }
@@ -152,6 +152,7 @@ mod tests {
             },
             actors: Vec::new(),
             lineage: Vec::new(),
+            may_act: None,
             position: Position {
                 epoch: 1,
                 sequence: 1,

@@ -57,6 +57,7 @@ pub(super) async fn open(
             authentication: said.authentication,
             binding: Binding::NONE,
             actors: Vec::new(),
+            may_act: None,
             lineage: Vec::new(),
             position: cx.position,
         }),

@@ -52,8 +52,6 @@ pub(super) struct Opened {
     pub(super) holder: Holder,
     /// Its subject, as an `act` claim names it.
     pub(super) name: Actor,
-    /// The one party that may act for its subject, where it names one.
-    pub(super) may_act: Option<Actor>,
     /// In which ways the result has to be bound, whichever keys they are.
     pub(super) bound_like: Binding,
 }

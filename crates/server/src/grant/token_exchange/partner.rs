@@ -21,7 +21,6 @@ pub(super) fn opened(vouched: Vouched) -> Opened {
         authority: vouched.authority,
         holder: Holder::Partner(vouched.issuer),
         name: vouched.name,
-        may_act: vouched.may_act,
         bound_like: Binding::NONE,
     }
 }

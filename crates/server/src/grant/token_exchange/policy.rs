@@ -117,7 +117,7 @@ pub(super) fn check_subject(
 }
 
 /// Whether the actor is who the client says, and whom the subject token lets
-/// act: an actor token is the client's own, so that nobody acts in a name that
+/// act, however often it was exchanged since: an actor token is the client's own, so that nobody acts in a name that
 /// they only overheard.
 pub(super) fn check_acting(
     cx: &Cx,
@@ -133,7 +133,7 @@ pub(super) fn check_acting(
             "actor_token was made for another client",
         ));
     }
-    let Some(named) = &subject.may_act else {
+    let Some(named) = subject.authority.may_act() else {
         return Ok(());
     };
     let own = cx.settings.issuer.as_str();
@@ -142,13 +142,8 @@ pub(super) fn check_acting(
         issuer: None,
     };
     let acting = actor.map_or(&itself, |actor| &actor.name);
-    // Without an issuer somebody of the subject token's issuer is meant.
-    let home = match &subject.holder {
-        Holder::Partner(issuer) => issuer.issuer.as_str(),
-        Holder::Client(_) => own,
-    };
-    let wanted = named.issuer.as_deref().unwrap_or(home);
-    if named.subject == acting.subject && wanted == acting.issuer.as_deref().unwrap_or(own) {
+    let issuer_of = |actor: &Actor| actor.issuer.clone().unwrap_or_else(|| own.to_owned());
+    if named.subject == acting.subject && issuer_of(named) == issuer_of(acting) {
         Ok(())
     } else {
         Err(Refusal::invalid_request(

@@ -52,7 +52,6 @@ pub(super) async fn open(
         known: cx.position,
         ancestors: marks.ancestors(),
         holder: Holder::Client(client.id.clone()),
-        may_act: None,
         // A client that proves itself may change its key, not go without.
         bound_like: document.first,
     }))

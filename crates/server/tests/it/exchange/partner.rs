@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use symbolon_protocol::SigningAlgorithm;
 use symbolon_token::jose::SigningKey;
 
+use super::table::{furnish_macaroons, permit};
 use super::world::{
     Asked, Partner, SAFE, STOCK, claims, client, furnish, now, own_token, signed_in,
 };
@@ -20,6 +21,7 @@ on_both_engines! {
     partners_do_not_speak_for_each_other
     a_client_uses_only_issuers_that_its_policy_names
     whom_the_partner_lets_act_is_kept_to
+    whom_the_partner_lets_act_is_kept_to_down_the_chain_in_every_format
     keys_are_fetched_only_from_where_calls_may_go
     issuers_are_administrated_like_everything_else
     nothing_is_issued_for_an_organization_that_does_not_stand
@@ -622,5 +624,45 @@ async fn a_logout_token_or_an_id_token_of_a_partner_is_no_assertion(server: Serv
     ] {
         let jwt = partner.jwt(&server, other);
         assert_eq!(refusal(&server, &jwt).await, "invalid_request");
+    }
+}
+
+async fn whom_the_partner_lets_act_is_kept_to_down_the_chain_in_every_format(server: Server) {
+    furnish(&server).await;
+    furnish_macaroons(&server).await;
+    let partner = Partner::trusted(&server).await;
+    permit(&server, &partner.issuer).await;
+    let ours = json!({ "sub": "orders-api", "iss": server.name() });
+    let [named, open] =
+        [json!({ "may_act": ours }), json!({})].map(|claims| partner.jwt(&server, claims));
+    for format in ["jwt", "opaque", "macaroon"] {
+        let path = "/admin/v1/resources/https:%2F%2Forders.example.com";
+        let change = json!({ "token_format": format, "exchange_from": ["web"] });
+        assert_eq!(
+            server.admin(Method::PATCH, path, Some(change)).await.status,
+            200
+        );
+        let first = Asked::of("jwt", &named).token(&server, "orders-api").await;
+        let twin = Asked::of("jwt", &open).token(&server, "orders-api").await;
+
+        // The API carries its own on; another client acts in nobody's stead.
+        let again = Asked::of("access_token", &first)
+            .token(&server, "orders-api")
+            .await;
+        for (token, text) in [("once", &first), ("twice", &again)] {
+            let told = server.introspect("orders-api", text).await;
+            assert_eq!(told["may_act"], ours, "{format} {token}: {told}");
+            let refused = Asked::of("access_token", text).by(&server, "web").await;
+            assert_eq!(refused.refusal(), "invalid_request", "{format} {token}");
+        }
+        assert!(
+            server
+                .introspect("orders-api", &twin)
+                .await
+                .get("may_act")
+                .is_none()
+        );
+        let carried = Asked::of("access_token", &twin).by(&server, "web").await;
+        assert_eq!(carried.status, 200, "{format}: {}", carried.body);
     }
 }

@@ -300,6 +300,7 @@ impl Directory {
     }
 }
 
+            may_act: None,
 async fn present(server: &Server, client: &str, assertion: &str) -> Answer {
     server
         .token(client, &[("grant_type", GRANT), ("assertion", assertion)])
