@@ -14,8 +14,9 @@ use crate::claims::scope_of_claim;
 pub const MAX_CLAIM_NAME_BYTES: usize = 128;
 
 /// Names with a meaning in this server's tokens and answers.
-const OF_THIS_SERVER: [&str; 8] = [
+const OF_THIS_SERVER: [&str; 9] = [
     "rev",
+    "rev#",
     "userinfo",
     "active",
     "token_type",

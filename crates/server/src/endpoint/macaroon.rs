@@ -2,8 +2,9 @@
 //! the uses that are counted.
 //!
 //! A macaroon under a key that its resource holds too is good at that resource
-//! alone: never at this server, never as what another token is made of, since
-//! whoever holds the key could have made it.
+//! alone: never at this server, never as what another token is made of. One
+//! that the resource minted with that key counts nowhere here: it is not
+//! introspected, takes nothing back and asks for no caveat.
 
 use std::time::Duration;
 

@@ -5,7 +5,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use symbolon_server::clock::SystemEntropy;
 use symbolon_token::Secret;
 use symbolon_token::macaroon::{self, Caveat};
 use symbolon_token::seal::Bound;
@@ -70,6 +71,7 @@ on_both_engines! {
     descendants_die_with_their_root
     a_descendant_takes_back_its_root
     a_shared_macaroon_is_good_at_its_resource_alone
+    what_a_resource_mints_by_itself_counts_nowhere_here
     introspection_of_a_macaroon_without_counts_writes_nothing
     userinfo_judges_conditions_for_its_own_request
     a_resource_is_given_its_keys_and_nobody_elses
@@ -411,23 +413,104 @@ async fn a_resource_is_given_its_keys_and_nobody_elses(server: Server) {
     );
 }
 
+/// A key as its resource is given it.
+fn given(keys: &Value, id: &str) -> Option<macaroon::SharedKey> {
+    let all = keys["keys"].as_array().unwrap();
+    let key = all.iter().find(|own| own["id"] == *id)?;
+    let secret = BASE64_URL_SAFE_NO_PAD.decode(key["key"].as_str().unwrap());
+    macaroon::SharedKey::from_secret(id, &Secret::new(secret.unwrap()))
+}
+
+/// What its resource knows of the issuer.
+fn bound(keys: &Value) -> Bound<'_> {
+    Bound {
+        issuer: keys["issuer"].as_str().unwrap(),
+        epoch: keys["epoch"].as_i64().unwrap(),
+    }
+}
+
 /// Opens a shared macaroon as its resource does.
 fn opens(keys: &Value, text: &str) -> bool {
     let shared = macaroon::SharedPresented::parse(text).unwrap().unwrap();
-    let id = shared.claimed_key().unwrap();
-    let all = keys["keys"].as_array().unwrap();
-    let Some(key) = all.iter().find(|own| own["id"] == *id) else {
-        return false;
+    let key = given(keys, &shared.claimed_key().unwrap());
+    key.is_some_and(|key| shared.open(&key, bound(keys)).is_ok())
+}
+
+/// The claims of a shared macaroon, and the key that it is rooted in.
+fn taken_apart(keys: &Value, text: &str) -> (Map<String, Value>, macaroon::SharedKey) {
+    let shared = macaroon::SharedPresented::parse(text).unwrap().unwrap();
+    let key = given(keys, &shared.claimed_key().unwrap()).unwrap();
+    let context = macaroon::Context {
+        now: symbolon_protocol::Timestamp::EPOCH,
+        skew: std::time::Duration::ZERO,
+        request: macaroon::Request::default(),
     };
-    let secret = BASE64_URL_SAFE_NO_PAD
-        .decode(key["key"].as_str().unwrap())
-        .unwrap();
-    let key = macaroon::SharedKey::from_secret(&id, &Secret::new(secret)).unwrap();
-    let bound = Bound {
-        issuer: keys["issuer"].as_str().unwrap(),
-        epoch: keys["epoch"].as_i64().unwrap(),
-    };
-    shared.open(&key, bound).is_ok()
+    let opened = shared.open(&key, bound(keys)).unwrap();
+    (opened.judge(&context).unwrap().0, key)
+}
+
+async fn what_a_resource_mints_by_itself_counts_nowhere_here(server: Server) {
+    let genuine = minted(&server, &[("resource", DESK)]).await;
+    let victim = minted(&server, &[]).await;
+    let named = asked(&server, "files-api", &victim, &[]).await;
+    let keys = keys_of(&server, "desk-api", DESK).await.json();
+    let (mut claims, key) = taken_apart(&keys, &genuine);
+    claims.insert("client_id".into(), "desk-api".into());
+    claims.insert("jti".into(), named["jti"].clone());
+    claims.insert("sub".into(), "job".into());
+    let minted = key.mint(bound(&keys), &claims, &SystemEntropy).unwrap();
+    assert!(opens(&keys, &minted), "it is good at the resource itself");
+    let before = server.commits();
+
+    let told = asked(&server, "desk-api", &minted, &[]).await;
+    let revoked = server
+        .form("/revoke", "desk-api", &[("token", &minted)])
+        .await;
+    let form = [
+        ("token", &*minted),
+        ("require", "approval"),
+        ("person", "alice"),
+    ];
+    let caveat = server.form("/discharge/caveats", "desk-api", &form).await;
+    let explained = json!({ "token": minted });
+    let path = "/admin/v1/tokens:explain";
+    let explained = server
+        .admin(Method::POST, path, Some(explained))
+        .await
+        .json();
+
+    assert_eq!(told, json!({ "active": false }));
+    assert_eq!(
+        (revoked.status, server.commits()),
+        (200, before),
+        "nothing of ours"
+    );
+    assert!(is_good(&server, &victim, &[]).await);
+    assert_eq!(caveat.refusal(), "invalid_grant");
+    assert_eq!(explained["root"], "macaroon_not_minted_here", "{explained}");
+    assert_eq!(explained["known"], Value::Null, "{explained}");
+    let form = [
+        ("token", &*genuine),
+        ("require", "approval"),
+        ("person", "alice"),
+    ];
+    let caveat = server.form("/discharge/caveats", "baker", &form).await;
+    assert_eq!(caveat.status, 200, "{}", caveat.body);
+    assert_eq!(
+        asked(&server, "desk-api", &genuine, &[]).await["active"],
+        true
+    );
+    assert_eq!(
+        server
+            .form("/revoke", "baker", &[("token", &genuine)])
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        asked(&server, "desk-api", &genuine, &[]).await["active"],
+        false
+    );
 }
 
 async fn keys_rotate_and_outlive_what_they_made(server: Server) {

@@ -15,6 +15,10 @@ pub enum Flaw {
     /// Its identifier was not sealed here, or is of another kind of key.
     #[error("its identifier was not made by this issuer, or one of its bytes was changed")]
     Identifier,
+    /// Its resource made it with the key that it was given, or it is from
+    /// before the server could tell.
+    #[error("its resource minted it, not this issuer: it is good at that resource alone")]
+    NotMintedHere,
     /// It names another place than the one it was made for.
     #[error("it is for another place")]
     Location,
@@ -65,6 +69,7 @@ impl Flaw {
             Self::Form(_) => "macaroon_malformed",
             Self::Limit(_) => "macaroon_too_large",
             Self::Identifier => "macaroon_unknown",
+            Self::NotMintedHere => "macaroon_not_minted_here",
             Self::Location => "macaroon_location",
             Self::Mac => "macaroon_changed",
             Self::DischargeMissing => "discharge_missing",
@@ -84,6 +89,7 @@ impl Flaw {
             Self::Form(_) | Self::Limit(_) | Self::Identifier | Self::Mac => {
                 "send the macaroon exactly as it was handed over; caveats can be added, never changed or taken away"
             }
+            Self::NotMintedHere => "ask the issuer for a macaroon for that resource",
             Self::Location => "send it to the resource that it was made for",
             Self::DischargeMissing => {
                 "fetch a discharge for each third-party caveat, bind it to this macaroon, and send both"

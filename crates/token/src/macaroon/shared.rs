@@ -9,7 +9,13 @@
 //! Identifier: kind (1), number of the working key (4), number of the period
 //! (4), then a seal over the claims. The location is the resource. The key of
 //! the chain is a MAC over the identifier under the key of resource and period.
+//!
+//! The last of the claims is [`SEAL`], a MAC over all before it under a key
+//! that no resource has: by it the server knows what it minted itself. A
+//! resource reads past it.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use libmacaroon::Macaroon;
 use serde_json::{Map, Value};
 use symbolon_protocol::{ResourceIdentifier, Timestamp};
@@ -28,12 +34,15 @@ use crate::jwt::{self, Written};
 use crate::keyring::{Keyring, Purpose, WorkingSecret};
 use crate::opaque::TooLarge;
 use crate::seal::{self, Bound};
-use crate::secret::{Secret, wipe};
+use crate::secret::{Digest, Secret, wipe};
 
 /// How long one key is used for new macaroons, in seconds.
 pub const SHARED_PERIOD_SECONDS: i64 = 24 * 60 * 60;
 /// Kind, working key, period.
 const HEAD: usize = 1 + 4 + 4;
+/// The claim that tells the server its own from what a resource minted. No
+/// mapped claim has such a name.
+const SEAL: &str = "rev#";
 
 /// A stretch of time in which one key makes all macaroons of a resource.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -122,6 +131,42 @@ impl SharedKey {
         self.period
     }
 
+    /// Writes claims as a macaroon, as whoever holds the key can: one that is
+    /// good at its resource alone, `aud`, and is nothing to the server.
+    pub fn mint(
+        &self,
+        bound: Bound<'_>,
+        claims: &Map<String, Value>,
+        entropy: &dyn Entropy,
+    ) -> Result<String, TooLarge> {
+        let audience = claims.get("aud").and_then(Value::as_str);
+        let plain = serde_json::to_vec(claims).map_err(|_| TooLarge)?;
+        self.write(bound, audience.ok_or(TooLarge)?, &plain, entropy)
+    }
+
+    fn write(
+        &self,
+        bound: Bound<'_>,
+        audience: &str,
+        claims: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<String, TooLarge> {
+        let head = self.head();
+        let data = associated(&head, bound, audience);
+        let sealed = seal::seal_bytes(&self.secret, &data, claims, entropy);
+        let identifier = [&head, &*sealed].concat();
+        if identifier.len() > MAX_IDENTIFIER_BYTES {
+            return Err(TooLarge);
+        }
+        let chain = chain_key(&self.secret, &identifier);
+        let root = Macaroon::create(Some(audience), &chain, &identifier).map_err(|_| TooLarge)?;
+        let bundle = Bundle {
+            root,
+            discharges: Vec::new(),
+        };
+        bundle.write().map_err(|_| TooLarge)
+    }
+
     fn head(&self) -> [u8; HEAD] {
         let mut head = [SHARED; HEAD];
         head[1..5].copy_from_slice(&self.working.to_be_bytes());
@@ -158,21 +203,43 @@ pub fn mint_shared(
     let period = Period::of(written.issued);
     let working = keys.current(Purpose::Macaroon);
     let key = SharedKey::derive(working, bound, audience, period);
-    let head = key.head();
-    let data = associated(&head, bound, audience);
+    let data = associated(&key.head(), bound, audience);
     let claims = jwt::payload(written, authority);
-    let sealed = seal::seal_bytes(&key.secret, &data, &claims, entropy);
-    let identifier = [&head, &*sealed].concat();
-    if identifier.len() > MAX_IDENTIFIER_BYTES {
-        return Err(TooLarge);
+    let own = OwnSeal::over(working, &data, &claims);
+    let claims = own.append_to(claims).ok_or(TooLarge)?;
+    key.write(bound, audience, &claims, entropy)
+}
+
+/// The server's own word on claims that it minted.
+struct OwnSeal(String);
+
+impl OwnSeal {
+    /// What `data` ties is tied by it, too: issuer, epoch, resource and keys.
+    fn over(working: &WorkingSecret, data: &[u8], claims: &[u8]) -> Self {
+        let mac = working.mac("symbolon shared macaroon of ours", &[data, claims]);
+        Self(format!(
+            r#","{SEAL}":"{}"}}"#,
+            BASE64_URL_SAFE_NO_PAD.encode(mac)
+        ))
     }
-    let chain = chain_key(&key.secret, &identifier);
-    let root = Macaroon::create(Some(audience), &chain, &identifier).map_err(|_| TooLarge)?;
-    let bundle = Bundle {
-        root,
-        discharges: Vec::new(),
-    };
-    bundle.write().map_err(|_| TooLarge)
+
+    /// The object with one member more, at its end.
+    fn append_to(&self, mut object: Vec<u8>) -> Option<Vec<u8>> {
+        (object.pop()? == b'}').then_some(())?;
+        object.extend_from_slice(self.0.as_bytes());
+        Some(object)
+    }
+
+    /// Whether claims are those that this server minted, byte for byte.
+    fn is_on(working: &WorkingSecret, data: &[u8], plain: &[u8]) -> bool {
+        let length = Self::over(working, data, b"{}").0.len();
+        let Some((before, found)) = plain.len().checked_sub(length).map(|at| plain.split_at(at))
+        else {
+            return false;
+        };
+        let own = Self::over(working, data, &[before, b"}"].concat());
+        Digest::of(found).matches(&Digest::of(own.0.as_bytes()))
+    }
 }
 
 /// A shared macaroon of which nothing is proved yet.
@@ -221,7 +288,13 @@ impl SharedPresented {
             return Err(Flaw::Identifier);
         }
         chain::prove(&self.0, &chain_key(&key.secret, identifier))?;
-        let mut claims = self.unseal(key, bound)?;
+        let plain = self.unseal(key, bound)?;
+        self.proved(&plain)
+    }
+
+    /// What is left of claims by the caveats, once the chain was proved.
+    fn proved(self, plain: &[u8]) -> Result<SharedToken, Flaw> {
+        let mut claims = self.claims(plain)?;
         let ends = claims
             .get("exp")
             .and_then(Value::as_i64)
@@ -235,13 +308,18 @@ impl SharedPresented {
         })
     }
 
-    fn unseal(&self, key: &SharedKey, bound: Bound<'_>) -> Result<Map<String, Value>, Flaw> {
-        let (head, audience) = (key.head(), self.claimed_audience());
+    fn unseal(&self, key: &SharedKey, bound: Bound<'_>) -> Result<Vec<u8>, Flaw> {
+        let head = key.head();
         let sealed = self.0.root.identifier().strip_prefix(&head);
         let sealed = sealed.ok_or(Flaw::Identifier)?;
-        let data = associated(&head, bound, audience);
-        let plain = seal::open_bytes(&key.secret, &data, sealed).map_err(|_| Flaw::Identifier)?;
-        let claims = json::object(&plain).map_err(|_| Flaw::Identifier)?;
+        let data = associated(&head, bound, self.claimed_audience());
+        seal::open_bytes(&key.secret, &data, sealed).map_err(|_| Flaw::Identifier)
+    }
+
+    fn claims(&self, plain: &[u8]) -> Result<Map<String, Value>, Flaw> {
+        let audience = self.claimed_audience();
+        let mut claims = json::object(plain).map_err(|_| Flaw::Identifier)?;
+        claims.remove(SEAL);
         // INVARIANT: `associated` ties the seal to the location, and the mint
         // makes the location the audience.
         if claims.get("aud").and_then(Value::as_str) != Some(audience) {
@@ -250,26 +328,53 @@ impl SharedPresented {
         Ok(claims)
     }
 
-    /// Opens it with the server's own keys.
+    /// Opens it with the server's own keys. One that the resource minted by
+    /// itself is refused: it is good there alone, and here in nobody's name.
     pub fn open_as_server(self, keys: &Keyring, bound: Bound<'_>) -> Result<SharedToken, Flaw> {
-        let key = self.key(keys, bound)?;
-        self.open(&key, bound)
+        let (working, key) = self.key(keys, bound)?;
+        let identifier = self.0.root.identifier();
+        chain::prove(&self.0, &chain_key(&key.secret, identifier))?;
+        let plain = self.own(working, &key, bound)?;
+        self.proved(&plain)
     }
 
     /// The claims of the root that it was made from, whatever was added: for
-    /// taking it back, and nothing else. The seal makes them authentic.
+    /// taking it back, and nothing else. The server's own seal makes them
+    /// authentic.
     pub fn name(self, keys: &Keyring, bound: Bound<'_>) -> Result<Map<String, Value>, Flaw> {
-        let key = self.key(keys, bound)?;
-        self.unseal(&key, bound)
+        let (working, key) = self.key(keys, bound)?;
+        let plain = self.own(working, &key, bound)?;
+        self.claims(&plain)
     }
 
-    fn key(&self, keys: &Keyring, bound: Bound<'_>) -> Result<SharedKey, Flaw> {
+    /// The working key that it is rooted in, and the one of resource and period.
+    fn key<'k>(
+        &self,
+        keys: &'k Keyring,
+        bound: Bound<'_>,
+    ) -> Result<(&'k WorkingSecret, SharedKey), Flaw> {
         let (working, period) = self.numbers().ok_or(Flaw::Identifier)?;
         let working = keys
             .find(Purpose::Macaroon, working)
             .ok_or(Flaw::Identifier)?;
         let audience = self.claimed_audience();
-        Ok(SharedKey::derive(working, bound, audience, Period(period)))
+        let key = SharedKey::derive(working, bound, audience, Period(period));
+        Ok((working, key))
+    }
+
+    /// What is inside, if this server put it there.
+    fn own(
+        &self,
+        working: &WorkingSecret,
+        key: &SharedKey,
+        bound: Bound<'_>,
+    ) -> Result<Vec<u8>, Flaw> {
+        let plain = self.unseal(key, bound)?;
+        let data = associated(&key.head(), bound, self.claimed_audience());
+        match OwnSeal::is_on(working, &data, &plain) {
+            true => Ok(plain),
+            false => Err(Flaw::NotMintedHere),
+        }
     }
 }
 

@@ -169,3 +169,33 @@ fn any_changed_byte_is_refused() {
     }
     assert!(open(&text, &key).is_ok());
 }
+
+#[test]
+fn what_its_resource_mints_is_good_there_and_nothing_to_the_server() {
+    let key = key_of(ORDERS, 1, Period::of(START));
+    let genuine = open(&minted(), &key).unwrap();
+    let entropy = SeededEntropy::new(9);
+    let by_server = |text: &str| {
+        let own = || SharedPresented::parse(text).unwrap().unwrap();
+        let named = own().name(&keys(1), BOUND).err();
+        let opened = own().open_as_server(&keys(1), BOUND).err();
+        assert_eq!(named, opened, "one answer at every endpoint");
+        opened
+    };
+
+    let mut forged = genuine.clone();
+    forged.insert("sub".into(), "admin".into());
+    for claims in [&genuine, &forged] {
+        let text = key.mint(BOUND, claims, &entropy).unwrap();
+        assert_eq!(&open(&text, &key).unwrap(), claims);
+        assert_eq!(by_server(&text), Some(Flaw::NotMintedHere));
+    }
+    // Nor with a seal that stands in another one, or in none.
+    for seal in ["", "AAAA", &"A".repeat(43)] {
+        forged.insert("rev#".into(), seal.into());
+        let text = key.mint(BOUND, &forged, &entropy).unwrap();
+        assert_eq!(by_server(&text), Some(Flaw::NotMintedHere), "{seal}");
+    }
+    assert_eq!(by_server(&minted()), None);
+    assert!(!genuine.contains_key("rev#"), "a resource reads past it");
+}
