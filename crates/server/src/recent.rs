@@ -46,6 +46,8 @@ pub(crate) enum What {
     Claimed(ClientId),
     /// Why, where the caller is told less.
     Because(&'static str),
+    /// What repairs it, where the answer's code does not tell.
+    Repair(&'static str),
     /// A token was looked at and is not good.
     Token {
         /// Which check failed.
@@ -123,6 +125,12 @@ impl Recent {
         self.say(cx, What::Because(cause));
     }
 
+    /// Remembers why what a trusted issuer signed is not good.
+    pub(crate) fn unvouched(&self, cx: &Cx, cause: &'static str) {
+        self.because(cx, cause);
+        self.say(cx, What::Repair(repair_of_assertion(cause)));
+    }
+
     /// Remembers which client could not prove itself, and why.
     pub(crate) fn unproved(&self, cx: &Cx, client: &ClientId, cause: &'static str) {
         self.say(cx, What::Claimed(client.clone()));
@@ -190,6 +198,26 @@ impl Recent {
             what,
         };
         let _oldest = push(&mut lock(&self.refusals), said, MAX_REFUSALS);
+    }
+}
+
+/// What repairs an assertion of a trusted issuer. Nobody signed in here for
+/// it, so nothing here can be renewed.
+pub(crate) fn repair_of_assertion(cause: &str) -> &'static str {
+    match cause {
+        "it has expired" | "expired" => {
+            "ask the trusted issuer for a new one: what has expired is its assertion, and this server can renew nothing of it"
+        }
+        "iat or nbf is in the future" | "not_yet_valid" => {
+            "set the clocks of the trusted issuer and of this server; they differ by more than `clock_skew`"
+        }
+        "exp is more than an hour ahead" => {
+            "have the trusted issuer sign for an hour at most: a grant is remembered for as long as it is good"
+        }
+        "aud is not this server" => {
+            "have the trusted issuer name this server's issuer in `aud`, alone where it is a grant"
+        }
+        _ => "have the trusted issuer send another, without what the cause names",
     }
 }
 

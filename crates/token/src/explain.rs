@@ -251,6 +251,7 @@ impl Refused {
                 format!("scope: needed `{}`, the token has `{}`", needed.join(" "), found.join(" "))
             }
             Self::Revoked(Some(Hit::Record(target))) => format!("revocation: its {} was taken back", target.name()),
+            Self::Revoked(Some(Hit::Parent(target))) => format!("revocation: a {} that it came from was taken back", target.name()),
             Self::Revoked(Some(Hit::Epoch)) => "revocation: it is from before a restore of the issuer".into(),
             Self::Revoked(None) => "revocation: it was taken back".into(),
             Self::Inactive => "revocation: the issuer says that the token is not active".into(),

@@ -279,6 +279,8 @@ struct Record {
 pub enum Hit {
     /// A record names it.
     Record(Target),
+    /// A record names something that it was derived from.
+    Parent(Target),
     /// It is from before a restore.
     Epoch,
 }
@@ -366,19 +368,22 @@ impl RevocationSet {
         if self.records.is_empty() {
             return None;
         }
-        let own = marks.each();
-        let own = own
-            .into_iter()
-            .filter_map(|(target, name)| Some((target, name?)));
-        let inherited = marks.lineage.iter().map(|own| (own.target, own.name));
-        for (target, name) in own.chain(inherited) {
-            if let Some(record) = self.records.get(&(target as u8, name))
-                && (!target.is_wide() || position.sequence < record.sequence)
-            {
-                return Some(Hit::Record(target));
-            }
+        let is_hit = |target: Target, name| {
+            let record = self.records.get(&(target as u8, name));
+            record.is_some_and(|record| !target.is_wide() || position.sequence < record.sequence)
+        };
+        let mut own = marks.each().into_iter();
+        let own = own.find(|(target, name)| name.is_some_and(|name| is_hit(*target, name)));
+        if let Some((target, _)) = own {
+            return Some(Hit::Record(target));
         }
-        None
+        let mut parents = marks.lineage.iter();
+        let parent = parents.find(|parent| is_hit(parent.target, parent.name))?;
+        Some(match parent.target {
+            // Whoever vouches is on record nowhere else.
+            Target::Issuer => Hit::Record(Target::Issuer),
+            target => Hit::Parent(target),
+        })
     }
 }
 

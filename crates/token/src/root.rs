@@ -12,6 +12,7 @@ impl Refused {
         match self {
             Self::Revoked(Some(Hit::Epoch)) => "restored",
             Self::Revoked(Some(Hit::Record(target))) => of_target(*target),
+            Self::Revoked(Some(Hit::Parent(target))) => of_parent(*target),
             Self::Macaroon(Flaw::Unmet(caveat)) => of_caveat(caveat),
             other => other.code(),
         }
@@ -32,6 +33,24 @@ const fn of_target(target: Target) -> &'static str {
         Target::Issuer => "distrusted_issuer",
         Target::Key => "distrusted_key",
         Target::Resource => "deleted_resource",
+    }
+}
+
+/// Of what it was derived from: another token's, or another client's.
+const fn of_parent(target: Target) -> &'static str {
+    match target {
+        Target::Token => "revoked_parent_token",
+        Target::Family => "revoked_parent_family",
+        Target::Grant => "revoked_parent_grant",
+        Target::Session => "revoked_parent_session",
+        Target::Subject => "revoked_parent_subject",
+        Target::Client => "revoked_parent_client",
+        Target::ClientSubject => "revoked_parent_client_subject",
+        Target::Organization => "revoked_parent_organization",
+        Target::Membership => "revoked_parent_membership",
+        Target::Issuer => "distrusted_issuer",
+        Target::Key => "distrusted_parent_key",
+        Target::Resource => "deleted_parent_resource",
     }
 }
 

@@ -81,6 +81,7 @@ fn tell(body: &mut Value, said: &[Said]) {
             }
             What::Claimed(client) => body["claimed_client"] = client.as_str().into(),
             What::Because(cause) => body["cause"] = (*cause).into(),
+            What::Repair(repair) => body["repair"] = (*repair).into(),
             What::Token {
                 check,
                 code,
@@ -205,7 +206,7 @@ fn taken_parent(cx: &Cx, own: &IssuedToken) -> Option<&'static str> {
         ..Marks::default()
     };
     match cx.feed.hit(&marks, own.authority.position())? {
-        Hit::Record(target) => Some(target.name()),
+        Hit::Record(target) | Hit::Parent(target) => Some(target.name()),
         _ => None,
     }
 }

@@ -64,7 +64,7 @@ pub(super) async fn of_vouched(
 ) -> Result<Issued, Failure> {
     let vouched = vouched.map_err(|cause| {
         tracing::debug!(request = %cx.request, cause, "assertion");
-        cx.recent.because(cx, cause);
+        cx.recent.unvouched(cx, cause);
         Refusal::invalid_grant("the assertion is not good")
     })?;
     let cx = &cx.as_of(vouched.authority.position());

@@ -88,6 +88,21 @@ pub(crate) async fn verify(
     })
 }
 
+/// Why a JWT of a trusted issuer would not be taken to be exchanged, whoever
+/// sends it.
+pub(crate) async fn judge(cx: &Cx, issuer: &TrustedIssuer, text: &str) -> Result<(), &'static str> {
+    let unverified = Unverified::parse(text).map_err(Invalid::code)?;
+    check_type(&unverified, Sent::AsToken)?;
+    let claims = verified(cx, issuer, &unverified).await?;
+    let rules = Rules {
+        issuer,
+        own: cx.settings.issuer.as_str(),
+        sent: Sent::AsToken,
+        skew: cx.settings.clock_skew,
+    };
+    check_claims(&claims, &rules, cx.now).map(|_| ())
+}
+
 /// The registration of an issuer that is trusted, that the client's policy
 /// names, and that speaks for no other organization.
 pub(super) fn registered(

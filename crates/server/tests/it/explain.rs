@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, request};
-use crate::exchange::world::{Asked, claims, furnish, signed_in};
+use crate::exchange::world::{Asked, BEARER, Partner, claims, furnish, now, signed_in};
 use crate::harness::{Answer, ORDERS, Server, VAULT};
 use crate::on_both_engines;
 
@@ -19,6 +19,7 @@ on_both_engines! {
     a_macaroon_is_explained_caveat_by_caveat_and_not_used_up
     an_explanation_holds_no_credential
     a_token_whose_parent_was_taken_back_is_not_called_good
+    an_expired_jwt_of_a_partner_is_no_matter_of_sessions
 }
 
 async fn explain(server: &Server, question: Value) -> Value {
@@ -403,5 +404,52 @@ async fn a_token_whose_parent_was_taken_back_is_not_called_good(server: Server) 
     assert_eq!(
         cause().await,
         "revocation: a token that it came from was taken back"
+    );
+
+    let told = explain(&server, json!({ "token": derived })).await;
+    assert_eq!(
+        (&told["root"], &told["cause"]),
+        (
+            &json!("revoked_parent_token"),
+            &json!("revocation: a token that it came from was taken back")
+        )
+    );
+    assert_eq!(told["taken_back"], json!([]), "no record is its own");
+    let own = json!({ "token": derived });
+    let done = server.admin(Method::POST, path, Some(own)).await;
+    assert_eq!(done.status, 204, "{}", done.body);
+    assert_eq!(self::root(&server, &derived).await, "revoked_token");
+}
+
+async fn an_expired_jwt_of_a_partner_is_no_matter_of_sessions(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    let expired = partner.jwt(&server, json!({ "exp": now(&server) - 60 }));
+    let good = partner.jwt(&server, json!({}));
+    let grant = [("grant_type", BEARER), ("assertion", &*expired)];
+
+    let as_grant = server.token("orders-api", &grant).await;
+    let as_token = Asked::of("jwt", &expired).by(&server, "orders-api").await;
+
+    for (refused, error) in [(as_grant, "invalid_grant"), (as_token, "invalid_request")] {
+        assert_eq!(refused.refusal(), error);
+        let told = by_id(&server, &refused.text("request_id")).await.json();
+        assert_eq!(told["cause"], "it has expired", "{told}");
+        let repair = told["repair"].as_str().unwrap();
+        assert!(repair.contains("ask the trusted issuer"), "{repair}");
+        assert!(!repair.contains("sign in"), "{repair}");
+    }
+    let told = explain(&server, json!({ "token": expired })).await;
+    assert_eq!(told["root"], "partner_token_expired", "{told}");
+    assert_eq!(told["checks"][1]["outcome"], "failed", "{told}");
+    assert!(
+        told["repair"]
+            .as_str()
+            .unwrap()
+            .contains("ask the trusted issuer")
+    );
+    assert_eq!(
+        explain(&server, json!({ "token": good })).await["verdict"],
+        "valid"
     );
 }

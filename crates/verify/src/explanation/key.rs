@@ -244,6 +244,7 @@ fn scopes_before(now: &str, needed: &[String]) -> Vec<String> {
             before.push(own.map(|(_, word)| *word).collect::<Vec<_>>().join(" "));
         }
     }
+    before.extend(whole_before(&words, needed));
     for (at, word) in words.iter().enumerate() {
         for other in siblings(word, needed) {
             let mut own = words.clone();
@@ -252,6 +253,27 @@ fn scopes_before(now: &str, needed: &[String]) -> Vec<String> {
         }
     }
     before
+}
+
+/// What may have stood in the place of all of it: what the API needs, one word
+/// alone or all of them, or what every sign-in asks for.
+fn whole_before(words: &[&str], needed: &[String]) -> Vec<String> {
+    const USUAL: [&str; 4] = [
+        "openid",
+        "openid profile",
+        "openid profile email",
+        "openid email",
+    ];
+    let mut all: Vec<String> = needed.to_vec();
+    all.push(needed.join(" "));
+    for usual in USUAL {
+        all.push(usual.to_owned());
+        all.push(format!("{usual} {}", needed.join(" ")));
+    }
+    let now = words.join(" ");
+    all.retain(|own| !own.trim().is_empty() && *own != now);
+    all.dedup();
+    all
 }
 
 /// The same resource under another verb, `read:orders` for `write:orders`.
@@ -308,6 +330,9 @@ mod tests {
         let before = scopes_before("read:a write:a admin", &[]);
         assert!(before.iter().any(|own| own == "read:a"));
         assert!(before.iter().any(|own| own == "read:a write:a"));
+        let whole = scopes_before("admin root", &["read:a".to_owned()]);
+        assert!(whole.iter().any(|own| own == "read:a"));
+        assert!(whole.iter().any(|own| own == "openid profile read:a"));
         let replaced = scopes_before("write:a", &[]);
         assert!(replaced.iter().any(|own| own == "read:a"));
         let many = vec!["x"; 500].join(" ");

@@ -252,7 +252,26 @@ fn of_mismatch(seen: &Seen<'_>) -> Finding {
         _ => Finding::new(
             "signature_mismatch",
             "signature: it does not match: header, payload or signature was changed after it was signed, or another key of that name signed it".into(),
-            AS_ISSUED,
+            tried_by_everyone(seen),
         ),
     }
+}
+
+/// The two edits that everyone tries, where no guess confirms one: what was
+/// written over another scope cannot be undone from here.
+fn tried_by_everyone(seen: &Seen<'_>) -> String {
+    let end = seen.claims.get("exp").and_then(Value::as_i64);
+    let end = end.map(Timestamp::from_seconds);
+    let mut told = Vec::new();
+    if seen.claims.contains_key("scope") {
+        told.push(format!("`scope` (now `{}`)", said(seen, "scope")));
+    }
+    told.extend(end.map(|end| format!("`exp` (now {end})")));
+    if told.is_empty() {
+        return AS_ISSUED.to_owned();
+    }
+    format!(
+        "{AS_ISSUED}; compare first {} with what the issuer gave, and ask it for what is needed",
+        told.join(" and ")
+    )
 }

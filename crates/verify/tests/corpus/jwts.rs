@@ -38,6 +38,9 @@ fn edits() -> Vec<Case> {
     vec![
         case("a scope was added", |g| edited(&g.good(), |c| c["scope"] = "read:invoices delete:invoices".into()), "scope_changed", "signature", "ask the issuer for the scope"),
         case("the scope was replaced", |g| edited(&g.good(), |c| c["scope"] = "delete:invoices".into()), "scope_changed", "signature", "ask the issuer for the scope"),
+        case("the scope was replaced by one of another kind", |g| edited(&g.good(), |c| c["scope"] = "superuser".into()), "scope_changed", "signature", "ask the issuer for the scope"),
+        case("the scope was replaced by two others", |g| edited(&g.good(), |c| c["scope"] = "admin root".into()), "scope_changed", "signature", "ask the issuer for the scope"),
+        case("scopes that nobody guesses were replaced", |g| edited(&g.with(|c| c["scope"] = "a:b c:d read:invoices".into()), |c| c["scope"] = "admin".into()), "signature_mismatch", "signature", "`scope` (now `admin`)"),
         case("the end was moved", |g| edited(&g.good(), |c| c["exp"] = (g.now.seconds() + 86_400 * 365).into()), "expiry_changed", "signature", "renew it"),
         case("the end of an expired token was moved", |g| {
             let old = g.with(|c| { c["iat"] = (g.now.seconds() - 7200).into(); c["exp"] = (g.now.seconds() - 3600).into(); });
@@ -97,6 +100,7 @@ fn claims() -> Vec<Case> {
         case("https in place of http", |g| g.with(|c| c["iss"] = g.url.replacen("http:", "https:", 1).into()), "issuer_spelling", "issuer", "get a token from"),
         case("another issuer's name under a known key", |g| g.with(|c| c["iss"] = "https://other.example".into()), "other_issuer", "issuer", "get a token from"),
         case("another issuer's token", |g| { let mut c = g.claims(); c["iss"] = "https://other.example".into(); g.stranger.sign("at+jwt", c.to_string().as_bytes()) }, "foreign_issuer", "signature", "get a token from"),
+        case("an expired token of another issuer", |g| { let mut c = g.claims(); c["iss"] = "https://other.example".into(); c["exp"] = (g.now.seconds() - 3600).into(); g.stranger.sign("at+jwt", c.to_string().as_bytes()) }, "foreign_issuer", "signature", "get a token from"),
         case("no issuer", |g| g.with(|c| remove(c, "iss")), "claim_missing", "signature", "RFC 9068"),
         case("a slash behind the audience", |g| g.with(|c| c["aud"] = format!("{API}/").into()), "audience_spelling", "audience", "`aliases`"),
         case("the audience under an alias that the API does not know", |g| g.with(|c| c["aud"] = "https://api.example/v2".into()), "audience_spelling", "audience", "`aliases`"),

@@ -18,7 +18,7 @@ async fn what_was_taken_back_is_named() {
     let token = given.with(|claims| {
         claims["rev"] = json!({
             "e": 1, "q": 5, "f": hex(1), "g": hex(2), "s": hex(3), "u": hex(4), "c": hex(5),
-            "o": hex(6), "a": [format!("0a{:016x}", 7)],
+            "o": hex(6), "a": [format!("0a{:016x}", 7), format!("01{:016x}", 8), format!("06{:016x}", 9)],
         });
     });
     let key = public_name(Target::Key, given.key.kid());
@@ -32,6 +32,9 @@ async fn what_was_taken_back_is_named() {
         (Target::Organization, 6, "revoked_organization"),
         (Target::Issuer, 7, "distrusted_issuer"),
         (Target::Key, key, "distrusted_key"),
+        // What it was derived from, which is not the token's own.
+        (Target::Token, 8, "revoked_parent_token"),
+        (Target::Client, 9, "revoked_parent_client"),
     ];
     for (target, name, root) in cases {
         let verifier = issuer.verifier();

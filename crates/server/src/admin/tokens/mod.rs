@@ -10,6 +10,7 @@
 #[cfg(feature = "saml")]
 mod assertion;
 mod known;
+mod partner;
 
 use std::net::IpAddr;
 
@@ -26,6 +27,7 @@ use symbolon_token::revocation::{self, Hit};
 use crate::cx::Cx;
 use crate::endpoint::macaroon::Use;
 use crate::endpoint::presented::{self, Live};
+use crate::recent::repair_of_assertion;
 use crate::respond;
 
 use super::call::Call;
@@ -80,6 +82,8 @@ enum Reason {
     Check(Why),
     Kind(What),
     Form(Defect),
+    /// What a trusted issuer signed is not good.
+    Partner(&'static str),
 }
 
 /// All that is said about it.
@@ -110,6 +114,7 @@ impl Told {
             Some(Reason::Check(why)) => why.code(),
             Some(Reason::Kind(_)) => "not_an_access_token",
             Some(Reason::Form(_)) => "malformed",
+            Some(Reason::Partner(_)) => "partner_token_refused",
         }
     }
 
@@ -119,6 +124,8 @@ impl Told {
             Some(Reason::Check(why)) => why.root(),
             Some(Reason::Kind(what)) => what.code(),
             Some(Reason::Form(defect)) => defect.code(),
+            Some(Reason::Partner("it has expired")) => "partner_token_expired",
+            Some(Reason::Partner(_)) => "partner_token_refused",
         }
     }
 
@@ -130,6 +137,10 @@ impl Told {
                 format!("signature: this is {}, not an access token", what.words())
             }
             Some(Reason::Form(defect)) => format!("signature: {}", defect.words()),
+            Some(Reason::Partner(cause)) => {
+                let check = self.failed().map_or("", Check::name);
+                format!("{check}: of this JWT of a trusted issuer: {cause}")
+            }
         }
     }
 
@@ -139,13 +150,19 @@ impl Told {
             Some(Reason::Check(why)) => why.repair(),
             Some(Reason::Kind(what)) => what.instead().to_owned(),
             Some(Reason::Form(defect)) => defect.repair().to_owned(),
+            Some(Reason::Partner(cause)) => repair_of_assertion(cause).to_owned(),
         }
     }
 
     fn failed(&self) -> Option<Check> {
         match self.why.as_ref()? {
             Reason::Check(why) => Some(why.check()),
-            Reason::Kind(_) | Reason::Form(_) => Some(Check::Signature),
+            Reason::Partner("it has expired" | "iat or nbf is in the future") => {
+                Some(Check::Expiry)
+            }
+            Reason::Partner("aud is not this server") => Some(Check::Audience),
+            Reason::Partner("nobody trusts the issuer") => Some(Check::Issuer),
+            Reason::Kind(_) | Reason::Form(_) | Reason::Partner(_) => Some(Check::Signature),
         }
     }
 }
@@ -180,6 +197,9 @@ async fn told(cx: &Cx, question: &Question, what: What) -> Result<Told, Failed> 
     if matches!(what, What::Assertion) {
         #[cfg(feature = "saml")]
         return assertion::told(cx, question).await;
+    }
+    if let Some(told) = partner::told(cx, question).await {
+        return Ok(told);
     }
     // A refresh token has a row of its own, which `symbolon revoke` names.
     if !what.is_access_token() {

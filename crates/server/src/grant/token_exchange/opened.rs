@@ -94,7 +94,10 @@ pub(super) async fn open(
     };
     outcome.map_err(|cause| {
         tracing::debug!(request = %cx.request, kind = %shown.kind, cause, "a token to be exchanged");
-        cx.recent.because(cx, cause);
+        match is_of_a_partner(cx, shown) {
+            true => cx.recent.unvouched(cx, cause),
+            false => cx.recent.because(cx, cause),
+        }
         refused(role).into()
     })
 }
@@ -111,6 +114,12 @@ fn refused(role: Role) -> Refusal {
 /// Whether a JWT says that it is ours; its signature is checked by whoever
 /// opens it.
 fn is_of_this_server(cx: &Cx, text: &str) -> bool {
+/// Whether a token says that somebody else signed it.
+fn is_of_a_partner(cx: &Cx, shown: &ShownToken) -> bool {
+    let text = shown.text.expose_str();
+    shown.kind == TokenKind::Jwt && !is_encrypted(text) && !is_of_this_server(cx, text)
+}
+
     let claimed = Unverified::parse(text)
         .ok()
         .as_ref()
