@@ -1,6 +1,7 @@
 //! Revocation by the client that a token was issued to, and by administrators.
 //!
 //! Spec: RFC 7009 §2
+//! Spec: RFC 7522 §3
 
 use axum::response::Response;
 use http::StatusCode;
@@ -24,7 +25,8 @@ use crate::respond;
 /// A token that is unknown, expired or not one of ours is already as dead as
 /// can be, so the answer is 200 (RFC 7009 §2.2). One of another client is
 /// refused, and stays as it was. A macaroon stands for its root, whatever was
-/// added to it: the root and all that was made of it die together.
+/// added to it: the root and all that was made of it die together. So does an
+/// assertion of this server with all that was made of it.
 pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
     let form = received.form()?;
     let caller = authenticate(&cx, &received, &form).await?;
@@ -67,9 +69,9 @@ async fn revoke(
     if Kind::claimed_by(token) == Some(Kind::RefreshToken) {
         return end_family(cx, token, caller, actor).await;
     }
-    let read = match presented::read_to_revoke(cx, token) {
+    let read = match read(cx, token) {
         Ok(read) => read,
-        Err(Refused::Expired { .. }) => return Ok(TakenBack::Before),
+        Err(refused) if is_over(&refused) => return Ok(TakenBack::Before),
         Err(_) => return Ok(TakenBack::NotOurs),
     };
     if caller.is_some_and(|caller| caller.id.as_str() != read.client) {
@@ -80,6 +82,24 @@ async fn revoke(
     };
     cx.store.act(act).await?;
     Ok(TakenBack::Now)
+}
+
+fn read(cx: &Cx, token: &str) -> Result<Read, Refused> {
+    #[cfg(feature = "saml")]
+    if let Some(assertion) = crate::grant::saml2::own(cx, token) {
+        return crate::grant::saml2::read(cx, &assertion);
+    }
+    presented::read_to_revoke(cx, token)
+}
+
+/// Whether what was read was ours and is dead by its own end.
+fn is_over(refused: &Refused) -> bool {
+    match refused {
+        Refused::Expired { .. } => true,
+        #[cfg(feature = "saml")]
+        Refused::Assertion(symbolon_token::saml::Refused::Expired { .. }) => true,
+        _ => false,
+    }
 }
 
 async fn revoke_token(cx: &Cx, read: &Read, actor: &str) -> Result<Option<RevokeToken>, Failure> {

@@ -14,6 +14,7 @@ use symbolon_protocol::{Client, SigningAlgorithm, Timestamp};
 use symbolon_token::Authority;
 use symbolon_token::explain::Refused;
 use symbolon_token::jose::{Algorithm, SigningKey};
+use symbolon_token::recognize::{Recognized, What};
 use symbolon_token::saml::{
     self, Certificate, NameFormat, Presented, Rendering, Trusted, Unwritable,
 };
@@ -63,6 +64,16 @@ pub(crate) fn mint(cx: &Cx, client: &Client, authority: &Authority) -> Result<St
 }
 
 /// Reads an assertion of this server. It may have been taken back.
+/// An assertion that says that it is this server's own, by its form; nothing
+/// of it is checked.
+pub(crate) fn own(cx: &Cx, text: &str) -> Option<Presented> {
+    if Recognized::of(text).what != What::Assertion {
+        return None;
+    }
+    let presented = Presented::parse(text, &[]).ok()?;
+    (presented.claimed_issuer() == cx.settings.issuer.as_str()).then_some(presented)
+}
+
 pub(crate) fn read(cx: &Cx, assertion: &Presented) -> Result<Read, Refused> {
     let own = Arc::clone(&cx.app.keys.load().own);
     let keys = own.candidates(None, Algorithm::Rs256).cloned();

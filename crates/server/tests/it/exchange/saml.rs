@@ -25,6 +25,8 @@ on_both_engines! {
     a_token_becomes_an_assertion_that_others_check_by_our_certificate
     an_assertion_of_ours_is_a_subject_token_and_dies_with_its_root
     an_assertion_for_a_sector_is_a_subject_token_too
+    an_assertion_of_ours_is_taken_back_by_itself
+    a_name_that_is_not_for_here_is_refused
     a_partners_assertion_is_good_once_on_every_node
     a_partners_assertion_gives_what_its_issuer_is_registered_for
     an_assertion_that_is_not_good_is_refused
@@ -661,4 +663,94 @@ async fn every_broken_assertion_is_explained_by_one_cause(server: Server) {
     assert_eq!(explained(&server, &own).await["verdict"], "valid");
     server.advance(3600);
     assert_eq!(explained(&server, &own).await["root"], "expired");
+}
+
+/// Given to `/revoke`, as any other token of this server is (RFC 7009 §2.1).
+async fn an_assertion_of_ours_is_taken_back_by_itself(server: Server) {
+    permitted(&server).await;
+    let (answer, root) = assertion(&server).await;
+    let (other, _) = assertion(&server).await;
+    let [mine, kept] = [answer, other].map(|answer| answer.text("access_token"));
+    let onward = async |text: &str| {
+        let asked = Asked::of("saml2", text).with("requested_token_type", &urn("access_token"));
+        asked.by(&server, "orders-api").await
+    };
+    let derived = onward(&mine).await.text("access_token");
+    let elsewhere = server.form("/revoke", "web", &[("token", &mine)]).await;
+    assert_eq!(
+        elsewhere.refusal(),
+        "invalid_grant",
+        "it was issued to another client"
+    );
+    assert_eq!(onward(&mine).await.status, 200);
+
+    let revoked = server
+        .form("/revoke", "orders-api", &[("token", &mine)])
+        .await;
+
+    assert_eq!(revoked.status, 200);
+    assert_eq!(onward(&mine).await.refusal(), "invalid_request");
+    assert!(
+        !server.is_active(&derived).await,
+        "what came of it died with it"
+    );
+    let told = json!({ "token": mine });
+    let path = "/admin/v1/tokens:explain";
+    let told = server.admin(Method::POST, path, Some(told)).await.json();
+    assert_eq!(told["root"], "revoked_token", "{told}");
+    assert_eq!(onward(&kept).await.status, 200, "another one stays");
+    assert!(
+        server.is_active(&root).await,
+        "and so does what it was made of"
+    );
+    let by_administrator = json!({ "token": kept });
+    let done = server.admin(Method::POST, "/admin/v1/revoke", Some(by_administrator));
+    assert_eq!(done.await.status, 204);
+    assert_eq!(onward(&kept).await.refusal(), "invalid_request");
+    let strangers = server.form(
+        "/revoke",
+        "orders-api",
+        &[("token", "PHNhbWw6QXNzZXJ0aW9uLz4")],
+    );
+    assert_eq!(
+        strangers.await.status,
+        200,
+        "what is not ours is as dead as can be"
+    );
+}
+
+/// What names somebody for another service, or in another's eyes, or for one
+/// session alone, is not the person of the same letters here.
+async fn a_name_that_is_not_for_here_is_refused(server: Server) {
+    let directory = Directory::trusted(&server).await;
+    let name = server.name();
+    let endpoint = format!("{name}/token");
+    let (persistent, transient) = (NameFormat::Persistent, NameFormat::Transient);
+    let cases = [
+        (persistent, [None, Some("https://sp.example")], false),
+        (persistent, [Some("https://other.example"), None], false),
+        (transient, [None, None], false),
+        (persistent, [Some(ENTITY), Some(&*name)], true),
+        (NameFormat::EmailAddress, [None, Some(&*endpoint)], true),
+    ];
+    for (id, (format, qualifiers, is_for_here)) in (10..).zip(cases) {
+        let said = Said {
+            id,
+            format,
+            qualifiers,
+            ..directory.said(&server)
+        };
+        let token = directory.sign(&said);
+
+        let as_token = Asked::of("saml2", &token).by(&server, "orders-api").await;
+        let as_grant = present(&server, "orders-api", &token).await;
+
+        for (answer, error) in [(as_token, "invalid_request"), (as_grant, "invalid_grant")] {
+            let told = format!("{format:?} {qualifiers:?}: {}", answer.body);
+            match is_for_here {
+                true => assert_eq!(answer.status, 200, "{told}"),
+                false => assert_eq!(answer.refusal(), error, "{told}"),
+            }
+        }
+    }
 }
