@@ -3,9 +3,12 @@
 //!
 //! Spec: RFC 7521 §5.2
 //! Spec: RFC 7522 §3
+//! Spec: SAML 2.0 Core §2.2.2, §8.3.7, §8.3.8
 
 use symbolon_protocol::{Client, TrustedIssuer};
-use symbolon_token::saml::{Assertion, Certificate, Expected, Presented, Refused, Trusted};
+use symbolon_token::saml::{
+    Assertion, Certificate, Expected, NameFormat, NameId, Presented, Refused, Trusted,
+};
 use symbolon_token::{Actor, act};
 
 use super::trusted_issuer::{Checked, Claims, MAX_LIFETIME, Sent, Vouched, authority, registered};
@@ -76,7 +79,30 @@ pub(crate) fn open(
         skew: cx.settings.clock_skew,
         now: cx.now,
     };
-    presented.open(&trusted, &expected)
+    let opened = presented.open(&trusted, &expected)?;
+    check_name(opened.subject(), issuer, &audiences)?;
+    Ok(opened)
+}
+
+/// Whether the same letters mean the same person each time, at this server.
+/// The subject is made of them alone, so a name that is qualified otherwise
+/// would be taken for somebody else's.
+fn check_name(name: &NameId, issuer: &TrustedIssuer, here: &[&str]) -> Result<(), Refused> {
+    let refused = |why| Err(Refused::Name(why));
+    if name.format.as_deref() == Some(NameFormat::Transient.uri()) {
+        return refused("NameID is transient: it names somebody for one session alone");
+    }
+    let qualifier = name.qualifier.as_deref();
+    if qualifier.is_some_and(|own| own != issuer.issuer.as_str()) {
+        return refused(
+            "NameQualifier is not the issuer, so another NameID of the same letters may be somebody else",
+        );
+    }
+    let made_for = name.sp_qualifier.as_deref();
+    if made_for.is_some_and(|own| !here.contains(&own)) {
+        return refused("SPNameQualifier is not this server: the name was made for another one");
+    }
+    Ok(())
 }
 
 fn checked(assertion: &Assertion, sent: Sent) -> Result<Checked<'_>, &'static str> {

@@ -38,6 +38,7 @@ pub(crate) fn mint(cx: &Cx, client: &Client, authority: &Authority) -> Result<St
     let recipient = authority.audiences().first();
     let rendering = Rendering {
         format: NameFormat::Persistent,
+        qualifiers: [None; 2],
         recipient: recipient.map_or("", |own| own.as_str()),
         in_response_to: None,
         session_index: None,
@@ -63,7 +64,6 @@ pub(crate) fn mint(cx: &Cx, client: &Client, authority: &Authority) -> Result<St
     })
 }
 
-/// Reads an assertion of this server. It may have been taken back.
 /// An assertion that says that it is this server's own, by its form; nothing
 /// of it is checked.
 pub(crate) fn own(cx: &Cx, text: &str) -> Option<Presented> {
@@ -74,6 +74,7 @@ pub(crate) fn own(cx: &Cx, text: &str) -> Option<Presented> {
     (presented.claimed_issuer() == cx.settings.issuer.as_str()).then_some(presented)
 }
 
+/// Reads an assertion of this server. It may have been taken back.
 pub(crate) fn read(cx: &Cx, assertion: &Presented) -> Result<Read, Refused> {
     let own = Arc::clone(&cx.app.keys.load().own);
     let keys = own.candidates(None, Algorithm::Rs256).cloned();

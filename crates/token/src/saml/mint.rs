@@ -52,6 +52,9 @@ impl NameFormat {
 pub struct Rendering<'a> {
     /// What kind of name the subject is.
     pub format: NameFormat,
+    /// In whose eyes the name is unique, and for whom it was made, where that
+    /// is said (`NameQualifier`, `SPNameQualifier`).
+    pub qualifiers: [Option<&'a str>; 2],
     /// Where it is to be handed over.
     pub recipient: &'a str,
     /// Which request it answers.
@@ -165,6 +168,7 @@ fn said(
         issued: Timestamp::from_seconds(written.issued.seconds()),
         subject: written.subject.to_owned(),
         format: rendering.format.uri(),
+        qualifiers: rendering.qualifiers.map(|own| own.map(str::to_owned)),
         recipient: rendering.recipient.to_owned(),
         in_response_to: rendering.in_response_to.map(str::to_owned),
         audience: audience.as_str().to_owned(),

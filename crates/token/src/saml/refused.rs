@@ -87,6 +87,10 @@ pub enum Refused {
         /// Whom it names.
         found: Vec<String>,
     },
+    /// Its name is somebody else's here: made for another service, unique in
+    /// another's eyes, or for one session alone.
+    #[error("audience: {0}")]
+    Name(&'static str),
     /// No bearer may hand it over here: the recipient differs.
     #[error("audience: the assertion is to be handed over at `{}`", found.join("`, `"))]
     Recipient {
@@ -104,7 +108,9 @@ impl Refused {
         match self {
             Self::Expired { .. } | Self::NotYet { .. } | Self::TooLong { .. } => Check::Expiry,
             Self::Issuer { .. } => Check::Issuer,
-            Self::Audience { .. } | Self::Recipient { .. } | Self::InResponseTo => Check::Audience,
+            Self::Audience { .. } | Self::Name(_) | Self::Recipient { .. } | Self::InResponseTo => {
+                Check::Audience
+            }
             _ => Check::Signature,
         }
     }
@@ -131,6 +137,7 @@ impl Refused {
             Self::NotYet { .. } => "not_yet_valid",
             Self::TooLong { .. } => "lives_too_long",
             Self::Audience { .. } => "wrong_audience",
+            Self::Name(_) => "name_not_for_here",
             Self::Recipient { .. } => "wrong_recipient",
             Self::InResponseTo => "wrong_in_response_to",
         }
@@ -166,6 +173,9 @@ impl Refused {
             Self::NotYet { .. } => "set the clocks of issuer and server",
             Self::TooLong { .. } => "have the issuer give it a shorter life",
             Self::Audience { .. } => "have the issuer name this server as the audience",
+            Self::Name(_) => {
+                "have the issuer name people persistently, in its own name, and for this server where it says for whom"
+            }
             Self::Recipient { .. } => {
                 "have the issuer name this endpoint as the recipient of a bearer confirmation"
             }

@@ -25,6 +25,7 @@ pub(super) struct Said {
     pub(super) issued: Timestamp,
     pub(super) subject: String,
     pub(super) format: &'static str,
+    pub(super) qualifiers: [Option<String>; 2],
     pub(super) recipient: String,
     pub(super) in_response_to: Option<String>,
     pub(super) audience: String,
@@ -120,8 +121,15 @@ fn subject(out: &mut Nested, said: &Said) {
             .as_deref()
             .map(|own| ("InResponseTo", own)),
     );
+    let mut name = vec![("Format", said.format)];
+    let qualified = ["NameQualifier", "SPNameQualifier"].into_iter();
+    name.extend(
+        qualified
+            .zip(&said.qualifiers)
+            .filter_map(|(name, own)| Some((name, own.as_deref()?))),
+    );
     out.around("saml:Subject", &[], |out| {
-        out.text("saml:NameID", &[("Format", said.format)], &said.subject);
+        out.text("saml:NameID", &name, &said.subject);
         out.around("saml:SubjectConfirmation", &[("Method", BEARER)], |out| {
             out.empty("saml:SubjectConfirmationData", &data);
         });

@@ -107,6 +107,7 @@ pub(crate) fn write_by(key: &SigningKey, form: Form, authority: &Authority) -> O
             let recipient = authority.audiences()[0].as_str();
             let rendering = Rendering {
                 format: NameFormat::Persistent,
+                qualifiers: [None; 2],
                 recipient,
                 in_response_to: None,
                 session_index: None,
@@ -225,8 +226,8 @@ impl Seen {
             ends: authority.expires().seconds(),
             binding: *authority.binding(),
             actors: authority.actors().to_vec(),
-            marks: jwt::marks(authority, Some(token), keys().blinding()),
             may_act: authority.may_act().cloned(),
+            marks: jwt::marks(authority, Some(token), keys().blinding()),
             position: authority.position(),
         }
     }
@@ -249,8 +250,8 @@ impl Seen {
             ends: token.expires.seconds(),
             binding: token.binding,
             actors: act::chain(&token.claims).ok()?,
-            marks: Marks { key: None, ..marks },
             may_act: act::may_act(&token.claims).ok()?,
+            marks: Marks { key: None, ..marks },
             position,
         })
     }

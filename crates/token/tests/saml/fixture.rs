@@ -84,6 +84,7 @@ pub(crate) fn granted() -> Granted {
 pub(crate) fn rendering() -> Rendering<'static> {
     Rendering {
         format: NameFormat::Persistent,
+        qualifiers: [None; 2],
         recipient: RECIPIENT,
         in_response_to: None,
         session_index: None,

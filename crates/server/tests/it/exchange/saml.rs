@@ -200,9 +200,11 @@ struct Directory {
 }
 
 /// What an assertion of a partner says.
-struct Said {
+struct Said<'a> {
     id: u64,
     subject: &'static str,
+    format: NameFormat,
+    qualifiers: [Option<&'a str>; 2],
     issuer: &'static str,
     audience: String,
     recipient: String,
@@ -245,10 +247,12 @@ impl Directory {
             .await
     }
 
-    fn said(&self, server: &Server) -> Said {
+    fn said(&self, server: &Server) -> Said<'static> {
         Said {
             id: 1,
             subject: "carol",
+            format: NameFormat::Unspecified,
+            qualifiers: [None; 2],
             issuer: ENTITY,
             audience: server.name(),
             recipient: format!("{}/token", server.name()),
@@ -257,7 +261,7 @@ impl Directory {
         }
     }
 
-    fn sign(&self, said: &Said) -> String {
+    fn sign(&self, said: &Said<'_>) -> String {
         let issuer: Issuer = said.issuer.parse().unwrap();
         let slot = Slot::of_client(&"idp".parse().unwrap());
         let keys = Keyring::new(Keyring::generate(&SeededEntropy::new(1), Vec::new())).unwrap();
@@ -271,7 +275,8 @@ impl Directory {
             claims: &serde_json::Map::new(),
         };
         let rendering = Rendering {
-            format: NameFormat::Unspecified,
+            format: said.format,
+            qualifiers: said.qualifiers,
             recipient: &said.recipient,
             in_response_to: None,
             session_index: None,
@@ -295,6 +300,7 @@ impl Directory {
             authentication: None,
             binding: Binding::NONE,
             actors: Vec::new(),
+            may_act: None,
             lineage: Vec::new(),
             position: Position::default(),
         });
@@ -302,13 +308,13 @@ impl Directory {
     }
 }
 
-            may_act: None,
 async fn present(server: &Server, client: &str, assertion: &str) -> Answer {
     server
         .token(client, &[("grant_type", GRANT), ("assertion", assertion)])
         .await
 }
 
+/// Attack: J274
 async fn a_partners_assertion_is_good_once_on_every_node(server: Server) {
     let directory = Directory::trusted(&server).await;
     let said = directory.said(&server);
@@ -622,6 +628,14 @@ async fn every_broken_assertion_is_explained_by_one_cause(server: Server) {
             "audience",
             said(Said {
                 audience: VAULT.to_owned(),
+                ..good()
+            }),
+        ),
+        (
+            "name_not_for_here",
+            "audience",
+            said(Said {
+                format: NameFormat::Transient,
                 ..good()
             }),
         ),
