@@ -120,6 +120,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
         }
         KeysCommand::Distrust { kid } => {
             let answer = connection.tell(&["keys", &kid, "distrust"]).await?;
+            let warnings = answer["warnings"].as_array();
+            for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
+                eprintln!("warning: {warning}");
+            }
             print::list(&connection, &answer, &COLUMNS)
         }
         // Needs no server, so it was done above.

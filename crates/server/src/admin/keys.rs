@@ -179,18 +179,42 @@ pub(super) async fn distrust(cx: Cx, call: Call) -> Outcome {
     let key = find(&cx, &call)?;
     let purpose = changing(&key)?;
     let outcome = take_back(&cx.app, &key, &asker(&cx)).await;
+    let mut warnings = Vec::new();
     match outcome.map_err(broken)? {
         Distrusted::Now => {}
         Distrusted::Before => return Err(Refused::conflict("the key is distrusted already").into()),
-        Distrusted::OtherMaster => {
-            return Err(Refused::conflict("the master key is being replaced; try again").into());
-        }
+        Distrusted::OtherMaster => warnings.push(
+            "the key is dead; this node lacks the master key that the store is sealed under, so another node makes the next one: restart this one with that master key".to_owned(),
+        ),
     }
     follow(&cx).await;
-    let rows = rows(&cx.app.keys.load(), &cx.app.ages());
+    let loaded = cx.app.keys.load();
+    warnings.extend(unannounced(&cx, &loaded, purpose));
+    let rows = rows(&loaded, &cx.app.ages());
     let own = rows.iter().filter(|row| row.purpose == purpose);
     let items: Vec<Value> = own.map(shown).collect();
-    Ok(respond::json(StatusCode::OK, &json!({ "items": items })))
+    let answer = json!({ "items": items, "warnings": warnings });
+    Ok(respond::json(StatusCode::OK, &answer))
+}
+
+/// What happens where no key was left that everybody knows: the compromised
+/// one dies all the same, and what takes its place signs before it is known.
+fn unannounced(cx: &Cx, loaded: &LoadedKeys, purpose: KeyPurpose) -> Option<String> {
+    purpose.algorithm()?;
+    let name = purpose.to_string();
+    let mut own = loaded.stored.iter().filter(|key| key.purpose == name);
+    let Some(active) = own.find(|key| key.state == KeyState::Active) else {
+        return Some(
+            "no key of this purpose is left: nothing is signed until one is made".to_owned(),
+        );
+    };
+    let known = active.created + cx.app.ages().policy(purpose)?.announced;
+    (known > cx.now).then(|| {
+        format!(
+            "no announced key was left, so `{}` signs at once: a verifier that keeps the key set and does not fetch it for a key that it does not know refuses its tokens until {known}",
+            kid(active)
+        )
+    })
 }
 
 fn find(cx: &Cx, call: &Call) -> Result<WorkingKey, Refused> {

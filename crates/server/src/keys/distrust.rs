@@ -39,7 +39,10 @@ pub(crate) async fn distrust(
         audit: asker.event("key.distrust", key),
     };
     let outcome = app.store.act(act).await?;
-    app.reload_keys().await?;
+    // It is dead by its record, whether this node can read the keys or not.
+    if let Err(error) = app.reload_keys().await {
+        tracing::error!(cause = %error, "a key was distrusted, and this node cannot read the others");
+    }
     crate::metric::key_changed(purpose.word());
     Ok(outcome)
 }

@@ -102,6 +102,26 @@ impl LoadedKeys {
 
 /// A key as people see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+
+    /// Keys that were sealed anew under a master key which this node lacks, as
+    /// it could open them before: their states count, so that what is distrusted
+    /// is published and used no more. Those that are new are left out where
+    /// they would have to be opened.
+    fn sealed_before(&self, stored: Vec<WorkingKey>) -> Vec<WorkingKey> {
+        tracing::error!(
+            "the keys are sealed under another master key than this node has; restart it with that one"
+        );
+        let known = |mut key: WorkingKey| {
+            if key.sealed.is_empty() {
+                return Some(key);
+            }
+            let own = self.stored.iter().find(|own| own.id == key.id);
+            key.sealed
+                .clone_from(&own.filter(|own| !own.sealed.is_empty())?.sealed);
+            Some(key)
+        };
+        stored.into_iter().filter_map(known).collect()
+    }
 pub struct KeyRow {
     /// Its name.
     pub kid: String,
@@ -171,7 +191,13 @@ pub(crate) async fn read_changed(
     settings: &KeySettings,
     held: &LoadedKeys,
 ) -> Result<Option<LoadedKeys>, KeysError> {
-    let (master, stored) = stored(store, masters).await?;
+    let (master, stored) = match stored(store, masters).await {
+        Err(KeysError::WrongMasterKey) => {
+            let stored = held.sealed_before(store.read(AllKeys).await?);
+            (held.master.clone(), stored)
+        }
+        read => read?,
+    };
     let same_master = held.fingerprint().matches(&master.fingerprint());
     if held.stored == stored && same_master {
         return Ok(None);

@@ -3,10 +3,14 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use symbolon_server::clock::SystemEntropy;
+use symbolon_server::keys::{Masters, master_key_from_file, rewrap};
+use symbolon_server::launch::open_store;
 use symbolon_token::jose::{Algorithm, KeySet, Unverified};
+use symbolon_token::{Clock, MasterKey};
 
 use crate::browser::Browser;
-use crate::harness::{ORDERS, Server, VAULT};
+use crate::harness::{Answer, ORDERS, Server, VAULT};
 use crate::on_both_engines;
 
 /// How long a key is announced before it signs: an hour of key set cache, ten
@@ -211,6 +215,92 @@ async fn a_distrusted_key_is_dead_on_the_other_node_too(server: Server) {
     assert!(server.is_active(&good).await && other.is_active(&good).await);
 }
 
+/// What an answer warns of.
+fn warnings(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.json()["warnings"].to_string()
+}
+
+async fn distrust(server: &Server, kid: &str) -> Answer {
+    let path = format!("/admin/v1/keys/{kid}/distrust");
+    server.admin(Method::POST, &path, None).await
+}
+
+async fn two_keys_distrusted_in_a_row_are_dead_and_the_answer_says_what_signs(server: Server) {
+    server.advance(ANNOUNCED);
+    let first = kid(&server, "ES256", "active").await.unwrap();
+    let second = kid(&server, "ES256", "next").await.unwrap();
+
+    let one = distrust(&server, &first).await;
+    let bad = token(&server, ORDERS).await;
+    assert_eq!(signer(&bad), second);
+    let two = distrust(&server, &second).await;
+
+    assert_eq!(warnings(&one), "[]", "what was announced signs");
+    assert!(!server.is_active(&bad).await, "dead at once");
+    let good = token(&server, ORDERS).await;
+    let third = signer(&good);
+    assert!(third != first && third != second);
+    assert!(server.is_active(&good).await);
+    let set = published(&server).await;
+    assert!(set.names(&third) && !set.names(&second) && !set.names(&first));
+    let told = warnings(&two);
+    assert!(
+        told.contains("no announced key was left") && told.contains(&third),
+        "{told}"
+    );
+    assert!(
+        kid(&server, "ES256", "next").await.is_some(),
+        "the next is announced"
+    );
+    server.advance(ANNOUNCED);
+    let three = distrust(&server, &third).await;
+    assert_eq!(warnings(&three), "[]", "and was known by now");
+}
+
+async fn a_node_that_lacks_the_master_key_distrusts_all_the_same(server: Server) {
+    if !server.carries_nodes() {
+        return;
+    }
+    server.advance(ANNOUNCED);
+    let config = server.changed(|text| text);
+    let store = open_store(&config, &SystemEntropy).await.unwrap();
+    let old = master_key_from_file(&server.folder.join("master.key"), &SystemEntropy).unwrap();
+    let masters = Masters {
+        current: MasterKey::generate(&SystemEntropy),
+        previous: Some(old),
+    };
+    rewrap(&store, &masters, server.clock.now(), &SystemEntropy)
+        .await
+        .unwrap();
+    store.close().await;
+    let compromised = kid(&server, "ES256", "active").await.unwrap();
+    let next = kid(&server, "ES256", "next").await.unwrap();
+    let bad = token(&server, ORDERS).await;
+    assert!(
+        server.is_active(&bad).await,
+        "it goes on with the keys it has"
+    );
+
+    let answer = distrust(&server, &compromised).await;
+
+    let told = warnings(&answer);
+    assert!(
+        told.contains("the key is dead") && told.contains("master key"),
+        "{told}"
+    );
+    assert!(!server.is_active(&bad).await);
+    assert!(!published(&server).await.names(&compromised));
+    let good = token(&server, ORDERS).await;
+    assert_eq!(
+        signer(&good),
+        next,
+        "what was announced takes over here, too"
+    );
+    assert!(server.is_active(&good).await);
+    assert_eq!(distrust(&server, &compromised).await.status, 409);
+}
+
 async fn what_a_distrusted_sealing_key_made_does_not_open(server: Server) {
     let compromised = working(&server, "access-token", "active").await.unwrap();
     let bad = token(&server, VAULT).await;
@@ -371,6 +461,8 @@ on_both_engines! {
     a_plan_changes_nothing_and_says_when
     a_distrusted_key_is_dead_with_all_that_it_signed
     a_distrusted_key_is_dead_on_the_other_node_too
+    two_keys_distrusted_in_a_row_are_dead_and_the_answer_says_what_signs
+    a_node_that_lacks_the_master_key_distrusts_all_the_same
     what_a_distrusted_sealing_key_made_does_not_open
     a_key_that_never_changes_is_not_distrusted
     whatever_was_sealed_before_a_rotation_opens_after_it

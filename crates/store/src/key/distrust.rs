@@ -36,11 +36,12 @@ pub struct DistrustKey {
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distrusted {
-    /// It is believed no more.
+    /// It is believed no more, and others stand in its places.
     Now,
     /// There is no such key, or it was distrusted before.
     Before,
-    /// Another master key is in use; nothing was changed.
+    /// It is believed no more. Another master key is in use than the caller
+    /// has, so that no new key could be made.
     OtherMaster,
 }
 
@@ -60,7 +61,6 @@ statements! {
 impl DistrustKey {
     /// Fills the places of an active and a next key, where they are empty.
     async fn fill(&self, tx: &mut Tx<'_>, purpose: &str) -> Result<(), Fault> {
-        tx.run(&PROMOTE, binds![purpose, self.now]).await?;
         let lost = || Fault::broken("a key vanished under its lock");
         let row = tx.one(&STANDING, binds![purpose]).await?.ok_or_else(lost)?;
         let (active, next, last) = (row.number(0)?, row.number(1)?, row.number(2)?);
@@ -85,20 +85,26 @@ impl Act for DistrustKey {
     type Out = Distrusted;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Distrusted, Fault> {
-        if !lock(tx, &self.master).await? {
-            return Ok(Distrusted::OtherMaster);
-        }
+        // Whoever lacks the master key can still say that a key is bad: the
+        // new ones are for somebody else to make, and the old one dies now.
+        let can_seal = lock(tx, &self.master).await?;
         const ERASED: &[u8] = &[];
         let binds = binds![&self.id, ERASED, self.horizon];
         let Some(row) = tx.one(&DISTRUST, binds).await? else {
             return Ok(Distrusted::Before);
         };
         let purpose = row.string(0)?;
-        self.fill(tx, &purpose).await?;
+        tx.run(&PROMOTE, binds![&purpose, self.now]).await?;
+        if can_seal {
+            self.fill(tx, &purpose).await?;
+        }
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
         let record = (Target::Key(self.name.clone()), self.horizon);
         revocation::record(tx, &[record], self.now).await?;
-        Ok(Distrusted::Now)
+        Ok(match can_seal {
+            true => Distrusted::Now,
+            false => Distrusted::OtherMaster,
+        })
     }
 }

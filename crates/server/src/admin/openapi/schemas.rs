@@ -382,6 +382,22 @@ fn add_process(add: &mut impl FnMut(&str, Value)) {
         ),
     );
     add(
+        "DistrustedKeys",
+        object(
+            &["items", "warnings"],
+            &[
+                (
+                    "items",
+                    json!({ "type": "array", "items": { "$ref": "#/components/schemas/Key" } }),
+                ),
+                (
+                    "warnings",
+                    json!({ "type": "array", "items": text(), "description": "What is to be known of the keys that are left." }),
+                ),
+            ],
+        ),
+    );
+    add(
         "AuditEntry",
         object(
             &["place", "at", "action", "actor"],
