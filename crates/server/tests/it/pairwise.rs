@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use symbolon_token::jose::Unverified;
 
 use crate::browser::{Browser, request, response};
+use crate::exchange::world::{Asked, client, furnish, own_token};
 use crate::harness::{Answer, Server};
 use crate::on_both_engines;
 use crate::setting::by;
@@ -17,6 +18,7 @@ on_both_engines! {
     what_is_taken_back_is_dead_in_every_sector
     a_session_is_known_by_its_own_name_in_each_sector
     a_token_of_a_sector_that_its_client_left_is_dead
+    no_exchange_gives_a_person_a_second_name
 }
 
 const SCOPE: (&str, &str) = ("scope", "openid read:orders");
@@ -166,4 +168,53 @@ async fn a_token_of_a_sector_that_its_client_left_is_dead(server: Server) {
     let back = json!({ "subject_type": "pairwise" });
     server.admin(Method::PATCH, path, Some(back)).await;
     assert!(server.is_active(&access).await);
+}
+
+/// Spec: OpenID Connect Core 1.0 §8.1
+async fn no_exchange_gives_a_person_a_second_name(server: Server) {
+    furnish(&server).await;
+    let policy = json!({ "exchange": { "accepts": ["access_token", "jwt", "saml2"],
+        "issues": ["access_token", "saml2"], "impersonate": true } });
+    client(&server, "orders-api", policy).await;
+    let mut browser = Browser::new(&server);
+    let token = async |browser: &mut Browser<'_>, id: &str| {
+        let tokens = browser.tokens("alice", &by(id, &[SCOPE])).await;
+        tokens.text("access_token")
+    };
+    let one = token(&mut browser, "sector-one").await;
+    let two = token(&mut browser, "sector-two").await;
+    let actor = own_token(&server, "orders-api").await;
+    let asked = |text: &str| Asked::of("access_token", text).acting("access_token", &actor);
+    let alone = |text: &str| Asked::of("access_token", text);
+
+    for refused in [asked(&one), alone(&one), asked(&two)] {
+        let answer = refused.by(&server, "orders-api").await;
+        assert_eq!(answer.refusal(), "invalid_request", "a public client");
+    }
+    let own = |uri: &str| json!({ "subject_type": "pairwise", "sector_identifier_uri": uri });
+    client(
+        &server,
+        "orders-api",
+        own("https://sector-one.example.com/sector"),
+    )
+    .await;
+    let actor = own_token(&server, "orders-api").await;
+    let asked = |text: &str| Asked::of("access_token", text).acting("access_token", &actor);
+    let within = asked(&one).token(&server, "orders-api").await;
+    assert_eq!(
+        decoded(&within)["sub"],
+        decoded(&one)["sub"],
+        "one name in one sector"
+    );
+    assert!(server.is_active(&within).await);
+    let answer = asked(&two).by(&server, "orders-api").await;
+    assert_eq!(answer.refusal(), "invalid_request", "another sector");
+
+    // A token with everybody's name hides nothing: a pairwise client has its own.
+    let public = [SCOPE, ("redirect_uri", crate::harness::CALLBACK)];
+    let public = browser.tokens("alice", &by("web", &public)).await;
+    let public = public.text("access_token");
+    let there = asked(&public).token(&server, "orders-api").await;
+    assert_eq!(decoded(&there)["sub"], decoded(&one)["sub"]);
+    assert_ne!(decoded(&there)["sub"], decoded(&public)["sub"]);
 }

@@ -56,7 +56,7 @@ pub(super) fn of_read(
         known: cx.position,
         ancestors: read.marks.ancestors(),
         holder: Holder::Client(issued_to.id.clone()),
-        may_act: None,
+        sector: subject::sector(issued_to),
         bound_like: Binding::NONE,
     })
 }

@@ -125,6 +125,7 @@ mod tests {
                 issuer: None,
             },
             holder: Holder::Client(authority.client().clone()),
+            sector: None,
             known: AT,
             ancestors: vec![ancestor(Target::Token, name), ancestor(Target::Subject, 7)],
             bound_like: Binding::NONE,
@@ -151,8 +152,8 @@ mod tests {
                 certificate: None,
             },
             actors: Vec::new(),
-            lineage: Vec::new(),
             may_act: None,
+            lineage: Vec::new(),
             position: Position {
                 epoch: 1,
                 sequence: 1,

@@ -64,7 +64,7 @@ pub(super) async fn open(
         known: cx.position,
         ancestors,
         holder: Holder::Client(client.id.clone()),
-        may_act: None,
+        sector: subject::sector(client),
         bound_like: Binding::NONE,
     }))
 }

@@ -54,6 +54,7 @@ pub(crate) async fn exchange(
     };
     policy::check_proof(cx, &subject, actor.as_ref())?;
     policy::check_subject(client, &policy, &subject)?;
+    policy::check_sector(client, &subject)?;
     policy::check_acting(cx, client, &subject, actor.as_ref())?;
     policy::check_impersonation(cx, client, &policy, (&subject, actor.as_ref()))?;
 

@@ -50,6 +50,9 @@ pub(super) struct Opened {
     pub(super) ancestors: Vec<Ancestor>,
     /// For whom it was made.
     pub(super) holder: Holder,
+    /// The sector whose name for the person stands in it; without one, the name
+    /// is the same for everybody.
+    pub(super) sector: Option<String>,
     /// Its subject, as an `act` claim names it.
     pub(super) name: Actor,
     /// In which ways the result has to be bound, whichever keys they are.
@@ -111,15 +114,15 @@ fn refused(role: Role) -> Refusal {
     })
 }
 
-/// Whether a JWT says that it is ours; its signature is checked by whoever
-/// opens it.
-fn is_of_this_server(cx: &Cx, text: &str) -> bool {
 /// Whether a token says that somebody else signed it.
 fn is_of_a_partner(cx: &Cx, shown: &ShownToken) -> bool {
     let text = shown.text.expose_str();
     shown.kind == TokenKind::Jwt && !is_encrypted(text) && !is_of_this_server(cx, text)
 }
 
+/// Whether a JWT says that it is ours; its signature is checked by whoever
+/// opens it.
+fn is_of_this_server(cx: &Cx, text: &str) -> bool {
     let claimed = Unverified::parse(text)
         .ok()
         .as_ref()

@@ -20,6 +20,7 @@ pub(super) fn opened(vouched: Vouched) -> Opened {
         ancestors: vouched.authority.lineage().to_vec(),
         authority: vouched.authority,
         holder: Holder::Partner(vouched.issuer),
+        sector: None,
         name: vouched.name,
         bound_like: Binding::NONE,
     }

@@ -5,6 +5,7 @@
 //! Spec: RFC 8707 §2
 //! Spec: RFC 9449 §4.3, §5
 //! Spec: RFC 8705 §3
+//! Spec: OpenID Connect Core 1.0 §8.1
 
 use symbolon_protocol::{Client, ErrorCode, ExchangePolicy, ResourceIdentifier, TokenKind};
 use symbolon_token::{Actor, Authority, Subject};
@@ -13,7 +14,7 @@ use super::opened::{Holder, Opened};
 use super::request::ExchangeRequest;
 use crate::cx::Cx;
 use crate::failure::Refusal;
-use crate::grant::target;
+use crate::grant::{subject as names, target};
 
 /// A public client proves nothing about itself: its policy has to name it.
 pub(super) fn check_may_exchange(client: &Client, policy: &ExchangePolicy) -> Result<(), Refusal> {
@@ -114,6 +115,22 @@ pub(super) fn check_subject(
         ));
     }
     Ok(())
+}
+
+/// A person whom one sector knows by a name of its own is not named to another:
+/// who holds the token and its successor would have both names side by side,
+/// and could tell whoever else knows the second. A token with everybody's name
+/// hides nothing, so it may go on to a client with names of its own.
+pub(super) fn check_sector(client: &Client, subject: &Opened) -> Result<(), Refusal> {
+    let is_person = subject.authority.person().is_some();
+    match &subject.sector {
+        Some(own) if is_person && names::sector(client).as_ref() != Some(own) => {
+            Err(Refusal::invalid_request(
+                "subject_token names its person to one sector alone, and this client is not in it",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether the actor is who the client says, and whom the subject token lets

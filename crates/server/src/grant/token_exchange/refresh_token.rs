@@ -52,6 +52,7 @@ pub(super) async fn open(
         known: cx.position,
         ancestors: marks.ancestors(),
         holder: Holder::Client(client.id.clone()),
+        sector: subject::sector(client),
         // A client that proves itself may change its key, not go without.
         bound_like: document.first,
     }))
