@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::print::{self, Column};
 use super::secret_file::SecretTo;
-use super::{Connection, Failed, Page, Target};
+use super::{Connection, Failed, Page, Target, replace};
 
 const COLUMNS: [Column; 6] = [
     ("ID", "id"),
@@ -200,9 +200,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
             file.keep(connection.create(&["clients"], &object.into()).await)?
         }
         ClientCommand::Update { id, fields } => {
-            connection
-                .patch(&["clients", &id], &fields.object()?.into())
-                .await?
+            replace::update(&connection, &["clients", &id], fields.object()?).await?
         }
         ClientCommand::Delete { id } => {
             connection.delete(&["clients", &id]).await?;

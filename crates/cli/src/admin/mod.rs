@@ -12,6 +12,7 @@ mod grant;
 mod keys;
 mod organization;
 mod print;
+mod replace;
 mod resource;
 mod revoke;
 mod secret_file;

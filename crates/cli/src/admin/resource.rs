@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::client::{add_lists, add_set, add_texts};
 use super::print::{self, Column};
-use super::{Connection, Failed, Page, Target};
+use super::{Connection, Failed, Page, Target, replace};
 
 const COLUMNS: [Column; 4] = [
     ("IDENTIFIER", "identifier"),
@@ -157,9 +157,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
             connection.create(&["resources"], &object.into()).await?
         }
         ResourceCommand::Update { identifier, fields } => {
-            connection
-                .patch(&["resources", &identifier], &fields.object()?.into())
-                .await?
+            replace::update(&connection, &["resources", &identifier], fields.object()?).await?
         }
         ResourceCommand::Delete { identifier } => {
             connection.delete(&["resources", &identifier]).await?;

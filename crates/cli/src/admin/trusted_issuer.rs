@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::client::{add_lists, add_set, add_texts};
 use super::print::{self, Column};
-use super::{Connection, Failed, Page, Target};
+use super::{Connection, Failed, Page, Target, replace};
 
 const ALL: &str = "trusted-issuers";
 const COLUMNS: [Column; 5] = [
@@ -149,9 +149,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
             connection.create(&[ALL], &object.into()).await?
         }
         TrustedIssuerCommand::Update { issuer, fields } => {
-            connection
-                .patch(&[ALL, &issuer], &fields.object()?.into())
-                .await?
+            replace::update(&connection, &[ALL, &issuer], fields.object()?).await?
         }
         TrustedIssuerCommand::Trust { issuer } => connection.tell(&[ALL, &issuer, "trust"]).await?,
         TrustedIssuerCommand::Distrust { issuer } => {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::client::{add_set, add_texts};
 use super::print::{self, Column};
-use super::{Connection, Failed, Page, Target};
+use super::{Connection, Failed, Page, Target, replace};
 
 const COLUMNS: [Column; 5] = [
     ("ID", "id"),
@@ -183,9 +183,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
             connection.create(&["users"], &object.into()).await?
         }
         UserCommand::Update { user, fields } => {
-            connection
-                .patch(&["users", &user], &fields.object()?.into())
-                .await?
+            replace::update(&connection, &["users", &user], fields.object()?).await?
         }
         UserCommand::Delete { user } => {
             connection.delete(&["users", &user]).await?;

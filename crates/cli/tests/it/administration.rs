@@ -107,6 +107,23 @@ async fn clients_are_administrated(engine: Engine) {
         (&changed["name"], &changed["access_token_lifetime"]),
         (&json!("Billing"), &json!("5m"))
     );
+    let told = async |claims: &str| {
+        let set = format!("claims={claims}");
+        let update = ["client", "update", "billing", "--set", &set];
+        site.done(&update).await["claims"].clone()
+    };
+    let both = json!({
+        "team": "organization", "plan": { "value": "x" },
+    });
+    let one = json!({ "team": "roles" });
+    assert_eq!(told(&both.to_string()).await, both);
+    assert_eq!(
+        told(&one.to_string()).await,
+        one,
+        "what is set replaces what stood there"
+    );
+    let none = told("{}").await;
+    assert!(none.is_null() || none == json!({}), "{none}");
     let gone = site.told(&["client", "delete", "billing"]).await;
     assert!(gone.contains("billing is deleted"), "{gone}");
     for verb in ["get", "delete", "enable", "disable", "secret"] {
