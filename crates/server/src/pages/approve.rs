@@ -2,7 +2,8 @@
 //! that somebody may do something.
 //!
 //! Whoever holds a macaroon can bring a person here, so the page says who asks,
-//! from where, and that nothing has to be done.
+//! from where, and that nothing has to be done; and it says so only to the very
+//! person who is asked, once they have signed in.
 //!
 //! Spec: Macaroons NDSS 2014 §2.2
 
@@ -36,6 +37,9 @@ pub(crate) struct ApprovePage {
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub(crate) enum Requested {
+    /// That is nothing to whoever is here: they have not shown yet that they
+    /// are the one who is asked.
+    Hidden,
     /// That the person is there.
     Presence,
     /// That something may be done.
@@ -87,14 +91,14 @@ impl Requested {
     fn shown_subject(&self) -> String {
         match self {
             Self::Approval { subject, .. } => display_text(subject, 254),
-            Self::Presence => String::new(),
+            Self::Presence | Self::Hidden => String::new(),
         }
     }
 
     fn shown_purpose(&self) -> String {
         match self {
             Self::Approval { purpose, .. } => display_text(purpose, 300),
-            Self::Presence => String::new(),
+            Self::Presence | Self::Hidden => String::new(),
         }
     }
 }
@@ -147,7 +151,7 @@ impl ApprovePage {
     /// A page that asks to sign in again.
     pub(crate) fn sample_sign_in() -> Self {
         Self {
-            requested: Requested::Presence,
+            requested: Requested::Hidden,
             step: ApproveStep::SignIn {
                 username: String::new(),
                 failure: None,

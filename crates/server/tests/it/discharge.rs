@@ -11,6 +11,7 @@ use crate::macaroon::{a_person_asks, is_good, minted, narrow};
 use crate::on_both_engines;
 
 on_both_engines! {
+    what_is_asked_is_told_to_the_very_person_alone
     whoever_signed_in_lately_is_discharged_after_saying_so
     an_old_sign_in_is_not_enough
     a_member_is_discharged_at_once_and_nobody_else
@@ -413,4 +414,31 @@ async fn a_discharge_is_worth_nothing_at_another_macaroon(server: Server) {
     assert!(!is_good_with(&server, &other.root, &discharge).await);
     assert!(!is_good(&server, &discharge, &[]).await, "alone");
     assert!(is_good(&server, &sent, &[]).await);
+}
+
+async fn what_is_asked_is_told_to_the_very_person_alone(server: Server) {
+    let caveat = required(&server, &APPROVAL).await;
+    let asked = ask(&server, &caveat).await;
+    let path = page(&server, &asked);
+    let told = |page: &Answer| {
+        let words = ["invoice", "Bakery", "alice", "The question came from"];
+        words.map(|word| page.body.contains(word))
+    };
+    let mut stranger = Browser::new(&server);
+
+    let before = stranger.get(&path).await;
+    let fields = [("username", "bob"), ("password", "guess")];
+    let wrong = stranger.submit("/approve", &before, &fields).await;
+    let mut alice = Browser::new(&server);
+    let elsewhere = sign_in(&mut alice, "alice", &path).await;
+    let mut bob = Browser::new(&server);
+    let after = sign_in(&mut bob, "bob", &path).await;
+
+    assert_eq!(told(&before), [false; 4], "{}", before.body);
+    assert_eq!(told(&wrong), [false; 4], "{}", wrong.body);
+    assert!(!elsewhere.body.contains("invoice") && !elsewhere.body.contains("Bakery"));
+    assert_eq!(elsewhere.status, 403);
+    assert!(after.body.contains("invoice") && after.body.contains("Bakery"));
+    let done = decide(&mut bob, &after, "allow").await;
+    assert!(done.body.contains("Done"), "{}", done.body);
 }

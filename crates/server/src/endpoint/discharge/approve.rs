@@ -186,6 +186,24 @@ fn about(question: &Question, session: Option<&LiveSession>) -> String {
     format!("{} {}", question.id, session.unwrap_or_default())
 }
 
+/// What is asked, as far as whoever is there may know of it: who asks, for whom
+/// and what for is told to the very person who is asked, and to nobody before
+/// they have signed in.
+fn requested(asked: &Asked, session: Option<&LiveSession>) -> Requested {
+    if session.is_none_or(|session| session.person.id != asked.person()) {
+        return Requested::Hidden;
+    }
+    match asked {
+        Asked::Approved {
+            subject, purpose, ..
+        } => Requested::Approval {
+            subject: subject.clone(),
+            purpose: purpose.clone(),
+        },
+        _ => Requested::Presence,
+    }
+}
+
 async fn show(
     cx: &Cx,
     received: &Received,
@@ -198,15 +216,7 @@ async fn show(
         Some(id) => cx.directory.find_client(id).await?,
         None => None,
     };
-    let requested = match &question.asked {
-        Asked::Approved {
-            subject, purpose, ..
-        } => Requested::Approval {
-            subject: subject.clone(),
-            purpose: purpose.clone(),
-        },
-        _ => Requested::Presence,
-    };
+    let requested = requested(&question.asked, session);
     let page = ApprovePage {
         site: cx.settings.site.clone(),
         ties: FormTies {
