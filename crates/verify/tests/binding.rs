@@ -98,6 +98,8 @@ async fn a_bound_token_is_good_with_a_proof_of_its_key() {
     assert_eq!((got.status.as_u16(), &*got.body), (200, "usr_1"));
 }
 
+/// Attack: F171
+/// Attack: F172
 #[tokio::test]
 async fn a_bound_token_as_plain_bearer_is_refused_jwt_and_opaque() {
     let issuer = Issuer::start().await;
@@ -152,6 +154,8 @@ async fn a_token_that_is_not_bound_is_not_taken_with_a_proof() {
     assert_eq!(support::with_token(&app, &token).await.status, 200);
 }
 
+/// Attack: F177
+/// Attack: F184
 #[tokio::test]
 async fn each_proof_that_is_not_this_requests_is_refused() {
     let (issuer, verifier) = settled().await;
@@ -233,6 +237,7 @@ async fn a_proof_is_good_once_and_one_of_before_the_start_needs_a_nonce() {
     assert_eq!(got.status, 200, "{}", got.body);
 }
 
+/// Attack: F186
 #[tokio::test]
 async fn where_nonces_are_required_another_node_takes_no_proof_of_this_one() {
     let issuer = Issuer::start().await;
@@ -263,6 +268,7 @@ async fn where_nonces_are_required_another_node_takes_no_proof_of_this_one() {
     assert_eq!(elsewhere.json()["error"], "use_dpop_nonce");
 }
 
+/// Attack: F190
 #[tokio::test]
 async fn a_token_bound_to_a_certificate_needs_a_connection_that_shows_it() {
     let (issuer, verifier) = settled().await;

@@ -171,6 +171,7 @@ mod tests {
         }
     }
 
+    /// Attack: D120
     #[test]
     fn other_names_and_no_names_are_told_apart() {
         let wanted = parse("CN=order,O=Example");

@@ -202,6 +202,7 @@ async fn a_proof_binds_jwt_and_opaque_tokens_and_the_answer_says_so(server: Serv
     assert_eq!(algorithms[0], "ES256");
 }
 
+/// Attack: F186
 async fn a_token_that_no_row_comes_of_needs_a_nonce_of_this_process(server: Server) {
     let own = Wallet::new();
     let before = server.commits();
@@ -241,6 +242,7 @@ async fn a_token_that_no_row_comes_of_needs_a_nonce_of_this_process(server: Serv
     assert_eq!(server.commits(), before, "nothing is written");
 }
 
+/// Attack: F181
 async fn a_proof_is_good_once_here_on_another_node_and_after_a_restart(server: Server) {
     let own = Wallet::new();
     let other = server.second_node().await;
@@ -285,6 +287,11 @@ async fn a_proof_is_good_once_here_on_another_node_and_after_a_restart(server: S
     assert_eq!(third.status, 200, "{}", third.body);
 }
 
+/// Attack: F174
+/// Attack: F175
+/// Attack: F177
+/// Attack: F178
+/// Attack: F180
 async fn a_proof_that_is_wrong_in_any_way_issues_nothing(server: Server) {
     let own = Wallet::new();
     let refresh = web_tokens(&server, None).await.text("refresh_token");
@@ -345,6 +352,7 @@ async fn a_proof_that_is_wrong_in_any_way_issues_nothing(server: Server) {
     assert_eq!(good.status, 200, "{}", good.body);
 }
 
+/// Attack: F183
 async fn a_jti_used_by_another_key_is_not_used_up(server: Server) {
     let (victim, stranger) = (Wallet::new(), Wallet::new());
     let nonce = token(&server, "job", &MACHINE, &[&victim.proof(&server, None)]).await;
@@ -357,6 +365,7 @@ async fn a_jti_used_by_another_key_is_not_used_up(server: Server) {
     }
 }
 
+/// Attack: F187
 async fn a_code_for_a_key_is_redeemed_by_that_key_alone(server: Server) {
     let (own, other) = (Wallet::new(), Wallet::new());
     let mut asked = request();
@@ -399,6 +408,7 @@ async fn a_proof_costs_no_second_write(server: Server) {
     assert_eq!((second.status, server.commits() - before), (200, 1));
 }
 
+/// Attack: C081
 async fn a_family_of_a_public_client_is_renewed_by_its_key_alone(server: Server) {
     let (own, other) = (Wallet::new(), Wallet::new());
     let code = spa_code(&server).await;
@@ -440,6 +450,9 @@ async fn a_confidential_client_changes_its_key_but_does_not_lose_binding(server:
     assert_eq!(claims["cnf"]["jkt"], next.thumbprint());
 }
 
+/// Attack: F171
+/// Attack: F172
+/// Attack: F184
 async fn userinfo_takes_a_bound_token_with_a_proof_alone(server: Server) {
     let (own, other) = (Wallet::new(), Wallet::new());
     let bound = web_tokens(&server, Some(&own)).await.text("access_token");

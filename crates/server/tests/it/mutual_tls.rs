@@ -193,6 +193,7 @@ fn claims_of(answer: &Answer) -> Value {
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
+/// Attack: D120
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_is_known_by_the_certificate_of_an_authority_with_its_name() {
     let world = world("").await;
@@ -261,6 +262,7 @@ async fn binding_to_a_certificate_goes_with_any_proof_of_a_client() {
     assert_eq!(told["cnf"]["x5t#S256"], world.own.thumbprint());
 }
 
+/// Attack: D121
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_header_is_believed_from_trusted_proxies_alone() {
     let trusting = world("trusted_proxies = [\"127.0.0.1/32\"]").await;

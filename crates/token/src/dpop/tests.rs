@@ -136,6 +136,7 @@ fn the_thumbprint_is_that_of_rfc_7638() {
     );
 }
 
+/// Attack: F174
 #[test]
 fn another_kind_of_jws_is_no_proof() {
     assert!(with_header(|own| own["typ"] = "DPoP+JWT".into()).is_ok());
@@ -154,6 +155,7 @@ fn another_kind_of_jws_is_no_proof() {
     assert_eq!(none, Err(Invalid::Type.into()));
 }
 
+/// Attack: F174
 #[test]
 fn an_algorithm_that_is_not_asymmetric_or_not_the_keys_own_is_refused() {
     for name in ["none", "NONE", "HS256", "ES512", "RS1", "es256", ""] {
@@ -173,6 +175,7 @@ fn an_algorithm_that_is_not_asymmetric_or_not_the_keys_own_is_refused() {
     assert!(with_header(|own| own["jwk"]["alg"] = "ES256".into()).is_ok());
 }
 
+/// Attack: F175
 #[test]
 fn a_key_that_is_missing_private_symmetric_or_of_another_use_is_refused() {
     let none = with_header(|own| drop(own.as_object_mut().unwrap().remove("jwk")));
@@ -200,6 +203,7 @@ fn a_key_that_is_missing_private_symmetric_or_of_another_use_is_refused() {
     assert!(exported.is_ok());
 }
 
+/// Attack: F189
 #[test]
 fn a_key_that_would_be_work_is_refused_before_the_work() {
     let rsa = |bytes: usize, e: &str| {
@@ -233,6 +237,8 @@ fn a_signature_of_another_key_is_refused() {
     assert_eq!(got, Err(Invalid::Signature.into()));
 }
 
+/// Attack: F177
+/// Attack: F178
 #[test]
 fn method_and_address_are_those_of_the_request() {
     for method in ["GET", "post", "POST ", "PUT"] {
@@ -277,6 +283,7 @@ fn a_claim_that_is_missing_or_of_another_type_is_refused() {
     assert!(with_claims(|own| own["jti"] = "j".repeat(256).into()).is_ok());
 }
 
+/// Attack: F180
 #[test]
 fn a_proof_is_taken_for_a_minute_and_a_little_of_clock_difference() {
     let made = |seconds: i64| with_claims(|own| own["iat"] = at(seconds).seconds().into());
@@ -290,6 +297,7 @@ fn a_proof_is_taken_for_a_minute_and_a_little_of_clock_difference() {
     assert_eq!(odd, Err(InvalidProof::Claim("iat")));
 }
 
+/// Attack: F184
 #[test]
 fn with_an_access_token_its_hash_is_needed() {
     let key = key(SigningAlgorithm::Es256);
@@ -314,6 +322,7 @@ fn with_an_access_token_its_hash_is_needed() {
     }
 }
 
+/// Attack: F183
 #[test]
 fn what_is_remembered_is_key_and_jti_together() {
     let (one, other) = (key(SigningAlgorithm::Es256), key(SigningAlgorithm::Es256));

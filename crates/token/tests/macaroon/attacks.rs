@@ -34,6 +34,7 @@ fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 // G211
+/// Attack: G211
 #[test]
 fn a_caveat_that_is_taken_away_moved_or_changed_is_noticed() {
     let (scope, method) = (field("scope = read:orders"), field("method = GET"));
@@ -115,6 +116,7 @@ fn any_changed_byte_of_v1_is_refused_and_v1_has_one_spelling() {
     assert!(open(&text(&whole)).is_ok());
 }
 
+/// Attack: G217
 #[test]
 fn unknown_and_malformed_caveats_fail_whoever_added_them() {
     for predicate in [

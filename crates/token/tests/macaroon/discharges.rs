@@ -66,6 +66,7 @@ fn a_bound_discharge_opens_what_asked_for_it() {
 }
 
 // G213
+/// Attack: G213
 #[test]
 fn caveats_of_a_discharge_count_like_any_other() {
     let made = made();
@@ -90,6 +91,7 @@ fn caveats_of_a_discharge_count_like_any_other() {
 }
 
 // G213
+/// Attack: G213
 #[test]
 fn a_discharge_comes_once_and_only_where_it_is_asked_for() {
     let made = made();
@@ -110,6 +112,7 @@ fn a_discharge_comes_once_and_only_where_it_is_asked_for() {
 }
 
 // G214
+/// Attack: G214
 #[test]
 fn an_unbound_or_foreign_discharge_is_worth_nothing() {
     let made = made();
@@ -136,6 +139,7 @@ fn an_unbound_or_foreign_discharge_is_worth_nothing() {
 }
 
 // G216
+/// Attack: G216
 #[test]
 fn cycles_end_and_depth_is_bounded() {
     let key = |name: &str| Secret::from(name);

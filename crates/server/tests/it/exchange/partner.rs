@@ -93,6 +93,7 @@ async fn a_partners_jwt_opens_one_resource_for_one_organization(server: Server) 
     }
 }
 
+/// Attack: D126
 async fn a_jwt_that_is_not_good_is_refused(server: Server) {
     furnish(&server).await;
     let partner = Partner::trusted(&server).await;
