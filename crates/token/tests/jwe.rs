@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop where something is missing")]
 
+use std::sync::LazyLock;
+
 use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -15,17 +17,21 @@ use symbolon_token::jose::jwe::{
 use symbolon_token::jose::{InvalidKey, KeySet};
 use symbolon_token::{Keyring, Secret};
 
-/// A key pair for each algorithm, made once: RSA takes its time.
-fn pair(algorithm: KeyManagement) -> (EncryptionKey, DecryptionKey) {
-    use std::sync::LazyLock;
-
+/// Made once: it takes its time.
+static RSA: LazyLock<Vec<u8>> = LazyLock::new(|| {
     use aws_lc_rs::encoding::AsDer;
     use aws_lc_rs::rsa::{KeyPair, KeySize};
-    static RSA: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
-        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
-        der.as_ref().to_vec()
-    });
+
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    der.as_ref().to_vec()
+});
+
+/// A key pair for each algorithm.
+fn pair(algorithm: KeyManagement) -> (EncryptionKey, DecryptionKey) {
+    use aws_lc_rs::encoding::AsDer;
+    use aws_lc_rs::rsa::KeyPair;
+
     let text = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
     let (jwk, private) = if algorithm == KeyManagement::RsaOaep256 {
         let pair = KeyPair::from_pkcs8(&RSA).unwrap();
@@ -395,6 +401,62 @@ fn keys_of_another_use_or_kind_are_not_encrypted_to() {
     assert_eq!(jwk(&[("x", "AAAA".into())]), Err(InvalidKey::Malformed));
     let swapped = ("y", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU".into());
     assert_eq!(jwk(&[swapped]), Err(InvalidKey::Weak));
+}
+
+/// RSA maps numbers below its modulus one to one, so another wrapped key opens
+/// to another padding, which OAEP refuses. The one other spelling of a number
+/// is with the modulus added, and that is no number below it (RFC 8017 §5.1.2).
+#[test]
+fn no_other_wrapped_key_opens_to_the_same_content_key() {
+    let (public, private) = pair(KeyManagement::RsaOaep256);
+    let modulus = modulus();
+    let mut spelled = 0;
+    for seed in 0..64 {
+        let content = Content::nested("a.b.c");
+        let entropy = SeededEntropy::new(seed);
+        let text = public.encrypt(ContentEncryption::ALL[0], content, &entropy);
+        let text = text.unwrap();
+        assert!(private.decrypt(&text, ContentEncryption::ALL).is_ok());
+        let parts: Vec<&str> = text.split('.').collect();
+        let wrapped = BASE64_URL_SAFE_NO_PAD.decode(parts[1]).unwrap();
+        let with = |wrapped: &[u8]| {
+            let mut parts = parts.clone();
+            let wrapped = BASE64_URL_SAFE_NO_PAD.encode(wrapped);
+            parts[1] = &wrapped;
+            private
+                .decrypt(&parts.join("."), ContentEncryption::ALL)
+                .is_ok()
+        };
+        let at = usize::try_from(seed).unwrap() * 4;
+        let mut changed = wrapped.clone();
+        changed[at] ^= 1;
+        assert!(!with(&changed), "byte {at}");
+        assert!(!with(&[&[0], &*wrapped].concat()), "a zero before it");
+        if let Some(same) = plus(&wrapped, &modulus) {
+            spelled += 1;
+            assert!(!with(&same), "the same number with the modulus added");
+        }
+    }
+    assert!(spelled > 0, "some of them leave room for the modulus");
+}
+
+fn modulus() -> Vec<u8> {
+    use aws_lc_rs::rsa::KeyPair;
+    let pair = KeyPair::from_pkcs8(&RSA).unwrap();
+    let public = pair.public_key();
+    public.modulus().big_endian_without_leading_zero().to_vec()
+}
+
+/// The sum of two numbers, where it has as many bytes as they.
+fn plus(one: &[u8], two: &[u8]) -> Option<Vec<u8>> {
+    let mut sum = one.to_vec();
+    let mut carried = 0;
+    for (own, other) in sum.iter_mut().zip(two).rev() {
+        let all = u16::from(*own) + u16::from(*other) + carried;
+        *own = all.to_le_bytes()[0];
+        carried = all >> 8;
+    }
+    (carried == 0).then_some(sum)
 }
 
 proptest! {

@@ -15,6 +15,7 @@ mod any;
 mod chain;
 mod form;
 mod size;
+mod spelling;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -132,8 +133,8 @@ proptest! {
     fn i16_who_acts_stays_on_record_and_the_chain_has_an_end((root, steps) in deep()) {
         for Link { parent, child, .. } in walk(&root, steps) {
             prop_assert!(child.actors.ends_with(&parent.actors));
-            prop_assert!(child.actors.len() <= parent.actors.len() + 1);
             prop_assert!(parent.may_act.is_none() || child.may_act == parent.may_act);
+            prop_assert!(child.actors.len() <= parent.actors.len() + 1);
             prop_assert!(child.actors.len() <= MAX_ACTORS);
         }
     }
