@@ -339,6 +339,7 @@ impl App {
             settings: self.settings(),
             now: self.edge.clock.now(),
             position: self.feed.position(),
+            settled: self.directory.settled(),
             request: self.next_request(),
             app: Arc::clone(self),
             address,

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use symbolon_protocol::{ClientId, Timestamp};
+use symbolon_protocol::{ClientId, OrganizationId, Timestamp};
+use symbolon_token::revocation::Target;
 use symbolon_token::seal::Bound;
-use symbolon_token::{Keyring, Position};
+use symbolon_token::{Keyring, Marks, Position};
 
 use crate::app::App;
+use crate::failure::Broken;
 use crate::holder::{Holder, NOBODY};
 use crate::settings::Settings;
 
@@ -43,6 +45,9 @@ pub(crate) struct Cx {
     /// Where the revocation feed stood before anything of this request was
     /// checked: what is taken back later kills what is minted from it.
     pub(crate) position: Position,
+    /// Up to which place of the feed the clients, organizations and trusted
+    /// issuers that this node keeps were known to be right then.
+    pub(crate) settled: Position,
     pub(crate) request: RequestId,
     /// The address that the request came from, a trusted proxy's word included.
     pub(crate) address: IpAddr,
@@ -70,6 +75,27 @@ impl Cx {
         Self {
             position: self.position.min(position),
             ..self.clone()
+        }
+    }
+
+    /// Refuses to decide about a client, and the organization it acts for, of
+    /// which something was taken back that what is kept of them may not show
+    /// yet. Otherwise a token would be made behind that record, by what was so
+    /// before it, and live on.
+    pub(crate) fn check_settled(
+        &self,
+        client: &ClientId,
+        organization: Option<&OrganizationId>,
+    ) -> Result<(), Broken> {
+        let name = |target, id: &str| self.keys.blinding().name(target, id.as_bytes());
+        let marks = Marks {
+            client: Some(name(Target::Client, client.as_str())),
+            organization: organization.map(|own| name(Target::Organization, own.as_str())),
+            ..Marks::default()
+        };
+        match self.feed.hit(&marks, self.settled) {
+            Some(_) => Err(Broken::Stale),
+            None => Ok(()),
         }
     }
 

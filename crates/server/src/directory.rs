@@ -49,7 +49,7 @@ pub(crate) struct Directory {
     issuers: ArcSwap<HashMap<String, Arc<StoredTrustedIssuer>>>,
     /// The organizations for which anybody may act.
     organizations: ArcSwap<HashSet<OrganizationId>>,
-    /// Up to which place of the feed the issuers are known to be right.
+    /// Up to which place of the feed all of this is known to be right.
     confirmed: ArcSwap<Position>,
     /// The origins of browser clients and the version they were read at.
     origins: ArcSwap<(i64, HashSet<String>)>,
@@ -106,15 +106,15 @@ impl Directory {
         self.issuers.load().get(issuer).cloned()
     }
 
-    /// Up to which place of the feed [`Directory::find_trusted_issuer`] is
-    /// known to be right.
-    pub(crate) fn trusted_as_of(&self) -> Position {
+    /// Up to which place of the feed what is kept here is known to be right.
+    pub(crate) fn settled(&self) -> Position {
         **self.confirmed.load()
     }
 
     /// Notes that what is kept was right at a place of the feed.
     pub(crate) fn confirm(&self, position: Position) {
-        self.confirmed.store(Arc::new(position));
+        // Of two that read at once, the one that knew less may come last.
+        self.confirmed.rcu(|held| (**held).max(position));
     }
 
     /// Whether there is such an organization, and anybody may act for it.

@@ -272,6 +272,12 @@ impl Running {
         self.reloading.reload(&self.app, config).await
     }
 
+    /// Reads nothing of other nodes any more, until a test does.
+    #[cfg(feature = "testing")]
+    pub fn stop_following(&self) {
+        self.follower.abort();
+    }
+
     /// Ends: no new connections, what has begun is finished, what was
     /// acknowledged is on disk.
     pub async fn stop(self) {

@@ -74,6 +74,7 @@ pub(crate) struct Issuable {
 /// was checked, so what is taken back later kills it.
 pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
     cx.check_fresh()?;
+    cx.check_settled(&wish.client.id, wish.whole.organization())?;
     check_live(cx, wish.whole)?;
     let resource = target::resource(cx, &wish.audience);
     let of_issuer = wish.audience.as_str() == cx.settings.issuer.as_str();

@@ -311,12 +311,13 @@ pub(super) fn authority(
         authentication: None,
         binding: jwt::binding(claims).map_err(|_| "cnf is malformed")?,
         actors,
+        may_act,
         lineage: vec![Ancestor {
             target: Target::Issuer,
             name: public_name(Target::Issuer, issuer.issuer.as_str()),
         }],
         // Trust was read from the directory, which may be behind the feed.
-        position: cx.position.min(cx.directory.trusted_as_of()),
+        position: cx.position.min(cx.settled),
     }))
 }
 
@@ -326,7 +327,6 @@ pub(super) fn authority(
 fn scopes(stated: Option<&Value>, given: &Scopes, known: &Scopes) -> Result<Scopes, &'static str> {
     let stated: Scopes = match stated {
         None => return Ok(given.clone()),
-        may_act,
         Some(Value::String(text)) => text.parse().map_err(|_| "scope is malformed")?,
         Some(_) => return Err("scope is malformed"),
     };

@@ -8,11 +8,13 @@ use symbolon_token::jose::Unverified;
 use crate::browser::{Browser, request};
 use crate::harness::{Answer, ORDERS, PASSWORD, Server};
 use crate::on_both_engines;
+use symbolon_server::testing::{follow_directory, follow_feed, purge};
 
 on_both_engines! {
     a_person_who_is_disabled_renews_nothing_and_may_begin_again
     offline_access_that_a_client_lost_renews_nothing
     a_disabled_client_gets_nothing
+    a_client_is_disabled_whichever_half_a_node_reads_first
     a_disabled_organization_ends_what_is_done_for_it
     a_role_that_was_taken_away_ends_tokens_that_carry_it
     nothing_that_is_said_of_a_person_replaces_a_claim_of_the_server
@@ -322,4 +324,83 @@ async fn a_name_that_is_given_again_is_another_person(server: Server) {
     present.code("zoe", &request()).await;
     let answer = crate::browser::response(&present.authorize(&hint).await);
     assert!(!answer.contains_key("code"), "{answer:?}");
+}
+
+/// The record of what was taken back and the client itself are read one after
+/// the other. A node that has one of them gives nothing to the client, and
+/// believes nothing that it was given.
+async fn a_client_is_disabled_whichever_half_a_node_reads_first(server: Server) {
+    let form = [("grant_type", "client_credentials")];
+    for is_feed_first in [true, false] {
+        let Some(other) = server.second_node().await else {
+            return;
+        };
+        let node = other.running.as_ref().unwrap();
+        let before = other.token("job", &form).await.text("access_token");
+        assert!(other.is_active(&before).await);
+        node.stop_following();
+        tell(&server, "clients/job/disable").await;
+        let late = other.token("job", &form).await.text("access_token");
+
+        match is_feed_first {
+            true => follow_feed(&node.app).await,
+            false => follow_directory(&node.app).await,
+        }
+
+        let asked = other.token("job", &form).await;
+        let expected = match is_feed_first {
+            true => (503, "temporarily_unavailable"),
+            false => (401, "invalid_client"),
+        };
+        assert_eq!(
+            (asked.status, &*asked.refusal()),
+            expected,
+            "{}",
+            asked.body
+        );
+        for token in [&before, &late] {
+            assert!(!other.is_active(token).await, "feed first: {is_feed_first}");
+        }
+        let twin = [
+            ("grant_type", "client_credentials"),
+            ("scope", "read:orders"),
+        ];
+        let twin = other.token("other", &twin).await;
+        assert_eq!(twin.status, 200, "another client goes on: {}", twin.body);
+        node.app.catch_up().await.unwrap();
+        assert_eq!(other.token("job", &form).await.refusal(), "invalid_client");
+        assert!(!other.is_active(&before).await && !other.is_active(&late).await);
+        tell(&server, "clients/job/enable").await;
+        node.app.catch_up().await.unwrap();
+        let again = other.token("job", &form).await.text("access_token");
+        assert!(other.is_active(&again).await && server.is_active(&again).await);
+    }
+}
+
+/// A client whose refresh tokens live longer than the configuration says.
+async fn what_was_taken_back_is_remembered_as_long_as_the_longest_family(server: Server) {
+    let long = json!({ "refresh_token_absolute": "300d", "refresh_token_idle": "300d" });
+    act(&server, Method::PATCH, "clients/web", Some(long)).await;
+    let asked = with(&[("scope", "openid offline_access read:orders")]);
+    let tokens = async |name: &str| {
+        let tokens = Browser::new(&server).tokens(name, &asked).await;
+        tokens.text("refresh_token")
+    };
+    let (alices, bobs) = (tokens("alice").await, tokens("bob").await);
+    let revoke = json!({ "subject": "alice" });
+    act(&server, Method::POST, "revoke", Some(revoke)).await;
+
+    server.advance(200 * 24 * 60 * 60);
+    purge(&server.running.as_ref().unwrap().app).await;
+
+    assert_eq!(refresh(&server, &alices).await.refusal(), "invalid_grant");
+    assert_eq!(
+        refresh(&server, &bobs).await.status,
+        200,
+        "the twin lives so long"
+    );
+    let server = server.restart().await;
+    let long = json!({ "refresh_token_absolute": "300d", "refresh_token_idle": "300d" });
+    act(&server, Method::PATCH, "clients/web", Some(long)).await;
+    assert_eq!(refresh(&server, &alices).await.refusal(), "invalid_grant");
 }

@@ -93,6 +93,8 @@ async fn prove(
     let outcome = look_at(cx, presented, shown).await;
     match &outcome {
         Ok(proved) => {
+            let own = proved.client();
+            cx.check_settled(&own.id, own.organization.as_ref())?;
             // Whoever proved itself twice in a request is who it was.
             let _ = cx.caller.set(proved.client().id.clone());
         }

@@ -1,0 +1,32 @@
+//! What a node reads of the others, half by half: as a moment finds it that
+//! comes between the two.
+
+use symbolon_store::LoadFeed;
+
+use crate::app::App;
+
+/// Reads what was taken back, and nothing of clients and resources.
+///
+/// # Panics
+///
+/// Where the store cannot be read.
+#[expect(clippy::expect_used, reason = "tests stop where something is missing")]
+pub async fn follow_feed(app: &App) {
+    let began = app.edge.clock.monotonic();
+    let read = app.feed.follow(&app.store, began).await;
+    read.expect("a store that can be read");
+}
+
+/// Reads clients and resources, and nothing of what was taken back.
+///
+/// # Panics
+///
+/// Where the store cannot be read.
+#[expect(clippy::expect_used, reason = "tests stop where something is missing")]
+pub async fn follow_directory(app: &App) {
+    let after = Some(app.feed.position());
+    let read = app.store.read(LoadFeed { after }).await;
+    let version = read.expect("a store that can be read").configuration;
+    let read = app.directory.follow(version).await;
+    read.expect("a store that can be read");
+}
