@@ -18,7 +18,11 @@ mod pkcs11;
 pub(crate) mod policy;
 pub(crate) mod rewrap;
 pub(crate) mod rotate;
+#[cfg(test)]
+mod tests;
 mod uri;
+#[cfg(feature = "pkcs11")]
+mod worker;
 
 use std::sync::Arc;
 
@@ -98,10 +102,6 @@ impl LoadedKeys {
     pub(crate) fn fingerprint(&self) -> Digest {
         self.master.fingerprint()
     }
-}
-
-/// A key as people see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
 
     /// Keys that were sealed anew under a master key which this node lacks, as
     /// it could open them before: their states count, so that what is distrusted
@@ -122,6 +122,10 @@ impl LoadedKeys {
         };
         stored.into_iter().filter_map(known).collect()
     }
+}
+
+/// A key as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRow {
     /// Its name.
     pub kid: String,
@@ -181,7 +185,7 @@ async fn read(
     settings: &KeySettings,
 ) -> Result<LoadedKeys, KeysError> {
     let (master, stored) = stored(store, masters).await?;
-    assemble::assemble(masters, master, stored, settings)
+    assembled(masters, master, stored, settings).await
 }
 
 /// Reads the keys again; `None` where nothing about them has changed.
@@ -202,7 +206,21 @@ pub(crate) async fn read_changed(
     if held.stored == stored && same_master {
         return Ok(None);
     }
-    assemble::assemble(masters, master, stored, settings).map(Some)
+    assembled(masters, master, stored, settings).await.map(Some)
+}
+
+/// A distant master key may take a while to answer, so no request waits on
+/// the thread that asks it.
+async fn assembled(
+    masters: &Masters,
+    master: MasterKey,
+    stored: Vec<WorkingKey>,
+    settings: &KeySettings,
+) -> Result<LoadedKeys, KeysError> {
+    let (masters, settings) = (masters.clone(), *settings);
+    let work = move || assemble::assemble(&masters, master, stored, &settings);
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(KeysError::Unusable("the master key".to_owned())))
 }
 
 /// The master key first: whoever replaces it meanwhile says so in the version

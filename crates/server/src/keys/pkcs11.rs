@@ -7,7 +7,8 @@
 //! Spec: RFC 7512 §2.3, §2.4
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -22,10 +23,14 @@ use symbolon_token::{Digest, Entropy, MasterKey, Secret, random};
 
 use super::KeysError;
 use super::uri::TokenUri;
+use super::worker::Worker;
 
 const VERSION: u8 = 1;
 const NONCE: usize = 12;
 const TAG_BITS: u64 = 128;
+
+/// How long the token may take for one answer.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Opens the token that a URI names.
 pub(super) fn open(uri: &TokenUri) -> Result<MasterKey, KeysError> {
@@ -38,13 +43,14 @@ pub(super) fn open(uri: &TokenUri) -> Result<MasterKey, KeysError> {
     MasterKey::elsewhere(place).map_err(|error| KeysError::Token(error.to_string()))
 }
 
-/// An open session with the token. It is used by one call at a time.
+/// A token whose library is called in a thread of its own: where it hangs, it
+/// hangs alone, and whoever asked is told so after the deadline.
 struct Token {
-    held: Mutex<Held>,
-    /// Before the context, whose library it lives in, is dropped.
+    held: Worker<Held>,
     uri: TokenUri,
 }
 
+/// An open session with the token.
 struct Held {
     session: Session,
     key: ObjectHandle,
@@ -64,6 +70,32 @@ fn failed(what: &str) -> impl Fn(Error) -> KeysError + '_ {
 
 impl Token {
     fn open(uri: &TokenUri, pin: Secret) -> Result<Self, KeysError> {
+        let named = uri.clone();
+        let held = Worker::start("pkcs11", DEADLINE, move || Held::open(&named, &pin));
+        let late = || KeysError::Token("it did not answer in ten seconds".to_owned());
+        Ok(Self {
+            held: held.ok_or_else(late)??,
+            uri: uri.clone(),
+        })
+    }
+
+    fn encrypt(&self, nonce: [u8; NONCE], associated: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+        let (associated, plain) = (associated.to_vec(), Secret::new(plain.to_vec()));
+        self.held
+            .call(move |held| held.encrypt(nonce, &associated, plain.expose()))
+            .flatten()
+    }
+
+    fn decrypt(&self, nonce: [u8; NONCE], associated: &[u8], sealed: &[u8]) -> Option<Secret> {
+        let (associated, sealed) = (associated.to_vec(), sealed.to_vec());
+        self.held
+            .call(move |held| held.decrypt(nonce, &associated, &sealed))
+            .flatten()
+    }
+}
+
+impl Held {
+    fn open(uri: &TokenUri, pin: &Secret) -> Result<Self, KeysError> {
         let context = Pkcs11::new(&uri.module).map_err(failed("could not load its library"))?;
         let flags = CInitializeFlags::OS_LOCKING_OK;
         match context.initialize(CInitializeArgs::new(flags)) {
@@ -81,31 +113,25 @@ impl Token {
             Err(error) => return Err(failed("could not sign in with the PIN")(error)),
         }
         let key = key(&session, &uri.object)?;
-        let held = Held {
+        Ok(Self {
             session,
             key,
             _context: context,
-        };
-        Ok(Self {
-            held: Mutex::new(held),
-            uri: uri.clone(),
         })
     }
 
-    fn encrypt(&self, nonce: &mut [u8], associated: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let parameters = GcmParams::new(nonce, associated, TAG_BITS.into()).ok()?;
+    fn encrypt(&self, mut nonce: [u8; NONCE], associated: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+        let parameters = GcmParams::new(&mut nonce, associated, TAG_BITS.into()).ok()?;
         let mechanism = Mechanism::AesGcm(parameters);
-        let sealed = held.session.encrypt(&mechanism, held.key, plain);
+        let sealed = self.session.encrypt(&mechanism, self.key, plain);
         sealed.inspect_err(log).ok()
     }
 
-    fn decrypt(&self, nonce: &mut [u8], associated: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let parameters = GcmParams::new(nonce, associated, TAG_BITS.into()).ok()?;
+    fn decrypt(&self, mut nonce: [u8; NONCE], associated: &[u8], sealed: &[u8]) -> Option<Secret> {
+        let parameters = GcmParams::new(&mut nonce, associated, TAG_BITS.into()).ok()?;
         let mechanism = Mechanism::AesGcm(parameters);
-        let plain = held.session.decrypt(&mechanism, held.key, sealed);
-        plain.inspect_err(log).ok()
+        let plain = self.session.decrypt(&mechanism, self.key, sealed);
+        plain.inspect_err(log).ok().map(Secret::new)
     }
 }
 
@@ -152,23 +178,22 @@ fn key(session: &Session, label: &str) -> Result<ObjectHandle, KeysError> {
 impl Wraps for Token {
     fn seal(&self, associated: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Option<Vec<u8>> {
         let nonce: [u8; NONCE] = random(entropy);
-        let sealed = self.encrypt(&mut nonce.clone(), associated, plain)?;
+        let sealed = self.encrypt(nonce, associated, plain)?;
         Some([&[VERSION][..], &nonce, &sealed].concat())
     }
 
     fn open(&self, associated: &[u8], sealed: &[u8]) -> Option<Secret> {
         let (head, sealed) = sealed.split_at_checked(1 + NONCE)?;
-        let mut nonce: [u8; NONCE] = head.get(1..)?.try_into().ok()?;
-        let plain = (head[0] == VERSION)
-            .then(|| self.decrypt(&mut nonce, associated, sealed))
-            .flatten()?;
-        Some(Secret::new(plain))
+        let nonce: [u8; NONCE] = head.get(1..)?.try_into().ok()?;
+        (head[0] == VERSION)
+            .then(|| self.decrypt(nonce, associated, sealed))
+            .flatten()
     }
 
     /// One fixed text under one fixed nonce, which seals nothing else: a
     /// random nonce meets it once in 2^96.
     fn fingerprint(&self) -> Option<Digest> {
-        let sealed = self.encrypt(&mut [0; NONCE], b"symbolon fingerprint", &[0; 32])?;
+        let sealed = self.encrypt([0; NONCE], b"symbolon fingerprint", &[0; 32])?;
         Some(Digest::of(&sealed))
     }
 }
