@@ -12,6 +12,7 @@ mod answer;
 mod browser;
 mod configuration;
 mod family;
+mod guesses;
 mod halves;
 mod node;
 mod probe;
@@ -21,6 +22,7 @@ pub use browser::{Asking, Browser, Request, Site, VERIFIER, challenge, hidden, r
 pub use browser::{encode, response, send_form};
 pub use configuration::{Head, ORDERS, VAULT, head, resources};
 pub use family::family_of;
+pub use guesses::wrong_user_codes;
 pub use halves::{follow_directory, follow_feed};
 pub use node::Node;
 pub use probe::{Known, Probe, is_of_route, probes, without_a_probe};

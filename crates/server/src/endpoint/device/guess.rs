@@ -1,9 +1,14 @@
-//! How many codes may be tried: by session, person, network and all together.
+//! How many codes may be tried: by session, person and network.
 //!
 //! Only whoever is signed in can try one. A try is counted before the code is
 //! looked up and taken back where it was right, so what counts is what was wrong.
-//! Of 20¹⁰ codes at most 500 are tried in ten minutes: with 20,000 devices waiting,
-//! one is hit with a chance below one in a million.
+//!
+//! Nobody is kept from the page by what strangers do: where there were many
+//! wrong codes altogether, everyone still has a few tries of their own. In ten
+//! minutes N accounts in M networks try at most 500 + min(2 N, 5 M) of 20¹⁰
+//! codes, so with W devices waiting one is hit with a chance of at most
+//! W · (500 + min(2 N, 5 M)) / 10¹³: with 2,000 devices, one in ten million for a
+//! few attackers, and one in a million for 900 networks with 2,250 accounts.
 //!
 //! Spec: RFC 8628 §5.1
 
@@ -23,8 +28,12 @@ const PER_SESSION: u32 = 5;
 const PER_PERSON: u32 = 15;
 /// Wrong codes from one network.
 const PER_NETWORK: u32 = 50;
-/// Wrong codes of everybody.
+/// Wrong codes of everybody, after which the limits are those below.
 const ALL: u32 = 500;
+/// The same while many are wrong: a slip of the finger, and no more.
+const PER_SESSION_THEN: u32 = 2;
+const PER_PERSON_THEN: u32 = 2;
+const PER_NETWORK_THEN: u32 = 5;
 
 /// A try that was counted.
 pub(super) struct Try(Vec<Use>);
@@ -38,24 +47,37 @@ pub(super) async fn count(cx: &Cx, session: &LiveSession) -> Result<Option<Try>,
         until,
     };
     let network = network(cx.address).to_string();
-    let uses = vec![
-        one(
-            "user-code-session",
-            session.session.id.as_bytes(),
-            PER_SESSION,
-        ),
-        one("user-code-person", session.person.id.as_bytes(), PER_PERSON),
-        one("user-code-network", network.as_bytes(), PER_NETWORK),
-        one("user-code-all", b"", ALL),
-    ];
-    let act = CountUses {
-        uses: uses.clone(),
-        now: cx.now,
+    let own = |of_session, of_person, of_network| {
+        vec![
+            one(
+                "user-code-session",
+                session.session.id.as_bytes(),
+                of_session,
+            ),
+            one("user-code-person", session.person.id.as_bytes(), of_person),
+            one("user-code-network", network.as_bytes(), of_network),
+        ]
     };
-    Ok(match cx.store.act(act).await? {
+    let mut uses = own(PER_SESSION, PER_PERSON, PER_NETWORK);
+    let last = uses.len();
+    uses.push(one("user-code-all", b"", ALL));
+    Ok(match take(cx, &uses).await? {
         Uses::Counted => Some(Try(uses)),
+        Uses::Spent { which } if which == last => {
+            let uses = own(PER_SESSION_THEN, PER_PERSON_THEN, PER_NETWORK_THEN);
+            let counted = take(cx, &uses).await? == Uses::Counted;
+            counted.then_some(Try(uses))
+        }
         Uses::Spent { .. } => None,
     })
+}
+
+async fn take(cx: &Cx, uses: &[Use]) -> Result<Uses, Failure> {
+    let act = CountUses {
+        uses: uses.to_vec(),
+        now: cx.now,
+    };
+    Ok(cx.store.act(act).await?)
 }
 
 impl Try {

@@ -5,10 +5,12 @@ use super::{allow, begin, decide, enter, poll, sign_in, started};
 use crate::browser::Browser;
 use crate::harness::{Answer, Server};
 use crate::on_both_engines;
+use symbolon_server::testing::wrong_user_codes;
 
 on_both_engines! {
     a_wrong_a_used_and_a_late_code_look_alike
     a_session_has_five_wrong_codes_and_a_person_fifteen
+    strangers_who_guess_lock_nobody_out
     devices_that_nobody_finishes_are_bounded_by_network
 }
 
@@ -87,6 +89,38 @@ async fn a_session_has_five_wrong_codes_and_a_person_fifteen(server: Server) {
     server.advance(601);
     let later = started(&server).await;
     let page = asked_about(&mut Browser::new(&server), "alice", &later).await;
+    assert!(page.body.contains(r#"id="device-allow""#), "{}", page.body);
+}
+
+/// Attack: G201
+async fn strangers_who_guess_lock_nobody_out(server: Server) {
+    wrong_user_codes(&server.running.as_ref().unwrap().app, 500).await;
+    let asked = started(&server).await;
+    let right = asked.text("user_code");
+    let wrong = "BCDFG-HJKLM";
+    let mut alice = Browser::new(&server);
+    let mut bob = Browser::new(&server);
+
+    let page = sign_in(&mut alice, "alice", "/device").await;
+    let slip = enter(&mut alice, &page, wrong).await;
+    let found = enter(&mut alice, &slip, &right).await;
+    let mut page = sign_in(&mut bob, "bob", "/device").await;
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        page = enter(&mut bob, &page, wrong).await;
+        statuses.push(page.status);
+    }
+
+    assert_eq!(slip.status, 422, "{}", slip.body);
+    assert!(
+        found.body.contains(r#"id="device-allow""#),
+        "{}",
+        found.body
+    );
+    assert_eq!(statuses, [422, 422, 429, 429], "a few of one's own");
+    server.advance(601);
+    let later = started(&server).await;
+    let page = asked_about(&mut Browser::new(&server), "bob", &later).await;
     assert!(page.body.contains(r#"id="device-allow""#), "{}", page.body);
 }
 
