@@ -3,6 +3,8 @@
 //!
 //! Spec: RFC 7009 §2
 
+use std::time::Duration;
+
 use symbolon_protocol::{ClientId, OrganizationId, Timestamp};
 use symbolon_token::id::Kind;
 use symbolon_token::{Family, Grant, Id, Person, Session, Token};
@@ -18,6 +20,9 @@ use crate::statement::statements;
 /// How many live single-token records one client and subject may have. The
 /// next is one record that stands for them all.
 pub const MAX_TOKEN_RECORDS: usize = 100;
+/// How much longer than the last refresh family a record lives that could hit
+/// one: clocks differ, and what came of it last ends a little later.
+const MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a revocation hits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +70,11 @@ impl Target {
             Self::Key(_) => 11,
             Self::Resource(_) => 12,
         }
+    }
+
+    /// Whether a record of it can hit a refresh family.
+    const fn hits_families(&self) -> bool {
+        !matches!(self, Self::Token(_) | Self::ClientSubject(..))
     }
 
     /// The bytes that, with the kind, name the target.
@@ -153,6 +163,7 @@ statements! {
             sequence = excluded.sequence,
             expires = GREATEST(revocation.expires, excluded.expires), at = excluded.at
         RETURNING epoch, sequence, expires";
+    LONGEST_FAMILY = "SELECT COALESCE(MAX(absolute_ends), 0) FROM family";
     LIVE = "SELECT expires FROM revocation WHERE kind = ?1 AND target = ?2 AND expires > ?3";
     FIND = "SELECT epoch, sequence, expires, at FROM revocation WHERE kind = ?1 AND target = ?2";
     // Two that count at once must not both find room.
@@ -164,21 +175,40 @@ statements! {
 
 /// Writes records: an act's last statements, because from here on every other
 /// one that revokes waits for this act's commit. So numbers follow commits.
+///
+/// A record outlives every family that there is, whatever the caller takes for
+/// the longest life: clients have lives of their own, and the configuration may
+/// have said more when a family began.
 pub(crate) async fn record(
     tx: &mut Tx<'_>,
     targets: &[(Target, Timestamp)],
     now: Timestamp,
 ) -> Result<Vec<Revocation>, Fault> {
+    let longest = match targets.iter().any(|(target, _)| target.hits_families()) {
+        true => longest_family(tx).await?,
+        false => Timestamp::EPOCH,
+    };
     let mut made = Vec::with_capacity(targets.len());
     for (target, expires) in targets {
+        let expires = match target.hits_families() {
+            true => longest.max(*expires),
+            false => *expires,
+        };
         let entry = Entry {
             target,
-            expires: *expires,
+            expires,
             holder: None,
         };
         made.push(enter(tx, entry, now).await?);
     }
     Ok(made)
+}
+
+/// When the last family that there is can hit nothing any more.
+async fn longest_family(tx: &mut Tx<'_>) -> Result<Timestamp, Fault> {
+    let row = tx.one(&LONGEST_FAMILY, &[]).await?;
+    let longest = row.map(|row| row.time(0)).transpose()?;
+    Ok(longest.map_or(Timestamp::EPOCH, |longest| longest + MARGIN))
 }
 
 struct Entry<'a> {

@@ -16,6 +16,7 @@ mod guesses;
 mod halves;
 mod node;
 mod probe;
+mod purge;
 
 pub use answer::{Answer, http, http_from, read};
 pub use browser::{Asking, Browser, Request, Site, VERIFIER, challenge, hidden, redemption};
@@ -26,3 +27,4 @@ pub use guesses::wrong_user_codes;
 pub use halves::{follow_directory, follow_feed};
 pub use node::Node;
 pub use probe::{Known, Probe, is_of_route, probes, without_a_probe};
+pub use purge::purge;

@@ -16,6 +16,7 @@ on_both_engines! {
     a_disabled_client_gets_nothing
     a_client_is_disabled_whichever_half_a_node_reads_first
     a_disabled_organization_ends_what_is_done_for_it
+    what_was_taken_back_is_remembered_as_long_as_the_longest_family
     a_role_that_was_taken_away_ends_tokens_that_carry_it
     nothing_that_is_said_of_a_person_replaces_a_claim_of_the_server
     a_form_of_a_persons_own_changes_nothing_that_is_said_of_them
