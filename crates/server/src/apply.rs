@@ -1,26 +1,29 @@
 //! The blocks of the configuration: created, or brought to what the file says,
 //! at start and on SIGHUP. What the file does not name is left alone, and
 //! nothing is written where nothing differs.
+//!
+//! 1. What is stored is read, and what has to be done is worked out, passwords
+//!    hashed.
+//! 2. All of it is done in one act, or nothing. Where somebody else was faster,
+//!    it is worked out again.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::json;
 use symbolon_protocol::{Resource, Timestamp};
 use symbolon_store::{
-    AddClientSecret, AuditEvent, CreateClient, CreateOrganization, CreatePerson, CreateResource,
-    CreateTrustedIssuer, Fault, FindClient, FindOrganization, FindPersonByName, FindResource,
-    FindTrustedIssuer, Organization, Person, PersonWritten, ResourceWritten, SetClientEnabled,
-    SetIssuerTrusted, SetMember, SetPassword, SetPersonEnabled, StoredClient, UpdateClient,
-    UpdateOrganization, UpdatePerson, UpdateResource, UpdateTrustedIssuer,
+    Act, AddClientSecret, AllOrNothing, AuditEvent, CreateClient, CreateOrganization,
+    CreateResource, CreateTrustedIssuer, Created, Fault, FindClient, FindOrganization,
+    FindResource, FindTrustedIssuer, Organization, ResourceWritten, SetClientEnabled,
+    SetIssuerTrusted, Step, StoredClient, UpdateClient, UpdateOrganization, UpdateResource,
+    UpdateTrustedIssuer, Updated,
 };
-use symbolon_token::{Id, Keyring, Secret, Slot};
+use symbolon_token::{Id, Keyring, Secret};
 
-use crate::admin::{hash_password, login_names, to_be_stored};
+use crate::admin::to_be_stored;
 use crate::app::App;
-use crate::applicable::no_user;
-use crate::config::{
-    Config, ConfiguredClient, ConfiguredOrganization, ConfiguredPerson, ConfiguredTrustedIssuer,
-};
+use crate::config::{Config, ConfiguredClient, ConfiguredOrganization, ConfiguredTrustedIssuer};
 use crate::failure::{Broken, Failure};
 
 /// What was done.
@@ -77,14 +80,54 @@ pub(crate) fn conflict(at: impl ToString, message: impl Into<String>) -> ApplyEr
     }
 }
 
-/// Applies the blocks of a configuration.
+/// How often it is worked out again because something changed meanwhile.
+const MAX_ATTEMPTS: usize = 4;
+
+/// Applies the blocks of a configuration: all of them, or none.
 pub async fn apply(app: &Arc<App>, config: &Config) -> Result<Applied, ApplyError> {
+    let mut attempts = 1;
+    loop {
+        let planned = plan(app, config).await?;
+        match carry_out(app, planned).await {
+            Err(ApplyError::Conflict { .. }) if attempts < MAX_ATTEMPTS => attempts += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Does what was worked out, if it can all be done.
+pub(crate) async fn carry_out(app: &App, planned: Planned) -> Result<Applied, ApplyError> {
+    let Planned {
+        steps,
+        conflicts,
+        applied,
+    } = planned;
+    if steps.is_empty() {
+        return Ok(applied);
+    }
+    if let Err(fault) = app.store.act(AllOrNothing { steps }).await {
+        let Some(which) = fault.undone() else {
+            return Err(fault.into());
+        };
+        let conflict = conflicts.into_iter().nth(which).flatten();
+        let changed = || self::conflict("configuration", "what it changes was changed meanwhile");
+        return Err(conflict.unwrap_or_else(changed));
+    }
+    let Applied { created, updated } = applied;
+    tracing::info!(created, updated, "blocks of the configuration applied");
+    Ok(applied)
+}
+
+/// Works out what has to be done.
+pub(crate) async fn plan(app: &Arc<App>, config: &Config) -> Result<Planned, ApplyError> {
     let keys = Arc::clone(&app.keys.load().ring);
     let mut applying = Applying {
         app,
         keys,
         now: app.edge.clock.now(),
-        applied: Applied::default(),
+        planned: Planned::default(),
+        names: HashMap::new(),
+        given_up: HashSet::new(),
     };
     for organization in &config.organizations {
         applying.organization(organization).await?;
@@ -104,22 +147,29 @@ pub async fn apply(app: &Arc<App>, config: &Config) -> Result<Applied, ApplyErro
     for organization in &config.organizations {
         applying.members(organization).await?;
     }
-    if applying.applied != Applied::default() {
-        app.follow().await?;
-        let Applied { created, updated } = applying.applied;
-        tracing::info!(created, updated, "blocks of the configuration applied");
-    }
-    Ok(applying.applied)
+    Ok(applying.planned)
 }
 
-struct Applying<'a> {
-    app: &'a Arc<App>,
+/// What has to be done, step by step, with what is wrong where one cannot be.
+#[derive(Default)]
+pub(crate) struct Planned {
+    steps: Vec<Step>,
+    conflicts: Vec<Option<ApplyError>>,
+    pub(crate) applied: Applied,
+}
+
+pub(crate) struct Applying<'a> {
+    pub(crate) app: &'a Arc<App>,
     keys: Arc<Keyring>,
-    now: Timestamp,
-    applied: Applied,
+    pub(crate) now: Timestamp,
+    pub(crate) planned: Planned,
+    /// Who will sign in under which name, of this file.
+    pub(crate) names: HashMap<String, Id<symbolon_token::Person>>,
+    /// Names that are nobody's any more by then.
+    pub(crate) given_up: HashSet<String>,
 }
 
-fn audit(action: &'static str) -> AuditEvent {
+pub(crate) fn audit(action: &'static str) -> AuditEvent {
     AuditEvent::new(action, "configuration")
 }
 
@@ -129,13 +179,21 @@ fn audit_of_client(action: &'static str, block: &ConfiguredClient) -> AuditEvent
     event
 }
 
-fn audit_of_person(action: &'static str, id: Id<symbolon_token::Person>) -> AuditEvent {
-    let mut event = audit(action);
-    event.subject = Some(id.to_string());
-    event
-}
-
 impl Applying<'_> {
+    fn create<A: Act<Out = Created>>(&mut self, act: A) {
+        self.step(Step::new(act, |out| *out == Created::Created), None);
+        self.planned.applied.created += 1;
+    }
+
+    pub(crate) fn update<A: Act<Out = Updated>>(&mut self, act: A) {
+        self.step(Step::new(act, |out| *out == Updated::Updated), None);
+    }
+
+    pub(crate) fn step(&mut self, step: Step, conflict: Option<ApplyError>) {
+        self.planned.steps.push(step);
+        self.planned.conflicts.push(conflict);
+    }
+
     async fn organization(&mut self, block: &ConfiguredOrganization) -> Result<(), ApplyError> {
         let (store, now) = (&self.app.store, self.now);
         let mut event = audit("organization.update");
@@ -149,15 +207,13 @@ impl Applying<'_> {
         {
             Some(found) if found.name == name => {}
             Some(_) => {
-                store
-                    .act(UpdateOrganization {
-                        id: block.id.clone(),
-                        name,
-                        audit: event,
-                        now,
-                    })
-                    .await?;
-                self.applied.updated += 1;
+                self.update(UpdateOrganization {
+                    id: block.id.clone(),
+                    name,
+                    audit: event,
+                    now,
+                });
+                self.planned.applied.updated += 1;
             }
             None => {
                 event.action = "organization.create";
@@ -166,14 +222,11 @@ impl Applying<'_> {
                     name,
                     enabled: true,
                 };
-                store
-                    .act(CreateOrganization {
-                        organization,
-                        audit: event,
-                        now,
-                    })
-                    .await?;
-                self.applied.created += 1;
+                self.create(CreateOrganization {
+                    organization,
+                    audit: event,
+                    now,
+                });
             }
         }
         Ok(())
@@ -190,41 +243,37 @@ impl Applying<'_> {
             })
             .await?;
         let found = found.filter(|found| found.resource.identifier == *identifier);
+        let taken = conflict(
+            identifier,
+            "another resource has this identifier or one of these aliases",
+        );
         let resource = resource.clone();
-        let written = match found {
+        let is_written = |out: &ResourceWritten| *out == ResourceWritten::Written;
+        let step = match found {
             Some(found) if found.resource == resource => return Ok(()),
             Some(_) => {
-                self.applied.updated += 1;
-                store
-                    .act(UpdateResource {
-                        resource,
-                        was: None,
-                        audit: event,
-                        now,
-                    })
-                    .await?
+                self.planned.applied.updated += 1;
+                let act = UpdateResource {
+                    resource,
+                    was: None,
+                    audit: event,
+                    now,
+                };
+                Step::new(act, is_written)
             }
             None => {
-                self.applied.created += 1;
+                self.planned.applied.created += 1;
                 event.action = "resource.create";
-                store
-                    .act(CreateResource {
-                        resource,
-                        audit: event,
-                        now,
-                    })
-                    .await?
+                let act = CreateResource {
+                    resource,
+                    audit: event,
+                    now,
+                };
+                Step::new(act, is_written)
             }
         };
-        match written {
-            ResourceWritten::Written => Ok(()),
-            // Two nodes that start at once: the other was faster.
-            ResourceWritten::Exists | ResourceWritten::Missing | ResourceWritten::Changed => Ok(()),
-            ResourceWritten::NameTaken => Err(conflict(
-                identifier,
-                "another resource has this identifier or one of these aliases",
-            )),
-        }
+        self.step(step, Some(taken));
+        Ok(())
     }
 
     async fn client(&mut self, block: &ConfiguredClient) -> Result<(), ApplyError> {
@@ -245,26 +294,23 @@ impl Applying<'_> {
                 audit: audit_of_client("client.create", block),
                 now,
             };
-            store.act(act).await?;
-            self.applied.created += 1;
+            self.create(act);
             return Ok(());
         };
         let mut differs = found.client != block.client;
         if differs {
             let audit = audit_of_client("client.update", block);
-            store
-                .act(UpdateClient {
-                    client: block.client.clone(),
-                    was: None,
-                    audit,
-                    now,
-                })
-                .await?;
+            self.update(UpdateClient {
+                client: block.client.clone(),
+                was: None,
+                audit,
+                now,
+            });
         }
         if block.enforce {
-            differs |= self.enforce_client(block, &found).await?;
+            differs |= self.enforce_client(block, &found);
         }
-        self.applied.updated += u32::from(differs);
+        self.planned.applied.updated += u32::from(differs);
         Ok(())
     }
 
@@ -272,12 +318,8 @@ impl Applying<'_> {
         to_be_stored(&block.client, secret, &self.keys, self.app.entropy())
     }
 
-    async fn enforce_client(
-        &self,
-        block: &ConfiguredClient,
-        found: &StoredClient,
-    ) -> Result<bool, ApplyError> {
-        let (store, now, id) = (&self.app.store, self.now, &block.client.id);
+    fn enforce_client(&mut self, block: &ConfiguredClient, found: &StoredClient) -> bool {
+        let (now, id) = (self.now, &block.client.id);
         let mut differs = false;
         if let Some(secret) = &block.secret {
             let digests: Vec<_> = self.keys.secret_digests(secret.expose()).collect();
@@ -297,7 +339,7 @@ impl Applying<'_> {
                     audit: audit_of_client("client.rotate_secret", block),
                     now,
                 };
-                store.act(act).await?;
+                self.update(act);
                 differs = true;
             }
         }
@@ -309,18 +351,16 @@ impl Applying<'_> {
             };
             let audit = audit_of_client(action, block);
             let horizon = self.app.horizon(now);
-            store
-                .act(SetClientEnabled {
-                    id: id.clone(),
-                    enabled,
-                    audit,
-                    now,
-                    horizon,
-                })
-                .await?;
+            self.update(SetClientEnabled {
+                id: id.clone(),
+                enabled,
+                audit,
+                now,
+                horizon,
+            });
             differs = true;
         }
-        Ok(differs)
+        differs
     }
 
     async fn trusted_issuer(&mut self, block: &ConfiguredTrustedIssuer) -> Result<(), ApplyError> {
@@ -341,8 +381,7 @@ impl Applying<'_> {
                 audit: event("trusted_issuer.create"),
                 now,
             };
-            store.act(act).await?;
-            self.applied.created += 1;
+            self.create(act);
             return Ok(());
         };
         let mut differs = found.issuer != issuer;
@@ -354,7 +393,7 @@ impl Applying<'_> {
                 audit,
                 now,
             };
-            store.act(act).await?;
+            self.update(act);
         }
         let wanted = block.enabled.filter(|_| block.enforce);
         if let Some(trusted) = wanted.filter(|wanted| *wanted != found.trusted) {
@@ -369,207 +408,10 @@ impl Applying<'_> {
                 now,
                 horizon: self.app.horizon(now),
             };
-            store.act(act).await?;
+            self.update(act);
             differs = true;
         }
-        self.applied.updated += u32::from(differs);
+        self.planned.applied.updated += u32::from(differs);
         Ok(())
-    }
-
-    async fn person(&mut self, block: &ConfiguredPerson) -> Result<(), ApplyError> {
-        let (store, now) = (&self.app.store, self.now);
-        let login_names = login_names(&block.username, &block.claims);
-        let name = login_names.first().cloned().unwrap_or_default();
-        let taken = || {
-            conflict(
-                &block.at,
-                format!(
-                    "somebody else signs in under a name of `{}`",
-                    block.username
-                ),
-            )
-        };
-        let Some(found) = store.read(FindPersonByName { name }).await? else {
-            let id = Id::new(Slot::random(self.app.entropy()), self.app.entropy());
-            let person = Person {
-                id,
-                username: block.username.clone(),
-                document: block.claims.clone(),
-                password: self.password(block).await?,
-                enabled: block.enabled.unwrap_or(true),
-                created: now,
-                updated: now,
-            };
-            let audit = audit_of_person("user.create", id);
-            if store
-                .act(CreatePerson {
-                    person,
-                    login_names,
-                    audit,
-                    now,
-                })
-                .await?
-                == PersonWritten::NameTaken
-            {
-                return Err(taken());
-            }
-            self.applied.created += 1;
-            return Ok(());
-        };
-        let mut differs = found.username != block.username || found.document != block.claims;
-        if differs {
-            let act = UpdatePerson {
-                id: found.id,
-                username: block.username.clone(),
-                document: block.claims.clone(),
-                login_names,
-                was: None,
-                audit: audit_of_person("user.update", found.id),
-                now,
-            };
-            if store.act(act).await? == PersonWritten::NameTaken {
-                return Err(taken());
-            }
-        }
-        if block.enforce {
-            differs |= self.enforce_person(block, &found).await?;
-        }
-        self.applied.updated += u32::from(differs);
-        Ok(())
-    }
-
-    async fn password(&self, block: &ConfiguredPerson) -> Result<Option<String>, ApplyError> {
-        match (&block.password_hash, &block.password) {
-            (Some(hash), _) => {
-                let hash = hash.expose_str();
-                self.app.passwords.import(&self.app.store, hash).await?;
-                Ok(Some(hash.to_owned()))
-            }
-            (None, Some(password)) => Ok(Some(
-                hash_password(self.app, Secret::from(password.expose_str())).await?,
-            )),
-            (None, None) => Ok(None),
-        }
-    }
-
-    async fn enforce_person(
-        &self,
-        block: &ConfiguredPerson,
-        found: &Person,
-    ) -> Result<bool, ApplyError> {
-        let (store, now, id) = (&self.app.store, self.now, found.id);
-        let horizon = self.app.horizon(now);
-        let mut differs = false;
-        if !self.has_password(block, found).await? {
-            let phc = self.password(block).await?;
-            let audit = audit_of_person("user.set_password", id);
-            store
-                .act(SetPassword {
-                    id,
-                    phc,
-                    audit,
-                    now,
-                    horizon,
-                })
-                .await?;
-            differs = true;
-        }
-        if let Some(enabled) = block.enabled.filter(|enabled| *enabled != found.enabled) {
-            let audit = audit_of_person(
-                if enabled {
-                    "user.enable"
-                } else {
-                    "user.disable"
-                },
-                id,
-            );
-            store
-                .act(SetPersonEnabled {
-                    id,
-                    enabled,
-                    audit,
-                    now,
-                    horizon,
-                })
-                .await?;
-            differs = true;
-        }
-        Ok(differs)
-    }
-
-    /// Whether the stored password is the one of the block. A block without
-    /// one asks for nothing.
-    async fn has_password(
-        &self,
-        block: &ConfiguredPerson,
-        found: &Person,
-    ) -> Result<bool, ApplyError> {
-        let stored = found.password.as_deref();
-        match (&block.password_hash, &block.password) {
-            (Some(hash), _) => Ok(stored.is_some_and(|stored| hash.matches(stored.as_bytes()))),
-            (None, Some(password)) => {
-                let Some(stored) = stored else {
-                    return Ok(false);
-                };
-                let password = Secret::from(password.expose_str());
-                Ok(self
-                    .app
-                    .passwords
-                    .verify(password, stored.to_owned())
-                    .await?)
-            }
-            (None, None) => Ok(true),
-        }
-    }
-
-    async fn members(&mut self, block: &ConfiguredOrganization) -> Result<(), ApplyError> {
-        let (store, now, horizon) = (&self.app.store, self.now, self.app.horizon(self.now));
-        for member in &block.members {
-            let name = login_names(&member.user, &serde_json::Map::new());
-            let name = name.into_iter().next().unwrap_or_default();
-            let person = store.read(FindPersonByName { name }).await?;
-            let person = person.ok_or_else(|| no_user(&member.at, &member.user))?.id;
-            let mut roles = member.roles.clone();
-            roles.sort();
-            roles.dedup();
-            let old = self.roles(block, person).await?;
-            if old.as_ref() == Some(&roles) {
-                continue;
-            }
-            let mut event = audit_of_person("organization.set_member", person);
-            event.detail = json!({ "organization": block.id, "roles": roles });
-            let organization = block.id.clone();
-            store
-                .act(SetMember {
-                    organization,
-                    person,
-                    roles,
-                    audit: event,
-                    now,
-                    horizon,
-                })
-                .await?;
-            match old {
-                Some(_) => self.applied.updated += 1,
-                None => self.applied.created += 1,
-            }
-        }
-        Ok(())
-    }
-
-    /// The roles of a member, sorted; nothing where the person is none.
-    async fn roles(
-        &self,
-        block: &ConfiguredOrganization,
-        person: Id<symbolon_token::Person>,
-    ) -> Result<Option<Vec<String>>, ApplyError> {
-        let memberships = symbolon_store::MembershipsOf { person };
-        let all = self.app.store.read(memberships).await?;
-        let own = all.into_iter().find(|own| own.organization.id == block.id);
-        Ok(own.map(|own| {
-            let mut roles = own.roles;
-            roles.sort();
-            roles
-        }))
     }
 }

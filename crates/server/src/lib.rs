@@ -5,6 +5,7 @@ pub mod admin;
 pub mod app;
 mod applicable;
 pub mod apply;
+mod apply_people;
 mod authn;
 pub mod certificate;
 mod client_certificate;

@@ -19,6 +19,8 @@ enum Kind {
     Held,
     Retry,
     Broken,
+    /// This step of several did not end as it had to, so all were undone.
+    Undone(usize),
 }
 
 impl fmt::Display for Kind {
@@ -27,6 +29,7 @@ impl fmt::Display for Kind {
             Self::Unavailable | Self::Held => "the store is unavailable",
             Self::Retry => "the store saw a conflict",
             Self::Broken => "the store refused",
+            Self::Undone(_) => "the store undid what belongs together",
         })
     }
 }
@@ -41,6 +44,22 @@ impl Fault {
     /// Whether another process has the database to itself.
     pub fn is_held(&self) -> bool {
         self.kind == Kind::Held
+    }
+
+    /// Which of several steps did not end as it had to, where nothing was done
+    /// for that alone; see [`AllOrNothing`](crate::AllOrNothing).
+    pub fn undone(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Undone(which) => Some(which),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn undone_at(which: usize) -> Self {
+        Self {
+            kind: Kind::Undone(which),
+            what: format!("step {which}"),
+        }
     }
 
     pub(crate) fn held(what: impl Into<String>) -> Self {

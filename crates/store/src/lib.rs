@@ -38,6 +38,7 @@ mod sqlite;
 mod statement;
 mod status_list;
 mod store;
+mod together;
 mod trusted_issuer;
 mod uses;
 
@@ -95,6 +96,7 @@ pub use session::{
 pub use spent::{BEARER_ASSERTION, CLIENT_ASSERTION, SpendOnce, SpentProof};
 pub use status_list::{EnterStatus, LoadStatusList, ReserveStatusBlock, StatusEntry, StatusPlaces};
 pub use store::{Options, Store};
+pub use together::{AllOrNothing, Step};
 pub use trusted_issuer::{
     AllTrustedIssuers, CreateTrustedIssuer, DeleteTrustedIssuer, FindTrustedIssuer,
     ListTrustedIssuers, RevokeTrustedIssuer, SetIssuerTrusted, StoredTrustedIssuer,

@@ -17,6 +17,7 @@ mod halves;
 mod node;
 mod probe;
 mod purge;
+mod undone;
 
 pub use answer::{Answer, http, http_from, read};
 pub use browser::{Asking, Browser, Request, Site, VERIFIER, challenge, hidden, redemption};
@@ -28,3 +29,4 @@ pub use halves::{follow_directory, follow_feed};
 pub use node::Node;
 pub use probe::{Known, Probe, is_of_route, probes, without_a_probe};
 pub use purge::purge;
+pub use undone::undone_by;

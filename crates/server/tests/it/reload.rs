@@ -3,12 +3,16 @@
 use reqwest::Method;
 use symbolon_server::reload::{ReloadError, Reloaded};
 
-use crate::harness::{Server, VAULT};
+use symbolon_server::testing::undone_by;
+
+use crate::harness::{PASSWORD, SECRET, Server, VAULT};
 use crate::on_both_engines;
 
 on_both_engines! {
     one_block_at_odds_keeps_every_other_from_being_applied
     names_that_earlier_blocks_give_up_may_be_taken
+    a_reload_is_one_commit_however_many_blocks_differ
+    what_turns_up_while_it_is_applied_undoes_all_of_it
     lifetimes_take_effect_at_once
     what_waits_for_the_next_start_is_named
 }
@@ -143,4 +147,51 @@ async fn what_waits_for_the_next_start_is_named(server: Server) {
     );
     let again = reload(&server, |text| text).await.unwrap();
     assert_eq!(again.waiting, Vec::<&str>::new());
+}
+
+/// New and changed blocks of every kind.
+fn many(text: String) -> String {
+    let more = format!(
+        "[[organization]]\nid = \"umbrella\"\nname = \"Umbrella\"\nmembers = [{{ user = \"nadia\", roles = [\"boss\"] }}]\n[[resource]]\nidentifier = \"https://new.example.com\"\nscopes = [\"read:new\"]\n[[client]]\nid = \"fresh\"\nkind = \"service\"\nsecret = \"{SECRET}\"\ngrants = [\"client_credentials\"]\n[[user]]\nusername = \"nadia\"\npassword = \"{PASSWORD}\"\n"
+    );
+    text.replace("Single Page", "Renamed") + &more
+}
+
+async fn a_reload_is_one_commit_however_many_blocks_differ(server: Server) {
+    let before = server.commits();
+
+    let taken = reload(&server, many).await.unwrap();
+
+    assert_eq!((taken.applied.created, taken.applied.updated), (5, 1));
+    assert_eq!(server.commits() - before, 1);
+    assert_eq!(name_of(&server, "spa").await, "Renamed");
+    let members = "/admin/v1/organizations/umbrella/members";
+    let members = server.admin(Method::GET, members, None).await;
+    assert!(members.body.contains("boss"), "{}", members.body);
+    let again = reload(&server, many).await.unwrap();
+    assert_eq!(again.applied, symbolon_server::apply::Applied::default());
+}
+
+/// The last block cannot be written by then: nothing of the others is.
+async fn what_turns_up_while_it_is_applied_undoes_all_of_it(server: Server) {
+    let config = server.changed(many);
+    let app = &server.running.as_ref().unwrap().app;
+
+    let refused = undone_by(app, &config, "nadia").await;
+
+    assert!(refused.contains("somebody else signs in"), "{refused}");
+    assert_eq!(name_of(&server, "spa").await, "Single Page");
+    for path in ["clients/fresh", "organizations/umbrella"] {
+        let path = format!("/admin/v1/{path}");
+        assert_eq!(
+            server.admin(Method::GET, &path, None).await.status,
+            404,
+            "{path}"
+        );
+    }
+    let taken = reload(&server, many).await.unwrap();
+    assert_eq!(
+        taken.applied.created, 4,
+        "the twin, now that nadia is known"
+    );
 }
