@@ -43,6 +43,7 @@ pub(super) fn all() -> Map<String, Value> {
     add_organizations(&mut add);
     super::exchange::add_trusted_issuers(&mut add);
     add_presence(&mut add);
+    add_keys(&mut add);
     add_process(&mut add);
     add_revocation(&mut add);
     super::explanation::add(&mut add);
@@ -344,7 +345,7 @@ fn add_presence(add: &mut impl FnMut(&str, Value)) {
     );
 }
 
-fn add_process(add: &mut impl FnMut(&str, Value)) {
+fn add_keys(add: &mut impl FnMut(&str, Value)) {
     add(
         "Key",
         object(
@@ -397,6 +398,9 @@ fn add_process(add: &mut impl FnMut(&str, Value)) {
             ],
         ),
     );
+}
+
+fn add_process(add: &mut impl FnMut(&str, Value)) {
     add(
         "AuditEntry",
         object(
