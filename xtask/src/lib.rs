@@ -5,3 +5,4 @@ mod attack_rows;
 pub mod generated;
 pub mod source;
 pub mod spec_coverage;
+pub mod upgrade;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use xtask::generated::{self, Mode};
 use xtask::source;
+use xtask::upgrade;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -12,6 +13,8 @@ fn main() -> ExitCode {
         ["generated"] => generated::run(&source::root(), Mode::Write),
         ["generated", "--check"] => generated::run(&source::root(), Mode::Check),
         ["spec-coverage"] => generated::run_one(&source::root(), "docs/spec-coverage.md"),
+        ["upgrade"] => upgrade::run(&source::root(), "HEAD~1"),
+        ["upgrade", before] => upgrade::run(&source::root(), before),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
@@ -32,4 +35,6 @@ usage: cargo run -p xtask -- <chore>
   generated           writes every generated file
   generated --check   fails naming the generated files that are stale
   spec-coverage       writes docs/spec-coverage.md from the `//! Spec:` lines
+  upgrade [REVISION]  builds the version before (HEAD~1), and runs it and this one side
+                      by side under load over SYMBOLON_TEST_POSTGRES, and back again
 ";

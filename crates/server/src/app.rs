@@ -110,6 +110,11 @@ pub enum StartError {
     /// The store.
     #[error("could not open the store: {0}")]
     Store(#[from] symbolon_store::Fault),
+    /// A newer version has taken away what this one needs.
+    #[error(
+        "this database is of feature level {0}, which a newer version has set: this version cannot work on it any more; start the newer one"
+    )]
+    TooOld(i64),
     /// What was taken back could not be read.
     #[error("could not read what was taken back: {0}")]
     Feed(String),
@@ -130,6 +135,9 @@ impl App {
         edge: Edge,
     ) -> Result<Arc<Self>, StartError> {
         let now = edge.clock.now();
+        if let Some(level) = too_high(&store).await? {
+            return Err(StartError::TooOld(level));
+        }
         store.migrate().await?;
         let newer = store.read(symbolon_store::NewerMigrations).await?;
         if !newer.is_empty() {
@@ -397,6 +405,16 @@ impl App {
     /// The randomness.
     pub(crate) fn entropy(&self) -> &dyn Entropy {
         &*self.edge.entropy
+    }
+}
+
+/// The feature level, where it is too high. A database that has no schema yet
+/// has no level.
+async fn too_high(store: &Store) -> Result<Option<i64>, symbolon_store::Fault> {
+    match store.read(symbolon_store::TooHighLevel).await {
+        Err(fault) if fault.is_unavailable() => Err(fault),
+        Err(_) => Ok(None),
+        level => level,
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use symbolon_store::Migration;
+pub use symbolon_store::{Contract, Finished, Migration, PlannedStatement, PlannedStep};
 use symbolon_store::{Fault, Options, Store};
 use symbolon_token::mark::{Kind, write_fixed};
 use symbolon_token::{Entropy, Secret, random};
@@ -67,6 +67,7 @@ impl LaunchError {
             Self::Keys(_) | Self::Start(StartError::Keys(_)) => "keys",
             Self::Start(StartError::Feed(_)) => "store",
             Self::Start(StartError::Fetcher(_)) => "outbound",
+            Self::Start(StartError::TooOld(_)) => "store.level",
             Self::Start(StartError::Authorities(_)) => "tls.client_ca",
             Self::Apply(_) => "configuration.conflict",
             Self::Serve(error) => error.code(),
@@ -144,16 +145,32 @@ pub async fn newer_migrations(
     Ok(Store::newer_migrations(&store_options(config, entropy)).await?)
 }
 
-/// Brings the schema of a configuration's database up to date; answers what
-/// was run.
+/// What would be done to a configuration's database to bring it up to date,
+/// statement by statement. Nothing is made and nothing changed by the question.
+pub async fn migration_plan(
+    config: &Config,
+    entropy: &dyn Entropy,
+) -> Result<Vec<PlannedStep>, LaunchError> {
+    Ok(Store::migration_plan(&store_options(config, entropy)).await?)
+}
+
+/// Brings the schema of a configuration's database up to date, writes the rows
+/// that this leaves to be written, and where it is told so takes away what is
+/// no longer needed; answers what was run.
 pub async fn migrate(
     config: &Config,
     entropy: &dyn Entropy,
-) -> Result<Vec<Migration>, LaunchError> {
+    contract: Contract,
+) -> Result<(Vec<Migration>, Finished), LaunchError> {
     let store = Store::open(&store_options(config, entropy)).await?;
-    let migrated = store.migrate().await;
+    let done = async {
+        let migrated = store.migrate().await?;
+        let finished = store.finish_migrations(contract).await?;
+        Ok::<_, Fault>((migrated.run, finished))
+    };
+    let done = done.await;
     store.close().await;
-    Ok(migrated?.run)
+    Ok(done?)
 }
 
 /// Opens the store that a configuration names.

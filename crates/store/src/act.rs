@@ -157,12 +157,12 @@ pub(crate) fn ready<T>(future: impl Future<Output = Result<T, Fault>>) -> Result
 }
 
 impl Tx<'_> {
-    /// Several statements without parameters: a migration on SQLite.
-    pub(crate) fn batch(&mut self, text: &str) -> Result<(), Fault> {
+    /// Several statements without parameters: a migration.
+    pub(crate) async fn batch(&mut self, text: &str) -> Result<(), Fault> {
         match &mut self.link {
             Link::Sqlite(connection) => Ok(connection.execute_batch(text)?),
             #[cfg(feature = "postgres")]
-            Link::Postgres(_) => Err(Fault::broken("a batch is for SQLite alone")),
+            Link::Postgres(link) => link.batch(text).await,
         }
     }
 }

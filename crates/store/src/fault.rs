@@ -96,6 +96,11 @@ impl Fault {
         self.kind == Kind::Retry
     }
 
+    /// Whether a lock was not had in the time that was allowed.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        self.what.starts_with("postgresql 55P03")
+    }
+
     pub(crate) fn unreadable(column: usize) -> Self {
         Self::broken(format!("column {column} does not hold what it should"))
     }

@@ -34,6 +34,7 @@ mod revocation;
 mod row;
 mod session;
 mod spent;
+mod schema;
 mod sqlite;
 mod statement;
 mod status_list;
@@ -97,6 +98,11 @@ pub use spent::{BEARER_ASSERTION, CLIENT_ASSERTION, SpendOnce, SpentProof};
 pub use status_list::{EnterStatus, LoadStatusList, ReserveStatusBlock, StatusEntry, StatusPlaces};
 pub use store::{Options, Store};
 pub use together::{AllOrNothing, Step};
+pub use schema::Finished;
+pub use schema::apply::Contract;
+pub use schema::level::TooHighLevel;
+pub use schema::plan::{Lock, Phase, PlannedStatement, PlannedStep};
+pub use schema::shape::SchemaShape;
 pub use trusted_issuer::{
     AllTrustedIssuers, CreateTrustedIssuer, DeleteTrustedIssuer, FindTrustedIssuer,
     ListTrustedIssuers, RevokeTrustedIssuer, SetIssuerTrusted, StoredTrustedIssuer,

@@ -14,6 +14,13 @@ pub struct Migration {
     pub(crate) text: &'static str,
 }
 
+impl Migration {
+    /// Whether PostgreSQL runs it outside of a transaction.
+    pub(crate) fn is_concurrent(&self) -> bool {
+        self.text.contains("{concurrently}")
+    }
+}
+
 /// What a call of `migrate` did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrated {
@@ -42,6 +49,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         number: 4,
         name: "device authorizations",
         text: include_str!("migrations/0004_device_authorizations.sql"),
+    },
+    Migration {
+        number: 7,
+        name: "audit chain and fillings",
+        text: include_str!("migrations/0007_audit_chain.sql"),
     },
     Migration {
         number: 10,

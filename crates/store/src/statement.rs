@@ -101,5 +101,8 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::status_list::STATEMENTS,
         crate::trusted_issuer::STATEMENTS,
     ]
+        crate::schema::apply::STATEMENTS,
+        crate::schema::level::STATEMENTS,
+        crate::schema::shape::STATEMENTS,
     .concat()
 }

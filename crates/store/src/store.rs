@@ -7,11 +7,13 @@ use std::time::Duration;
 use crate::act::{Act, Shared};
 use crate::dialect::Engine;
 use crate::fault::Fault;
-use crate::migration::{MIGRATIONS, Migrated, Migration, NewerMigrations};
+use crate::migration::{Migrated, Migration};
 #[cfg(feature = "postgres")]
 use crate::postgres::Postgres;
 use crate::revocation::Revocation;
-use crate::sqlite::{Sqlite, plan};
+use crate::schema::apply::Contract;
+use crate::schema::{Finished, STEPS, Steps};
+use crate::sqlite::Sqlite;
 
 /// How long one call may take, waiting included.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(3);
@@ -138,57 +140,47 @@ impl Store {
         self.inner.shared.commits.load(Ordering::Relaxed)
     }
 
-    /// Brings the schema up to date. Safe when several nodes start at once.
+    /// Brings the schema up to date: adds what this version needs. Safe when
+    /// several nodes start at once.
     pub async fn migrate(&self) -> Result<Migrated, Fault> {
-        match &self.inner.backend {
-            Backend::Sqlite(sqlite) => sqlite.migrate().await,
-            #[cfg(feature = "postgres")]
-            Backend::Postgres(postgres) => postgres.migrate().await,
-        }
+        self.expand(&STEPS).await
     }
 
-    /// The migrations that [`Store::migrate`] would run on a database, which is
-    /// neither made nor changed by the question. One that does not exist lacks
-    /// all of them.
-    pub async fn pending_migrations(options: &Options) -> Result<Vec<Migration>, Fault> {
-        let Some(path) = sqlite_path(&options.url) else {
-            return Self::pending_on_postgres(options).await;
+    /// Writes the rows that the migrations of this version leave to be written,
+    /// in chunks, and where it is told so takes away what no version needs any
+    /// more. It can be stopped and begun again.
+    pub async fn finish_migrations(&self, contract: Contract) -> Result<Finished, Fault> {
+        self.finish(&STEPS, contract).await
+    }
+
+    pub(crate) async fn expand(&self, steps: &Steps) -> Result<Migrated, Fault> {
+        let run = self.run_steps(steps.expand, Contract::Later).await?;
+        Ok(Migrated { run })
+    }
+
+    pub(crate) async fn finish(
+        &self,
+        steps: &Steps,
+        contract: Contract,
+    ) -> Result<Finished, Fault> {
+        let filled = self.fill(steps).await?;
+        let contracted = match contract {
+            Contract::Later => Vec::new(),
+            Contract::Now => self.run_steps(steps.contract, contract).await?,
         };
-        let path = std::path::PathBuf::from(path);
-        let asked = tokio::task::spawn_blocking(move || plan::pending(&path)).await;
-        asked.map_err(|_| Fault::broken("the question was interrupted"))?
+        Ok(Finished { filled, contracted })
     }
 
-    /// The numbers of migrations that ran on a database and that this binary
-    /// does not know. Nothing is made and nothing changed by the question.
-    pub async fn newer_migrations(options: &Options) -> Result<Vec<i64>, Fault> {
-        if let Some(path) = sqlite_path(&options.url) {
-            let path = std::path::PathBuf::from(path);
-            let asked = tokio::task::spawn_blocking(move || plan::newer(&path)).await;
-            return asked.map_err(|_| Fault::broken("the question was interrupted"))?;
+    async fn run_steps(
+        &self,
+        of: &'static [Migration],
+        contract: Contract,
+    ) -> Result<Vec<Migration>, Fault> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.migrate(of, contract).await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(postgres) => postgres.migrate(&self.inner.shared, of, contract).await,
         }
-        // Where nothing ran yet, there is no table to ask.
-        let pending = Self::pending_migrations(options).await?;
-        if pending.len() == MIGRATIONS.len() {
-            return Ok(Vec::new());
-        }
-        let store = Self::open(options).await?;
-        let newer = store.read(NewerMigrations).await;
-        store.close().await;
-        newer
-    }
-
-    #[cfg(feature = "postgres")]
-    async fn pending_on_postgres(options: &Options) -> Result<Vec<Migration>, Fault> {
-        let postgres = Postgres::open(options).await?;
-        let pending = postgres.pending_migrations().await;
-        postgres.close();
-        pending
-    }
-
-    #[cfg(not(feature = "postgres"))]
-    async fn pending_on_postgres(_: &Options) -> Result<Vec<Migration>, Fault> {
-        Err(without_postgres())
     }
 
     /// Finishes what was accepted, and closes the database. Later calls are
@@ -203,11 +195,12 @@ impl Store {
 }
 
 #[cfg(not(feature = "postgres"))]
-fn without_postgres() -> Fault {
+pub(crate) fn without_postgres() -> Fault {
     Fault::broken("this URL is not of SQLite, and the feature `postgres` is not built in")
 }
 
-fn sqlite_path(url: &str) -> Option<&str> {
+/// The path of a SQLite database, where the URL is of one.
+pub(crate) fn sqlite_path(url: &str) -> Option<&str> {
     url.strip_prefix("sqlite://")
         .or_else(|| url.strip_prefix("sqlite:"))
 }

@@ -18,8 +18,9 @@ use crate::act::{Act, Shared, Tx};
 use crate::bind::Bind;
 use crate::dialect::Engine;
 use crate::fault::Fault;
-use crate::migration::{Migrated, Migration};
+use crate::migration::Migration;
 use crate::row::Row;
+use crate::schema::apply::{Contract, Next};
 use crate::statement::Sql;
 use crate::store::{DEADLINE, Options};
 
@@ -36,8 +37,8 @@ pub(crate) struct Postgres {
 #[derive(Clone)]
 pub(crate) struct Link<'c> {
     client: &'c tokio_postgres::Client,
-    cache: Arc<StatementCache>,
-    named: bool,
+    /// Where statements have names.
+    cache: Option<Arc<StatementCache>>,
 }
 
 impl Postgres {
@@ -158,16 +159,14 @@ impl Postgres {
     fn link_within<'c>(&self, transaction: &'c Transaction<'_>) -> crate::act::Link<'c> {
         crate::act::Link::Postgres(Link {
             client: transaction.client(),
-            cache: Arc::clone(&transaction.statement_cache),
-            named: self.named,
+            cache: self.named.then(|| Arc::clone(&transaction.statement_cache)),
         })
     }
 
     fn link<'c>(&self, client: &'c Client) -> crate::act::Link<'c> {
         crate::act::Link::Postgres(Link {
             client,
-            cache: Arc::clone(&client.statement_cache),
-            named: self.named,
+            cache: self.named.then(|| Arc::clone(&client.statement_cache)),
         })
     }
 
@@ -190,12 +189,24 @@ impl Postgres {
         Err(Fault::unavailable("postgresql: no answer in time"))
     }
 
-    pub(crate) async fn migrate(&self) -> Result<Migrated, Fault> {
-        schema::migrate(&mut self.client().await?).await
+    /// Runs what is missing of a list.
+    pub(crate) async fn migrate(
+        &self,
+        shared: &Shared,
+        of: &'static [Migration],
+        contract: Contract,
+    ) -> Result<Vec<Migration>, Fault> {
+        schema::migrate(&mut self.client().await?, shared, Next { of, contract }).await
     }
 
-    pub(crate) async fn pending_migrations(&self) -> Result<Vec<Migration>, Fault> {
-        schema::pending(&self.client().await?).await
+    /// The numbers of the migrations that ran; none where there is no table.
+    pub(crate) async fn applied_migrations(&self) -> Result<Vec<i64>, Fault> {
+        schema::applied(&self.client().await?).await
+    }
+
+    /// About how many rows a table has; none where it does not exist.
+    pub(crate) async fn rows_of(&self, table: &str) -> Result<u64, Fault> {
+        schema::rows_of(&self.client().await?, table).await
     }
 
     pub(crate) fn close(&self) {
@@ -232,7 +243,18 @@ fn committed(tx: Tx<'_>) {
     Done::of(tx).tell(shared);
 }
 
-impl Link<'_> {
+impl<'c> Link<'c> {
+    /// A connection that is nobody else's, and whose statements have no names.
+    pub(crate) fn plain(client: &'c tokio_postgres::Client) -> Self {
+        let cache = None;
+        Self { client, cache }
+    }
+
+    /// Runs statements without parameters.
+    pub(crate) async fn batch(&self, text: &str) -> Result<(), Fault> {
+        Ok(self.client.batch_execute(text).await?)
+    }
+
     /// Runs a statement, row by row; answers how many came or were changed.
     pub(crate) async fn each(
         &self,
@@ -241,9 +263,9 @@ impl Link<'_> {
         mut take: impl FnMut(Row) -> Result<(), Fault> + Send,
     ) -> Result<u64, Fault> {
         let text = sql.text(Engine::Postgres);
-        let stream = if self.named {
+        let stream = if let Some(cache) = &self.cache {
             let types: Vec<Type> = binds.iter().map(Bind::postgres_type).collect();
-            let statement = self.cache.prepare_typed(self.client, text, &types).await?;
+            let statement = cache.prepare_typed(self.client, text, &types).await?;
             self.client.query_raw(&statement, binds.iter()).await?
         } else {
             let typed = binds.iter().map(|bind| (bind, bind.postgres_type()));

@@ -1,6 +1,7 @@
 //! One act on its way through a thread: run, then answered.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -47,10 +48,19 @@ pub(crate) async fn submit<A: Act>(
     act: A,
     send: impl FnOnce(Box<dyn Job>) -> Result<(), Fault>,
 ) -> Result<A::Out, Fault> {
+    submit_within(DEADLINE, act, send).await
+}
+
+/// The same for an act that takes longer than a request may.
+pub(crate) async fn submit_within<A: Act>(
+    deadline: Duration,
+    act: A,
+    send: impl FnOnce(Box<dyn Job>) -> Result<(), Fault>,
+) -> Result<A::Out, Fault> {
     let (caller, answer) = oneshot::channel();
     let out = None;
     send(Box::new(Pending { act, out, caller }))?;
-    match tokio::time::timeout(DEADLINE, answer).await {
+    match tokio::time::timeout(deadline, answer).await {
         Ok(Ok(out)) => out,
         Ok(Err(_)) => Err(Fault::unavailable("sqlite: the thread has ended")),
         Err(_) => Err(Fault::unavailable("sqlite: no answer in time")),

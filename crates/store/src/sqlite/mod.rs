@@ -11,22 +11,27 @@ mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::params_from_iter;
 use rusqlite::types::{Value, ValueRef};
 
-use crate::act::{Act, Shared, Tx};
+use crate::act::{Act, Shared};
 use crate::bind::Bind;
 use crate::dialect::Engine;
 use crate::fault::Fault;
-use crate::migration::{self, Migrated};
+use crate::migration::Migration;
 use crate::row::Row;
+use crate::schema::apply::{Contract, Next};
 use crate::statement::Sql;
 
 use checkpoint::Checkpointer;
 use file::Lock;
 use reader::Readers;
 use writer::Writer;
+
+/// How long one migration may take.
+const MIGRATED_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// An open SQLite database.
 pub(crate) struct Sqlite {
@@ -62,8 +67,21 @@ impl Sqlite {
         job::submit(act, |job| self.readers.send(job)).await
     }
 
-    pub(crate) async fn migrate(&self) -> Result<Migrated, Fault> {
-        self.act(Migrate).await
+    /// Runs what is missing of a list, each in a transaction of its own.
+    pub(crate) async fn migrate(
+        &self,
+        of: &'static [Migration],
+        contract: Contract,
+    ) -> Result<Vec<Migration>, Fault> {
+        let mut run = Vec::new();
+        loop {
+            let next = Next { of, contract };
+            let step = job::submit_within(MIGRATED_WITHIN, next, |job| self.writer.send(job));
+            match step.await? {
+                Some(step) => run.push(step),
+                None => return Ok(run),
+            }
+        }
     }
 
     /// Waits for the threads, copies the log back and lets the file go.
@@ -99,35 +117,35 @@ pub(crate) fn each(
     let mut rows = statement.query(params_from_iter(binds))?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
-        let mut values = Vec::with_capacity(columns);
-        for column in 0..columns {
-            values.push(owned(row.get_ref(column)?)?);
-        }
-        take(Row::Sqlite(values))?;
+        take(read(row, columns)?)?;
         count += 1;
     }
     Ok(count)
 }
 
-fn owned(value: ValueRef<'_>) -> Result<Value, Fault> {
-    Value::try_from(value).map_err(|_| Fault::broken("sqlite: a text is not UTF-8"))
+/// The same for a text that is not known beforehand, and has no parameters.
+pub(crate) fn rows(
+    connection: &rusqlite::Connection,
+    text: &str,
+    mut take: impl FnMut(Row) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare(text)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        take(read(row, columns)?)?;
+    }
+    Ok(())
 }
 
-struct Migrate;
-impl Act for Migrate {
-    type Out = Migrated;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Migrated, Fault> {
-        tx.batch(&Engine::Sqlite.render(migration::TABLE))?;
-        let applied = tx
-            .all(&migration::APPLIED, &[], |row| row.number(0))
-            .await?;
-        let run = migration::pending(&applied);
-        for step in &run {
-            tx.batch(&Engine::Sqlite.render(step.text))?;
-            let binds = crate::bind::binds![step.number, step.name];
-            tx.run(&migration::ENTER, binds).await?;
-        }
-        Ok(Migrated { run })
+fn read(row: &rusqlite::Row<'_>, columns: usize) -> Result<Row, Fault> {
+    let mut values = Vec::with_capacity(columns);
+    for column in 0..columns {
+        values.push(owned(row.get_ref(column)?)?);
     }
+    Ok(Row::Sqlite(values))
+}
+
+fn owned(value: ValueRef<'_>) -> Result<Value, Fault> {
+    Value::try_from(value).map_err(|_| Fault::broken("sqlite: a text is not UTF-8"))
 }

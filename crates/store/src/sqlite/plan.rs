@@ -1,4 +1,4 @@
-//! What a migration of a SQLite file would run, without touching the file or
+//! How far the schema of a SQLite file is, told without touching the file or
 //! anything beside it.
 
 use std::path::Path;
@@ -8,24 +8,14 @@ use rusqlite::{Connection, OpenFlags};
 use super::file::beside;
 use crate::dialect::Engine;
 use crate::fault::Fault;
-use crate::migration::{self, Migration};
+use crate::migration;
 
 /// Whether there is a table of migrations at all.
 const HAS_TABLE: &str =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'migration'";
 
-/// What is missing; a file that does not exist lacks all.
-pub(crate) fn pending(path: &Path) -> Result<Vec<Migration>, Fault> {
-    Ok(migration::pending(&applied(path)?))
-}
-
-/// What ran that this binary does not know.
-pub(crate) fn newer(path: &Path) -> Result<Vec<i64>, Fault> {
-    Ok(migration::newer(&applied(path)?))
-}
-
 /// The numbers of what ran.
-fn applied(path: &Path) -> Result<Vec<i64>, Fault> {
+pub(crate) fn applied(path: &Path) -> Result<Vec<i64>, Fault> {
     let exists = path.try_exists().map_err(|error| {
         let what = format!("could not look for `{}`: {}", path.display(), error.kind());
         Fault::unavailable(what)
@@ -41,6 +31,29 @@ fn applied(path: &Path) -> Result<Vec<i64>, Fault> {
     let mut statement = connection.prepare(migration::APPLIED.text(Engine::Sqlite))?;
     let applied: Result<Vec<i64>, _> = statement.query_map([], |row| row.get(0))?.collect();
     Ok(applied?)
+}
+
+/// The names of the fillings that are done.
+pub(crate) fn filled(path: &Path) -> Result<Vec<String>, Fault> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let connection = open(path)?;
+    let Ok(mut statement) = connection.prepare("SELECT name FROM schema_fill") else {
+        return Ok(Vec::new());
+    };
+    let names: Result<Vec<String>, _> = statement.query_map([], |row| row.get(0))?.collect();
+    Ok(names?)
+}
+
+/// How many rows a table has; none where there is no such table.
+pub(crate) fn rows_of(path: &Path, table: &str) -> u64 {
+    let text = format!("SELECT count(*) FROM {table}");
+    let counted = open(path).and_then(|connection| {
+        let count: i64 = connection.query_row(&text, [], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    });
+    counted.unwrap_or(0)
 }
 
 /// A database in WAL mode makes files beside itself when it is opened, unless

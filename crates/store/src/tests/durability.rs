@@ -227,7 +227,7 @@ impl crate::act::Act for Limit {
 
     async fn run(&self, tx: &mut crate::act::Tx<'_>) -> Result<(), crate::fault::Fault> {
         let pages = self.0.map_or(1_000_000, |pages| pages.max(1));
-        tx.batch(&format!("PRAGMA max_page_count = {pages}"))
+        tx.batch(&format!("PRAGMA max_page_count = {pages}")).await
     }
 }
 

@@ -7,6 +7,7 @@ mod newer;
 mod nodes;
 mod speed;
 
+mod schema;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

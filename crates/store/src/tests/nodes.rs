@@ -32,14 +32,14 @@ impl Schema {
         Some(schema)
     }
 
-    async fn client(&self, url: &str) -> Client {
+    pub(super) async fn client(&self, url: &str) -> Client {
         let address = crate::postgres::address::parse(url).unwrap();
         let (client, connection) = address.config.connect(address.tls).await.unwrap();
         tokio::spawn(connection);
         client
     }
 
-    async fn recreate(&self) {
+    pub(super) async fn recreate(&self) {
         let (client, name) = (self.client(&self.url).await, &self.name);
         let text = format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}");
         client.batch_execute(&text).await.unwrap();
@@ -59,7 +59,7 @@ impl Schema {
         format!("{}{sign}options=-c%20search_path%3D{}", self.url, self.name)
     }
 
-    async fn open(&self, node: i64) -> Store {
+    pub(super) async fn open(&self, node: i64) -> Store {
         Store::open(&Options::new(self.url(), node)).await.unwrap()
     }
 }

@@ -1,0 +1,392 @@
+//! The schema changed step by step: the same from wherever it began, whole
+//! after every kill, and never in anybody's way.
+
+use std::process::Command;
+
+use super::{End, Folder, Write};
+use crate::migration::{MIGRATIONS, Migration};
+use crate::schema::plan::{Lock, Phase};
+use crate::schema::{Fill, Steps};
+use crate::statement::Sql;
+use crate::store::{Options, Store};
+use crate::{Contract, SchemaShape, TooHighLevel};
+
+/// The first so many migrations, as a version of that time has them.
+fn first(count: usize) -> &'static Steps {
+    Box::leak(Box::new(Steps {
+        expand: &MIGRATIONS[..count],
+        fill: &[],
+        contract: &[],
+    }))
+}
+
+async fn shape(store: &Store) -> Vec<String> {
+    store.read(SchemaShape).await.unwrap()
+}
+
+/// Upgrades from every version; `open` opens an empty database each time.
+async fn upgrades(open: impl AsyncFn(usize) -> Store) {
+    let fresh = open(0).await;
+    fresh.migrate().await.unwrap();
+    let wanted = shape(&fresh).await;
+    assert!(wanted.len() > 20);
+    fresh.close().await;
+    for count in 1..MIGRATIONS.len() {
+        let store = open(count).await;
+        store.expand(first(count)).await.unwrap();
+        let old = shape(&store).await;
+        assert_ne!(old, wanted);
+
+        let run = store.migrate().await.unwrap().run;
+
+        assert_eq!(run.len(), MIGRATIONS.len() - count);
+        assert_eq!(shape(&store).await, wanted, "from {count} migrations on");
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_upgrade_ends_in_the_schema_of_a_fresh_one_on_sqlite() {
+    let folders: Vec<Folder> = MIGRATIONS.iter().map(|_| Folder::new()).collect();
+    upgrades(async |count: usize| {
+        let options = Options::new(folders[count].url(), 1);
+        Store::open(&options).await.unwrap()
+    })
+    .await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_upgrade_ends_in_the_schema_of_a_fresh_one_on_postgres() {
+    let Some(schema) = super::nodes::Schema::new("upgrade").await else {
+        return;
+    };
+    upgrades(async |_| {
+        schema.recreate().await;
+        schema.open(1).await
+    })
+    .await;
+    schema.drop().await;
+}
+
+/// The statements of the version that had four migrations, as it sent them.
+const BEFORE: &str = include_str!("statements_0004.txt");
+
+/// R18: the version before goes on working on today's schema: every statement
+/// that it sends can be prepared there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_version_before_works_on_this_schema_on_sqlite() {
+    let folder = Folder::new();
+    folder.store().await.close().await;
+    let path = folder.path().join("symbolon.db");
+    let connection = crate::sqlite::file::open_writer(&path).unwrap();
+    for text in before(crate::Engine::Sqlite) {
+        let prepared = connection.prepare(&text);
+        prepared
+            .map_err(|error| format!("{error}: {text}"))
+            .unwrap();
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_version_before_works_on_this_schema_on_postgres() {
+    let Some(schema) = super::nodes::Schema::new("before").await else {
+        return;
+    };
+    let store = schema.open(1).await;
+    store.migrate().await.unwrap();
+    let client = schema.client(&schema.url()).await;
+    for text in before(crate::Engine::Postgres) {
+        let prepared = client.prepare(&text).await;
+        prepared
+            .map_err(|error| format!("{error:?}: {text}"))
+            .unwrap();
+    }
+    store.close().await;
+    schema.drop().await;
+}
+
+fn before(engine: crate::Engine) -> Vec<String> {
+    let word = match engine {
+        crate::Engine::Sqlite => "sqlite ",
+        crate::Engine::Postgres => "postgres ",
+    };
+    let own = BEFORE.lines().filter_map(|line| {
+        let text = line.strip_prefix("both ").or(line.strip_prefix(word))?;
+        Some(engine.render(text))
+    });
+    let all: Vec<String> = own.collect();
+    assert!(all.len() > 100);
+    all
+}
+
+static LEFT: Sql = Sql::new(
+    "UPDATE meta SET value = (SELECT m.value FROM meta m WHERE m.name = 'master-key')
+        WHERE name IN (SELECT r.name FROM meta r JOIN meta m ON m.name = 'master-key'
+            WHERE r.name LIKE 'row%' AND r.value <> m.value ORDER BY r.name LIMIT ?1)",
+    None,
+);
+
+/// A version that is to come: a table, a filling of 2,500 rows, and something
+/// that goes.
+static COMING: Steps = Steps {
+    expand: MIGRATIONS_AND_MORE,
+    fill: &[Fill {
+        name: "values of meta",
+        after: 9_000,
+        table: "meta",
+        chunk: &LEFT,
+    }],
+    contract: &[Migration {
+        number: 9_001,
+        name: "one table less",
+        text: "DROP TABLE coming",
+    }],
+};
+
+const MIGRATIONS_AND_MORE: &[Migration] = &{
+    const NOTHING: Migration = Migration {
+        number: 0,
+        name: "",
+        text: "",
+    };
+    let mut all = [NOTHING; MIGRATIONS.len() + 2];
+    let mut at = 0;
+    while at < MIGRATIONS.len() {
+        all[at] = MIGRATIONS[at];
+        at += 1;
+    }
+    all[at] = Migration {
+        number: 9_000,
+        name: "a table that is to come",
+        text: "CREATE TABLE coming (one {integer} PRIMARY KEY) {strict};",
+    };
+    all[at + 1] = Migration {
+        number: 9_002,
+        name: "an index that nobody waits for",
+        text: "CREATE INDEX {concurrently} IF NOT EXISTS coming_meta ON meta (value, name)",
+    };
+    all
+};
+
+async fn rows(store: &Store, count: u32) {
+    let (name, value) = (crate::MASTER_KEY, vec![1]);
+    store.act(crate::ClaimMeta { name, value }).await.unwrap();
+    for number in 0..count {
+        let name = format!("row{number:05}");
+        store.act(Write(name, End::Out)).await.unwrap();
+    }
+}
+
+/// Expand, fill, contract, with a plan before each that says what is left.
+async fn goes_through_all_phases(options: Options) {
+    let store = Store::open(&options).await.unwrap();
+    store.migrate().await.unwrap();
+    rows(&store, 20).await;
+    let plan = async || Store::plan_by(&options, &COMING).await.unwrap();
+    let phases = async || plan().await.iter().map(|own| own.phase).collect::<Vec<_>>();
+    let all = [Phase::Expand, Phase::Expand, Phase::Fill, Phase::Contract];
+    assert_eq!(phases().await, all);
+    let planned = plan().await;
+    assert_eq!(planned[0].statements[0].lock, Lock::Nothing);
+    assert!(planned[2].is_chunked);
+
+    store.expand(&COMING).await.unwrap();
+    assert_eq!(phases().await, [Phase::Fill, Phase::Contract]);
+    let finished = store.finish(&COMING, Contract::Later).await.unwrap();
+    assert_eq!(finished.filled, [("values of meta", 20)]);
+    assert!(finished.contracted.is_empty());
+    assert_eq!(phases().await, [Phase::Contract]);
+    assert_eq!(store.read(TooHighLevel).await.unwrap(), None);
+
+    let finished = store.finish(&COMING, Contract::Now).await.unwrap();
+
+    assert_eq!(finished.contracted[0].number, 9_001);
+    assert!(plan().await.is_empty());
+    let level = store.read(TooHighLevel).await.unwrap();
+    assert_eq!(level, Some(9_001), "today's version may not work there");
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_is_to_come_expands_fills_and_contracts_on_sqlite() {
+    let folder = Folder::new();
+    goes_through_all_phases(Options::new(folder.url(), 1)).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_is_to_come_expands_fills_and_contracts_on_postgres() {
+    let Some(schema) = super::nodes::Schema::new("phases").await else {
+        return;
+    };
+    goes_through_all_phases(Options::new(schema.url(), 1)).await;
+    schema.drop().await;
+}
+
+/// Tells a test that it is the process that is to be killed, and where it works.
+const URL: &str = "SYMBOLON_TEST_MIGRATED";
+/// After how many steps it ends by itself, without warning.
+const AFTER: &str = "SYMBOLON_TEST_MIGRATED_AFTER";
+
+/// R19: the process ends after each step, within a filling too; whoever comes
+/// next goes on, and the schema is that of a fresh installation.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_was_killed_goes_on() {
+    if let Ok(url) = std::env::var(URL) {
+        let after: usize = std::env::var(AFTER).unwrap().parse().unwrap();
+        stop_after(&url, after).await;
+    }
+    let mut places = vec![Place::Sqlite(Folder::new())];
+    #[cfg(feature = "postgres")]
+    if let Some(schema) = super::nodes::Schema::new("killed").await {
+        places.push(Place::Postgres(schema));
+    }
+    for place in places {
+        for after in 0..MIGRATIONS.len() + 4 {
+            place.clear().await;
+            let status = Command::new(std::env::current_exe().unwrap())
+                .args([
+                    "--exact",
+                    "tests::schema::a_migration_that_was_killed_goes_on",
+                ])
+                .env(URL, place.url())
+                .env(AFTER, after.to_string())
+                .output()
+                .unwrap();
+            assert!(!status.status.success(), "it ended by itself");
+
+            let store = Store::open(&Options::new(place.url(), 2)).await.unwrap();
+            store.expand(&COMING).await.unwrap();
+            store.finish(&COMING, Contract::Later).await.unwrap();
+
+            let whole = shape(&store).await;
+            assert!(whole.iter().any(|line| line.contains("coming_meta")));
+            assert!(!whole.iter().any(|line| line.contains("INVALID")));
+            store.close().await;
+            let options = Options::new(place.url(), 2);
+            let left = Store::plan_by(&options, &COMING).await.unwrap();
+            assert_eq!(left.len(), 1, "after {after} steps: {left:?}");
+        }
+        place.done().await;
+    }
+}
+
+/// Takes some steps and ends, as a kill would end it.
+async fn stop_after(url: &str, after: usize) -> ! {
+    let store = Store::open(&Options::new(url, 1)).await.unwrap();
+    let all = COMING.expand;
+    for count in 1..=after.min(all.len()) {
+        let steps = Steps {
+            expand: &all[..count],
+            fill: &[],
+            contract: &[],
+        };
+        store.expand(&steps).await.unwrap();
+    }
+    if after > all.len() {
+        rows(&store, 1_100).await;
+        // One chunk of two.
+        let chunk = crate::schema::apply::Chunk(&COMING.fill[0]);
+        assert_eq!(store.act(chunk).await.unwrap(), 1_000);
+    }
+    std::process::abort()
+}
+
+enum Place {
+    Sqlite(Folder),
+    #[cfg(feature = "postgres")]
+    Postgres(super::nodes::Schema),
+}
+
+impl Place {
+    fn url(&self) -> String {
+        match self {
+            Self::Sqlite(folder) => folder.url(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(schema) => schema.url(),
+        }
+    }
+
+    async fn clear(&self) {
+        match self {
+            Self::Sqlite(folder) => {
+                let _ = std::fs::remove_dir_all(folder.path());
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(schema) => schema.recreate().await,
+        }
+    }
+
+    async fn done(self) {
+        #[cfg(feature = "postgres")]
+        if let Self::Postgres(schema) = self {
+            schema.drop().await;
+        }
+    }
+}
+
+/// R19: with 200,000 rows in the tables, nobody who writes waits half a second
+/// while the schema changes; whoever holds a table makes the migration wait,
+/// and nobody behind it.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_half_a_second_for_a_migration() {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::time::Duration;
+    let Some(schema) = super::nodes::Schema::new("waits").await else {
+        return;
+    };
+    let store = schema.open(1).await;
+    store.migrate().await.unwrap();
+    let client = schema.client(&schema.url()).await;
+    let many =
+        "INSERT INTO meta SELECT 'x' || n, decode('00', 'hex') FROM generate_series(1, 200000) n";
+    client.batch_execute(many).await.unwrap();
+    let stop = std::sync::Arc::new(AtomicBool::new(false));
+    let slowest = std::sync::Arc::new(AtomicU64::new(0));
+    let load = {
+        let (store, stop) = (store.clone(), std::sync::Arc::clone(&stop));
+        let slowest = std::sync::Arc::clone(&slowest);
+        tokio::spawn(async move {
+            for number in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                #[expect(clippy::disallowed_methods, reason = "what an act waits is measured")]
+                let began = std::time::Instant::now();
+                let name = format!("load{number}");
+                store.act(Write(name, End::Out)).await.unwrap();
+                let took = u64::try_from(began.elapsed().as_millis()).unwrap();
+                slowest.fetch_max(took, Ordering::Relaxed);
+            }
+        })
+    };
+    // How long an act takes here when nothing is in its way.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let usual = slowest.swap(0, Ordering::Relaxed);
+    // Somebody holds the table that the contraction drops.
+    store.expand(&COMING).await.unwrap();
+    client
+        .batch_execute("BEGIN; LOCK TABLE coming IN SHARE MODE")
+        .await
+        .unwrap();
+    let other = schema.open(2).await;
+    let finishing =
+        tokio::spawn(async move { other.finish(&COMING, Contract::Now).await.unwrap() });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!finishing.is_finished());
+    client.batch_execute("COMMIT").await.unwrap();
+    finishing.await.unwrap();
+
+    stop.store(true, Ordering::Relaxed);
+    load.await.unwrap();
+    let slowest = slowest.load(Ordering::Relaxed);
+    assert!(
+        slowest < 500.max(usual * 4),
+        "{slowest} ms, else {usual} ms"
+    );
+    store.close().await;
+    schema.drop().await;
+}
