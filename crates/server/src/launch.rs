@@ -18,6 +18,7 @@ use crate::applicable;
 use crate::apply::{self, ApplyError};
 use crate::certificate::Certificate;
 use crate::config::{Config, SecretSource, Statements, StoreUrl};
+use crate::job;
 use crate::keys::master::write_private;
 use crate::keys::{KeysError, Masters};
 use crate::reload::{ReloadError, Reloaded, Reloading};
@@ -124,6 +125,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     follower: JoinHandle<()>,
+    chores: Vec<JoinHandle<()>>,
     reloading: Reloading,
 }
 
@@ -274,11 +276,13 @@ pub async fn launch(
         tasks.push(tokio::spawn(serving));
     }
     let follower = tokio::spawn(Arc::clone(&app).follow_for_ever());
+    let chores = vec![tokio::spawn(job::audit::link_for_ever(Arc::clone(&app)))];
     Ok(Running {
         app,
         stop,
         tasks,
         follower,
+        chores,
         reloading: Reloading::new(config, certificate),
     })
 }
@@ -305,6 +309,14 @@ impl Running {
             let _ = task.await;
         }
         self.follower.abort();
+        for chore in self.chores {
+            chore.abort();
+            // Cancelled, or ended before.
+            let _ = chore.await;
+        }
+        let mut seen = job::audit::Seen::default();
+        // Where it fails, the next process links what is left.
+        let _ = job::audit::link(&self.app, false, &mut seen).await;
         self.app.store.close().await;
     }
 }

@@ -22,6 +22,7 @@ mod grant;
 mod holder;
 pub mod keys;
 pub mod launch;
+mod job;
 mod limit;
 mod metadata;
 mod metric;

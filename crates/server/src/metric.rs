@@ -59,3 +59,18 @@ pub(crate) fn feed(sequence: i64, records: usize, age: std::time::Duration) {
     metrics::gauge!("symbolon_feed_records").set(records as f64);
     metrics::gauge!("symbolon_feed_age_seconds").set(age.as_secs_f64());
 }
+
+/// How long the audit chain is.
+pub(crate) fn audit(link: i64) {
+    metrics::gauge!("symbolon_audit_links").set(link as f64);
+}
+
+/// The audit chain is not the one that was there before.
+pub(crate) fn audit_broken() {
+    metrics::counter!("symbolon_audit_broken_total").increment(1);
+}
+
+/// Somebody whose word about callers' addresses does not count has given it.
+pub(crate) fn forwarded_ignored() {
+    metrics::counter!("symbolon_forwarded_ignored_total").increment(1);
+}

@@ -45,7 +45,10 @@ mod uses;
 
 pub use act::{Act, Tx};
 pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
-pub use audit::{AuditEntry, AuditEvent, AuditPlace, ListAudit};
+pub use audit::{
+    AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditPlace, ChainHead, LinkAudit, Linked,
+    LinkedRow, ListAudit, ListAuditChain, SignsAnchors, UnlinkedAudit, VOID,
+};
 pub use authorization_code::{CodeKind, RedeemCode, Redeemed};
 pub use client::{
     AddClientSecret, ClientIds, ClientSecret, CreateClient, Created, DeleteClient, FindClient,

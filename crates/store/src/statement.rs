@@ -74,6 +74,9 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
     [
         crate::attempt::STATEMENTS,
         crate::audit::STATEMENTS,
+        crate::audit::chain::STATEMENTS,
+        crate::audit::link::STATEMENTS,
+        crate::audit::list::STATEMENTS,
         crate::authorization_code::STATEMENTS,
         crate::client::STATEMENTS,
         crate::count::STATEMENTS,

@@ -19,6 +19,8 @@ pub enum Row {
     R23,
     /// The configuration is read again and again.
     R40,
+    /// The process is killed while administrators change things.
+    R39,
     /// Chains of tokens keep who they are of.
     I05,
     /// Chains of tokens permit no more.

@@ -43,11 +43,13 @@ pub enum Purpose {
     Macaroon,
     /// Seals the third-party caveats that this server discharges.
     Discharge,
+    /// Signs the head of the audit chain.
+    Audit,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AccessToken,
         Self::AuthorizationCode,
         Self::Transaction,
@@ -58,6 +60,7 @@ impl Purpose {
         Self::Blinding,
         Self::Macaroon,
         Self::Discharge,
+        Self::Audit,
     ];
 
     /// The name under which it is stored.
@@ -73,6 +76,7 @@ impl Purpose {
             Self::Blinding => "blinding",
             Self::Macaroon => "macaroon",
             Self::Discharge => "discharge",
+            Self::Audit => "audit",
         }
     }
 

@@ -5,6 +5,7 @@
 //! of its own signatures and key pairs, and offers no other way.
 
 pub mod act;
+pub mod audit;
 pub mod authority;
 mod base62;
 pub mod clock;

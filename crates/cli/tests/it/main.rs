@@ -50,3 +50,4 @@ mod serve;
 mod sigterm;
 mod stub;
 mod webdriver;
+mod trail;

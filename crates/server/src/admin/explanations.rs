@@ -14,7 +14,9 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use symbolon_protocol::Timestamp;
-use symbolon_store::{AuditEntry, AuditPlace, FindRevocations, ListAudit, Revocation, Target};
+use symbolon_store::{
+    AuditEntry, AuditFilter, AuditPlace, FindRevocations, ListAudit, Revocation, Target,
+};
 use symbolon_token::explain::Check;
 use symbolon_token::revocation::{self, Hit};
 use symbolon_token::{Id, Marks, Subject, Token};
@@ -302,7 +304,7 @@ async fn who(cx: &Cx, record: &Revocation) -> Result<Option<AuditEntry>, Failed>
         .read(ListAudit {
             after: Some(from),
             limit: MAX_ROWS,
-            action: None,
+            filter: AuditFilter::default(),
         })
         .await?;
     let name = name_of(&record.target);

@@ -137,6 +137,7 @@ pub fn table() -> Vec<Route> {
         POST   "/admin/v1/revoke"                            Token  [] Revocation                    => 204 Nothing                revocations::create     "Takes back one thing: what hangs on it dies.";
         GET    "/admin/v1/explanations/{id}"                 Token  [] Nothing                       => 200 Explanation            explanations::get       "Says why a request was refused, or what became of a token, by its id.";
         POST   "/admin/v1/tokens:explain"                    Token  [] TokenQuestion                 => 200 Explanation            tokens::explain         "Says what a token is, which check it fails, and what took it back; it is read and forgotten.";
-        GET    "/admin/v1/audit"                             Token  [after limit action] Nothing     => 200 AuditList              audit::list             "Lists what was done, oldest first.";
+        GET    "/admin/v1/audit"                             Token  [after limit action actor subject client request since until] Nothing => 200 AuditList audit::list           "Lists what was done, oldest first.";
+        GET    "/admin/v1/audit/chain"                       Token  [after limit] Nothing            => 200 AuditChain             audit::chain            "Shows the audit chain in its order, with what proves it.";
     }
 }

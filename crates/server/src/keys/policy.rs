@@ -154,7 +154,8 @@ impl Ages {
             KeyPurpose::Working(Purpose::Transaction) => {
                 working(Duration::from_secs(DEVICE_SECONDS.into()))
             }
-            // What they made lives as long as a client keeps its secret.
+            // What they made lives as long as a client keeps its secret, or
+            // somebody an audit trail.
             KeyPurpose::Working(_) => Policy {
                 every: None,
                 announced: known,

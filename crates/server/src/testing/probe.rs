@@ -117,6 +117,7 @@ pub fn probes(known: &Known) -> Vec<Probe> {
         call(post(),   "/admin/v1/tokens:explain",                    "/admin/v1/tokens:explain", json!({ "token": "sym_rt_abc" })),
         call(get(),    "/admin/v1/explanations/{id}",                 &format!("/admin/v1/explanations/{}", known.refused), none()),
         call(get(),    "/admin/v1/audit",                             "/admin/v1/audit?limit=1", none()),
+        call(get(),    "/admin/v1/audit/chain",                       "/admin/v1/audit/chain?limit=1", none()),
     ]
 }
 

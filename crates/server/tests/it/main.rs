@@ -8,6 +8,7 @@
 
 mod access;
 mod assertion;
+mod audit;
 mod browser;
 mod claims;
 mod code;

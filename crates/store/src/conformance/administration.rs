@@ -22,7 +22,7 @@ use crate::resource::{
     AllResources, CreateResource, DeleteResource, FindResource, ResourceWritten, UpdateResource,
 };
 use crate::revocation::Target;
-use crate::{FindGrantById, FindSession, GrantsOf, GrantsOfClient, ListAudit};
+use crate::{AuditFilter, FindGrantById, FindSession, GrantsOf, GrantsOfClient, ListAudit};
 
 /// Created once, read back as written, gone when deleted.
 pub(crate) async fn clients_are_created_changed_and_deleted(world: &World) -> Checked {
@@ -420,7 +420,10 @@ pub(crate) async fn audit_rows_are_read_in_order(world: &World) -> Checked {
     let list = |after, limit| ListAudit {
         after,
         limit,
-        action: Some("client.create".to_owned()),
+        filter: AuditFilter {
+            action: Some("client.create".to_owned()),
+            ..AuditFilter::default()
+        },
     };
     world.store.act(world.client()?).await?;
     world.store.act(world.client()?).await?;

@@ -8,7 +8,7 @@ use crate::feed::LoadFeed;
 use crate::refresh_family::{EndFamily, Live, NewFamily, Renew, Rotate, Rotated};
 use crate::revocation::Target;
 use crate::session::{EndSession, Ended, OpenSession, SessionsOf};
-use crate::{FindFamily, ListAudit, WithdrawGrant};
+use crate::{AuditFilter, FindFamily, ListAudit, WithdrawGrant};
 
 async fn family(world: &World) -> Result<NewFamily, Broken> {
     world.family(&world.scene().await?).await
@@ -80,7 +80,10 @@ pub(crate) async fn a_replay_after_grace_is_theft(world: &World) -> Checked {
     let audit = world.store.read(ListAudit {
         after: None,
         limit: 100_000,
-        action: Some("refresh.theft".to_owned()),
+        filter: AuditFilter {
+            action: Some("refresh.theft".to_owned()),
+            ..AuditFilter::default()
+        },
     });
     let told = audit
         .await?

@@ -1,5 +1,7 @@
 //! The store against real files and a real server.
 
+mod audit;
+mod backup;
 mod durability;
 mod engines;
 mod newer;

@@ -2,6 +2,7 @@
 //!
 //! Spec: OpenAPI Specification 3.1.0 §4.8
 
+mod audit;
 mod encryption;
 mod exchange;
 mod explanation;

@@ -47,6 +47,7 @@ pub(super) fn all() -> Map<String, Value> {
     add_process(&mut add);
     add_revocation(&mut add);
     super::explanation::add(&mut add);
+    super::audit::add(&mut add);
     all
 }
 
@@ -402,22 +403,6 @@ fn add_keys(add: &mut impl FnMut(&str, Value)) {
 
 fn add_process(add: &mut impl FnMut(&str, Value)) {
     add(
-        "AuditEntry",
-        object(
-            &["place", "at", "action", "actor"],
-            &[
-                ("place", text()),
-                ("at", time()),
-                ("action", text()),
-                ("actor", text()),
-                ("subject", maybe_text()),
-                ("client", maybe_text()),
-                ("detail", json!({})),
-                ("request", text()),
-            ],
-        ),
-    );
-    add(
         "Status",
         open(object(
             &["version", "issuer"],
@@ -492,7 +477,7 @@ pub(super) fn words<W: std::fmt::Display>(all: &[W]) -> Value {
 pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
-fn maybe_text() -> Value {
+pub(super) fn maybe_text() -> Value {
     json!({ "type": ["string", "null"] })
 }
 pub(super) fn texts() -> Value {

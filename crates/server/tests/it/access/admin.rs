@@ -53,7 +53,8 @@ async fn visit(server: &Server, link: &str) -> String {
     cookie.split(';').next().unwrap().to_owned()
 }
 
-async fn known(server: &Server) -> Known {
+/// What the calls of the routes are about, made.
+pub(crate) async fn known(server: &Server) -> Known {
     Browser::new(server).tokens("alice", &request()).await;
     let first = async |what: &str| {
         let path = format!("/admin/v1/{what}?user=alice");

@@ -4,7 +4,7 @@
 //! it anew; a route without a row fails. The last part of the file, about the
 //! demo API, is written by the tests of the binary.
 
-mod admin;
+pub(crate) mod admin;
 mod browser;
 mod client;
 mod device;

@@ -1,45 +1,66 @@
-//! The audit trail: what was done, by whom, to whom.
+//! The audit trail: what was done, by whom, to whom; by time with filters, or
+//! in the order of its chain.
+
+mod chain;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde_json::{Value, json};
-use symbolon_protocol::Timestamp;
-use symbolon_store::{AuditEntry, AuditPlace, ListAudit};
+use symbolon_protocol::{Parameters, Timestamp};
+use symbolon_store::{AuditEntry, AuditFilter, AuditPlace, ListAudit};
 
 use crate::cx::Cx;
 
 use super::call::Call;
 use super::failed::{Outcome, Refused};
 
-/// How long the name of an action may be, in bytes.
-const MAX_ACTION_BYTES: usize = 64;
+pub(super) use self::chain::chain;
+
+/// How long what is filtered by may be, in bytes.
+const MAX_FILTER_BYTES: usize = 512;
 
 pub(super) async fn list(cx: Cx, call: Call) -> Outcome {
     let page = call.page::<Place>()?;
-    let query = call.query()?;
-    let action = query.one("action").map(str::to_owned);
-    if action
-        .as_ref()
-        .is_some_and(|action| action.len() > MAX_ACTION_BYTES)
-    {
-        return Err(Refused::member("action", "is the name of no action").into());
-    }
+    let filter = filter(&call.query()?)?;
     let after = page.after.as_ref().map(|place| place.0);
     let found = cx
         .store
         .read(ListAudit {
             after,
             limit: page.limit,
-            action,
+            filter,
         })
         .await?;
     page.answer(&found, |entry| Place(entry.place).to_string(), shown)
 }
 
+fn filter(query: &Parameters) -> Result<AuditFilter, Refused> {
+    let text = |name: &str| match query.one(name) {
+        Some(text) if text.len() > MAX_FILTER_BYTES => {
+            Err(Refused::member(name, "is longer than anything has"))
+        }
+        text => Ok(text.map(str::to_owned)),
+    };
+    let time = |name: &str| {
+        let read = query.one(name).map(str::parse::<Timestamp>).transpose();
+        read.map_err(|_| Refused::member(name, "is an instant as in `2026-12-01T18:00:00Z`"))
+    };
+    Ok(AuditFilter {
+        action: text("action")?,
+        actor: text("actor")?,
+        subject: text("subject")?,
+        client: text("client")?,
+        request: text("request")?,
+        since: time("since")?,
+        until: time("until")?,
+    })
+}
+
 fn shown(entry: &AuditEntry) -> Value {
     json!({
         "place": Place(entry.place).to_string(),
+        "link": entry.link,
         "at": entry.place.at.to_string(),
         "action": entry.action,
         "actor": entry.actor,

@@ -1,0 +1,95 @@
+//! The trail as JSON lines: page by page, so that memory does not grow with it.
+//!
+//! 1. `{"symbolon_audit": 1, "after", "keys"}`.
+//! 2. A line for each record, and `{"anchor": …}` before those it holds.
+//! 3. `{"end": {"link", "hash", "records", "strays"}}`; without it the export
+//!    was cut short.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::chain::{self, unreadable};
+use crate::admin::Failed;
+use crate::admin::connection::Connection;
+
+/// How often what is new is asked for.
+const FOLLOW: Duration = Duration::from_secs(1);
+
+/// Prints the chain.
+pub(super) async fn chain(
+    connection: &Connection,
+    mut after: i64,
+    follow: bool,
+) -> Result<(), Failed> {
+    let (mut records, mut begun) = (0_u64, false);
+    loop {
+        let part = chain::part(connection, after).await?;
+        if !begun {
+            say(&json!({ "symbolon_audit": 1, "after": after, "keys": part.keys }))?;
+            begun = true;
+        }
+        for anchor in &part.anchors {
+            say(&json!({ "anchor": anchor }))?;
+        }
+        for line in &part.items {
+            after = line
+                .get("link")
+                .and_then(Value::as_i64)
+                .ok_or_else(|| unreadable("the server's answer"))?;
+            records += 1;
+            say(line)?;
+        }
+        if part.next.is_some() {
+            continue;
+        }
+        if !follow {
+            let (link, hash) = (&part.head["link"], &part.head["hash"]);
+            let end =
+                json!({ "link": link, "hash": hash, "records": records, "strays": part.strays });
+            return say(&json!({ "end": end }));
+        }
+        tokio::time::sleep(FOLLOW).await;
+    }
+}
+
+/// Prints the entries that a filter lets through, in the order of time.
+pub(super) async fn filtered(
+    connection: &Connection,
+    filter: Vec<(&'static str, String)>,
+    follow: bool,
+) -> Result<(), Failed> {
+    say(&json!({ "symbolon_audit": 1, "filtered": true }))?;
+    let (mut after, mut records) = (None, 0_u64);
+    loop {
+        let mut query = filter.clone();
+        query.push(("limit", "1000".to_owned()));
+        query.extend(after.clone().map(|after| ("after", after)));
+        let page = connection.read(&["audit"], &query).await?;
+        let items = page["items"].as_array();
+        for item in items.into_iter().flatten() {
+            records += 1;
+            after = item["place"].as_str().map(str::to_owned).or(after);
+            say(item)?;
+        }
+        if page["next"].is_string() {
+            continue;
+        }
+        if !follow {
+            return say(&json!({ "end": { "records": records } }));
+        }
+        tokio::time::sleep(FOLLOW).await;
+    }
+}
+
+fn say(line: &Value) -> Result<(), Failed> {
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{line}");
+    written.map_err(|error| {
+        Failed::new(
+            "admin.output",
+            format!("could not print the export: {error}"),
+        )
+    })
+}

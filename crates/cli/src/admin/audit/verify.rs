@@ -1,0 +1,203 @@
+//! Whether the trail is whole: computed here, from the server's chain or from
+//! an export, without believing either.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use serde_json::{Value, json};
+use symbolon_token::audit::{AnchorKey, ChainCheck, GENESIS, LinkHash};
+
+use super::chain::{self, Line, digest, unreadable};
+use crate::admin::connection::Connection;
+use crate::admin::{Failed, print};
+
+/// How long a line of an export may be, in bytes.
+const MAX_LINE: u64 = 1024 * 1024;
+
+/// What whoever asks knows from elsewhere.
+#[derive(Default)]
+pub(super) struct Known {
+    heads: Vec<(i64, LinkHash)>,
+    keys: Vec<AnchorKey>,
+}
+
+impl Known {
+    pub(super) fn parse(heads: &[String], keys: &[String]) -> Result<Self, Failed> {
+        let head = |text: &String| {
+            let (link, hash) = text.split_once(':')?;
+            Some((link.parse().ok()?, digest(hash)?))
+        };
+        let key = |text: &String| {
+            let (name, public) = text.split_once('=')?;
+            Some((name.to_owned(), digest(public)?))
+        };
+        let heads: Option<_> = heads.iter().map(head).collect();
+        let keys: Option<_> = keys.iter().map(key).collect();
+        let wrong = |what: &str| Failed::usage("usage", what);
+        Ok(Self {
+            heads: heads.ok_or_else(|| wrong("--expect takes LINK:HASH"))?,
+            keys: keys.ok_or_else(|| wrong("--key takes NAME=PUBLIC"))?,
+        })
+    }
+
+    fn check(self, claimed: &Value, after: i64) -> Result<ChainCheck, Failed> {
+        let keys = match self.keys.is_empty() {
+            true => chain::keys(claimed).ok_or_else(|| unreadable("what names the keys"))?,
+            false => self.keys,
+        };
+        let start = self.heads.iter().find(|(link, _)| *link == after);
+        let start = match start {
+            Some(start) => Some(*start),
+            None if after == 0 => Some((0, GENESIS)),
+            None => {
+                return Err(Failed::usage(
+                    "audit.part",
+                    format!("this export begins after link {after}: give that head with --expect"),
+                ));
+            }
+        };
+        let mut check = ChainCheck::new(keys, start);
+        for (link, hash) in self.heads {
+            check.expect(link, hash);
+        }
+        Ok(check)
+    }
+}
+
+/// Checks the server's own chain.
+pub(super) async fn server(connection: &Connection, known: Known) -> Result<(), Failed> {
+    let mut part = chain::part(connection, 0).await?;
+    let mut check = known.check(&part.keys, 0)?;
+    loop {
+        for value in part.anchors {
+            let anchor = chain::anchor(value).ok_or_else(|| unreadable("an anchor"))?;
+            check.anchor(&anchor);
+        }
+        for value in part.items {
+            take(&mut check, value)?;
+        }
+        let Some(next) = part.next else {
+            let ends = part.head["link"].as_i64();
+            let strays = part.strays;
+            return conclude(check, ends, strays, connection.json);
+        };
+        let next = next
+            .parse()
+            .map_err(|_| unreadable("the server's answer"))?;
+        part = chain::part(connection, next).await?;
+    }
+}
+
+/// Checks an export.
+pub(super) fn file(path: &Path, known: Known, json: bool) -> Result<(), Failed> {
+    let unopened = |error: std::io::Error| {
+        let what = format!("could not read `{}`: {error}", path.display());
+        Failed::new("audit.file", what)
+    };
+    let input: Box<dyn Read> = if path.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path).map_err(unopened)?)
+    };
+    let mut lines = BufReader::new(input);
+    let mut next = || -> Result<Option<Value>, Failed> {
+        let mut line = Vec::new();
+        let read = lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
+        if read.map_err(unopened)? == 0 {
+            return Ok(None);
+        }
+        let value = serde_json::from_slice(&line);
+        value.map(Some).map_err(|_| unreadable("a line"))
+    };
+    let first = next()?.unwrap_or_default();
+    if first["symbolon_audit"] != 1 {
+        return Err(unreadable("the file"));
+    }
+    if first["filtered"] == true {
+        return Err(Failed::usage(
+            "audit.filtered",
+            "this export was filtered: what is missing cannot be told from what was left out",
+        ));
+    }
+    let after = first["after"].as_i64().unwrap_or(0);
+    let mut check = known.check(&first["keys"], after)?;
+    while let Some(mut line) = next()? {
+        if let Some(end) = line.get("end") {
+            let strays = end["strays"].as_array().into_iter().flatten();
+            let strays = strays.filter_map(|own| Some(own.as_str()?.to_owned()));
+            let (ends, strays) = (end["link"].as_i64(), strays.collect());
+            return conclude(check, ends, strays, json);
+        }
+        match line.get_mut("anchor") {
+            Some(value) => {
+                let anchor = chain::anchor(value.take());
+                check.anchor(&anchor.ok_or_else(|| unreadable("an anchor"))?);
+            }
+            None => take(&mut check, line)?,
+        }
+    }
+    Err(Failed::new(
+        "audit.cut",
+        "the export has no end: it was cut, or is still being followed",
+    ))
+}
+
+fn take(check: &mut ChainCheck, value: Value) -> Result<(), Failed> {
+    let line: Line = serde_json::from_value(value).map_err(|_| unreadable("a record"))?;
+    let (link, hash) = (line.link, line.hash());
+    let hash = hash.ok_or_else(|| unreadable("a record"))?;
+    match line.record().ok_or_else(|| unreadable("a record"))? {
+        Some(record) => check.record(&record, &hash),
+        None => check.emptied(link, &hash),
+    }
+    Ok(())
+}
+
+fn conclude(
+    check: ChainCheck,
+    ends: Option<i64>,
+    strays: Vec<String>,
+    json: bool,
+) -> Result<(), Failed> {
+    let records = check.records();
+    let (link, hash) = check.head();
+    let written = |hash: LinkHash| {
+        use base64::Engine as _;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash)
+    };
+    let head = hash.map(|hash| format!("{link}:{}", written(hash)));
+    let mut flaws: Vec<String> = check.finish().iter().map(ToString::to_string).collect();
+    if ends.is_some_and(|ends| ends != link) {
+        flaws.push(format!(
+            "the chain ends at record {link}, and its head says {}",
+            ends.unwrap_or_default()
+        ));
+    }
+    flaws.extend(strays.iter().map(|stray| {
+        format!("record {stray} (process and number) was put in: the chain has no link for it")
+    }));
+    if json {
+        let body =
+            json!({ "holds": flaws.is_empty(), "records": records, "head": head, "flaws": flaws });
+        print::text(&body.to_string())?;
+    } else {
+        flaws.iter().try_for_each(|flaw| print::text(flaw))?;
+    }
+    if !flaws.is_empty() {
+        return Err(Failed::new(
+            "audit.broken",
+            format!(
+                "the audit trail was tampered with: {} findings",
+                flaws.len()
+            ),
+        ));
+    }
+    if !json {
+        print::text(&format!(
+            "{records} records, each follows from the one before"
+        ))?;
+        print::text(&format!("head {}", head.unwrap_or_default()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Schemas of the audit trail and its chain.
+
+use serde_json::{Value, json};
+
+use super::schemas::{maybe_text, object, text, texts, time};
+
+pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
+    let number = || json!({ "type": "integer" });
+    let told = || {
+        [
+            ("at", time()),
+            ("action", text()),
+            ("actor", text()),
+            ("subject", maybe_text()),
+            ("client", maybe_text()),
+            ("request", text()),
+        ]
+    };
+    let place = [
+        ("place", text()),
+        ("link", json!({ "type": ["integer", "null"] })),
+        ("detail", json!({})),
+    ];
+    add(
+        "AuditEntry",
+        object(
+            &["place", "at", "action", "actor"],
+            &[&place[..], &told()[..]].concat(),
+        ),
+    );
+    let linked = [
+        ("link", number()),
+        ("hash", text()),
+        ("node", text()),
+        ("counter", number()),
+        ("at_ms", number()),
+        ("detail", text()),
+        ("removed", json!({ "type": "boolean" })),
+    ];
+    add(
+        "AuditRecord",
+        object(&["link", "hash"], &[&linked[..], &told()[..]].concat()),
+    );
+    let anchor = [
+        ("link", number()),
+        ("hash", text()),
+        ("at", time()),
+        ("at_ms", number()),
+        ("key", text()),
+        ("signature", text()),
+    ];
+    let required = ["link", "hash", "at_ms", "key", "signature"];
+    add("AuditAnchor", object(&required, &anchor));
+    let all = |name: &str| json!({ "type": "array", "items": { "$ref": format!("#/components/schemas/{name}") } });
+    let key = object(&["name", "public"], &[("name", text()), ("public", text())]);
+    let head = object(&["link"], &[("link", number()), ("hash", maybe_text())]);
+    add(
+        "AuditChain",
+        object(
+            &["items", "anchors", "keys", "head", "strays"],
+            &[
+                ("items", all("AuditRecord")),
+                ("anchors", all("AuditAnchor")),
+                ("keys", json!({ "type": "array", "items": key })),
+                ("head", head),
+                ("strays", texts()),
+                ("next", text()),
+            ],
+        ),
+    );
+}

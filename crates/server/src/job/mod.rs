@@ -1,0 +1,3 @@
+//! Chores: what a node does beside answering, one file each.
+
+pub(crate) mod audit;

@@ -1,0 +1,273 @@
+//! Links committed audit rows into the chain and anchors its head.
+//!
+//! 1. The head is locked: of several nodes one links at a time.
+//! 2. Of each process that wrote lately, rows are taken in the order of its own
+//!    numbers. At a number that is not there yet the process waits; past
+//!    [`OPEN`], the number is entered as void, and an act that would still
+//!    commit under it cannot.
+//! 3. The rows of all processes are linked by time, as far as their numbers
+//!    allow it, and the new head is signed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_protocol::Timestamp;
+use symbolon_token::audit::{Anchor, GENESIS, LinkHash, Record};
+
+use super::{VOID, WRITE};
+use crate::act::{Act, Tx};
+use crate::bind::binds;
+use crate::fault::Fault;
+use crate::row::Row;
+use crate::statement::statements;
+
+/// How long an act may take between its number and its commit. What a database
+/// lets an act take is less than a quarter of this.
+const OPEN: Duration = Duration::from_secs(60);
+/// How long after its last row a process is asked about every time.
+const LATELY: Duration = Duration::from_secs(60 * 60);
+/// Of the anchors of each hour the last one is kept.
+const ANCHOR_MS: i64 = 60 * 60 * 1000;
+
+/// Signs the head of the chain.
+pub trait SignsAnchors: fmt::Debug + Send + Sync {
+    /// The head, signed.
+    fn anchor(&self, link: i64, hash: LinkHash, at: Timestamp) -> Anchor;
+}
+
+impl SignsAnchors for symbolon_token::Keyring {
+    fn anchor(&self, link: i64, hash: LinkHash, at: Timestamp) -> Anchor {
+        Self::anchor(self, link, hash, at)
+    }
+}
+
+/// Links what was committed, and signs the new head.
+#[derive(Clone, Debug)]
+pub struct LinkAudit {
+    /// Signs.
+    pub signer: Arc<dyn SignsAnchors>,
+    /// Whether processes are looked for that never linked a row.
+    pub discover: bool,
+    /// At most how many rows.
+    pub limit: u32,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What was linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// How many rows.
+    pub rows: u32,
+    /// How many numbers were entered as void.
+    pub void: u32,
+    /// The last link.
+    pub head: i64,
+    /// Its digest.
+    pub hash: LinkHash,
+    /// The epoch: a restored store has another chain.
+    pub epoch: i64,
+}
+
+/// Whether a process that wrote lately has rows that are not linked.
+#[derive(Clone, Copy, Debug)]
+pub struct UnlinkedAudit {
+    /// The time.
+    pub now: Timestamp,
+}
+
+statements! {
+    // A row that was put before the first of its process counts, too.
+    DISCOVER = "WITH RECURSIVE each_node (node) AS (
+            SELECT MIN(node) FROM audit
+            UNION ALL SELECT (SELECT MIN(a.node) FROM audit a WHERE a.node > e.node)
+            FROM each_node e WHERE e.node IS NOT NULL)
+        INSERT INTO audit_node (node, next, seen)
+        SELECT e.node, {least}(0, (SELECT MIN(a.counter) FROM audit a WHERE a.node = e.node)), ?1
+        FROM each_node e LEFT JOIN audit_node n ON n.node = e.node
+        WHERE e.node IS NOT NULL AND EXISTS (SELECT 1 FROM audit a
+            WHERE a.node = e.node AND (n.node IS NULL OR a.counter >= n.next))
+        ON CONFLICT (node) DO UPDATE SET seen = excluded.seen";
+    LOCK = "SELECT f.link, f.hash, h.epoch FROM audit_head f JOIN feed_head h ON h.one = 1
+        WHERE f.one = 1 {for_update_f}";
+    NODES = "SELECT node, next FROM audit_node WHERE seen >= ?1 ORDER BY node";
+    ROWS = "SELECT node, counter, at, action, actor, subject, client, detail, request
+        FROM audit WHERE node = ?1 AND counter >= ?2 ORDER BY counter LIMIT ?3";
+    WAITING = "SELECT 1 FROM audit_node n WHERE n.seen >= ?1 AND EXISTS
+            (SELECT 1 FROM audit a WHERE a.node = n.node AND a.counter >= n.next) LIMIT 1";
+    LINK = "INSERT INTO audit_link (link, node, counter, hash) VALUES (?1, ?2, ?3, ?4)";
+    REACHED = "UPDATE audit_node SET next = ?2, seen = {greatest}(seen, ?3) WHERE node = ?1";
+    HEAD = "UPDATE audit_head SET link = ?1, hash = ?2 WHERE one = 1";
+    ANCHOR = "INSERT INTO audit_anchor (hour, link, hash, at, key, signature)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT (hour) DO UPDATE SET link = excluded.link, hash = excluded.hash,
+            at = excluded.at, key = excluded.key, signature = excluded.signature";
+}
+
+impl Act for UnlinkedAudit {
+    type Out = bool;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        let lately = self.now - LATELY;
+        Ok(tx.one(&WAITING, binds![lately]).await?.is_some())
+    }
+}
+
+impl Act for LinkAudit {
+    type Out = Linked;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Linked, Fault> {
+        let head = tx.one(&LOCK, &[]).await?;
+        let head = head.ok_or_else(|| Fault::broken("the audit chain has no head"))?;
+        let mut linked = Linked {
+            rows: 0,
+            void: 0,
+            head: head.number(0)?,
+            hash: head.array_or_none(1)?.unwrap_or(GENESIS),
+            epoch: head.number(2)?,
+        };
+        if self.discover {
+            tx.run(&DISCOVER, binds![self.now]).await?;
+        }
+        let lately = binds![self.now - LATELY];
+        let read_node = |row: &Row| Ok((row.number(0)?, row.number(1)?));
+        let nodes = tx.all(&NODES, lately, read_node).await?;
+        let mut queues = Vec::new();
+        for (node, next) in nodes {
+            let queue = self.ready(tx, node, next, &mut linked).await?;
+            if !queue.is_empty() {
+                queues.push(queue);
+            }
+        }
+        self.enter(tx, queues, &mut linked).await?;
+        // Budgets count what requests write; this is nobody's request.
+        tx.wrote = false;
+        Ok(linked)
+    }
+}
+
+impl LinkAudit {
+    /// The rows of a process that follow each other without a gap.
+    async fn ready(
+        &self,
+        tx: &mut Tx<'_>,
+        node: i64,
+        mut next: i64,
+        linked: &mut Linked,
+    ) -> Result<VecDeque<Record>, Fault> {
+        let rows = tx.all(&ROWS, binds![node, next, self.limit], read).await?;
+        let mut ready = VecDeque::new();
+        for row in rows {
+            while next < row.counter && is_over(row.at, self.now) {
+                ready.push_back(self.void(tx, node, next).await?);
+                linked.void += 1;
+                next += 1;
+                if ready.len() >= self.limit as usize {
+                    return Ok(ready);
+                }
+            }
+            if row.counter != next {
+                break;
+            }
+            next += 1;
+            ready.push_back(row);
+        }
+        Ok(ready)
+    }
+
+    /// Enters a number that no act committed under. Where one is about to, this
+    /// waits for it; where one has just done so, all of this is run again.
+    async fn void(&self, tx: &mut Tx<'_>, node: i64, counter: i64) -> Result<Record, Fault> {
+        let record = Record {
+            link: 0,
+            node,
+            counter,
+            at: self.now,
+            action: VOID.to_owned(),
+            actor: "system".to_owned(),
+            subject: None,
+            client: None,
+            detail: "{}".to_owned(),
+            request: String::new(),
+        };
+        let nobody: Option<&str> = None;
+        let binds = binds![
+            node,
+            counter,
+            record.at,
+            &record.action,
+            &record.actor,
+            nobody,
+            nobody,
+            &record.detail,
+            &record.request,
+        ];
+        if tx.run(&WRITE, binds).await? == 0 {
+            return Err(Fault::retry("an audit row came late"));
+        }
+        Ok(record)
+    }
+
+    /// Links the rows: always the oldest of those that are first of their
+    /// process.
+    async fn enter(
+        &self,
+        tx: &mut Tx<'_>,
+        mut queues: Vec<VecDeque<Record>>,
+        linked: &mut Linked,
+    ) -> Result<(), Fault> {
+        let mut reached = BTreeMap::new();
+        while linked.rows < self.limit {
+            let oldest = queues
+                .iter_mut()
+                .filter(|queue| !queue.is_empty())
+                .min_by_key(|queue| queue.front().map(|row| (row.at, row.node)));
+            let Some(mut row) = oldest.and_then(VecDeque::pop_front) else {
+                break;
+            };
+            row.link = linked.head + 1;
+            let hash = row.hash(&linked.hash);
+            let binds = binds![row.link, row.node, row.counter, &hash];
+            tx.run(&LINK, binds).await?;
+            reached.insert(row.node, row.counter + 1);
+            (linked.head, linked.hash) = (row.link, hash);
+            linked.rows += 1;
+        }
+        for (node, next) in reached {
+            tx.run(&REACHED, binds![node, next, self.now]).await?;
+        }
+        if linked.rows == 0 {
+            return Ok(());
+        }
+        let (link, hash) = (linked.head, linked.hash);
+        tx.run(&HEAD, binds![link, &hash]).await?;
+        let anchor = self.signer.anchor(link, hash, self.now);
+        let hour = anchor.at.millis().div_euclid(ANCHOR_MS);
+        let binds = binds![hour, link, &hash, anchor.at, &anchor.key, &anchor.signature];
+        tx.run(&ANCHOR, binds).await?;
+        Ok(())
+    }
+}
+
+/// Whether an act that took its number before a row was written is over.
+fn is_over(row: Timestamp, now: Timestamp) -> bool {
+    now.since(row) >= OPEN
+}
+
+fn read(row: &Row) -> Result<Record, Fault> {
+    Ok(Record {
+        link: 0,
+        node: row.number(0)?,
+        counter: row.number(1)?,
+        at: row.time(2)?,
+        action: row.string(3)?,
+        actor: row.string(4)?,
+        subject: row.string_or_none(5)?,
+        client: row.string_or_none(6)?,
+        detail: row.string(7)?,
+        request: row.string(8)?,
+    })
+}
