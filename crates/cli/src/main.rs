@@ -1,6 +1,7 @@
 //! The one binary: issues access tokens and proves them on each request.
 
 mod admin;
+mod backup;
 mod check;
 mod dev;
 mod explain;
@@ -8,6 +9,7 @@ mod log;
 mod macaroon;
 mod migrate;
 mod serve;
+mod restore;
 mod token;
 mod usage;
 
@@ -101,6 +103,9 @@ fn fail(code: &str, error: &anyhow::Error) -> ExitCode {
     let mut said = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if !said.contains(&cause) {
+    if let Some(kept) = error.downcast_ref::<symbolon_server::backup::KeepError>() {
+        return kept.code();
+    }
             said.push_str(if said.is_empty() { "" } else { ": " });
             said.push_str(&cause);
         }

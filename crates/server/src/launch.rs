@@ -181,7 +181,7 @@ pub async fn open_store(config: &Config, entropy: &dyn Entropy) -> Result<Store,
 }
 
 /// How the store that a configuration names is opened.
-fn store_options(config: &Config, entropy: &dyn Entropy) -> Options {
+pub(crate) fn store_options(config: &Config, entropy: &dyn Entropy) -> Options {
     let url = match &config.store.url {
         StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
         StoreUrl::Postgres(url) => url.expose_str().to_owned(),

@@ -7,6 +7,7 @@ mod applicable;
 pub mod apply;
 mod apply_people;
 mod authn;
+pub mod backup;
 pub mod certificate;
 mod client_certificate;
 pub mod clock;

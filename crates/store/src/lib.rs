@@ -9,6 +9,7 @@ mod act;
 mod attempt;
 mod audit;
 mod authorization_code;
+pub mod backup;
 mod bind;
 mod client;
 pub mod conformance;

@@ -78,6 +78,7 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::audit::link::STATEMENTS,
         crate::audit::list::STATEMENTS,
         crate::authorization_code::STATEMENTS,
+        crate::backup::void::STATEMENTS,
         crate::client::STATEMENTS,
         crate::count::STATEMENTS,
         crate::device_authorization::STATEMENTS,

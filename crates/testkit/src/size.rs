@@ -13,6 +13,8 @@ pub enum Row {
     R08,
     /// What was taken back dies on every node.
     R13,
+    /// Many rows are backed up and restored.
+    R20,
     /// Keys rotate again and again under load.
     R21,
     /// Many sign in at once.

@@ -41,4 +41,4 @@ pub use id::{DeviceAuthorization, Discharge, Family, Grant, Id, Person, Session,
 pub use keyring::{Keyring, Purpose};
 pub use master::MasterKey;
 pub use revocation::{Blinding, Marks, Position, RevocationSet};
-pub use secret::{Digest, Secret};
+pub use secret::{Digest, Digesting, Secret};

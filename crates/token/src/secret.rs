@@ -108,6 +108,39 @@ impl Digest {
     }
 }
 
+/// A SHA-256 digest in the making, of what is too long to be held.
+#[derive(Clone)]
+pub struct Digesting(digest::Context);
+
+impl Digesting {
+    /// Of nothing yet.
+    #[expect(
+        clippy::new_without_default,
+        reason = "begun on purpose, never by the way"
+    )]
+    pub fn new() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all that was added.
+    pub fn finish(self) -> Digest {
+        let mut out = [0; 32];
+        out.copy_from_slice(self.0.finish().as_ref());
+        Digest(out)
+    }
+}
+
+impl fmt::Debug for Digesting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digesting(..)")
+    }
+}
+
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, ..] = self.0;

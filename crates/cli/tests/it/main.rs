@@ -39,6 +39,7 @@ mod device;
 mod explain;
 mod greeting;
 mod keys;
+mod keep;
 mod kill;
 mod leak;
 mod openidconnect;

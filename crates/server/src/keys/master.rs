@@ -38,6 +38,17 @@ impl Masters {
         })
     }
 
+    /// The same, where a key that is not there is an error and not made.
+    pub(crate) fn existing(config: &StoreConfig, entropy: &dyn Entropy) -> Result<Self, KeysError> {
+        if let MasterSource::File(path) = &config.master_key {
+            std::fs::metadata(path).map_err(|cause| KeysError::File {
+                path: path.display().to_string(),
+                cause,
+            })?;
+        }
+        Self::configured(config, entropy)
+    }
+
     /// The one that the store is sealed under now.
     pub(super) async fn in_use(&self, store: &Store) -> Result<MasterKey, KeysError> {
         let stored = store.read(FindMeta { name: MASTER_KEY }).await?;

@@ -16,6 +16,7 @@ pub(crate) mod master;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
 pub(crate) mod policy;
+mod renew;
 pub(crate) mod rewrap;
 pub(crate) mod rotate;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use symbolon_token::{Digest, Entropy, Keyring, MasterKey};
 pub(crate) use self::distrust::distrust;
 pub use self::master::{Masters, master_key_from_file};
 use self::policy::{Ages, KeyPurpose};
+pub(crate) use self::renew::renewed;
 pub use self::rewrap::{Outcome as RewrapOutcome, rewrap};
 pub use self::uri::{InvalidUri, TokenUri};
 use crate::settings::KeySettings;

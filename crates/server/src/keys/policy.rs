@@ -77,6 +77,22 @@ impl KeyPurpose {
         }
     }
 
+    /// Whether its keys change by themselves, as the schedule says. Those that
+    /// do make only what ends by itself, and what a new epoch voids.
+    pub(crate) fn is_scheduled(self) -> bool {
+        match self {
+            Self::Signing(_) => true,
+            Self::Working(purpose) => !matches!(
+                purpose,
+                Purpose::SecretDigest
+                    | Purpose::ClientSecret
+                    | Purpose::Pairwise
+                    | Purpose::Blinding
+                    | Purpose::Audit
+            ),
+        }
+    }
+
     /// Whether its keys ever change. A pairwise subject never does, and a
     /// blinded name stands in tokens that other nodes and verifiers compare.
     pub(crate) fn changes(self) -> bool {

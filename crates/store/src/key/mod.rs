@@ -96,7 +96,7 @@ async fn lock(tx: &mut Tx<'_>, master: &Digest) -> Result<bool, Fault> {
 }
 
 /// Writes a key unless one of its purpose and number, or of its id, exists.
-async fn insert(tx: &mut Tx<'_>, key: &WorkingKey) -> Result<bool, Fault> {
+pub(crate) async fn insert(tx: &mut Tx<'_>, key: &WorkingKey) -> Result<bool, Fault> {
     let binds = binds![
         &key.id,
         &key.purpose,

@@ -17,6 +17,8 @@ use super::thread::{Handle, Thread};
 use crate::fault::Fault;
 
 const INTERVAL: Duration = Duration::from_millis(200);
+/// How long the writer waits for readers before it restarts the log.
+const SHORT: Duration = Duration::from_millis(20);
 /// 64 MiB in pages of 4 KiB.
 const LONG: i64 = 16 * 1024;
 
@@ -37,8 +39,11 @@ impl Log {
         if self.pages.load(Ordering::Relaxed) < LONG {
             return;
         }
-        // Where a reader is in the way, the next passive checkpoint asks again.
+        // Where a reader is in the way, the next passive checkpoint asks again:
+        // a backup reads for as long as it needs, and no act waits for it.
+        let _ = writer.busy_timeout(SHORT);
         let _ = writer.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+        let _ = writer.busy_timeout(super::file::BUSY);
         self.pages.store(0, Ordering::Relaxed);
     }
 }

@@ -13,6 +13,8 @@ use crate::fault::Fault;
 
 /// How many prepared statements a connection keeps.
 const PREPARED: usize = 128;
+/// How long a connection waits for another's lock.
+pub(crate) const BUSY: Duration = Duration::from_secs(2);
 
 /// Makes the folder (0700) and the file (0600), whatever the umask says. The
 /// log and the shared memory take the file's mode from SQLite.
@@ -118,7 +120,7 @@ pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection, Fault> {
 
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Fault> {
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(2))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
     // Otherwise a plan may be made anew for every value that is bound.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

