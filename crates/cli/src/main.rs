@@ -4,12 +4,13 @@ mod admin;
 mod backup;
 mod check;
 mod dev;
+mod doctor;
 mod explain;
 mod log;
 mod macaroon;
 mod migrate;
-mod serve;
 mod restore;
+mod serve;
 mod token;
 mod usage;
 
@@ -44,6 +45,12 @@ enum Command {
     Check(check::CheckArguments),
     /// Brings the schema up to date, or says what it would do
     Migrate(migrate::MigrateArguments),
+    /// Writes all that a store remembers into one file, while it works
+    Backup(backup::BackupArguments),
+    /// Loads a backup into an empty store of either engine
+    Restore(restore::RestoreArguments),
+    /// Looks a running installation over and says what to repair; proves a database
+    Doctor(doctor::DoctorArguments),
     /// Looks at access tokens: what they say, whether they are good, why not
     #[command(
         subcommand,
@@ -75,6 +82,9 @@ fn main() -> ExitCode {
             Command::Serve(arguments) => serve::run(arguments).await,
             Command::Check(arguments) => check::run(&arguments),
             Command::Migrate(arguments) => migrate::run(&arguments).await,
+            Command::Backup(arguments) => backup::run(&arguments).await,
+            Command::Restore(arguments) => restore::run(&arguments).await,
+            Command::Doctor(arguments) => doctor::run(&arguments).await,
             Command::Token(command) => token::run(command).await,
             Command::Admin(command) => Ok(admin::run(command).await),
         }
@@ -93,6 +103,9 @@ fn code_of(error: &anyhow::Error) -> &'static str {
     if error.is::<dev::home::Taken>() {
         return "store.locked";
     }
+    if let Some(kept) = error.downcast_ref::<symbolon_server::backup::KeepError>() {
+        return kept.code();
+    }
     let launch = error.downcast_ref::<LaunchError>().map(LaunchError::code);
     let listen = error.downcast_ref::<ServeError>().map(ServeError::code);
     launch.or(listen).unwrap_or("failed")
@@ -103,9 +116,6 @@ fn fail(code: &str, error: &anyhow::Error) -> ExitCode {
     let mut said = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if !said.contains(&cause) {
-    if let Some(kept) = error.downcast_ref::<symbolon_server::backup::KeepError>() {
-        return kept.code();
-    }
             said.push_str(if said.is_empty() { "" } else { ": " });
             said.push_str(&cause);
         }

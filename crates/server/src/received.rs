@@ -225,6 +225,9 @@ pub(crate) fn source(
     let trusted = |address| settings.is_trusted_proxy(address);
     let mut source = peer.to_canonical();
     if !trusted(source) {
+        if headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded") {
+            crate::metric::forwarded_ignored();
+        }
         return source;
     }
     let hops = hops(settings.forwarded_header, headers);

@@ -18,6 +18,7 @@ mod device_authorization;
 mod dialect;
 mod discharge;
 mod ending;
+mod examine;
 mod fault;
 mod feed;
 mod grant;
@@ -33,9 +34,9 @@ mod refresh_family;
 mod resource;
 mod revocation;
 mod row;
+mod schema;
 mod session;
 mod spent;
-mod schema;
 mod sqlite;
 mod statement;
 mod status_list;
@@ -64,6 +65,7 @@ pub use dialect::Engine;
 pub use discharge::{
     DecideDischarge, Decision, FindDischarge, OpenDischarge, TakeDischarge, Taken, Waiting,
 };
+pub use examine::{Examined, examine};
 pub use fault::Fault;
 pub use feed::{Feed, LoadFeed, Position};
 pub use grant::{
@@ -94,6 +96,16 @@ pub use resource::{
     StoredResource, UpdateResource,
 };
 pub use revocation::{FindRevocations, MAX_TOKEN_RECORDS, Revocation, RevokeToken, Target};
+pub use schema::Finished;
+pub use schema::Finished;
+pub use schema::apply::Contract;
+pub use schema::apply::Contract;
+pub use schema::level::TooHighLevel;
+pub use schema::level::TooHighLevel;
+pub use schema::plan::{Lock, Phase, PlannedStatement, PlannedStep};
+pub use schema::plan::{Lock, Phase, PlannedStatement, PlannedStep};
+pub use schema::shape::SchemaShape;
+pub use schema::shape::SchemaShape;
 pub use session::{
     EndSession, Ended, FindSession, OpenSession, ReauthenticateSession, Session, SessionsOf,
     TouchSession,
@@ -102,11 +114,6 @@ pub use spent::{BEARER_ASSERTION, CLIENT_ASSERTION, SpendOnce, SpentProof};
 pub use status_list::{EnterStatus, LoadStatusList, ReserveStatusBlock, StatusEntry, StatusPlaces};
 pub use store::{Options, Store};
 pub use together::{AllOrNothing, Step};
-pub use schema::Finished;
-pub use schema::apply::Contract;
-pub use schema::level::TooHighLevel;
-pub use schema::plan::{Lock, Phase, PlannedStatement, PlannedStep};
-pub use schema::shape::SchemaShape;
 pub use trusted_issuer::{
     AllTrustedIssuers, CreateTrustedIssuer, DeleteTrustedIssuer, FindTrustedIssuer,
     ListTrustedIssuers, RevokeTrustedIssuer, SetIssuerTrusted, StoredTrustedIssuer,

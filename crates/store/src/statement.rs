@@ -100,13 +100,13 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::refresh_family::rotation::STATEMENTS,
         crate::resource::STATEMENTS,
         crate::revocation::STATEMENTS,
+        crate::schema::apply::STATEMENTS,
+        crate::schema::level::STATEMENTS,
+        crate::schema::shape::STATEMENTS,
         crate::session::STATEMENTS,
         crate::spent::STATEMENTS,
         crate::status_list::STATEMENTS,
         crate::trusted_issuer::STATEMENTS,
     ]
-        crate::schema::apply::STATEMENTS,
-        crate::schema::level::STATEMENTS,
-        crate::schema::shape::STATEMENTS,
     .concat()
 }

@@ -19,10 +19,10 @@ pub enum Row {
     R21,
     /// Many sign in at once.
     R23,
-    /// The configuration is read again and again.
-    R40,
     /// The process is killed while administrators change things.
     R39,
+    /// The configuration is read again and again.
+    R40,
     /// Chains of tokens keep who they are of.
     I05,
     /// Chains of tokens permit no more.

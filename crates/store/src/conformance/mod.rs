@@ -7,6 +7,7 @@ mod device;
 mod feed;
 mod keys;
 mod once;
+mod place;
 mod proof;
 mod refresh;
 #[cfg(feature = "postgres")]
@@ -23,6 +24,7 @@ use symbolon_token::Entropy;
 use crate::fault::Fault;
 use crate::store::Store;
 
+pub use place::{Apart, Place};
 #[cfg(feature = "postgres")]
 pub use schema::{POSTGRES, postgres_schema};
 pub(crate) use world::World;

@@ -7,9 +7,9 @@ mod engines;
 mod newer;
 #[cfg(feature = "postgres")]
 mod nodes;
+mod schema;
 mod speed;
 
-mod schema;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
