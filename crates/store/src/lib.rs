@@ -97,14 +97,9 @@ pub use resource::{
 };
 pub use revocation::{FindRevocations, MAX_TOKEN_RECORDS, Revocation, RevokeToken, Target};
 pub use schema::Finished;
-pub use schema::Finished;
-pub use schema::apply::Contract;
 pub use schema::apply::Contract;
 pub use schema::level::TooHighLevel;
-pub use schema::level::TooHighLevel;
 pub use schema::plan::{Lock, Phase, PlannedStatement, PlannedStep};
-pub use schema::plan::{Lock, Phase, PlannedStatement, PlannedStep};
-pub use schema::shape::SchemaShape;
 pub use schema::shape::SchemaShape;
 pub use session::{
     EndSession, Ended, FindSession, OpenSession, ReauthenticateSession, Session, SessionsOf,

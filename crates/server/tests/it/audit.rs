@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use symbolon_server::testing::{probes, without_a_probe};
 
 use crate::access::admin::known;
-use crate::browser::{Browser, request};
-use crate::harness::Server;
+use crate::browser::{Browser, redemption, request};
+use crate::harness::{CALLBACK, Server};
 use crate::on_both_engines;
 
 on_both_engines! {
@@ -94,8 +94,7 @@ async fn every_change_by_people_and_clients_is_told_once(server: Server) {
     let mut browser = Browser::new(&server);
     let code = browser.code("alice", &request()).await;
     since(&["consent.grant", "session.open"]).await;
-    let redeem = request();
-    let redeem = redeem.redemption(&code);
+    let redeem = redemption(&code, CALLBACK);
     let tokens = server.token("web", &redeem).await;
     assert_eq!(tokens.status, 200);
     since(&[]).await;
