@@ -1,7 +1,6 @@
 //! Backup and restore of a server that works: online, across the engines, and
 //! what was taken back after the backup stays taken back (R20).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -38,10 +37,10 @@ async fn administrate(site: &Site, method: Method, path: &str, body: serde_json:
 }
 
 /// Tokens for as long as it is let, so that something is written meanwhile.
-async fn load(site: Arc<Site>, stop: Arc<AtomicBool>) -> usize {
+async fn load(site: &Site, stop: &AtomicBool) -> usize {
     let mut count = 0;
     while !stop.load(Ordering::Relaxed) {
-        assert_eq!(signed_in(&site).await.status, 200);
+        assert_eq!(signed_in(site).await.status, 200);
         count += 1;
     }
     count
@@ -72,18 +71,21 @@ async fn restore(site: &Site, name: &str, more: &[&str]) -> Said {
 }
 
 async fn goes_from_to(from: Engine, to: Engine) {
-    let site = Arc::new(Site::new(from, "http://127.0.0.1:3000/callback").await);
+    let site = Site::new(from, "http://127.0.0.1:3000/callback").await;
     let program = site.start().await;
     let (before, revoked) = (signed_in(&site).await, signed_in(&site).await);
-    let stop = Arc::new(AtomicBool::new(false));
-    let loading = tokio::spawn(load(Arc::clone(&site), Arc::clone(&stop)));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let stop = AtomicBool::new(false);
+    let backing_up = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let said = back_up(&site, "one.backup").await;
+        stop.store(true, Ordering::Relaxed);
+        said
+    };
 
-    let said = back_up(&site, "one.backup").await;
+    let (said, count) = tokio::join!(backing_up, load(&site, &stop));
 
     assert_eq!(said.code, Some(0), "{said:?}");
-    stop.store(true, Ordering::Relaxed);
-    assert!(loading.await.unwrap() > 0);
+    assert!(count > 0);
     let holds = said.json();
     assert!(holds["rows"].as_u64().unwrap() > 30, "{holds}");
     // After the backup: something is taken back, and it must stay so.
@@ -136,6 +138,7 @@ async fn goes_from_to(from: Engine, to: Engine) {
     assert!(program.end().await.success());
 }
 
+/// Attack: P399
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_working_server_goes_from_sqlite_to_postgres() {
     goes_from_to(Engine::Sqlite, Engine::Postgres).await;

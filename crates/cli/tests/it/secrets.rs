@@ -538,6 +538,22 @@ impl Run {
     }
 }
 
+impl Run {
+    /// What leaves the installation to be kept elsewhere, and what a doctor says
+    /// of it: a backup, the audit trail.
+    async fn kept(&self) -> String {
+        let file = self.site.folder.join("all.backup");
+        let made = ["backup", "--to", file.to_str().unwrap()];
+        let made = self.site.run(&made).await;
+        assert_eq!(made.code, Some(0), "{made:?}");
+        let trail = self.site.administer(&["audit", "export"]).await;
+        assert!(trail.lines.len() > 20, "{trail:?}");
+        let doctor = self.site.run(&["doctor", "--json"]).await;
+        let backup = std::fs::read_to_string(file).unwrap();
+        [backup, trail.lines.join("\n"), doctor.lines.join("\n")].join("\n")
+    }
+}
+
 async fn drive(engine: Engine, form: &str) -> (Run, String) {
     let (mut run, program) = Run::start(engine, form).await;
     run.person().await;
@@ -553,6 +569,8 @@ async fn drive(engine: Engine, form: &str) -> (Run, String) {
     );
     let commands = run.configuration(&program).await;
     assert_eq!(leak::found(&commands, &run.secrets), Vec::<String>::new());
+    let kept = run.kept().await;
+    assert_eq!(leak::found(&kept, &run.secrets), Vec::<String>::new());
     assert!(program.end().await.success());
     let printed = run.site.printed();
     (run, printed)

@@ -91,7 +91,7 @@ async fn what_was_answered_is_told_once_whatever_is_killed(engine: Engine) {
     // What was written last is linked within a second; gaps that kills left in
     // the numbers are waited for, since somebody might still commit there.
     let answered = answered.lock().unwrap().clone();
-    let told = whole(&site, answered.len()).await;
+    let told = whole(&site, &answered).await;
 
     for id in &answered {
         assert_eq!(told.get(id), Some(&1), "{id} of {}", answered.len());
@@ -103,8 +103,8 @@ async fn what_was_answered_is_told_once_whatever_is_killed(engine: Engine) {
 
 /// Waits until the chain holds all that was answered; answers how often each
 /// request is told in it.
-async fn whole(site: &Site, at_least: usize) -> BTreeMap<String, usize> {
-    for _ in 0..40 {
+async fn whole(site: &Site, answered: &[String]) -> BTreeMap<String, usize> {
+    for _ in 0..60 {
         let verified = site.administer(&["audit", "verify", "--json"]).await;
         assert_eq!(verified.code, Some(0), "{verified:?}");
         let export = lines(&site.administer(&["audit", "export"]).await);
@@ -117,7 +117,7 @@ async fn whole(site: &Site, at_least: usize) -> BTreeMap<String, usize> {
                 .entry(line["request"].as_str().unwrap().to_owned())
                 .or_default() += 1;
         }
-        if told.len() >= at_least {
+        if answered.iter().all(|id| told.contains_key(id)) {
             return told;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
