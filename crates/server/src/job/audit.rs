@@ -20,8 +20,8 @@ const TURN: Duration = Duration::from_secs(1);
 /// How many turns go by between two searches for processes that never linked.
 const DISCOVER_TURNS: u32 = 60;
 /// How many rows one transaction links at most: it stands in the writer's way
-/// for a few milliseconds.
-const BATCH: u32 = 256;
+/// for a few milliseconds, and the way to a database may be long.
+const BATCH: u32 = 64;
 /// How long others may write between two batches.
 const BREATH: Duration = Duration::from_millis(5);
 
