@@ -86,10 +86,6 @@ impl<'a> Reader<'a> {
         (0..length).map(|_| one(self)).collect()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn end(self) -> Option<()> {
         self.0.is_empty().then_some(())
     }

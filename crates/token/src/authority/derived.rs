@@ -90,8 +90,13 @@ pub(super) fn follows(own: &Granted, whole: &Granted) -> bool {
         && own.lineage.len() <= MAX_LINEAGE
 }
 
+/// Added to the number of actors where it is said behind everything else who
+/// alone may act: so nobody reads a form that was cut there.
+const MAY_ACT_FOLLOWS: u64 = 64;
+
 pub(super) fn write(own: &Granted, out: &mut Writer) {
-    out.number(own.actors.len() as u64);
+    let follows = u64::from(own.may_act.is_some()) * MAY_ACT_FOLLOWS;
+    out.number(own.actors.len() as u64 + follows);
     for actor in &own.actors {
         actor.write(out);
     }
@@ -102,6 +107,21 @@ pub(super) fn write(own: &Granted, out: &mut Writer) {
     }
 }
 
+/// Reads the actors, and whether it follows who alone may act.
+pub(super) fn read_actors(from: &mut Reader<'_>) -> Option<(Vec<Actor>, bool)> {
+    let number = from.number()?;
+    let follows = number >= MAY_ACT_FOLLOWS;
+    let length = number - u64::from(follows) * MAY_ACT_FOLLOWS;
+    let length = usize::try_from(length).ok()?;
+    if length > MAX_ACTORS {
+        return None;
+    }
+    let actors = (0..length)
+        .map(|_| Actor::read(from))
+        .collect::<Option<_>>()?;
+    Some((actors, follows))
+}
+
 /// Writes what stands last, and only where there is something: what was
 /// written before there was such a part reads as it did.
 pub(super) fn write_last(own: &Granted, out: &mut Writer) {
@@ -110,9 +130,9 @@ pub(super) fn write_last(own: &Granted, out: &mut Writer) {
     }
 }
 
-/// Reads what [`write_last`] wrote.
-pub(super) fn read_last(from: &mut Reader<'_>) -> Option<Option<Actor>> {
-    if from.is_empty() {
+/// Reads what [`write_last`] wrote, where it follows.
+pub(super) fn read_last(from: &mut Reader<'_>, follows: bool) -> Option<Option<Actor>> {
+    if !follows {
         return Some(None);
     }
     let actor = Actor::read(from)?;

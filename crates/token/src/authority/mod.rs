@@ -321,11 +321,11 @@ impl Authority {
             }),
         };
         let binding = Binding::read(&mut from)?;
-        let actors = from.list(MAX_ACTORS, Actor::read)?;
+        let (actors, may_act_follows) = derived::read_actors(&mut from)?;
         let lineage = from.list(MAX_LINEAGE, Ancestor::read)?;
         let epoch = i64::try_from(from.number()?).ok()?;
         let sequence = i64::try_from(from.number()?).ok()?;
-        let may_act = derived::read_last(&mut from)?;
+        let may_act = derived::read_last(&mut from, may_act_follows)?;
         from.end()?;
         Some(Self(Granted {
             subject,
