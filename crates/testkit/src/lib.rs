@@ -1,7 +1,9 @@
-//! Fixed clock, seeded randomness, sizes of tests, peers: for tests only.
+//! Fixed clock, seeded randomness, sizes of tests, peers, a network that fails:
+//! for tests only.
 
 #[expect(clippy::expect_used, reason = "a test without its peer stops there")]
 mod peer;
+mod proxy;
 mod size;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -11,6 +13,7 @@ use symbolon_protocol::Timestamp;
 use symbolon_token::{Clock, Digest, Entropy};
 
 pub use peer::Peer;
+pub use proxy::Proxy;
 pub use size::Row;
 
 /// The instant at which test clocks start: 2026-01-01T00:00:00Z.
