@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use crate::bind::Bind;
 use crate::dialect::Engine;
 use crate::fault::Fault;
+use crate::faults::Faults;
 use crate::revocation::Revocation;
 use crate::row::Row;
 use crate::statement::Sql;
@@ -39,6 +40,28 @@ pub trait Act: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Self::Out>, Fault>> + Send {
         std::future::ready(Ok(None))
     }
+
+    /// Finds out what became of this act when the answer to its commit was
+    /// lost. It must wait for a transaction that is still under way, so it
+    /// begins with a statement that meets that one's locks; what it writes is
+    /// rolled back. Only PostgreSQL asks.
+    fn settled<'a>(
+        &'a self,
+        _tx: &'a mut Tx<'_>,
+    ) -> impl Future<Output = Result<Settled<Self::Out>, Fault>> + Send {
+        std::future::ready(Ok(Settled::Unknown))
+    }
+}
+
+/// What became of an act whose commit was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled<T> {
+    /// It was stored, with this outcome.
+    Done(T),
+    /// It was not stored, or changes nothing where it is run once more.
+    Undone,
+    /// Nothing that was stored tells.
+    Unknown,
 }
 
 /// What all acts of one process share.
@@ -52,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) commits: AtomicU64,
     /// Told of every committed revocation before the caller is answered.
     pub(crate) observer: OnceLock<Observer>,
+    /// Where tests let something go wrong.
+    pub(crate) faults: Faults,
 }
 
 pub(crate) type Observer = Box<dyn Fn(&[Revocation]) + Send + Sync>;
@@ -60,7 +85,10 @@ pub(crate) type Observer = Box<dyn Fn(&[Revocation]) + Send + Sync>;
 pub struct Tx<'c> {
     link: Link<'c>,
     pub(crate) shared: &'c Shared,
+    /// Whether rows were written.
     pub(crate) wrote: bool,
+    /// Whether a statement was sent that writes, whatever came of it.
+    pub(crate) asked_to_write: bool,
     pub(crate) recorded: Vec<Revocation>,
 }
 
@@ -77,6 +105,7 @@ impl<'c> Tx<'c> {
             link,
             shared,
             wrote: false,
+            asked_to_write: false,
             recorded: Vec::new(),
         }
     }
@@ -86,6 +115,17 @@ impl<'c> Tx<'c> {
             Link::Sqlite(_) => Engine::Sqlite,
             #[cfg(feature = "postgres")]
             Link::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// A fault of a statement that was sent without `BEGIN`: where it writes
+    /// and its answer was lost, it may have been stored.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn doubted(&self, fault: Fault) -> Fault {
+        if self.asked_to_write {
+            fault.doubted()
+        } else {
+            fault
         }
     }
 
@@ -137,10 +177,22 @@ impl<'c> Tx<'c> {
         binds: &[Bind<'_>],
         take: impl FnMut(Row) -> Result<(), Fault> + Send,
     ) -> Result<u64, Fault> {
+        self.asked_to_write |= sql.writes();
+        let faults = &self.shared.faults;
         let rows = match &mut self.link {
-            Link::Sqlite(connection) => crate::sqlite::each(connection, sql, binds, take)?,
+            Link::Sqlite(connection) => {
+                faults.pass("sqlite: before a statement")?;
+                let rows = crate::sqlite::each(connection, sql, binds, take)?;
+                faults.pass("sqlite: after a statement")?;
+                rows
+            }
             #[cfg(feature = "postgres")]
-            Link::Postgres(link) => link.each(sql, binds, take).await?,
+            Link::Postgres(link) => {
+                faults.reach("postgres: before a statement").await?;
+                let rows = link.each(sql, binds, take).await?;
+                faults.reach("postgres: after a statement").await?;
+                rows
+            }
         };
         self.wrote |= rows > 0 && sql.writes();
         Ok(rows)

@@ -8,9 +8,9 @@
 use symbolon_protocol::Timestamp;
 use symbolon_token::{Family, Grant, Id, Session};
 
-use crate::act::{Act, Tx};
+use crate::act::{Act, Settled, Tx};
 use crate::audit::{self, AuditEvent};
-use crate::bind::binds;
+use crate::bind::{Bind, binds};
 use crate::fault::Fault;
 use crate::feed::Position;
 use crate::refresh_family::{self, NewFamily};
@@ -90,13 +90,31 @@ statements! {
 impl Act for RedeemCode {
     type Out = Redeemed;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Redeemed, Fault> {
-        let (day, slot) = (day(self.expires), self.grant.slot());
-        let kind = match self.kind {
-            CodeKind::Authorization => AUTHORIZATION_CODE,
-            CodeKind::Device => DEVICE_CODE,
+    /// Spending the code waits for whoever is spending it. Only this attempt
+    /// knows the digest of the secret that its family begins with; where the
+    /// code opens no family, nothing tells.
+    async fn settled(&self, tx: &mut Tx<'_>) -> Result<Settled<Redeemed>, Fault> {
+        if tx.run(&SPEND, &self.key()).await? > 0 {
+            return Ok(Settled::Undone);
+        }
+        let Some(new) = &self.new_family else {
+            return Ok(Settled::Unknown);
         };
-        let key = binds![day, slot, kind, &self.code];
+        let binds = binds![new.id.slot(), &new.id];
+        let row = tx.one(&refresh_family::FIND, binds).await?;
+        let family = row.as_ref().map(refresh_family::read).transpose()?;
+        Ok(match family {
+            Some(family) if family.current == new.current && family.is_live(self.now) => {
+                let position = family.authority.position;
+                Settled::Done(Redeemed::First { position })
+            }
+            // Somebody else's: the code has come a second time.
+            _ => Settled::Undone,
+        })
+    }
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Redeemed, Fault> {
+        let (key, slot) = (&self.key(), self.grant.slot());
         let is_replayed = match &self.proof {
             None => false,
             Some(proof) => !proof.spend(tx, slot).await?,
@@ -132,6 +150,15 @@ impl Act for RedeemCode {
 }
 
 impl RedeemCode {
+    /// Names its use.
+    fn key(&self) -> [Bind<'_>; 4] {
+        let kind = match self.kind {
+            CodeKind::Authorization => AUTHORIZATION_CODE,
+            CodeKind::Device => DEVICE_CODE,
+        };
+        *binds![day(self.expires), self.grant.slot(), kind, &self.code]
+    }
+
     /// Access tokens carry the family's id even where no refresh token was
     /// issued, so the record is written with or without a row.
     async fn revoke(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {

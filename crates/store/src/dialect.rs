@@ -15,6 +15,10 @@ pub enum Engine {
 const WORDS: &[(&str, &str, &str)] = &[
     ("{least}",         "min",                  "LEAST"),
     ("{greatest}",      "max",                  "GREATEST"),
+    ("{for_share}",     "",                     "FOR SHARE"),
+    ("{now}",           "CAST(unixepoch('subsec') * 1000 AS INTEGER)", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"),
+    // What stands behind it on its line is for PostgreSQL alone.
+    ("{postgres}",      "--",                   ""),
     ("{for_update}",    "",                     "FOR UPDATE"),
     ("{for_update_f}",  "",                     "FOR UPDATE OF f"),
     ("{for_share_gp}",  "",                     "FOR SHARE OF g, p"),

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+#[cfg(feature = "postgres")]
+use deadpool_postgres::{HookError, TimeoutType};
+
 /// A fault: the act was rolled back, or it is unknown whether it was stored.
 ///
 /// It never shows parameters or values: only the engine's own code and text
@@ -18,6 +21,9 @@ enum Kind {
     Unavailable,
     Held,
     Retry,
+    TurnedAway,
+    Lost,
+    InDoubt,
     Broken,
     /// This step of several did not end as it had to, so all were undone.
     Undone(usize),
@@ -26,7 +32,9 @@ enum Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unavailable | Self::Held => "the store is unavailable",
+            Self::Unavailable | Self::Held | Self::TurnedAway => "the store is unavailable",
+            Self::Lost => "the store was lost on the way",
+            Self::InDoubt => "the store may have done it",
             Self::Retry => "the store saw a conflict",
             Self::Broken => "the store refused",
             Self::Undone(_) => "the store undid what belongs together",
@@ -38,7 +46,7 @@ impl Fault {
     /// Whether trying again later may help: the database is away, full, locked
     /// or too slow.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self.kind, Kind::Unavailable | Kind::Held | Kind::Retry)
+        self.kind != Kind::Broken
     }
 
     /// Whether another process has the database to itself.
@@ -91,6 +99,24 @@ impl Fault {
         }
     }
 
+    /// The server was not reached, or says that it does nothing for us now.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn turned_away(what: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::TurnedAway,
+            what: what.into(),
+        }
+    }
+
+    /// The connection ended while something was under way on it.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn lost(what: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Lost,
+            what: what.into(),
+        }
+    }
+
     #[cfg(feature = "postgres")]
     pub(crate) fn is_retry(&self) -> bool {
         self.kind == Kind::Retry
@@ -99,6 +125,51 @@ impl Fault {
     /// Whether a lock was not had in the time that was allowed.
     pub(crate) fn is_lock_timeout(&self) -> bool {
         self.what.starts_with("postgresql 55P03")
+    }
+
+    /// Whether the connection is of no use any more.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self.kind, Kind::TurnedAway | Kind::Lost | Kind::InDoubt)
+    }
+
+    /// Whether it is the server that is of no use, as far as one can tell.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_turned_away(&self) -> bool {
+        self.kind == Kind::TurnedAway
+    }
+
+    /// Whether what was asked for may have been stored.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.kind == Kind::InDoubt
+    }
+
+    /// The same fault of what may have been stored when the connection ended.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn doubted(self) -> Self {
+        let kind = match self.kind {
+            Kind::Lost => Kind::InDoubt,
+            other => other,
+        };
+        Self { kind, ..self }
+    }
+
+    /// Why there is no connection. Not being let in is ours to repair, but
+    /// nothing here is wrong; a server that has no room for one more (class
+    /// 53) is none that is away.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn of_connecting(error: &tokio_postgres::Error) -> Self {
+        let Some(cause) = error.as_db_error() else {
+            return Self::turned_away("postgresql: no connection could be made");
+        };
+        let code = cause.code().code();
+        let what = format!("postgresql {code}");
+        if code.starts_with("53") {
+            Self::unavailable(what)
+        } else {
+            Self::turned_away(what)
+        }
     }
 
     pub(crate) fn unreadable(column: usize) -> Self {
@@ -139,7 +210,7 @@ impl From<tokio_postgres::Error> for Fault {
         let Some(cause) = error.as_db_error() else {
             let lost = error.is_closed() || std::error::Error::source(&error).is_some();
             return if lost {
-                Self::unavailable("postgresql: the connection was lost or not made")
+                Self::lost("postgresql: the connection was lost")
             } else {
                 Self::broken("postgresql: the driver could not carry out a statement")
             };
@@ -153,13 +224,17 @@ impl From<tokio_postgres::Error> for Fault {
             "40001" | "40P01" => Self::retry(what),
             // A cached plan that a migration made stale: the next run plans anew.
             "0A000" if cause.message().contains("cached plan") => Self::retry(what),
-            "25006" | "55P03" | "57014" => Self::unavailable(what),
-            _ if ["08", "53", "57", "58"]
+            // A server that only reads: the other one writes.
+            "25006" | "57P03" => Self::turned_away(what),
+            "55P03" | "57014" => Self::unavailable(what),
+            // It ends, or ended the session, maybe after it had committed.
+            _ if ["08", "57P", "58"]
                 .iter()
                 .any(|class| code.starts_with(class)) =>
             {
-                Self::unavailable(what)
+                Self::lost(what)
             }
+            _ if code.starts_with("53") => Self::unavailable(what),
             _ => Self::broken(what),
         }
     }
@@ -169,13 +244,15 @@ impl From<tokio_postgres::Error> for Fault {
 impl From<deadpool_postgres::PoolError> for Fault {
     fn from(error: deadpool_postgres::PoolError) -> Self {
         match error {
-            deadpool_postgres::PoolError::Backend(error) => {
-                let fault = Self::from(error);
-                // Not being let in is ours to repair, but nothing here is wrong.
-                Self::unavailable(fault.what)
+            deadpool_postgres::PoolError::Backend(error) => Self::of_connecting(&error),
+            deadpool_postgres::PoolError::PostCreateHook(HookError::Backend(error)) => {
+                Self::of_connecting(&error)
+            }
+            deadpool_postgres::PoolError::Timeout(TimeoutType::Wait) => {
+                Self::unavailable("postgresql: no connection became free in time")
             }
             deadpool_postgres::PoolError::Timeout(_) => {
-                Self::unavailable("postgresql: no connection became free in time")
+                Self::turned_away("postgresql: no connection could be made in time")
             }
             _ => Self::unavailable("postgresql: no connection could be had"),
         }

@@ -20,8 +20,10 @@ mod discharge;
 mod ending;
 mod examine;
 mod fault;
+mod faults;
 mod feed;
 mod grant;
+mod job;
 mod key;
 mod meta;
 mod migration;
@@ -45,7 +47,7 @@ mod together;
 mod trusted_issuer;
 mod uses;
 
-pub use act::{Act, Tx};
+pub use act::{Act, Settled, Tx};
 pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
 pub use audit::{
     AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditPlace, ChainHead, LinkAudit, Linked,
@@ -67,10 +69,13 @@ pub use discharge::{
 };
 pub use examine::{Examined, examine};
 pub use fault::Fault;
+#[cfg(feature = "faults")]
+pub use faults::{Breaking, PLAN as FAULT_PLAN};
 pub use feed::{Feed, LoadFeed, Position};
 pub use grant::{
     Consent, Consented, FindGrant, FindGrantById, Grant, GrantsOf, GrantsOfClient, WithdrawGrant,
 };
+pub use job::{ClaimJob, FindHighWater, Lease, PURGE, Under};
 pub use key::{
     AllKeys, ChangeKeys, Changed, DistrustKey, Distrusted, KeyChange, KeyState, LongestFamily,
     MASTER_KEY, RewrapKeys, Rewrapped, WorkingKey, Wrapped,

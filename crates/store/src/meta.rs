@@ -1,6 +1,6 @@
 //! Facts about the installation that the first process to know them writes.
 
-use crate::act::{Act, Tx};
+use crate::act::{Act, Settled, Tx};
 use crate::bind::binds;
 use crate::fault::Fault;
 use crate::statement::statements;
@@ -41,6 +41,11 @@ statements! {
 impl Act for ClaimMeta {
     type Out = Vec<u8>;
 
+    /// A second time changes nothing.
+    async fn settled(&self, _: &mut Tx<'_>) -> Result<Settled<Self::Out>, Fault> {
+        Ok(Settled::Undone)
+    }
+
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<u8>, Fault> {
         tx.run(&CLAIM, binds![self.name, &self.value]).await?;
         let row = tx.one(&FIND, binds![self.name]).await?;
@@ -54,6 +59,11 @@ impl Act for ClaimMeta {
 impl Act for RaiseMeta {
     type Out = ();
     const SINGLE: bool = true;
+
+    /// A second time changes nothing.
+    async fn settled(&self, _: &mut Tx<'_>) -> Result<Settled<Self::Out>, Fault> {
+        Ok(Settled::Undone)
+    }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         tx.run(&RAISE, binds![self.name, &self.value]).await?;

@@ -56,6 +56,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0007_audit_chain.sql"),
     },
     Migration {
+        number: 8,
+        name: "jobs and days",
+        text: include_str!("migrations/0008_jobs_and_days.sql"),
+    },
+    Migration {
         number: 10,
         name: "status lists",
         text: include_str!("migrations/0010_status_lists.sql"),

@@ -17,15 +17,22 @@ pub struct PurgeExpired {
     pub limit: u32,
 }
 
-/// How far the clocks of nodes, and what callers allow for, may be apart.
-const MARGIN: i64 = 60 * 60 * 1000;
+/// How far the clocks of nodes, and what callers allow for, may be apart, and
+/// how far a clock may jump ahead without anything being forgotten that it then
+/// comes back to: a day and an hour.
+const MARGIN: i64 = 25 * 60 * 60 * 1000;
+
+/// The first day of which what was used up is remembered.
+pub(crate) fn first_day(now: Timestamp) -> i64 {
+    day(Timestamp::from_millis(now.millis().saturating_sub(MARGIN)))
+}
 
 /// How many rows were forgotten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Revocations whose last token has expired.
     pub revocations: u64,
-    /// Uses of what has expired on an earlier day.
+    /// Uses of what expired on the day before yesterday, or earlier.
     pub spent: u64,
     /// Families that ended, or were past their absolute end, a day ago.
     pub families: u64,
@@ -33,13 +40,13 @@ pub struct Purged {
     pub sessions: u64,
     /// Grants that were withdrawn a day ago.
     pub grants: u64,
-    /// Counters whose window is over.
+    /// Counters whose window was over a day ago.
     pub attempts: u64,
-    /// Discharges that nobody waits for any more.
+    /// Discharges that nobody waited for any more a day ago.
     pub discharges: u64,
-    /// Devices that stopped waiting an hour ago.
+    /// Devices that stopped waiting a day ago.
     pub devices: u64,
-    /// Places in status lists of tokens that expired an hour ago.
+    /// Places in status lists of tokens that expired a day ago.
     pub statuses: u64,
 }
 
@@ -100,8 +107,7 @@ impl Act for PurgeExpired {
         let revocations = tx.run(&REVOCATIONS, binds![self.now, limit]).await?;
         // Another node's clock may say an earlier day, and a caller's skew adds
         // to it: what was used is remembered until nobody can take it again.
-        let past = Timestamp::from_millis(self.now.millis().saturating_sub(MARGIN));
-        let spent = tx.run(&SPENT, binds![day(past), limit]).await?;
+        let spent = tx.run(&SPENT, binds![first_day(self.now), limit]).await?;
 
         // The same rows by the same order, the authority before the row that
         // names it.
@@ -112,12 +118,12 @@ impl Act for PurgeExpired {
         let ended = tx.run(&SESSIONS, before).await?;
         let over = tx.run(&LONG_OVER, before).await?;
         let grants = tx.run(&GRANTS, before).await?;
-        let attempts = tx.run(&ATTEMPTS, binds![self.now, limit]).await?;
-        let discharges = tx.run(&DISCHARGES, binds![self.now, limit]).await?;
+        let attempts = tx.run(&ATTEMPTS, before).await?;
+        let discharges = tx.run(&DISCHARGES, before).await?;
         // A device that comes late is told that it is late, and not that nobody
         // knows it.
-        let devices = tx.run(&DEVICES, binds![past, limit]).await?;
-        let statuses = tx.run(&STATUSES, binds![past, limit]).await?;
+        let devices = tx.run(&DEVICES, before).await?;
+        let statuses = tx.run(&STATUSES, before).await?;
         Ok(Purged {
             revocations,
             spent,

@@ -9,7 +9,7 @@ use symbolon_protocol::{ClientId, OrganizationId, Timestamp};
 use symbolon_token::id::Kind;
 use symbolon_token::{Family, Grant, Id, Person, Session, Token};
 
-use crate::act::{Act, Tx};
+use crate::act::{Act, Settled, Tx};
 use crate::audit::{self, AuditEvent};
 use crate::bind::binds;
 use crate::dialect::Engine;
@@ -306,6 +306,13 @@ pub struct RevokeToken {
 
 impl Act for RevokeToken {
     type Out = Vec<Revocation>;
+
+    /// A second time finds the record of the first and writes nothing.
+    async fn settled(&self, tx: &mut Tx<'_>) -> Result<Settled<Self::Out>, Fault> {
+        // Waits for whoever is about to write a record.
+        tx.one(&LOCK_HEAD, &[]).await?;
+        Ok(Settled::Undone)
+    }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Revocation>, Fault> {
         let target = Target::Token(self.token);

@@ -86,6 +86,7 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::ending::STATEMENTS,
         crate::feed::STATEMENTS,
         crate::grant::STATEMENTS,
+        crate::job::STATEMENTS,
         crate::key::STATEMENTS,
         crate::key::change::STATEMENTS,
         crate::key::distrust::STATEMENTS,

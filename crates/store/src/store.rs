@@ -7,9 +7,12 @@ use std::time::Duration;
 use crate::act::{Act, Shared};
 use crate::dialect::Engine;
 use crate::fault::Fault;
+use crate::job::Lease;
 use crate::migration::{Migrated, Migration};
 #[cfg(feature = "postgres")]
 use crate::postgres::Postgres;
+#[cfg(feature = "postgres")]
+use crate::purge::first_day;
 use crate::revocation::Revocation;
 use crate::schema::apply::Contract;
 use crate::schema::{Finished, STEPS, Steps};
@@ -75,6 +78,8 @@ impl Store {
             node: options.node,
             ..Shared::default()
         });
+        #[cfg(feature = "faults")]
+        shared.faults.plan_as_told();
         let backend = if let Some(path) = sqlite_path(&options.url) {
             let path = path.to_owned();
             let shared = Arc::clone(&shared);
@@ -140,10 +145,50 @@ impl Store {
         self.inner.shared.commits.load(Ordering::Relaxed)
     }
 
+    /// Lets the `nth` fault point from now on break: the first is 1.
+    #[cfg(feature = "faults")]
+    pub fn break_at(&self, nth: u64, breaking: crate::faults::Breaking) {
+        self.inner.shared.faults.plan(nth, breaking);
+    }
+
+    /// Lets nothing break any more.
+    #[cfg(feature = "faults")]
+    pub fn break_no_more(&self) {
+        self.inner.shared.faults.stop();
+    }
+
+    /// The fault point that broke since [`Store::break_at`], if it was reached.
+    #[cfg(feature = "faults")]
+    pub fn broken_at(&self) -> Option<&'static str> {
+        self.inner.shared.faults.met()
+    }
+
     /// Brings the schema up to date: adds what this version needs. Safe when
     /// several nodes start at once.
     pub async fn migrate(&self) -> Result<Migrated, Fault> {
-        self.expand(&STEPS).await
+        let migrated = self.expand(&STEPS).await?;
+        #[cfg(feature = "postgres")]
+        if let Backend::Postgres(postgres) = &self.inner.backend
+            // Without them the days to come share one table.
+            && let Err(fault) = postgres.prepare_days().await
+        {
+            tracing::warn!(cause = %fault, "no tables for the days to come");
+        }
+        Ok(migrated)
+    }
+
+    /// Forgets whole days of what was used up, and prepares the days to come:
+    /// on PostgreSQL, where each has a table of its own. Answers how many days
+    /// went. [`crate::PurgeExpired`] forgets what lies in no such table.
+    pub async fn turn_days(&self, lease: &Lease) -> Result<u64, Fault> {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => Ok(0),
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(postgres) => {
+                postgres.prepare_days().await?;
+                postgres.drop_days(lease, first_day(lease.time)).await
+            }
+        }
     }
 
     /// Writes the rows that the migrations of this version leave to be written,
@@ -180,6 +225,15 @@ impl Store {
             Backend::Sqlite(sqlite) => sqlite.migrate(of, contract).await,
             #[cfg(feature = "postgres")]
             Backend::Postgres(postgres) => postgres.migrate(&self.inner.shared, of, contract).await,
+        }
+    }
+
+    /// How many connections there are, and how many of them are idle.
+    #[cfg(all(test, feature = "postgres"))]
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => (0, 0),
+            Backend::Postgres(postgres) => postgres.counts(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Fixed clock, seeded randomness, sizes of tests, peers, a network that fails:
 //! for tests only.
 
+pub mod linear;
 #[expect(clippy::expect_used, reason = "a test without its peer stops there")]
 mod peer;
 mod proxy;

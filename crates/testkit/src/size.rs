@@ -11,18 +11,32 @@ pub enum Row {
     R07,
     /// Many renew with one token at once.
     R08,
+    /// The database is away, or says nothing.
+    R10,
+    /// A standby takes the place of its primary.
+    R12,
     /// What was taken back dies on every node.
     R13,
+    /// A node is cut off from the database.
+    R14,
+    /// Each node is restarted in turn.
+    R16,
     /// Many rows are backed up and restored.
     R20,
     /// Keys rotate again and again under load.
     R21,
     /// Many sign in at once.
     R23,
+    /// Two nodes start at once.
+    R37,
+    /// A node is stopped for a while.
+    R38,
     /// The process is killed while administrators change things.
     R39,
     /// The configuration is read again and again.
     R40,
+    /// Histories of many callers are explained by one order.
+    R47,
     /// Chains of tokens keep who they are of.
     I05,
     /// Chains of tokens permit no more.

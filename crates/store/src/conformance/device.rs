@@ -4,7 +4,7 @@
 
 use symbolon_token::{Digest, Id, Slot};
 
-use super::world::{MINUTE, RACERS, World};
+use super::world::{DAY, MINUTE, RACERS, World};
 use super::{Broken, Checked, check, same};
 use crate::authorization_code::{CodeKind, RedeemCode, Redeemed};
 use crate::device_authorization::{
@@ -171,19 +171,17 @@ pub(crate) async fn of_parallel_polls_for_an_allowed_device_one_succeeds(world: 
 }
 
 /// A device that comes late is told so for an hour, then forgotten.
-pub(crate) async fn a_device_is_forgotten_an_hour_after_it_stopped_waiting(
-    world: &World,
-) -> Checked {
+pub(crate) async fn a_device_is_forgotten_a_day_after_it_stopped_waiting(world: &World) -> Checked {
     let waiting = open(world);
     world.store.act(waiting.clone()).await?;
     let purge = |minutes| PurgeExpired {
-        now: world.now + MINUTE * minutes,
+        now: world.now + DAY + MINUTE * minutes,
         limit: 1000,
     };
 
-    world.store.act(purge(69)).await?;
+    world.store.act(purge(9)).await?;
     let kept = decided(world, waiting.id).await.is_ok();
-    let late = world.store.act(purge(71)).await?;
+    let late = world.store.act(purge(11)).await?;
 
     check(kept, "it was forgotten too early")?;
     check(late.devices > 0, "nothing was forgotten")?;

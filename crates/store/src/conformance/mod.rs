@@ -27,6 +27,8 @@ use crate::store::Store;
 pub use place::{Apart, Place};
 #[cfg(feature = "postgres")]
 pub use schema::{POSTGRES, postgres_schema};
+#[cfg(test)]
+pub(crate) use world::Scene;
 pub(crate) use world::World;
 
 /// How one behaviour turned out.
@@ -167,6 +169,6 @@ async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
         administration::audit_rows_are_read_in_order,
         trust::trusted_issuers_are_created_changed_and_deleted,
         trust::a_distrusted_issuer_is_recorded,
-        device::a_device_is_forgotten_an_hour_after_it_stopped_waiting,
+        device::a_device_is_forgotten_a_day_after_it_stopped_waiting,
     }
 }

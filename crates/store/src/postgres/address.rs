@@ -3,11 +3,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::fault::Fault;
@@ -33,12 +34,39 @@ pub(crate) fn parse(url: &str) -> Result<Address, Fault> {
         None if config.get_hosts().iter().all(is_near) => SslMode::Disable,
         None => SslMode::Require,
     });
-    config.connect_timeout(crate::store::DEADLINE);
+    settle_limits(&mut config, url.contains("target_session_attrs="));
     if config.get_application_name().is_none() {
         config.application_name("symbolon");
     }
     let tls = connector(roots.as_deref())?;
     Ok(Address { config, tls })
+}
+
+/// How long a packet may go unanswered before the connection is given up, and
+/// how soon one that says nothing is asked.
+const SILENCE: Duration = Duration::from_secs(5);
+const ASKED_EVERY: Duration = Duration::from_secs(2);
+const ASKED: u32 = 3;
+
+/// What the address does not say itself. Of several hosts the one that writes
+/// is taken: it is found within the deadline, even where the first does not
+/// answer.
+fn settle_limits(config: &mut Config, says_which: bool) {
+    let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1).max(1);
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(crate::store::DEADLINE * 2 / 3 / hosts);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENCE);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_idle(SILENCE);
+        config.keepalives_interval(ASKED_EVERY);
+        config.keepalives_retries(ASKED);
+    }
+    if !says_which {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
 }
 
 type Taken = (String, Option<String>, Option<String>);
@@ -145,6 +173,29 @@ mod tests {
             SslMode::Require
         );
         assert_eq!(mode("postgres://u@%2Ftmp%2Fx/x"), SslMode::Disable);
+    }
+
+    #[test]
+    fn of_several_hosts_the_one_that_writes_is_taken_in_time() {
+        let config = parse("postgres://u@127.0.0.1:1,127.0.0.1:2,127.0.0.1:3/x");
+        let config = config.unwrap().config;
+
+        assert_eq!(config.get_hosts().len(), 3);
+        let all = *config.get_connect_timeout().unwrap() * 3;
+        assert!(all < crate::store::DEADLINE, "{all:?}");
+        let attributes = config.get_target_session_attrs();
+        assert_eq!(attributes, TargetSessionAttrs::ReadWrite);
+    }
+
+    #[test]
+    fn what_the_address_says_of_time_and_hosts_stands() {
+        let url = "postgres://u@127.0.0.1/x?connect_timeout=7&target_session_attrs=any";
+
+        let config = parse(url).unwrap().config;
+
+        assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(7)));
+        let attributes = config.get_target_session_attrs();
+        assert_eq!(attributes, TargetSessionAttrs::Any);
     }
 
     #[test]

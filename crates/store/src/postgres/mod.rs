@@ -1,23 +1,37 @@
-//! PostgreSQL: a pool, one transaction for each act, conflicts run again.
+//! PostgreSQL: a line to it, one transaction for each act, conflicts and lost
+//! connections run again.
+//!
+//! What is run again within the deadline, and what is not:
+//!
+//! 1. A conflict (40001, 40P01) was rolled back by the server: again.
+//! 2. A connection that was lost, or led to a server that ends or only reads,
+//!    before `COMMIT` was sent: the server rolls back, so again, on another.
+//! 3. One that was lost after `COMMIT`, or a lone statement, was sent: it may
+//!    have been stored. The act is asked whether it was ([`Act::settled`]);
+//!    where it cannot tell, the caller is told that the store is unavailable,
+//!    and nothing is run a second time.
 
 pub(crate) mod address;
+mod circuit;
+mod days;
+mod line;
 mod schema;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use deadpool_postgres::{
-    Client, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime,
-    StatementCache, Transaction,
-};
+use deadpool_postgres::{Client, StatementCache, Transaction};
 use futures_util::TryStreamExt;
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::types::Type;
 
-use crate::act::{Act, Shared, Tx};
+use self::line::{Held, Line};
+use crate::act::{Act, Settled, Shared, Tx};
 use crate::bind::Bind;
 use crate::dialect::Engine;
 use crate::fault::Fault;
+use crate::job::Lease;
 use crate::migration::Migration;
 use crate::row::Row;
 use crate::schema::apply::{Contract, Next};
@@ -26,10 +40,12 @@ use crate::store::{DEADLINE, Options};
 
 /// How often an act is run again after a conflict.
 const TRIES: usize = 8;
+/// How long after a lost connection the next is taken, at first.
+const PAUSE: Duration = Duration::from_millis(20);
 
-/// A pool of connections to PostgreSQL.
+/// A database on PostgreSQL.
 pub(crate) struct Postgres {
-    pool: Pool,
+    line: Arc<Line>,
     named: bool,
 }
 
@@ -43,57 +59,21 @@ pub(crate) struct Link<'c> {
 
 impl Postgres {
     pub(crate) async fn open(options: &Options) -> Result<Self, Fault> {
-        let address = address::parse(&options.url)?;
-        let recycling_method = RecyclingMethod::Fast;
-        let manager = Manager::from_config(
-            address.config,
-            address.tls,
-            ManagerConfig { recycling_method },
-        );
-        let mut builder = Pool::builder(manager)
-            .max_size(options.pool_size.max(1))
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(DEADLINE))
-            .create_timeout(Some(DEADLINE))
-            .recycle_timeout(Some(DEADLINE));
-        // Behind a pooler a setting would stay with somebody else's connection.
-        if options.named_statements {
-            builder = builder.post_create(Hook::async_fn(|client, _| {
-                Box::pin(async move {
-                    client
-                        .batch_execute(
-                            "SET statement_timeout = 3000; SET lock_timeout = 3000;
-                             SET idle_in_transaction_session_timeout = 10000",
-                        )
-                        .await
-                        .map_err(HookError::Backend)
-                })
-            }));
-        }
-        let pool = builder
-            .build()
-            .map_err(|_| Fault::broken("postgresql: the pool could not be made"))?;
+        let line = Line::new(address::parse(&options.url)?, options)?;
         let named = options.named_statements;
-        let postgres = Self { pool, named };
+        let postgres = Self { line, named };
         // So that a wrong address is told at the start.
-        drop(postgres.client().await?);
+        postgres.line.connection().await?.give_back();
         Ok(postgres)
     }
 
-    async fn client(&self) -> Result<Client, Fault> {
-        Ok(self.pool.get().await?)
-    }
-
-    /// Runs an act, again where it met a conflict, within the deadline.
+    /// Runs an act, again where it met a conflict or lost its connection.
     pub(crate) async fn act<A: Act>(&self, shared: &Shared, act: &A) -> Result<A::Out, Fault> {
-        self.within_deadline(async |client| {
-            for _ in 1..TRIES {
-                match self.attempt(client, shared, act).await {
-                    Err(fault) if fault.is_retry() => tokio::task::yield_now().await,
-                    outcome => return outcome,
-                }
-            }
-            self.attempt(client, shared, act).await
+        self.within_deadline(Writing {
+            postgres: self,
+            shared,
+            act,
+            is_in_doubt: false,
         })
         .await
     }
@@ -104,13 +84,19 @@ impl Postgres {
         shared: &Shared,
         act: &A,
     ) -> Result<A::Out, Fault> {
+        shared.faults.reach("postgres: before the act").await?;
         let mut alone = Tx::new(self.link(client), shared);
         let decided = if A::SINGLE {
-            Some(act.run(&mut alone).await?)
+            act.run(&mut alone).await.map(Some)
         } else {
-            act.first(&mut alone).await?
+            act.first(&mut alone).await
         };
+        let decided = decided.map_err(|fault| alone.doubted(fault))?;
         if let Some(out) = decided {
+            if alone.asked_to_write {
+                let answered = shared.faults.reach("postgres: after a lone statement");
+                answered.await.map_err(|fault| alone.doubted(fault))?;
+            }
             committed(alone);
             return Ok(out);
         }
@@ -119,17 +105,43 @@ impl Postgres {
         let mut tx = Tx::new(self.link_within(&transaction), shared);
         // Dropping the transaction rolls it back, so a fault needs no more.
         let out = act.run(&mut tx).await?;
+        shared.faults.reach("postgres: before COMMIT").await?;
+        let is_writing = tx.asked_to_write;
         let done = Done::of(tx);
-        transaction.commit().await?;
+        let mut answered = transaction.commit().await.map_err(Fault::from);
+        if answered.is_ok() {
+            answered = shared.faults.reach("postgres: after COMMIT").await;
+        }
+        match answered {
+            Ok(()) => {}
+            Err(fault) if is_writing => return Err(fault.doubted()),
+            Err(fault) => return Err(fault),
+        }
         done.tell(shared);
         Ok(out)
     }
 
+    /// Asks what became of an act whose commit was not answered. What is
+    /// asked is rolled back.
+    async fn settle<A: Act>(
+        &self,
+        client: &mut Client,
+        shared: &Shared,
+        act: &A,
+    ) -> Result<Settled<A::Out>, Fault> {
+        let transaction = client.transaction().await?;
+        let mut tx = Tx::new(self.link_within(&transaction), shared);
+        let settled = act.settled(&mut tx).await;
+        transaction.rollback().await?;
+        settled
+    }
+
     /// Runs an act that only reads, in one snapshot.
     pub(crate) async fn read<A: Act>(&self, shared: &Shared, act: &A) -> Result<A::Out, Fault> {
-        self.within_deadline(async |client| match self.look(client, shared, act).await {
-            Err(fault) if fault.is_retry() => self.look(client, shared, act).await,
-            outcome => outcome,
+        self.within_deadline(Reading {
+            postgres: self,
+            shared,
+            act,
         })
         .await
     }
@@ -140,6 +152,7 @@ impl Postgres {
         shared: &Shared,
         act: &A,
     ) -> Result<A::Out, Fault> {
+        shared.faults.reach("postgres: before reading").await?;
         if A::SINGLE {
             let mut alone = Tx::new(self.link(client), shared);
             return act.run(&mut alone).await;
@@ -170,23 +183,60 @@ impl Postgres {
         })
     }
 
-    async fn within_deadline<T>(
-        &self,
-        run: impl AsyncFnOnce(&mut Client) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let mut client = None;
-        let work = async {
-            let client = client.insert(self.client().await?);
-            run(client).await
-        };
-        if let Ok(outcome) = tokio::time::timeout(DEADLINE, work).await {
+    /// Runs an errand on a connection until it is answered, or time is up.
+    async fn within_deadline<E: Errand>(&self, errand: E) -> Result<E::Out, Fault> {
+        let mut held = None;
+        let answered = self.answered(&mut held, errand);
+        if let Ok(outcome) = tokio::time::timeout(DEADLINE, answered).await {
             return outcome;
         }
-        // Whatever this connection is waiting for, nobody else shall wait for it.
-        if let Some(client) = client {
-            drop(Client::take(client));
+        // A wait for somebody's lock says nothing of the database, and neither
+        // does a queue for connections: the probe tells.
+        self.line.suspect();
+        if let Some(held) = held {
+            held.cut();
         }
         Err(Fault::unavailable("postgresql: no answer in time"))
+    }
+
+    async fn answered<E: Errand>(
+        &self,
+        held: &mut Option<Held>,
+        mut errand: E,
+    ) -> Result<E::Out, Fault> {
+        let (mut conflicts, mut pause) = (0, PAUSE);
+        loop {
+            let connection = match held.take() {
+                Some(connection) => Ok(connection),
+                None => self.line.connection().await,
+            };
+            let outcome = match connection {
+                Ok(connection) => errand.run(held.insert(connection).client()?).await,
+                Err(fault) => Err(fault),
+            };
+            match outcome {
+                Err(fault) if fault.is_retry() && conflicts < TRIES => {
+                    conflicts += 1;
+                    tokio::task::yield_now().await;
+                }
+                Err(fault) if fault.is_lost() => {
+                    if let Some(held) = held.take() {
+                        held.throw_away();
+                    }
+                    if fault.is_turned_away() {
+                        self.line.suspect();
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                outcome => {
+                    if let Some(held) = held.take() {
+                        held.give_back();
+                    }
+                    return outcome;
+                }
+            }
+        }
     }
 
     /// Runs what is missing of a list.
@@ -196,22 +246,101 @@ impl Postgres {
         of: &'static [Migration],
         contract: Contract,
     ) -> Result<Vec<Migration>, Fault> {
-        schema::migrate(&mut self.client().await?, shared, Next { of, contract }).await
+        let mut held = self.line.connection().await?;
+        let next = Next { of, contract };
+        let migrated = schema::migrate(held.client()?, shared, next).await;
+        held.give_back();
+        migrated
     }
 
     /// The numbers of the migrations that ran; none where there is no table.
     pub(crate) async fn applied_migrations(&self) -> Result<Vec<i64>, Fault> {
-        schema::applied(&self.client().await?).await
+        let mut held = self.line.connection().await?;
+        let applied = schema::applied(held.client()?).await;
+        held.give_back();
+        applied
+    }
+
+    /// Makes what the days to come need.
+    pub(crate) async fn prepare_days(&self) -> Result<(), Fault> {
+        self.within_deadline(days::Prepare).await
+    }
+
+    /// Forgets whole days before one.
+    pub(crate) async fn drop_days(&self, lease: &Lease, before: i64) -> Result<u64, Fault> {
+        self.within_deadline(days::Drop { lease, before }).await
     }
 
     /// About how many rows a table has; none where it does not exist.
     pub(crate) async fn rows_of(&self, table: &str) -> Result<u64, Fault> {
-        schema::rows_of(&self.client().await?, table).await
+        let mut held = self.line.connection().await?;
+        let rows = schema::rows_of(held.client()?, table).await;
+        held.give_back();
+        rows
     }
 
     pub(crate) fn close(&self) {
-        self.pool.close();
+        self.line.close();
     }
+
+    /// How many connections there are, and how many of them are idle.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        self.line.counts()
+    }
+}
+
+/// What a call does with a connection; with another, where that was lost.
+trait Errand: Send {
+    type Out: Send;
+
+    fn run(&mut self, client: &mut Client)
+    -> impl Future<Output = Result<Self::Out, Fault>> + Send;
+}
+
+struct Writing<'a, A> {
+    postgres: &'a Postgres,
+    shared: &'a Shared,
+    act: &'a A,
+    is_in_doubt: bool,
+}
+
+impl<A: Act> Errand for Writing<'_, A> {
+    type Out = A::Out;
+
+    async fn run(&mut self, client: &mut Client) -> Result<A::Out, Fault> {
+        let (postgres, shared, act) = (self.postgres, self.shared, self.act);
+        if self.is_in_doubt {
+            match postgres.settle(client, shared, act).await? {
+                Settled::Done(out) => return Ok(out),
+                Settled::Undone => self.is_in_doubt = false,
+                Settled::Unknown => return Err(unknown()),
+            }
+        }
+        let outcome = postgres.attempt(client, shared, act).await;
+        self.is_in_doubt = matches!(&outcome, Err(fault) if fault.is_in_doubt());
+        outcome
+    }
+}
+
+struct Reading<'a, A> {
+    postgres: &'a Postgres,
+    shared: &'a Shared,
+    act: &'a A,
+}
+
+impl<A: Act> Errand for Reading<'_, A> {
+    type Out = A::Out;
+
+    async fn run(&mut self, client: &mut Client) -> Result<A::Out, Fault> {
+        self.postgres.look(client, self.shared, self.act).await
+    }
+}
+
+fn unknown() -> Fault {
+    Fault::unavailable(
+        "postgresql: the connection was lost before the answer; it is not known whether it was stored",
+    )
 }
 
 /// What an act did, kept until its commit is known.

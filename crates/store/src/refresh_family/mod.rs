@@ -173,7 +173,7 @@ statements! {
             WHERE a.slot = ?1 AND a.id = ?2 AND a.client = ?4)";
 }
 
-fn read(row: &Row) -> Result<RefreshFamily, Fault> {
+pub(crate) fn read(row: &Row) -> Result<RefreshFamily, Fault> {
     Ok(RefreshFamily {
         id: row.id(0)?,
         generation: row.count(1)?,

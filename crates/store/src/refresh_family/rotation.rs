@@ -8,7 +8,7 @@ use symbolon_protocol::{ClientId, Timestamp};
 use symbolon_token::{Family, Id};
 
 use super::{Digest16, FIND_LOCKED, FamilyAuthority, RefreshFamily, end, read, read_authority};
-use crate::act::{Act, Tx};
+use crate::act::{Act, Settled, Tx};
 use crate::audit::{self, AuditEvent};
 use crate::bind::binds;
 use crate::fault::Fault;
@@ -133,7 +133,8 @@ statements! {
         beside!("grant_id"), ", ", beside!("session_id"), ", ", beside!("client"), ", ",
         beside!("person"), ", ", beside!("document"), ", ", beside!("epoch"), ", ",
         beside!("sequence"), ", ", beside!("created"));
-    RENEW = "UPDATE family SET idle_ends = {least}(?3, absolute_ends) WHERE slot = ?1 AND id = ?2";
+    RENEW = "UPDATE family SET idle_ends = {least}(?3, absolute_ends), previous_secret = NULL
+        WHERE slot = ?1 AND id = ?2";
 }
 
 /// Less than this is not worth a write.
@@ -174,6 +175,24 @@ impl Act for Rotate {
             None => self.decide(tx).await,
             Some(_) => Ok(None),
         }
+    }
+
+    /// The row stays locked by whoever rotates it, so looking waits for them.
+    /// The next secret is derived from the presented one: where it stands in
+    /// the row, this rotation was stored, by this attempt or by another's.
+    async fn settled(&self, tx: &mut Tx<'_>) -> Result<Settled<Rotated>, Fault> {
+        let binds = binds![self.family.slot(), &self.family];
+        let Some(row) = tx.one(&FIND_LOCKED, binds).await? else {
+            return Ok(Settled::Undone);
+        };
+        let family = read(&row)?;
+        let is_next = Some(family.generation) == self.generation.checked_add(1)
+            && family.current == self.next
+            && family.previous == Some(self.presented);
+        if is_next && family.is_live(self.now) && family.authority.client == self.client {
+            return Ok(Settled::Done(Rotated::To(live(family))));
+        }
+        Ok(Settled::Undone)
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Rotated, Fault> {
@@ -233,7 +252,10 @@ impl Act for Renew {
             Judged::Predecessor(family) => Ok(Rotated::Same(live(family))),
             Judged::Current(mut family) => {
                 let idle_ends = self.idle_ends.min(family.absolute_ends);
-                if idle_ends.millis() - family.idle_ends.millis() >= MINUTE_MS {
+                let gained = idle_ends.millis().saturating_sub(family.idle_ends.millis());
+                // The successor was presented, so its predecessor has no grace
+                // left: a family that rotated until now has one.
+                if family.previous.is_some() || gained >= MINUTE_MS {
                     let binds = binds![self.family.slot(), &self.family, idle_ends];
                     tx.run(&RENEW, binds).await?;
                     family.idle_ends = idle_ends;

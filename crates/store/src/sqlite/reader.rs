@@ -66,6 +66,7 @@ fn serve(mut connection: Connection, jobs: &Mutex<Receiver<Box<dyn Job>>>, share
 
 /// Several statements see one snapshot; one needs no transaction for that.
 fn read(connection: &mut Connection, job: &mut dyn Job, shared: &Shared) -> Result<(), Fault> {
+    shared.faults.pass("sqlite: before reading")?;
     if job.is_single() {
         job.run(connection, shared);
         return Ok(());

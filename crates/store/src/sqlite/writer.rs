@@ -126,8 +126,12 @@ impl Writing {
     }
 
     fn transact(&mut self, group: &mut [Box<dyn Job>], kept: &mut Kept) -> Result<(), Fault> {
+        let shared = Arc::clone(&self.shared);
+        let faults = &shared.faults;
+        faults.pass("sqlite: before BEGIN")?;
         self.execute("BEGIN IMMEDIATE")?;
         for job in group {
+            faults.pass("sqlite: before SAVEPOINT")?;
             self.execute("SAVEPOINT act")?;
             let ran = job.run(&mut self.connection, &self.shared);
             // A full disk and its like may have ended the whole transaction.
@@ -141,9 +145,12 @@ impl Writing {
                 }
                 Ran::Faulted => self.execute("ROLLBACK TO act")?,
             }
+            faults.pass("sqlite: before RELEASE")?;
             self.execute("RELEASE act")?;
         }
-        self.execute("COMMIT")
+        faults.pass("sqlite: before COMMIT")?;
+        self.execute("COMMIT")?;
+        faults.pass("sqlite: after COMMIT")
     }
 
     fn execute(&self, text: &str) -> Result<(), Fault> {

@@ -4,11 +4,18 @@ mod audit;
 mod backup;
 mod durability;
 mod engines;
+mod growth;
+mod histories;
+#[cfg(feature = "postgres")]
+mod line;
 mod newer;
 #[cfg(feature = "postgres")]
 mod nodes;
+mod plans;
 mod schema;
+mod sizes;
 mod speed;
+mod steps;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -54,6 +54,24 @@ impl Schema {
             .unwrap();
     }
 
+    /// The host and port of the server.
+    pub(super) fn host(&self) -> String {
+        let rest = self.url.split_once('@').unwrap().1;
+        rest.split(['/', '?']).next().unwrap().to_owned()
+    }
+
+    /// What stands before the host in the URL, and after it.
+    pub(super) fn around_host(&self) -> (String, String) {
+        let (url, host) = (self.url(), self.host());
+        let (before, after) = url.split_once(&format!("@{host}")).unwrap();
+        (format!("{before}@"), after.to_owned())
+    }
+
+    /// A connection into the schema.
+    pub(super) async fn connect(&self) -> Client {
+        self.client(&self.url()).await
+    }
+
     pub(super) fn url(&self) -> String {
         let sign = if self.url.contains('?') { '&' } else { '?' };
         format!("{}{sign}options=-c%20search_path%3D{}", self.url, self.name)

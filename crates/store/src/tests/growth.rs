@@ -1,0 +1,305 @@
+//! What has expired goes, in batches that nobody waits for, by one node at a
+//! time, and the file stops growing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use symbolon_protocol::Timestamp;
+use symbolon_testkit::{START, SeededEntropy};
+use tokio::time::Instant;
+
+use super::{End, Folder, Write};
+use crate::act::{Act, Tx};
+use crate::bind::binds;
+use crate::conformance::World;
+use crate::fault::Fault;
+use crate::job::{ClaimJob, FindHighWater, Lease, PURGE, Under};
+use crate::purge::PurgeExpired;
+use crate::spent::{CLIENT_ASSERTION, SpendOnce};
+use crate::statement::Sql;
+use crate::store::Store;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn claim(now: Timestamp) -> ClaimJob {
+    ClaimJob {
+        name: PURGE,
+        span: Duration::from_secs(60),
+        now,
+    }
+}
+
+/// A database of each engine, where there is one.
+async fn each_engine(name: &str, run: impl AsyncFn(Store, Store)) {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    run(store.clone(), store.clone()).await;
+    store.close().await;
+    #[cfg(feature = "postgres")]
+    if let Some(schema) = super::nodes::Schema::new(name).await {
+        let (one, two) = (schema.open(1).await, schema.open(2).await);
+        one.migrate().await.unwrap();
+        run(one.clone(), two.clone()).await;
+        one.close().await;
+        two.close().await;
+        schema.drop().await;
+    }
+}
+
+static FORCE: Sql = Sql::new("UPDATE job SET until = 0 WHERE name = ?1", None);
+
+/// The lease's time is over.
+struct Expire;
+
+impl Act for Expire {
+    type Out = ();
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        tx.run(&FORCE, binds![PURGE]).await?;
+        Ok(())
+    }
+}
+
+fn batch(lease: Lease, limit: u32) -> Under<PurgeExpired> {
+    let act = PurgeExpired {
+        now: lease.time,
+        limit,
+    };
+    Under { lease, act }
+}
+
+/// R38: whoever wakes up after another has claimed does nothing any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_holder_of_a_job_is_refused() {
+    each_engine("fence", async |one: Store, two: Store| {
+        let first = one.act(claim(START)).await.unwrap().unwrap();
+        assert!(one.act(batch(first, 10)).await.unwrap().is_some());
+        one.act(Expire).await.unwrap();
+
+        let second = two.act(claim(START)).await.unwrap().unwrap();
+
+        assert!(one.act(batch(first, 10)).await.unwrap().is_none());
+        assert!(two.act(batch(second, 10)).await.unwrap().is_some());
+    })
+    .await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_nodes_one_has_the_job() {
+    let Some(schema) = super::nodes::Schema::new("job").await else {
+        return;
+    };
+    let (one, two) = (schema.open(1).await, schema.open(2).await);
+    one.migrate().await.unwrap();
+
+    for _ in 0..20 {
+        one.act(Expire).await.unwrap();
+        let (a, b) = tokio::join!(one.act(claim(START)), two.act(claim(START)));
+        let (a, b) = (a.unwrap(), b.unwrap());
+        assert_ne!(a.is_some(), b.is_some(), "{a:?} {b:?}");
+        // Who has it may claim it again.
+        let holder = if a.is_some() { &one } else { &two };
+        assert!(holder.act(claim(START)).await.unwrap().is_some());
+    }
+    schema.drop().await;
+}
+
+/// R31, I34: the earlier clock counts, and what has come stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_neither_hurries_the_purge_nor_turns_time_back() {
+    each_engine("jump", async |one: Store, _: Store| {
+        let high = FindHighWater { name: PURGE };
+        let lease = one.act(claim(START)).await.unwrap().unwrap();
+        assert_eq!(lease.time, START);
+        assert_eq!(one.read(high).await.unwrap(), START);
+
+        let hour = Duration::from_secs(3600);
+        let back = one.act(claim(START - hour)).await.unwrap().unwrap();
+        assert_eq!(back.time, START - hour);
+        assert_eq!(one.read(high).await.unwrap(), START);
+
+        // A node that believes to be in a far future: the database does not.
+        let far = Timestamp::from_seconds(253_402_300_799);
+        let ahead = one.act(claim(far)).await.unwrap().unwrap();
+        assert!(ahead.time < far);
+    })
+    .await;
+}
+
+/// A day ahead purges nothing that has not expired by the true time.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_used_up_is_remembered_beyond_a_jump_of_a_day() {
+    each_engine("beyond", async |one: Store, _: Store| {
+        let world = World::new(one.clone(), Arc::new(SeededEntropy::new(4)), START);
+        let spend = SpendOnce {
+            kind: CLIENT_ASSERTION,
+            slot: world.slot(),
+            key: world.bytes(),
+            expires: START + Duration::from_secs(60),
+        };
+        assert!(one.act(spend.clone()).await.unwrap());
+
+        let ahead = one.act(claim(START + DAY)).await.unwrap().unwrap();
+        one.turn_days(&ahead).await.unwrap();
+        one.act(batch(ahead, 100)).await.unwrap().unwrap();
+        assert!(!one.act(spend.clone()).await.unwrap(), "used twice");
+
+        let later = one.act(claim(START + DAY * 3)).await.unwrap().unwrap();
+        one.act(batch(later, 100)).await.unwrap().unwrap();
+        assert!(one.act(spend).await.unwrap(), "it is kept for ever");
+    })
+    .await;
+}
+
+/// A writer that measures how long it waits, until it is told to stop.
+async fn probe(store: Store, stop: Arc<AtomicBool>) -> Vec<Duration> {
+    let mut waits = Vec::new();
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        let name = format!("probe{number}");
+        store.act(Write(name, End::Out)).await.unwrap();
+        waits.push(began.elapsed());
+        number += 1;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    waits.sort();
+    waits
+}
+
+/// Fills every table that grows with what has expired.
+async fn fill(world: &World, families: u32) {
+    let scene = world.scene().await.unwrap();
+    for _ in 0..families {
+        let family = world.family(&scene).await.unwrap();
+        let end = crate::EndFamily {
+            id: family.id,
+            client: None,
+            now: world.now,
+            horizon: world.horizon(),
+            audit: world.audit("family.end"),
+        };
+        world.store.act(end).await.unwrap();
+    }
+}
+
+/// Batches of the size that a node begins with hold up no other writer for
+/// 50 ms. The short form runs beside other tests on shared cores, so it looks
+/// at nineteen of twenty.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_keep_no_writer_waiting() {
+    each_engine("waiting", async |one: Store, two: Store| {
+        let world = World::new(one.clone(), Arc::new(SeededEntropy::new(6)), START);
+        fill(&world, 600).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let probing = tokio::spawn(probe(two, Arc::clone(&stop)));
+        let lease = one.act(claim(START + DAY * 200)).await.unwrap().unwrap();
+
+        let (mut forgotten, mut slowest) = (0, Duration::ZERO);
+        loop {
+            let began = Instant::now();
+            let purged = one.act(batch(lease, 64)).await.unwrap().unwrap();
+            slowest = slowest.max(began.elapsed());
+            forgotten += purged.total();
+            if purged.total() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stop.store(true, Ordering::Relaxed);
+
+        let waits = probing.await.unwrap();
+        let most = waits[waits.len() * 19 / 20];
+        eprintln!(
+            "{forgotten} rows; the slowest batch took {slowest:?}; of {} writers 95 in 100 waited \
+             less than {most:?}",
+            waits.len()
+        );
+        assert!(forgotten >= 1_200);
+        assert!(most < Duration::from_millis(50), "{most:?}");
+    })
+    .await;
+}
+
+/// R26: under steady traffic, with a clock that runs a day a round, the file
+/// reaches a size and keeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_stops_growing_under_steady_traffic() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let entropy = Arc::new(SeededEntropy::new(8));
+    let size = || {
+        std::fs::metadata(folder.path().join("symbolon.db"))
+            .unwrap()
+            .len()
+    };
+    let counted = AtomicU64::new(0);
+    let mut sizes = Vec::new();
+
+    for round in 0..10 {
+        let now = START + DAY * round;
+        let world = World::new(store.clone(), Arc::clone(&entropy) as _, now);
+        fill(&world, 150).await;
+        let lease = store.act(claim(now)).await.unwrap().unwrap();
+        loop {
+            let purged = store.act(batch(lease, 256)).await.unwrap().unwrap();
+            counted.fetch_add(purged.total(), Ordering::Relaxed);
+            if purged.total() == 0 {
+                break;
+            }
+        }
+        // The log is copied back every 200 ms.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        sizes.push(size());
+    }
+
+    eprintln!("{sizes:?}");
+    assert!(counted.load(Ordering::Relaxed) > 2_000);
+    let (middle, last) = (sizes[4], sizes[9]);
+    // What security changes leave in the audit trail is kept, and no more.
+    let audit = 150 * 5 * 600;
+    assert!(last <= middle + audit, "{middle} became {last}");
+}
+
+/// On PostgreSQL each day's table goes as a whole; what belongs to none goes
+/// row by row.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn days_have_tables_that_are_made_ahead_and_dropped_whole() {
+    let Some(schema) = super::nodes::Schema::new("days").await else {
+        return;
+    };
+    let store = schema.open(1).await;
+    store.migrate().await.unwrap();
+    let client = schema.connect().await;
+    let days = async || -> Vec<i64> {
+        let text = "SELECT substr(c.relname::text, 7)::BIGINT FROM pg_inherits i
+            JOIN pg_class c ON c.oid = i.inhrelid
+            WHERE i.inhparent = 'spent'::regclass AND c.relname <> 'spent_rest' ORDER BY 1";
+        let rows = client.query(text, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    };
+    let now = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT";
+    let now: i64 = client.query_one(now, &[]).await.unwrap().get(0);
+    let (now, today) = (Timestamp::from_millis(now), now / 86_400_000);
+    assert_eq!(days().await, (today - 1..=today + 3).collect::<Vec<_>>());
+    let old = format!(
+        "CREATE TABLE spent_{0} (LIKE spent INCLUDING ALL);
+         ALTER TABLE spent ATTACH PARTITION spent_{0} FOR VALUES IN ({0});
+         INSERT INTO spent VALUES ({0}, 1, 2, '\\x01', 0), ({1}, 1, 2, '\\x01', 0)",
+        today - 5,
+        today - 6,
+    );
+    client.batch_execute(&old).await.unwrap();
+
+    let lease = store.act(claim(now)).await.unwrap().unwrap();
+    assert_eq!(store.turn_days(&lease).await.unwrap(), 1);
+
+    assert_eq!(days().await, (today - 1..=today + 3).collect::<Vec<_>>());
+    let purged = store.act(batch(lease, 100)).await.unwrap().unwrap();
+    assert_eq!(purged.spent, 1, "what had no table of its own");
+    store.close().await;
+    schema.drop().await;
+}
