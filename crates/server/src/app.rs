@@ -23,6 +23,7 @@ use crate::failure::Broken;
 use crate::feed::{Feed, POLL};
 use crate::fetch::Fetcher;
 use crate::grant::family::FamilyDocument;
+use crate::growth;
 use crate::keys::policy::Ages;
 use crate::keys::{self, KeysError, LoadedKeys, Masters};
 use crate::limit::{GuessLimit, Limited};
@@ -33,15 +34,12 @@ use crate::recent::Recent;
 use crate::seen::Seen;
 use crate::settings::{KeySettings, Rest, Settings};
 use crate::status_places::StatusPlaces;
+use crate::steady::Steady;
 
 /// How many documents of refresh families are kept.
 const MAX_FAMILIES: u64 = 20_000;
-/// How many rows of a kind one turn of the purge takes.
-const PURGE_BATCH: u32 = 1000;
 /// How far clocks may differ at most, however the configuration changes.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(120);
-/// How many turns a purge has.
-const PURGE_TURNS: u32 = 500;
 /// The same in turns of following.
 const KEYS_TURNS: u32 = 25;
 /// How long keys are left alone after something about them failed.
@@ -61,6 +59,8 @@ pub struct App {
     settings: ArcSwap<Settings>,
     pub(crate) store: Store,
     pub(crate) edge: Edge,
+    /// The clock of `edge`, which does not run backwards.
+    pub(crate) steady: Arc<Steady>,
     pub(crate) keys: ArcSwap<LoadedKeys>,
     masters: Masters,
     /// The version at which keys were read.
@@ -134,11 +134,20 @@ impl App {
         store: Store,
         edge: Edge,
     ) -> Result<Arc<Self>, StartError> {
-        let now = edge.clock.now();
         if let Some(level) = too_high(&store).await? {
             return Err(StartError::TooOld(level));
         }
         store.migrate().await?;
+        let high_water = symbolon_store::FindHighWater {
+            name: symbolon_store::PURGE,
+        };
+        let believed = store.read(high_water).await?;
+        let steady = Arc::new(Steady::new(Arc::clone(&edge.clock), believed));
+        let edge = Edge {
+            clock: Arc::clone(&steady) as _,
+            ..edge
+        };
+        let now = edge.clock.now();
         let newer = store.read(symbolon_store::NewerMigrations).await?;
         if !newer.is_empty() {
             tracing::warn!(migrations = ?newer, "a newer version has been at this database: it holds what this one does not know. That is meant for the time of an upgrade; bring every node to the newer version");
@@ -184,6 +193,7 @@ impl App {
             settings: ArcSwap::from_pointee(settings),
             store,
             edge,
+            steady,
             feed,
             fetcher,
         };
@@ -289,9 +299,11 @@ impl App {
                 crate::metric::keys(&self.keys.load(), self.edge.clock.now());
             }
             if turns.is_multiple_of(300) {
-                self.feed
-                    .purge(self.edge.clock.now() - self.settings().clock_skew);
-                tokio::spawn(Arc::clone(&self).purge_store());
+                // Not by a clock that may have jumped ahead: what is forgotten
+                // would be missed when it returns.
+                let believed = self.steady.believed();
+                self.feed.purge(believed - self.settings().clock_skew);
+                tokio::spawn(growth::forget(Arc::clone(&self), believed));
             }
         }
     }
@@ -309,24 +321,6 @@ impl App {
             Err(broken) => {
                 if let Told::Now { times } = outage.failed(now) {
                     tracing::warn!(cause = %broken, times, "could not read what was taken back");
-                }
-            }
-        }
-    }
-
-    /// Removes what has expired, batch by batch, beside everything else.
-    async fn purge_store(self: Arc<Self>) {
-        for _ in 0..PURGE_TURNS {
-            let purge = symbolon_store::PurgeExpired {
-                now: self.edge.clock.now(),
-                limit: PURGE_BATCH,
-            };
-            match self.store.act(purge).await {
-                Ok(purged) if purged.total() >= u64::from(PURGE_BATCH) => {}
-                Ok(_) => return,
-                Err(fault) => {
-                    tracing::warn!(cause = %fault, "could not remove what has expired");
-                    return;
                 }
             }
         }

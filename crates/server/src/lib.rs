@@ -21,6 +21,7 @@ mod failure;
 mod feed;
 mod fetch;
 mod grant;
+mod growth;
 mod holder;
 mod job;
 pub mod keys;
@@ -42,6 +43,7 @@ mod seen;
 pub mod serve;
 mod settings;
 mod status_places;
+mod steady;
 #[cfg(feature = "testing")]
 pub mod testing;
 

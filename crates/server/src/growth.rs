@@ -1,0 +1,97 @@
+//! Keeps tables from growing: what has expired is forgotten in batches, by one
+//! node at a time, so small that nobody waits for one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_protocol::Timestamp;
+use symbolon_store::{ClaimJob, Fault, Lease, PURGE, PurgeExpired, Under};
+
+use crate::app::App;
+
+/// How long a node has the job. It is claimed again once a minute.
+const SPAN: Duration = Duration::from_secs(90);
+/// How long one run goes on.
+const RUN: Duration = Duration::from_secs(45);
+/// How long one batch may take: half of the 50 ms that nobody waits longer
+/// than, since some of it is the disk's.
+const BATCH: Duration = Duration::from_millis(25);
+/// What follows a batch, in which others have their turn.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How many rows of a kind a batch takes: fewer where the last was slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Size(u32);
+
+impl Size {
+    const FEWEST: u32 = 8;
+    const MOST: u32 = 1024;
+
+    fn after(self, took: Duration) -> Self {
+        let next = match took {
+            took if took > BATCH => self.0 / 2,
+            took if took < BATCH / 4 => self.0 * 2,
+            _ => self.0,
+        };
+        Self(next.clamp(Self::FEWEST, Self::MOST))
+    }
+}
+
+/// Forgets what has expired by a time that has surely come, beside everything
+/// else.
+pub(crate) async fn forget(app: Arc<App>, now: Timestamp) {
+    if let Err(fault) = run(&app, now).await {
+        tracing::warn!(cause = %fault, "could not remove what has expired");
+    }
+}
+
+async fn run(app: &App, now: Timestamp) -> Result<(), Fault> {
+    let clock = &app.edge.clock;
+    let claim = ClaimJob {
+        name: PURGE,
+        span: SPAN,
+        now,
+    };
+    let Some(lease) = app.store.act(claim).await? else {
+        // Another node's, whose lease has not run out.
+        return Ok(());
+    };
+    app.store.turn_days(&lease).await?;
+    let (began, mut size) = (clock.monotonic(), Size(64));
+    while clock.monotonic().saturating_sub(began) < RUN {
+        let before = clock.monotonic();
+        let Some(forgotten) = app.store.act(batch(lease, size)).await? else {
+            return Ok(());
+        };
+        if forgotten.total() < u64::from(size.0) {
+            return Ok(());
+        }
+        size = size.after(clock.monotonic().saturating_sub(before));
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+fn batch(lease: Lease, size: Size) -> Under<PurgeExpired> {
+    let act = PurgeExpired {
+        now: lease.time,
+        limit: size.0,
+    };
+    Under { lease, act }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_batch_is_followed_by_half_of_it_and_a_quick_one_by_twice() {
+        let size = Size(64);
+
+        assert_eq!(size.after(Duration::from_millis(40)), Size(32));
+        assert_eq!(size.after(Duration::from_millis(10)), Size(64));
+        assert_eq!(size.after(Duration::from_millis(1)), Size(128));
+        assert_eq!(Size(8).after(Duration::from_secs(1)), Size(8));
+        assert_eq!(Size(1024).after(Duration::ZERO), Size(1024));
+    }
+}

@@ -1,0 +1,230 @@
+//! A wall clock that does not run backwards: what has expired stays so.
+//!
+//! Where the machine's clock jumps back, time goes on as the monotonic clock
+//! counts it. A jump ahead is followed at once, since it can only make things
+//! expire, but it is not believed: when the clock returns, so does the time.
+//! Across restarts the store keeps the latest time that was believed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::time::Duration;
+
+use symbolon_protocol::Timestamp;
+use symbolon_token::Clock;
+
+/// What is less is no jump: the clocks of a machine drift apart.
+const DRIFT_MS: i64 = 60_000;
+/// Who is behind by more was ahead before, and has been set right.
+const REPAIR_MS: i64 = 12 * 60 * 60 * 1000;
+/// How often in turn the clock has to be found ahead until that is believed;
+/// it is asked once a minute.
+const PATIENCE: u32 = 60;
+
+/// A clock in front of the machine's own.
+#[derive(Debug)]
+pub(crate) struct Steady {
+    inner: Arc<dyn Clock>,
+    /// What the wall clock is ahead of the monotonic one, in milliseconds.
+    offset: AtomicI64,
+    /// How often in turn it was found ahead of that.
+    ahead: AtomicU32,
+}
+
+impl Steady {
+    /// Begins with the later of the clock's own time and the latest time that
+    /// was believed before, unless that is too far away to be true.
+    pub(crate) fn new(inner: Arc<dyn Clock>, believed: Timestamp) -> Self {
+        let wall = inner.now().millis();
+        let gone_back = believed.millis().saturating_sub(wall);
+        let begin = if gone_back > REPAIR_MS {
+            tracing::error!(
+                hours = gone_back / 3_600_000,
+                "the clock is behind the time that this installation has seen; it is taken to have been set right"
+            );
+            wall
+        } else {
+            wall.max(believed.millis())
+        };
+        let offset = AtomicI64::new(begin.saturating_sub(since(&*inner)));
+        Self {
+            inner,
+            offset,
+            ahead: AtomicU32::new(0),
+        }
+    }
+
+    /// The time that may be written down as having come: a jump ahead counts
+    /// only once it has lasted an hour. Asked once a minute.
+    pub(crate) fn believed(&self) -> Timestamp {
+        let (wall, steady) = (self.inner.now().millis(), self.steady());
+        let ahead = wall.saturating_sub(steady);
+        if ahead <= 0 {
+            self.ahead.store(0, Ordering::Relaxed);
+            return Timestamp::from_millis(steady.max(wall));
+        }
+        let turns = self.ahead.fetch_add(1, Ordering::Relaxed);
+        if ahead <= DRIFT_MS || turns >= PATIENCE {
+            self.ahead.store(0, Ordering::Relaxed);
+            self.offset.fetch_add(ahead, Ordering::Relaxed);
+            return Timestamp::from_millis(wall);
+        }
+        Timestamp::from_millis(steady)
+    }
+
+    fn steady(&self) -> i64 {
+        let offset = self.offset.load(Ordering::Relaxed);
+        offset.saturating_add(since(&*self.inner))
+    }
+}
+
+fn since(clock: &dyn Clock) -> i64 {
+    i64::try_from(clock.monotonic().as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Clock for Steady {
+    fn now(&self) -> Timestamp {
+        let (wall, steady) = (self.inner.now().millis(), self.steady());
+        let behind = steady.saturating_sub(wall);
+        let is_repaired = behind > REPAIR_MS;
+        Timestamp::from_millis(if is_repaired { wall } else { wall.max(steady) })
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.inner.monotonic()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A wall clock and a monotonic one that tests move apart.
+    #[derive(Debug, Default)]
+    struct Two {
+        wall: AtomicI64,
+        since: AtomicI64,
+    }
+
+    const HOUR: i64 = 3_600_000;
+    const BEGIN: i64 = 1_767_225_600_000;
+
+    impl Two {
+        fn new() -> Arc<Self> {
+            let two = Self::default();
+            two.wall.store(BEGIN, Ordering::Relaxed);
+            Arc::new(two)
+        }
+
+        fn jump(&self, by: i64) {
+            self.wall.fetch_add(by, Ordering::Relaxed);
+        }
+
+        fn pass(&self, span: i64) {
+            self.jump(span);
+            self.since.fetch_add(span, Ordering::Relaxed);
+        }
+    }
+
+    impl Clock for Two {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(self.wall.load(Ordering::Relaxed))
+        }
+
+        fn monotonic(&self) -> Duration {
+            let since = self.since.load(Ordering::Relaxed);
+            Duration::from_millis(since.unsigned_abs())
+        }
+    }
+
+    fn steady(two: &Arc<Two>) -> Steady {
+        Steady::new(Arc::clone(two) as _, Timestamp::EPOCH)
+    }
+
+    #[test]
+    fn an_hour_back_turns_no_time_back() {
+        let two = Two::new();
+        let clock = steady(&two);
+        two.pass(10 * HOUR);
+
+        two.jump(-HOUR);
+        assert_eq!(clock.now().millis(), BEGIN + 10 * HOUR);
+        two.pass(1_000);
+
+        assert_eq!(clock.now().millis(), BEGIN + 10 * HOUR + 1_000);
+        assert_eq!(clock.believed(), clock.now());
+    }
+
+    #[test]
+    fn a_day_ahead_is_followed_and_left_again_and_never_believed() {
+        let two = Two::new();
+        let clock = steady(&two);
+
+        two.jump(24 * HOUR);
+        assert_eq!(clock.now().millis(), BEGIN + 24 * HOUR);
+        assert_eq!(clock.believed().millis(), BEGIN);
+        two.jump(-24 * HOUR);
+
+        assert_eq!(clock.now().millis(), BEGIN);
+        assert_eq!(clock.believed().millis(), BEGIN);
+    }
+
+    /// A strobe of ten seconds at ten times a second.
+    #[test]
+    fn a_clock_that_flickers_tells_a_time_that_only_grows() {
+        let two = Two::new();
+        let clock = steady(&two);
+        let mut last = clock.believed();
+
+        for turn in 0..1_000 {
+            two.pass(100);
+            two.jump(if turn % 2 == 0 { 10_000 } else { -10_000 });
+            let believed = clock.believed();
+            assert!(believed >= last, "{believed:?} after {last:?}");
+            last = believed;
+        }
+
+        assert!(last.millis() <= BEGIN + 1_000 * 100 + 10_000);
+    }
+
+    #[test]
+    fn a_jump_ahead_that_lasts_an_hour_is_believed() {
+        let two = Two::new();
+        let clock = steady(&two);
+        two.jump(30 * HOUR);
+
+        let turns = (0..200).take_while(|_| {
+            two.pass(60_000);
+            clock.believed().millis() < BEGIN + 30 * HOUR
+        });
+
+        assert_eq!(turns.count(), 60);
+        assert_eq!(clock.believed(), clock.now());
+    }
+
+    #[test]
+    fn what_was_believed_before_a_restart_holds_unless_it_cannot_be_true() {
+        let two = Two::new();
+        let later = |hours: i64| Timestamp::from_millis(BEGIN + hours * HOUR);
+
+        let clock = Steady::new(Arc::clone(&two) as _, later(1));
+        assert_eq!(clock.now(), later(1));
+
+        let clock = Steady::new(Arc::clone(&two) as _, later(24));
+        assert_eq!(clock.now().millis(), BEGIN);
+    }
+
+    /// R32: nothing overflows at the ends of time.
+    #[test]
+    fn the_ends_of_time_are_told_as_they_are() {
+        let ends = [0, 2_147_483_648_000, 4_102_444_800_000, 253_402_300_799_000];
+        for end in ends {
+            let two = Two::new();
+            two.wall.store(end, Ordering::Relaxed);
+
+            let clock = steady(&two);
+
+            assert_eq!(clock.now().millis(), end);
+            assert_eq!(clock.believed().millis(), end);
+        }
+    }
+}
