@@ -205,20 +205,28 @@ pub fn admin_token(config: &Config, entropy: &dyn Entropy) -> Result<Secret, Lau
 }
 
 fn read_or_make(path: &Path, entropy: &dyn Entropy) -> std::io::Result<Secret> {
-    match std::fs::read_to_string(path) {
-        // An empty token would let in whoever sends an empty one.
-        Ok(text) if text.trim().len() < MIN_TOKEN_BYTES => Err(std::io::Error::new(
-            std::io::ErrorKind::InvalidData,
-            "the token has fewer than 32 characters",
-        )),
-        Ok(text) => Ok(Secret::from(text.trim())),
+    let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let token = write_fixed(Kind::Administration, &random::<32>(entropy));
-            write_private(path, token.as_bytes())?;
-            Ok(Secret::from(token))
+            match write_private(path, token.as_bytes(), entropy) {
+                Ok(()) => token,
+                // Another node that starts at once was first: its token counts.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    std::fs::read_to_string(path)?
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Err(error) => Err(error),
+        read => read?,
+    };
+    // An empty token would let in whoever sends an empty one.
+    if text.trim().len() < MIN_TOKEN_BYTES {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            "the token has fewer than 32 characters",
+        ));
     }
+    Ok(Secret::from(text.trim()))
 }
 
 /// Starts a server on listeners that are already bound.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use symbolon_store::{FindMeta, MASTER_KEY, Store, WorkingKey};
-use symbolon_token::{Digest, Entropy, MasterKey, Secret};
+use symbolon_token::{Digest, Entropy, MasterKey, Secret, random};
 
 use super::KeysError;
 use crate::config::{MasterSource, StoreConfig};
@@ -100,17 +100,29 @@ pub fn master_key_from_file(path: &Path, entropy: &dyn Entropy) -> Result<Master
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key = MasterKey::generate(entropy);
             let text = key.to_file().ok_or(KeysError::Malformed)?;
-            write_private(path, text.expose()).map_err(failed)?;
-            Ok(key)
+            match write_private(path, text.expose(), entropy) {
+                Ok(()) => Ok(key),
+                // Another node that starts at once was first: its key counts.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    let text = std::fs::read_to_string(path).map(Secret::from);
+                    let text = text.map_err(failed)?;
+                    MasterKey::parse(text.expose_str()).ok_or(KeysError::Malformed)
+                }
+                Err(error) => Err(failed(error)),
+            }
         }
         Err(error) => Err(failed(error)),
     }
 }
 
 /// Writes a file that only its owner may read, durably, and never over another.
-pub(crate) fn write_private(path: &Path, contents: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+/// Whoever finds it finds all of it.
+pub(crate) fn write_private(
+    path: &Path,
+    contents: &[u8],
+    entropy: &dyn Entropy,
+) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
 
     let folder = path
         .parent()
@@ -121,12 +133,31 @@ pub(crate) fn write_private(path: &Path, contents: &[u8]) -> std::io::Result<()>
             .mode(0o700)
             .create(folder)?;
     }
+    let number = u64::from_be_bytes(random(entropy));
+    let draft = path.with_added_extension(format!("{number:016x}"));
+    let written =
+        write_new(&draft, contents).and_then(|()| match std::fs::hard_link(&draft, path) {
+            // There are file systems without a second name for a file.
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                write_new(path, contents)
+            }
+            linked => linked,
+        });
+    // Where it stays, it is as private as the other.
+    let _ = std::fs::remove_file(&draft);
+    written?;
+    std::fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+}
+
+fn write_new(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)?;
     file.write_all(contents)?;
-    file.sync_all()?;
-    std::fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+    file.sync_all()
 }
