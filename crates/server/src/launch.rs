@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use symbolon_store::{Contract, Finished, Migration, PlannedStatement, PlannedStep};
 use symbolon_store::{Fault, Options, Store};
@@ -127,6 +128,19 @@ pub struct Running {
     follower: JoinHandle<()>,
     chores: Vec<JoinHandle<()>>,
     reloading: Reloading,
+    /// How long readiness is refused before the listeners close.
+    notice: Duration,
+}
+
+/// How long a load balancer has to see that the end is near. On loopback
+/// nobody balances.
+const NOTICE: Duration = Duration::from_secs(2);
+
+fn notice(public: &TcpListener) -> Duration {
+    match public.local_addr() {
+        Ok(address) if address.ip().is_loopback() => Duration::ZERO,
+        _ => NOTICE,
+    }
 }
 
 /// The migrations that a configuration's database lacks. Nothing is made and
@@ -257,6 +271,7 @@ pub async fn launch(
     app.catch_up().await?;
     app.passwords.rest();
     let (stop, stopped) = watch::channel(false);
+    let notice = notice(&listeners.public);
     let capacity = match listeners.mutual_tls {
         None => Capacity::of_everybody(),
         Some(_) => Capacity::of_everybody().halved(),
@@ -292,6 +307,7 @@ pub async fn launch(
         follower,
         chores,
         reloading: Reloading::new(config, certificate),
+        notice,
     })
 }
 
@@ -307,10 +323,12 @@ impl Running {
         self.follower.abort();
     }
 
-    /// Ends: no new connections, what has begun is finished, what was
-    /// acknowledged is on disk.
+    /// Ends: first it is not ready any more, for as long as a load balancer
+    /// needs to see that; then no new connections, what has begun is finished,
+    /// what was acknowledged is on disk.
     pub async fn stop(self) {
         self.app.drain();
+        tokio::time::sleep(self.notice).await;
         // Nobody listens any more where both listeners have ended by themselves.
         let _ = self.stop.send(true);
         for task in self.tasks {
