@@ -290,11 +290,21 @@ fn judge(cx: &Cx, claims: Map<String, Value>, kid: Option<&str>) -> Result<Acces
     let expected = jwt::Expected {
         issuer: cx.settings.issuer.as_str(),
         audiences: &[audience],
-        skew: std::time::Duration::ZERO,
+        skew: NODES_APART,
         now: cx.now,
     };
-    jwt::check_claims(claims, kid, expected)
+    let token = jwt::check_claims(claims, kid, expected)?;
+    // Another node's clock may be ahead of ours, but no token lives longer.
+    let (expires, now) = (token.expires, cx.now);
+    if expires <= now {
+        return Err(Refused::Expired { expires, now });
+    }
+    Ok(token)
 }
+
+/// How far the clocks of two nodes may be apart: a token that one has just
+/// issued is none from the future to the other.
+const NODES_APART: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Read {
     /// The marks as this node's records name them. A token for a sector names

@@ -127,6 +127,14 @@ impl Server {
         Self::start(self.store.clone(), self.folder.clone(), clock, &self.more).await
     }
 
+    /// Another node whose clock is ahead of this one's by seconds, or behind.
+    pub(crate) async fn skewed_sibling(&self, seconds: i64) -> Self {
+        let now = self.clock.now().seconds() + seconds;
+        let clock = FixedClock::at(Timestamp::from_seconds(now));
+        let clock = Arc::new(WallClock(clock));
+        Self::start(self.store.clone(), self.folder.clone(), clock, &self.more).await
+    }
+
     /// A second node, where the engine carries more than one.
     pub(crate) async fn second_node(&self) -> Option<Self> {
         if self.carries_nodes() {

@@ -10,6 +10,7 @@ mod access;
 mod assertion;
 mod audit;
 mod browser;
+mod cancel;
 mod claims;
 mod code;
 mod consent;
@@ -42,6 +43,7 @@ mod reload;
 mod rotation;
 mod setting;
 mod sign_in;
+mod skew;
 mod status_list;
 mod withdrawal;
 

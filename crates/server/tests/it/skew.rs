@@ -1,0 +1,57 @@
+//! R30 and R31: nodes whose clocks differ, and clocks that jump.
+
+use crate::browser::{Browser, redemption, request};
+use crate::harness::{Answer, CALLBACK, Server, VAULT};
+use reqwest::Method;
+use serde_json::json;
+
+async fn refresh(server: &Server, token: &str) -> Answer {
+    let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    server.token("web", &form).await
+}
+
+/// Everything that one node begins and another ends.
+async fn works_between(here: &Server, there: &Server) {
+    let asked = request();
+    let code = Browser::new(here).code("alice", &asked).await;
+    let tokens = there.token("web", &redemption(&code, CALLBACK)).await;
+    assert_eq!(tokens.status, 200, "{}", tokens.body);
+    let access = tokens.text("access_token");
+    assert!(here.is_active(&access).await, "a token from the future");
+    assert!(there.is_active(&access).await);
+
+    let first = tokens.text("refresh_token");
+    let second = refresh(here, &first).await.text("refresh_token");
+    let retry = refresh(there, &first).await;
+    assert_eq!(retry.text("refresh_token"), second, "a retry elsewhere");
+    let third = refresh(there, &second).await;
+    assert_eq!(third.status, 200, "{}", third.body);
+
+    let service = [("grant_type", "client_credentials"), ("resource", VAULT)];
+    for (maker, other) in [(here, there), (there, here)] {
+        let token = maker.token("job", &service).await.text("access_token");
+        assert!(other.is_active(&token).await);
+        let form = [("token", &*token)];
+        assert_eq!(other.form("/revoke", "job", &form).await.status, 200);
+        assert!(!other.is_active(&token).await);
+    }
+
+    let body = json!({ "subject": "alice" });
+    let gone = there.admin(Method::POST, "/admin/v1/revoke", Some(body));
+    assert_eq!(gone.await.status, 204);
+    let dead = third.text("refresh_token");
+    assert_eq!(refresh(there, &dead).await.refusal(), "invalid_grant");
+    assert_eq!(refresh(here, &dead).await.refusal(), "invalid_grant");
+}
+
+/// Row R30 of the reliability catalogue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_work_together_whose_clocks_are_half_a_minute_apart() {
+    let server = Server::on_postgres().await;
+    for seconds in [30, -30] {
+        let other = server.skewed_sibling(seconds).await;
+
+        works_between(&server, &other).await;
+        works_between(&other, &server).await;
+    }
+}
