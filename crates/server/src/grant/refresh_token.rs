@@ -187,6 +187,8 @@ fn theft(cx: &Cx, client: &Client, presented: &RefreshToken) -> AuditEvent {
         "family": presented.family,
         "generation": presented.generation,
         "network": crate::limit::network(cx.address).to_string(),
+        "key": cx.holder().key(),
+        "certificate": cx.holder().certificate(),
     });
     audit.request = cx.request.to_string();
     audit

@@ -47,6 +47,11 @@ impl Holder {
         self.proof.as_ref().map(Proof::key)
     }
 
+    /// The certificate of the connection.
+    pub(crate) fn certificate(&self) -> Option<Thumbprint> {
+        self.certificate
+    }
+
     /// The proof, for the act that comes with it.
     pub(crate) fn spent_proof(&self) -> Option<SpentProof> {
         self.proof.as_ref().map(|proof| SpentProof {
