@@ -190,7 +190,7 @@ impl Advice<'_, '_> {
         let StoreUrl::Postgres(url) = &self.draft.server.store.url else {
             return;
         };
-        let Ok(url) = url::Url::parse(url.expose_str()) else {
+        let Ok(url) = url::Url::parse(&of_one_host(url.expose_str())) else {
             return;
         };
         let at = self.place_in("store", "url");
@@ -259,4 +259,17 @@ pub(in super::super) fn is_host(text: &str) -> bool {
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     text.len() <= 253 && text.split('.').all(label)
+}
+
+/// The address with the first of its hosts alone: the rules of URLs know of no
+/// second one.
+fn of_one_host(text: &str) -> String {
+    let begin = text.find("://").map_or(0, |at| at + 3);
+    let end = text[begin..]
+        .find(['/', '?'])
+        .map_or(text.len(), |at| begin + at);
+    let (authority, rest) = (&text[begin..end], &text[end..]);
+    let host = authority.rfind('@').map_or(0, |at| at + 1);
+    let first = authority[host..].split(',').next().unwrap_or_default();
+    format!("{}{}{first}{rest}", &text[..begin], &authority[..host])
 }
