@@ -20,7 +20,7 @@ fn size() -> (usize, Duration) {
 }
 
 /// One client's family, as the client knows it: every token that it was given.
-struct Family {
+pub(crate) struct Family {
     tokens: Vec<String>,
 }
 
@@ -41,6 +41,10 @@ async fn renew(client: &reqwest::Client, site: &Site, token: &str) -> Renewed {
         return Renewed::Unknown;
     };
     let status = answer.status();
+    // It may have been stored, and whoever asks again is told.
+    if status == 503 && answer.headers().contains_key("retry-after") {
+        return Renewed::Unknown;
+    }
     let Ok(document) = answer.json::<Value>().await else {
         return Renewed::Unknown;
     };
@@ -56,7 +60,7 @@ impl Family {
     }
 
     /// Renews until it is told to stop, retrying with the same token when nobody answers.
-    async fn live(
+    pub(crate) async fn live(
         mut self,
         site: Arc<Site>,
         stop: Arc<AtomicBool>,
@@ -80,7 +84,7 @@ impl Family {
     }
 
     /// Exactly one token is alive: the last one, or what its lost answer carried.
-    async fn check(self, site: &Site) {
+    pub(crate) async fn check(self, site: &Site) {
         let client = http();
         let Renewed::Successor(next) = renew(&client, site, self.last()).await else {
             panic!("the last token is refused")
@@ -103,10 +107,10 @@ impl Family {
 }
 
 /// One sign-in, and a family of its own for each client.
-async fn families(site: &Site) -> Vec<Family> {
+pub(crate) async fn families(site: &Site, number: usize) -> Vec<Family> {
     let mut browser = Browser::new(site);
     let mut families = Vec::new();
-    for _ in 0..CLIENTS {
+    for _ in 0..number {
         let request = request(site, "shop", "openid offline_access read:vault")
             .with("resource", crate::configuration::VAULT);
         let tokens = browser.tokens("alice", &request).await;
@@ -137,7 +141,7 @@ async fn run(engine: Engine) {
     let (kills, ready) = size();
     let site = Arc::new(Site::new(engine, "http://127.0.0.1:3000/callback").await);
     let mut program = site.start().await;
-    let families = families(&site).await;
+    let families = families(&site, CLIENTS).await;
     let (stop, answered) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicU64::new(0)),

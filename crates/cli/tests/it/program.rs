@@ -219,6 +219,22 @@ impl Site {
         node
     }
 
+    /// One whose database is at this address.
+    pub(crate) async fn over(store: &str) -> Self {
+        let mut site = Self::planned(Plan::new(Engine::Sqlite)).await;
+        store.clone_into(&mut site.store);
+        site.configure("", "");
+        site
+    }
+
+    /// Another node that reaches the database by another way.
+    pub(crate) fn node_by(&self, store: &str) -> Self {
+        let mut node = self.node();
+        store.clone_into(&mut node.store);
+        node.configure("", "");
+        node
+    }
+
     /// Writes the file anew, with further lines at its top and at its end.
     pub(crate) fn configure(&self, more: &str, end: &str) {
         let whole = [&*text(self, &self.keys, more), end].concat();
@@ -322,6 +338,13 @@ impl Program {
         number.expect("a line VmRSS").parse().unwrap()
     }
 
+    /// Stops it where it stands, and lets it go on.
+    pub(crate) async fn pause(&self, span: Duration) {
+        self.signal(Signal::STOP);
+        tokio::time::sleep(span).await;
+        self.signal(Signal::CONT);
+    }
+
     /// Ends it without giving it a chance to finish anything.
     pub(crate) async fn kill(mut self) {
         self.signal(Signal::KILL);
@@ -344,8 +367,17 @@ pub(crate) fn send(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
 }
 
+/// The address of a database with its host and port replaced, and what they
+/// were.
+pub(crate) fn detour(store: &str, host: &str) -> (String, String) {
+    let (before, rest) = store.split_once('@').unwrap();
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (own, after) = rest.split_at(end);
+    (format!("{before}@{host}{after}"), own.to_owned())
+}
+
 /// The address of a new, empty schema.
-async fn schema() -> String {
+pub(crate) async fn schema() -> String {
     let url = std::env::var("SYMBOLON_TEST_POSTGRES")
         .expect("SYMBOLON_TEST_POSTGRES has to hold the address of a throw-away PostgreSQL; `./test` sets it");
     let name = format!("cli_{}", word());

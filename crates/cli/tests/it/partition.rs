@@ -1,0 +1,189 @@
+//! The network between a node and its database fails: R10, R11 and R14.
+
+use std::time::Duration;
+
+use symbolon_testkit::{Proxy, Row};
+use tokio::time::Instant;
+
+use crate::browser::{Answer, Browser, request};
+use crate::configuration::VAULT;
+use crate::program::{Engine, Plan, Program, Site, detour};
+
+/// Two nodes over one database, the second of which reaches it by a way that
+/// fails on command.
+struct Nodes {
+    near: Site,
+    far: Site,
+    way: Proxy,
+    programs: [Program; 2],
+}
+
+impl Nodes {
+    async fn start() -> Self {
+        let near = Site::planned(Plan::new(Engine::Postgres)).await;
+        let (_, own) = detour(&near.store, "");
+        let way = Proxy::start(&*own).unwrap();
+        let (store, _) = detour(&near.store, &way.address().to_string());
+        let far = near.node_by(&store);
+        let programs = [near.start().await, far.start().await];
+        Self {
+            near,
+            far,
+            way,
+            programs,
+        }
+    }
+
+    async fn end(self) {
+        for program in self.programs {
+            assert!(program.end().await.success());
+        }
+    }
+}
+
+async fn timed<T>(asked: impl Future<Output = T>) -> (T, Duration) {
+    let began = Instant::now();
+    (asked.await, began.elapsed())
+}
+
+/// Nothing that needs no database notices.
+async fn without_a_database(site: &Site) {
+    for path in [
+        "/.well-known/jwks.json",
+        "/.well-known/openid-configuration",
+    ] {
+        let (answer, took) = timed(site.get(path)).await;
+        assert_eq!(answer.status, 200);
+        assert!(took < Duration::from_millis(500), "{path}: {took:?}");
+    }
+}
+
+async fn introspect(site: &Site, token: &str) -> Answer {
+    site.form("/introspect", "orders-api", &[("token", token)])
+        .await
+}
+
+/// A refresh token whose use needs the database, and an opaque access token.
+async fn tokens(site: &Site) -> (String, String) {
+    let asked = request(site, "shop", "openid offline_access read:vault").with("resource", VAULT);
+    let tokens = Browser::new(site).tokens("alice", &asked).await;
+    (tokens.text("refresh_token"), tokens.text("access_token"))
+}
+
+async fn refresh(site: &Site, token: &str) -> Answer {
+    let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    site.form("/token", "shop", &form).await
+}
+
+fn is_documented(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert_eq!(answer.refusal(), "temporarily_unavailable");
+    assert!(answer.headers.contains_key("retry-after"));
+}
+
+/// Refuses in time, goes on without what needs the database, and recovers.
+async fn through(nodes: &Nodes, fail: fn(&Proxy), first: Duration) {
+    let (mut token, _) = tokens(&nodes.far).await;
+    for _ in 0..Row::R10.size(1, 5) {
+        fail(&nodes.way);
+        let began = Instant::now();
+        let (answer, took) = timed(refresh(&nodes.far, &token)).await;
+        is_documented(&answer);
+        assert!(took < first, "{took:?}");
+        // Until the probe has found out.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        while began.elapsed() < Row::R10.size(Duration::from_secs(6), Duration::from_secs(60)) {
+            without_a_database(&nodes.far).await;
+            let (answer, took) = timed(refresh(&nodes.far, &token)).await;
+            is_documented(&answer);
+            assert!(took < Duration::from_secs(1), "{took:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        nodes.way.heal();
+
+        let began = Instant::now();
+        token = loop {
+            let answer = refresh(&nodes.far, &token).await;
+            if answer.status == 200 {
+                break answer.text("refresh_token");
+            }
+            is_documented(&answer);
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(3), "{}", nodes.far.printed());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+    }
+}
+
+/// Row R10 of the reliability catalogue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_costs_a_503_at_once_and_is_found_again() {
+    let nodes = Nodes::start().await;
+
+    through(&nodes, Proxy::cut, Duration::from_secs(1)).await;
+
+    nodes.end().await;
+}
+
+/// Row R11 of the reliability catalogue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_says_nothing_costs_the_deadline_once() {
+    let nodes = Nodes::start().await;
+
+    through(&nodes, Proxy::stall, Duration::from_millis(3_500)).await;
+
+    nodes.end().await;
+}
+
+/// Row R14 of the reliability catalogue: a node that is cut off never says of
+/// what was taken back meanwhile that it lives, once its knowledge is old, and
+/// says `503` instead of `inactive`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_cut_off_says_that_it_does_not_know() {
+    let nodes = Nodes::start().await;
+    for round in 0..Row::R14.size(1, 50) {
+        let (_, dead) = tokens(&nodes.near).await;
+        let (_, alive) = tokens(&nodes.near).await;
+        assert_eq!(nodes.far.introspect(&dead).await["active"], true);
+        if round % 2 == 0 {
+            nodes.way.stall();
+        } else {
+            nodes.way.cut();
+        }
+        let cut = Instant::now();
+        let revoked = nodes
+            .near
+            .form("/revoke", "shop", &[("token", &dead)])
+            .await;
+        assert_eq!(revoked.status, 200);
+
+        let span = Row::R14.size(Duration::from_secs(12), Duration::from_secs(60));
+        while cut.elapsed() < span {
+            let asked = cut.elapsed();
+            let answer = introspect(&nodes.far, &dead).await;
+            if asked > Duration::from_secs(10) {
+                is_documented(&answer);
+                assert_eq!(nodes.far.get("/readyz").await.status, 503);
+            } else if answer.status != 200 {
+                is_documented(&answer);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        nodes.way.heal();
+
+        let healed = Instant::now();
+        loop {
+            let answer = introspect(&nodes.far, &dead).await;
+            if answer.status == 200 {
+                assert_eq!(answer.json()["active"], false, "it came back to life");
+                break;
+            }
+            is_documented(&answer);
+            let soon = Row::R14.size(Duration::from_secs(4), Duration::from_secs(2));
+            assert!(healed.elapsed() < soon, "{}", nodes.far.printed());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(nodes.far.introspect(&alive).await["active"], true);
+    }
+    nodes.end().await;
+}
