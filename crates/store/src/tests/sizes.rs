@@ -104,7 +104,7 @@ async fn measure(store: Store, size: impl AsyncFn() -> u64) {
         let each = (now - before) / u64::try_from(NUMBER).unwrap();
         println!(
             "{noun:>10}: {each:4} bytes each, {:5} MiB a million",
-            each * 1_000_000 >> 20
+            (each * 1_000_000) >> 20
         );
         before = now;
     }
