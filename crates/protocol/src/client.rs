@@ -14,6 +14,7 @@ use crate::encryption::ResponseEncryption;
 use crate::identifier::{ClientId, OrganizationId};
 use crate::key_binding::KeyBinding;
 use crate::lifetime::Lifetime;
+use crate::logout::BackchannelLogout;
 use crate::mapping::ClaimMappings;
 use crate::problem::NOT_BUILT_YET;
 use crate::registration;
@@ -143,6 +144,9 @@ pub struct Client {
     /// What it says of keys.
     #[serde(flatten)]
     pub binding: KeyBinding,
+    /// Where it wants to hear of ended sessions.
+    #[serde(flatten)]
+    pub logout: BackchannelLogout,
     /// What is encrypted to it.
     #[serde(flatten)]
     pub encryption: ResponseEncryption,
@@ -201,8 +205,6 @@ pub struct Described {
 /// Metadata names that ask for parts which are not built yet.
 pub(crate) const NOT_BUILT: &[(&str, &str)] = &[
     ("require_pushed_authorization_requests", "par"),
-    ("backchannel_logout_uri", "backchannel-logout"),
-    ("backchannel_logout_session_required", "backchannel-logout"),
     ("frontchannel_logout_uri", "frontchannel-logout"),
     (
         "frontchannel_logout_session_required",
@@ -267,6 +269,7 @@ impl Client {
             refresh_token_absolute: None,
             refresh_grace: None,
             binding: KeyBinding::default(),
+            logout: BackchannelLogout::default(),
             encryption: ResponseEncryption::default(),
             claims: ClaimMappings::default(),
             exchange: None,
@@ -324,6 +327,7 @@ impl Client {
         self.check_authentication(&mut problems);
         self.check_algorithms(&mut problems);
         problems.extend(self.binding.problems(self.authentication()));
+        problems.extend(self.logout.problems());
         problems.extend(self.encryption.problems(self.registered_keys()));
         problems.extend(self.claims.problems());
         self.check_exchange(&mut problems);

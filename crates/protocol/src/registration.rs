@@ -42,7 +42,7 @@ const PLAIN_IF_NONE: [&str; 2] = [
 /// before is taken away.
 fn is_gone_if_empty(name: &str) -> bool {
     let mut members = MEMBERS.iter();
-    members.any(|(alg, enc)| *alg == name || *enc == name)
+    name == "backchannel_logout_uri" || members.any(|(alg, enc)| *alg == name || *enc == name)
 }
 
 /// What a server answers to a registration beside the metadata. An exported

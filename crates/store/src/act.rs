@@ -71,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) node: i64,
     /// Numbers its audit rows.
     pub(crate) counter: AtomicI64,
+    /// Numbers its messages.
+    pub(crate) messages: AtomicI64,
     /// How many acts that wrote were committed.
     pub(crate) commits: AtomicU64,
     /// Told of every committed revocation before the caller is answered.

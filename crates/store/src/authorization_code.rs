@@ -5,7 +5,7 @@
 //! Spec: RFC 6749 §10.5
 //! Spec: RFC 8628 §3.5
 
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{ClientId, Timestamp};
 use symbolon_token::{Family, Grant, Id, Session};
 
 use crate::act::{Act, Settled, Tx};
@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::feed::Position;
 use crate::refresh_family::{self, NewFamily};
 use crate::revocation::{self, Target};
+use crate::session_client;
 use crate::spent::{AUTHORIZATION_CODE, DEVICE_CODE, SPEND, SpentProof, day};
 use crate::statement::statements;
 
@@ -35,6 +36,8 @@ pub struct RedeemCode {
     pub family: Id<Family>,
     /// The refresh family, where a refresh token is issued.
     pub new_family: Option<NewFamily>,
+    /// The client, where it wants to hear that the session has ended.
+    pub listener: Option<ClientId>,
     /// The DPoP proof that came with it.
     pub proof: Option<SpentProof>,
     /// When the last token that comes of it has expired.
@@ -143,6 +146,9 @@ impl Act for RedeemCode {
         };
         if let Some(family) = &self.new_family {
             refresh_family::open(tx, family, self.now).await?;
+        }
+        if let (Some(session), Some(client)) = (&self.session, &self.listener) {
+            session_client::note(tx, session, client, self.horizon).await?;
         }
         let position = lives.position(0)?;
         Ok(Redeemed::First { position })

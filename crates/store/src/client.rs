@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::feed;
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
+use crate::signal_stream;
 use crate::statement::statements;
 
 /// A client as it is stored.
@@ -301,6 +302,7 @@ impl Act for DeleteClient {
         }
         tx.run(&DELETE_SECRETS, binds![self.id.as_str()]).await?;
         ending::grants_of_client(tx, &self.id, self.now).await?;
+        signal_stream::forget_client(tx, &self.id).await?;
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
         let record = (Target::Client(self.id.clone()), self.horizon);

@@ -28,6 +28,7 @@ mod key;
 mod meta;
 mod migration;
 mod organization;
+mod outbox;
 mod person;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -38,6 +39,10 @@ mod revocation;
 mod row;
 mod schema;
 mod session;
+mod session_client;
+mod signal;
+mod signal_receipt;
+mod signal_stream;
 mod spent;
 mod sqlite;
 mod statement;
@@ -87,6 +92,12 @@ pub use organization::{
     Membership, MembershipsOf, Organization, RemoveMember, RevokeOrganization, SetMember,
     SetOrganizationEnabled, UpdateOrganization,
 };
+pub use outbox::{
+    DeadLetter, Delivered, DropDeadLetter, DueReceivers, EnterReceiver, FetchMessages, KEPT_DEAD,
+    KEPT_WAITING, LeaseReceiver, Leased, ListDeadLetters, MAX_WAITING, MessageId, OutboxLine,
+    OutboxState, Pause, PurgeOutbox, Refusal, RetryDeadLetter, SettleMessages, Settled,
+    SweptOutbox, WaitingMessage,
+};
 pub use person::{
     Claims, CreatePerson, DeletePerson, FindPerson, FindPersonByName, ListPeople, Person,
     PersonWritten, RehashPassword, RevokePerson, SetPassword, SetPersonEnabled, UpdatePerson,
@@ -109,6 +120,12 @@ pub use schema::shape::SchemaShape;
 pub use session::{
     EndSession, Ended, FindSession, OpenSession, ReauthenticateSession, Session, SessionsOf,
     TouchSession,
+};
+pub use signal::{CLIENT, Event, Initiator, Message, STREAM};
+pub use signal_receipt::{SECURITY_EVENT, SignalEffect, SignalTaken, TakeSignal};
+pub use signal_stream::{
+    CreateStream, DeleteStream, FindStream, MAX_LEFT_OUT, MAX_STREAMS, SetSubject, SignalStream,
+    StreamStatus, StreamWritten, StreamsOf, UpdateStream, VerifyStream,
 };
 pub use spent::{BEARER_ASSERTION, CLIENT_ASSERTION, SpendOnce, SpentProof};
 pub use status_list::{EnterStatus, LoadStatusList, ReserveStatusBlock, StatusEntry, StatusPlaces};

@@ -51,6 +51,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0004_device_authorizations.sql"),
     },
     Migration {
+        number: 6,
+        name: "outbox",
+        text: include_str!("migrations/0006_outbox.sql"),
+    },
+    Migration {
         number: 7,
         name: "audit chain and fillings",
         text: include_str!("migrations/0007_audit_chain.sql"),

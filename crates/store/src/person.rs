@@ -14,6 +14,7 @@ use crate::fault::Fault;
 use crate::feed;
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
+use crate::signal::{self, Signal};
 use crate::statement::statements;
 
 type PersonId = Id<symbolon_token::Person>;
@@ -281,10 +282,11 @@ impl Act for UpdatePerson {
     type Out = PersonWritten;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<PersonWritten, Fault> {
-        if let Some((username, claims)) = &self.was
-            && let Some(row) = tx.one(&CURRENT, binds![&self.id]).await?
-            && (row.text(0)? != username || row.json::<Claims>(1)? != *claims)
-        {
+        let Some(row) = tx.one(&CURRENT, binds![&self.id]).await? else {
+            return Ok(PersonWritten::Missing);
+        };
+        let stored = (row.string(0)?, row.json::<Claims>(1)?);
+        if self.was.as_ref().is_some_and(|was| *was != stored) {
             return Ok(PersonWritten::Changed);
         }
         if is_name_taken(tx, &self.id, &self.login_names).await? {
@@ -296,15 +298,36 @@ impl Act for UpdatePerson {
             return Ok(PersonWritten::Missing);
         }
         write_names(tx, &self.id, &self.login_names).await?;
+        let changed = self.changed_claims(&stored);
+        if !changed.is_empty() {
+            let signal = Signal::Claims(changed);
+            signal::tell(tx, &self.id, &signal, &self.audit, self.now).await?;
+        }
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
         Ok(PersonWritten::Written)
     }
 }
 
+impl UpdatePerson {
+    /// The names of the claims that are others than before.
+    fn changed_claims(&self, (username, claims): &(String, Claims)) -> Vec<String> {
+        let names = claims.keys().chain(self.document.keys());
+        let is_changed = |name: &&String| claims.get(*name) != self.document.get(*name);
+        let mut changed: Vec<String> = names.filter(is_changed).cloned().collect();
+        if *username != self.username && !self.document.contains_key("preferred_username") {
+            changed.push("preferred_username".to_owned());
+        }
+        changed.sort();
+        changed.dedup();
+        changed
+    }
+}
+
 /// The end of what a person has running, as an act's last statements.
 struct Departure<'a> {
     id: PersonId,
+    signal: Signal,
     audit: &'a AuditEvent,
     now: Timestamp,
     horizon: Timestamp,
@@ -312,6 +335,7 @@ struct Departure<'a> {
 
 impl Departure<'_> {
     async fn write(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        signal::tell(tx, &self.id, &self.signal, self.audit, self.now).await?;
         ending::presence_of_person(tx, &self.id, self.now).await?;
         audit::write(tx, self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
@@ -322,9 +346,10 @@ impl Departure<'_> {
 }
 
 macro_rules! departure {
-    ($act:expr) => {
+    ($act:expr, $signal:expr) => {
         Departure {
             id: $act.id,
+            signal: $signal,
             audit: &$act.audit,
             now: $act.now,
             horizon: $act.horizon,
@@ -340,7 +365,11 @@ impl Act for SetPassword {
         if tx.run(&SET_PASSWORD, binds).await? == 0 {
             return Ok(Updated::Missing);
         }
-        departure!(self).write(tx).await?;
+        let change = match self.phc {
+            Some(_) => "update",
+            None => "revoke",
+        };
+        departure!(self, Signal::Password(change)).write(tx).await?;
         Ok(Updated::Updated)
     }
 }
@@ -367,10 +396,11 @@ impl Act for SetPersonEnabled {
             return Ok(Updated::Missing);
         }
         if self.enabled {
+            signal::tell(tx, &self.id, &Signal::Enabled, &self.audit, self.now).await?;
             audit::write(tx, &self.audit, self.now).await?;
             feed::bump_configuration(tx).await?;
         } else {
-            departure!(self).write(tx).await?;
+            departure!(self, Signal::Disabled).write(tx).await?;
         }
         Ok(Updated::Updated)
     }
@@ -385,7 +415,7 @@ impl Act for DeletePerson {
         }
         tx.run(&DELETE_NAMES, binds![&self.id]).await?;
         tx.run(&DELETE_MEMBERSHIPS, binds![&self.id]).await?;
-        departure!(self).write(tx).await?;
+        departure!(self, Signal::Purged).write(tx).await?;
         ending::grants_of_person(tx, &self.id, self.now).await?;
         Ok(Updated::Updated)
     }
@@ -398,7 +428,7 @@ impl Act for RevokePerson {
         if tx.run(&TOUCH, binds![&self.id, self.now]).await? == 0 {
             return Ok(Updated::Missing);
         }
-        departure!(self).write(tx).await?;
+        departure!(self, Signal::AllEnds).write(tx).await?;
         Ok(Updated::Updated)
     }
 }

@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::feed::Position;
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
+use crate::signal::{self, Signal};
 use crate::statement::statements;
 
 type SessionId = Id<symbolon_token::Session>;
@@ -170,7 +171,8 @@ statements! {
     TOUCH = "UPDATE session SET seen = ?3, idle_ends = {least}(?4, absolute_ends)
         WHERE slot = ?1 AND id = ?2 AND ended IS NULL AND idle_ends > ?3 AND absolute_ends > ?3
             AND seen <= ?5";
-    END = "UPDATE session SET ended = ?3 WHERE slot = ?1 AND id = ?2 AND ended IS NULL";
+    END = "UPDATE session SET ended = ?3 WHERE slot = ?1 AND id = ?2 AND ended IS NULL
+        RETURNING person";
     // The new one is not among them, so one less than the most may stay.
     BEYOND = "SELECT id FROM session
         WHERE slot = ?1 AND person = ?2 AND id <> ?3 AND ended IS NULL
@@ -233,7 +235,7 @@ impl Act for OpenSession {
         let beyond: Vec<SessionId> = tx.all(&BEYOND, binds, |row| row.id(0)).await?;
         let mut records = Vec::new();
         for old in self.replaces.iter().chain(&beyond) {
-            if end(tx, old, self.now).await? {
+            if end(tx, old, &self.audit, self.now).await? {
                 records.push((Target::Session(*old), self.horizon));
             }
         }
@@ -244,12 +246,20 @@ impl Act for OpenSession {
     }
 }
 
-async fn end(tx: &mut Tx<'_>, id: &SessionId, now: Timestamp) -> Result<bool, Fault> {
-    let lived = tx.run(&END, binds![id.slot(), id, now]).await? > 0;
-    if lived {
-        ending::families_of_session(tx, id, now).await?;
-    }
-    Ok(lived)
+/// Ends a session that lives, and says so to whoever took part in it.
+async fn end(
+    tx: &mut Tx<'_>,
+    id: &SessionId,
+    audit: &AuditEvent,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    let Some(row) = tx.one(&END, binds![id.slot(), id, now]).await? else {
+        return Ok(false);
+    };
+    let person = row.id(0)?;
+    signal::tell(tx, &person, &Signal::SessionEnds(*id), audit, now).await?;
+    ending::families_of_session(tx, id, now).await?;
+    Ok(true)
 }
 
 impl Act for ReauthenticateSession {
@@ -292,7 +302,7 @@ impl Act for EndSession {
     type Out = Ended;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Ended, Fault> {
-        if !end(tx, &self.id, self.now).await? {
+        if !end(tx, &self.id, &self.audit, self.now).await? {
             return Ok(Ended::Missing);
         }
         audit::write(tx, &self.audit, self.now).await?;

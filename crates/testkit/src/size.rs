@@ -35,6 +35,8 @@ pub enum Row {
     R39,
     /// The configuration is read again and again.
     R40,
+    /// A receiver of messages is away for an hour.
+    R41,
     /// Histories of many callers are explained by one order.
     R47,
     /// Chains of tokens keep who they are of.

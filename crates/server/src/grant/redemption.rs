@@ -84,7 +84,9 @@ pub(super) async fn redeem(
         },
     )
     .await?;
-    let act = act(cx, code, refresh.map(|(_, family)| family))?;
+    let mut act = act(cx, code, refresh.map(|(_, family)| family))?;
+    let listens = client.logout.backchannel_logout_uri.is_some();
+    act.listener = listens.then(|| client.id.clone());
     match cx.store.act(act).await? {
         Redeemed::First { .. } => Ok(issued),
         Redeemed::ProofReplayed => {
@@ -141,6 +143,7 @@ fn act(
         session: Some(code.session),
         family,
         new_family,
+        listener: None,
         proof: cx.holder().spent_proof(),
         horizon: cx.horizon(cx.now),
         now: cx.now,

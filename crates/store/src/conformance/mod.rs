@@ -7,6 +7,7 @@ mod device;
 mod feed;
 mod keys;
 mod once;
+mod outbox;
 mod place;
 mod proof;
 mod refresh;
@@ -169,6 +170,15 @@ async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
         administration::audit_rows_are_read_in_order,
         trust::trusted_issuers_are_created_changed_and_deleted,
         trust::a_distrusted_issuer_is_recorded,
+        outbox::an_end_and_its_message_are_one_act,
+        outbox::a_subject_is_told_in_order_and_nobody_waits_for_another,
+        outbox::of_parallel_leases_one_holds,
+        outbox::a_sender_that_was_paused_beyond_its_lease_changes_nothing,
+        outbox::what_nobody_took_is_a_dead_letter_that_comes_back,
+        outbox::a_stream_tells_of_people_whom_its_client_knows,
+        outbox::a_client_has_so_many_streams_and_no_more,
+        outbox::a_stream_that_stands_still_keeps_or_drops_what_happens,
+        outbox::what_is_fetched_stays_until_it_was_taken,
         device::a_device_is_forgotten_a_day_after_it_stopped_waiting,
     }
 }

@@ -198,6 +198,7 @@ impl World {
                 .as_ref()
                 .map_or_else(|| self.id(scene.person.slot()), id),
             new_family: family,
+            listener: None,
             proof: None,
             horizon: self.horizon(),
             audit: self.audit("code.reuse"),

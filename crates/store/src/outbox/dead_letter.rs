@@ -1,0 +1,244 @@
+//! Dead letters: what nobody took in time, for an administrator to look at.
+
+use symbolon_protocol::Timestamp;
+
+use super::{KEPT_DEAD, KEPT_WAITING, MessageId, message};
+use crate::act::{Act, Tx};
+use crate::audit::{self, AuditEvent};
+use crate::bind::binds;
+use crate::fault::Fault;
+use crate::row::Row;
+use crate::signal::Message;
+use crate::signal_stream;
+use crate::statement::statements;
+
+/// A message that nobody took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeadLetter {
+    /// Its place in the outbox.
+    pub number: i64,
+    /// Its name towards the receiver.
+    pub id: MessageId,
+    /// Who should have had it.
+    pub receiver: String,
+    /// What it says.
+    pub message: Message,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When what it tells of happened.
+    pub created: Timestamp,
+    /// When it is forgotten.
+    pub expires: Timestamp,
+    /// Why it is dead.
+    pub reason: String,
+}
+
+/// Lists dead letters, oldest first.
+#[derive(Clone, Debug)]
+pub struct ListDeadLetters {
+    /// The last one that was read.
+    pub after: Option<i64>,
+    /// Only those of this receiver.
+    pub receiver: Option<String>,
+    /// At most how many.
+    pub limit: u32,
+}
+
+/// Offers a dead letter again, behind all that waits already.
+#[derive(Clone, Debug)]
+pub struct RetryDeadLetter {
+    /// Its place in the outbox.
+    pub number: i64,
+    /// What to write down.
+    pub audit: AuditEvent,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Forgets a dead letter.
+#[derive(Clone, Debug)]
+pub struct DropDeadLetter {
+    /// Its place in the outbox.
+    pub number: i64,
+    /// What to write down.
+    pub audit: AuditEvent,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Counts what waits, receiver by receiver.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboxState;
+
+/// What waits for one receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxLine {
+    /// The receiver.
+    pub receiver: String,
+    /// How many messages wait.
+    pub waiting: u64,
+    /// When what the oldest tells of happened.
+    pub oldest: Option<Timestamp>,
+    /// How many dead letters there are.
+    pub dead: u64,
+    /// How many were let go because too many waited.
+    pub dropped: u64,
+    /// How often in a row the receiver could not be reached.
+    pub failures: u32,
+    /// When it is tried again.
+    pub next_try: Timestamp,
+}
+
+/// Declares dead what waited too long, and forgets what nobody will ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct PurgeOutbox {
+    /// The time.
+    pub now: Timestamp,
+    /// At most how many rows of each kind.
+    pub limit: u32,
+}
+
+/// How many rows a sweep of the outbox dealt with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweptOutbox {
+    /// Messages that waited too long: dead letters now.
+    pub died: u64,
+    /// Dead letters that were forgotten.
+    pub forgotten: u64,
+    /// Sessions of clients that nobody can end any more.
+    pub sessions: u64,
+}
+
+impl SweptOutbox {
+    /// The largest of them: where it is the limit, there may be more.
+    pub fn most(&self) -> u64 {
+        self.died.max(self.forgotten).max(self.sessions)
+    }
+}
+
+statements! {
+    LIST = "SELECT number, jti, receiver, message, attempts, created, expires, reason FROM outbox
+        WHERE state = 2 AND number > ?1 AND (CAST(?2 AS TEXT) IS NULL OR receiver = ?2)
+        ORDER BY number LIMIT ?3";
+    // A new number, so that it stands behind all that waits.
+    REVIVE = "INSERT INTO outbox
+            (receiver, subject, jti, message, state, attempts, created, next_try, expires, reason)
+        SELECT receiver, subject, ?2, message, ?3, 0, created, ?4, ?5, ''
+        FROM outbox WHERE number = ?1 AND state = 2";
+    FIND = "SELECT receiver, jti FROM outbox WHERE number = ?1 AND state = 2 {for_update}";
+    UNNAME = "UPDATE outbox SET jti = ?2 WHERE number = ?1";
+    FORGET_ONE = "DELETE FROM outbox WHERE number = ?1 AND state = 2";
+    WAKE = "UPDATE outbox_receiver SET failures = 0, next_try = 0 WHERE receiver = ?1";
+    STATE = "SELECT r.receiver,
+            (SELECT count(*) FROM outbox o WHERE o.receiver = r.receiver AND o.state < 2),
+            (SELECT min(o.created) FROM outbox o WHERE o.receiver = r.receiver AND o.state < 2),
+            (SELECT count(*) FROM outbox o WHERE o.receiver = r.receiver AND o.state = 2),
+            r.dropped, r.failures, r.next_try
+        FROM outbox_receiver r ORDER BY r.receiver LIMIT 1000";
+    DIE = "UPDATE outbox SET state = 2, expires = ?2, reason = 'waited too long'
+        WHERE number IN (SELECT number FROM outbox WHERE expires <= ?1 AND state < 2
+            ORDER BY expires LIMIT ?3)";
+    FORGET = "DELETE FROM outbox WHERE number IN (SELECT number FROM outbox
+        WHERE expires <= ?1 AND state = 2 ORDER BY expires LIMIT ?2)";
+    FORGET_SESSIONS = "DELETE FROM session_client WHERE (slot, session, client) IN
+        (SELECT slot, session, client FROM session_client WHERE expires <= ?1
+            ORDER BY expires LIMIT ?2)";
+}
+
+fn read(row: &Row) -> Result<DeadLetter, Fault> {
+    Ok(DeadLetter {
+        number: row.number(0)?,
+        id: MessageId(row.array(1)?),
+        receiver: row.string(2)?,
+        message: message(row, 3)?,
+        attempts: row.count(4)?,
+        created: row.time(5)?,
+        expires: row.time(6)?,
+        reason: row.string(7)?,
+    })
+}
+
+impl Act for ListDeadLetters {
+    type Out = Vec<DeadLetter>;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<DeadLetter>, Fault> {
+        let after = self.after.unwrap_or(i64::MIN);
+        let binds = binds![after, self.receiver.as_deref(), self.limit];
+        tx.all(&LIST, binds, read).await
+    }
+}
+
+impl Act for RetryDeadLetter {
+    /// Whether there was such a letter.
+    type Out = bool;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        let Some(row) = tx.one(&FIND, binds![self.number]).await? else {
+            return Ok(false);
+        };
+        let (receiver, jti) = (row.string(0)?, row.array::<16>(1)?);
+        // Its name moves on to the new row, so that a receiver which has it
+        // already knows it again; two rows cannot bear it at once.
+        let spare = super::next_id(tx);
+        tx.run(&UNNAME, binds![self.number, &spare.0]).await?;
+        let state = signal_stream::state_of_messages(tx, &receiver).await?;
+        let until = self.now + KEPT_WAITING;
+        let binds = binds![self.number, &jti, state, self.now, until];
+        tx.run(&REVIVE, binds).await?;
+        tx.run(&FORGET_ONE, binds![self.number]).await?;
+        tx.run(&WAKE, binds![&receiver]).await?;
+        audit::write(tx, &self.audit, self.now).await?;
+        Ok(true)
+    }
+}
+
+impl Act for DropDeadLetter {
+    /// Whether there was such a letter.
+    type Out = bool;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        if tx.run(&FORGET_ONE, binds![self.number]).await? == 0 {
+            return Ok(false);
+        }
+        audit::write(tx, &self.audit, self.now).await?;
+        Ok(true)
+    }
+}
+
+impl Act for OutboxState {
+    type Out = Vec<OutboxLine>;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<OutboxLine>, Fault> {
+        tx.all(&STATE, &[], |row| {
+            let number = |at| Ok::<_, Fault>(u64::try_from(row.number(at)?).unwrap_or(0));
+            Ok(OutboxLine {
+                receiver: row.string(0)?,
+                waiting: number(1)?,
+                oldest: row.time_or_none(2)?,
+                dead: number(3)?,
+                dropped: number(4)?,
+                failures: row.count(5)?,
+                next_try: row.time(6)?,
+            })
+        })
+        .await
+    }
+}
+
+impl Act for PurgeOutbox {
+    type Out = SweptOutbox;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<SweptOutbox, Fault> {
+        let (now, limit) = (self.now, self.limit);
+        let forgotten = tx.run(&FORGET, binds![now, limit]).await?;
+        let died = tx.run(&DIE, binds![now, now + KEPT_DEAD, limit]).await?;
+        let sessions = tx.run(&FORGET_SESSIONS, binds![now, limit]).await?;
+        Ok(SweptOutbox {
+            died,
+            forgotten,
+            sessions,
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! Sending: a receiver is leased by one node at a time, its messages are read in
+//! order, and what became of them is written under the number of the lease.
+//!
+//! The number grows with every lease. A node that was paused beyond its lease
+//! writes under an old one, which is refused, so it neither forgets nor brings
+//! back what the next holder has dealt with.
+
+use symbolon_protocol::Timestamp;
+
+use super::{KEPT_DEAD, MessageId, message};
+use crate::act::{Act, Tx};
+use crate::bind::binds;
+use crate::fault::Fault;
+use crate::row::Row;
+use crate::signal::Message;
+use crate::statement::statements;
+
+/// Finds receivers for whom something could be sent now and whom nobody leases.
+#[derive(Clone, Debug)]
+pub struct DueReceivers {
+    /// The time.
+    pub now: Timestamp,
+    /// At most how many; those that waited longest come first.
+    pub limit: u32,
+}
+
+/// Leases a receiver, unless somebody holds it, and reads what is to be sent:
+/// of each subject the first message alone.
+#[derive(Clone, Debug)]
+pub struct LeaseReceiver {
+    /// The receiver.
+    pub receiver: String,
+    /// The time.
+    pub now: Timestamp,
+    /// Until when it is leased.
+    pub until: Timestamp,
+    /// At most how many messages.
+    pub limit: u32,
+}
+
+/// A receiver that is leased.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leased {
+    /// The number of the lease.
+    pub fence: i64,
+    /// How often in a row the receiver could not be reached.
+    pub failures: u32,
+    /// What is to be sent, in order.
+    pub messages: Vec<WaitingMessage>,
+}
+
+/// A message that waits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaitingMessage {
+    /// Its place in the outbox.
+    pub number: i64,
+    /// Its name towards the receiver.
+    pub id: MessageId,
+    /// What it says.
+    pub message: Message,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When what it tells of happened.
+    pub created: Timestamp,
+}
+
+/// What became of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// The receiver has it.
+    Taken,
+    /// It is tried again, not before a time; what follows for its subject waits.
+    Later {
+        /// When.
+        next_try: Timestamp,
+        /// Why, in stable words.
+        reason: &'static str,
+    },
+    /// The receiver will never take it.
+    Never {
+        /// Why, in stable words.
+        reason: &'static str,
+    },
+}
+
+/// How long a receiver is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// How often in a row it could not be reached.
+    pub failures: u32,
+    /// Not before this time.
+    pub next_try: Timestamp,
+}
+
+/// Writes down what became of messages, and gives the receiver back.
+#[derive(Clone, Debug)]
+pub struct SettleMessages {
+    /// The receiver.
+    pub receiver: String,
+    /// The number of the lease.
+    pub fence: i64,
+    /// By the message's place in the outbox.
+    pub outcomes: Vec<(i64, Delivered)>,
+    /// When the receiver is tried again.
+    pub pause: Pause,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Whether a lease still held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// What became of the messages is written down.
+    Settled,
+    /// Somebody else has leased the receiver since. Nothing was written.
+    Late,
+}
+
+statements! {
+    DUE = "SELECT r.receiver FROM outbox_receiver r
+        WHERE r.leased_until <= ?1 AND r.next_try <= ?1 AND EXISTS (SELECT 1 FROM outbox o
+            WHERE o.receiver = r.receiver AND o.state = 0 AND o.next_try <= ?1)
+        ORDER BY r.next_try, r.receiver LIMIT ?2";
+    LEASE = "UPDATE outbox_receiver SET fence = fence + 1, leased_until = ?3
+        WHERE receiver = ?1 AND leased_until <= ?2 AND next_try <= ?2
+        RETURNING fence, failures";
+    HEADS = "SELECT o.number, o.jti, o.message, o.attempts, o.created FROM outbox o
+        WHERE o.receiver = ?1 AND o.state = 0 AND o.next_try <= ?2 AND NOT EXISTS (
+            SELECT 1 FROM outbox e WHERE e.receiver = o.receiver AND e.subject = o.subject
+                AND e.number < o.number AND e.state = 0)
+        ORDER BY o.number LIMIT ?3";
+    GIVE_BACK = "UPDATE outbox_receiver SET leased_until = 0, failures = ?3, next_try = ?4
+        WHERE receiver = ?1 AND fence = ?2";
+    TAKEN = "DELETE FROM outbox WHERE number = ?1 AND receiver = ?2";
+    LATER = "UPDATE outbox SET attempts = attempts + 1, next_try = ?3, reason = ?4
+        WHERE number = ?1 AND receiver = ?2 AND state = 0";
+    NEVER = "UPDATE outbox SET attempts = attempts + 1, state = 2, expires = ?3, reason = ?4
+        WHERE number = ?1 AND receiver = ?2 AND state = 0";
+}
+
+/// Number, name, words, attempts, age: in this order.
+pub(super) fn read(row: &Row) -> Result<WaitingMessage, Fault> {
+    Ok(WaitingMessage {
+        number: row.number(0)?,
+        id: MessageId(row.array(1)?),
+        message: message(row, 2)?,
+        attempts: row.count(3)?,
+        created: row.time(4)?,
+    })
+}
+
+impl Act for DueReceivers {
+    type Out = Vec<String>;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<String>, Fault> {
+        tx.all(&DUE, binds![self.now, self.limit], |row| row.string(0))
+            .await
+    }
+}
+
+impl Act for LeaseReceiver {
+    type Out = Option<Leased>;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Leased>, Fault> {
+        let binds = binds![&self.receiver, self.now, self.until];
+        let Some(row) = tx.one(&LEASE, binds).await? else {
+            return Ok(None);
+        };
+        let binds = binds![&self.receiver, self.now, self.limit];
+        Ok(Some(Leased {
+            fence: row.number(0)?,
+            failures: row.count(1)?,
+            messages: tx.all(&HEADS, binds, read).await?,
+        }))
+    }
+}
+
+impl Act for SettleMessages {
+    type Out = Settled;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Settled, Fault> {
+        let Pause { failures, next_try } = self.pause;
+        let binds = binds![&self.receiver, self.fence, failures, next_try];
+        if tx.run(&GIVE_BACK, binds).await? == 0 {
+            return Ok(Settled::Late);
+        }
+        for (number, outcome) in &self.outcomes {
+            let receiver = &self.receiver;
+            match outcome {
+                Delivered::Taken => tx.run(&TAKEN, binds![*number, receiver]).await?,
+                Delivered::Later { next_try, reason } => {
+                    let binds = binds![*number, receiver, *next_try, *reason];
+                    tx.run(&LATER, binds).await?
+                }
+                Delivered::Never { reason } => {
+                    let until = self.now + KEPT_DEAD;
+                    tx.run(&NEVER, binds![*number, receiver, until, *reason])
+                        .await?
+                }
+            };
+        }
+        Ok(Settled::Settled)
+    }
+}
+
+/// Enters a receiver whom nothing was written for, so that it can be leased: a
+/// source that is asked for events.
+#[derive(Clone, Debug)]
+pub struct EnterReceiver {
+    /// The receiver.
+    pub receiver: String,
+}
+
+impl Act for EnterReceiver {
+    type Out = ();
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        tx.run(&super::ENTER_RECEIVER, binds![&self.receiver])
+            .await?;
+        Ok(())
+    }
+}
