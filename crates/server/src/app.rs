@@ -38,6 +38,8 @@ use crate::steady::Steady;
 
 /// How many documents of refresh families are kept.
 const MAX_FAMILIES: u64 = 20_000;
+/// How many receivers wait for events at once.
+const MAX_LONG_POLLS: usize = 64;
 /// How far clocks may differ at most, however the configuration changes.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(120);
 /// The same in turns of following.
@@ -96,6 +98,8 @@ pub struct App {
     pub(crate) proofs: ProofMemory,
     /// Who vouches for certificates of clients.
     pub(crate) authorities: Option<Authorities>,
+    /// Places for receivers that wait for events.
+    pub(crate) long_polls: tokio::sync::Semaphore,
     draining: AtomicBool,
     requests: AtomicU64,
 }
@@ -186,6 +190,7 @@ impl App {
             status_links: StatusLinks::new(config.admin.listen),
             proofs: ProofMemory::new(&*edge.entropy, now, MAX_CLOCK_SKEW),
             authorities,
+            long_polls: tokio::sync::Semaphore::new(MAX_LONG_POLLS),
             draining: AtomicBool::new(false),
             // Begins elsewhere at every start, so ids do not come again.
             requests: AtomicU64::new(u64::from_be_bytes(random(&*edge.entropy))),

@@ -22,6 +22,7 @@ use crate::config::{Config, SecretSource, Statements, StoreUrl};
 use crate::job;
 use crate::keys::master::write_private;
 use crate::keys::{KeysError, Masters};
+use crate::outbox;
 use crate::reload::{ReloadError, Reloaded, Reloading};
 use crate::routes::Public;
 use crate::serve::{self, Asks, Capacity, ServeError};
@@ -127,6 +128,7 @@ pub struct Running {
     tasks: Vec<JoinHandle<()>>,
     follower: JoinHandle<()>,
     chores: Vec<JoinHandle<()>>,
+    sender: JoinHandle<()>,
     reloading: Reloading,
     /// How long readiness is refused before the listeners close.
     notice: Duration,
@@ -283,6 +285,7 @@ pub async fn launch(
         capacity,
         stopped.clone(),
     );
+    let sender = tokio::spawn(outbox::send_for_ever(Arc::clone(&app), stopped.clone()));
     let private = serve::serve(
         listeners.admin,
         None,
@@ -306,6 +309,7 @@ pub async fn launch(
         tasks,
         follower,
         chores,
+        sender,
         reloading: Reloading::new(config, certificate),
         notice,
     })
@@ -334,6 +338,8 @@ impl Running {
         for task in self.tasks {
             let _ = task.await;
         }
+        // What is under way is written down before the store closes.
+        let _ = self.sender.await;
         self.follower.abort();
         for chore in self.chores {
             chore.abort();

@@ -30,6 +30,7 @@ mod limit;
 mod metadata;
 mod metric;
 mod outage;
+mod outbox;
 mod pace;
 mod pages;
 mod person;
@@ -44,6 +45,8 @@ pub mod serve;
 mod settings;
 mod status_places;
 mod steady;
+mod streams;
+mod subject_identifier;
 #[cfg(feature = "testing")]
 pub mod testing;
 

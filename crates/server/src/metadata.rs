@@ -3,6 +3,7 @@
 //! Spec: RFC 8414 §2
 //! Spec: RFC 8628 §4
 //! Spec: OpenID Connect Discovery 1.0 §3
+//! Spec: OpenID Connect Back-Channel Logout 1.0 §2.1
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
@@ -99,9 +100,16 @@ fn document(settings: &Settings) -> Value {
         "request_uri_parameter_supported": false,
         "require_request_uri_registration": false,
     });
+    add_ending(&mut document);
     add_key_binding(settings, &mut document);
     add_encryption(&mut document);
     document
+}
+
+/// What is offered to clients that hear that a session has ended.
+fn add_ending(document: &mut Value) {
+    document["backchannel_logout_supported"] = true.into();
+    document["backchannel_logout_session_supported"] = true.into();
 }
 
 /// What is offered to clients that hold keys.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use metrics::Counter;
 use symbolon_protocol::{ErrorCode, GrantType, Timestamp};
-use symbolon_store::KeyState;
+use symbolon_store::{KeyState, OutboxLine};
 
 use crate::keys::LoadedKeys;
 
@@ -51,6 +51,25 @@ pub(crate) fn keys(loaded: &LoadedKeys, now: Timestamp) {
     }
     let published = loaded.own.len();
     metrics::gauge!("symbolon_keys_published").set(published as f64);
+}
+
+/// A message of the outbox was sent, or could not be.
+pub(crate) fn delivered(kind: &'static str, outcome: &'static str) {
+    metrics::counter!("symbolon_outbox_deliveries_total", "kind" => kind, "outcome" => outcome)
+        .increment(1);
+}
+
+/// What waits in the outbox, and since when.
+pub(crate) fn outbox(lines: &[OutboxLine], now: Timestamp) {
+    let waiting: u64 = lines.iter().map(|line| line.waiting).sum();
+    let dead: u64 = lines.iter().map(|line| line.dead).sum();
+    let dropped: u64 = lines.iter().map(|line| line.dropped).sum();
+    let oldest = lines.iter().filter_map(|line| line.oldest).min();
+    let age = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
+    metrics::gauge!("symbolon_outbox_waiting").set(waiting as f64);
+    metrics::gauge!("symbolon_outbox_dead").set(dead as f64);
+    metrics::gauge!("symbolon_outbox_dropped").set(dropped as f64);
+    metrics::gauge!("symbolon_outbox_oldest_age_seconds").set(age);
 }
 
 /// Where the revocation feed stands on this node.

@@ -33,6 +33,8 @@ pub enum Access {
     ResourceServer,
     /// Whoever holds an access token with `openid`.
     Bearer,
+    /// A client that acts for itself, by an access token for this server.
+    Machine,
     /// A person in a browser, with the form they were given.
     Browser,
 }
@@ -102,6 +104,18 @@ pub fn table() -> Vec<Route> {
         OPTIONS "/.well-known/oauth-authorization-server" Anyone        Json  Everyone   endpoint::preflight::anyone;
         OPTIONS "/.well-known/jwks.json"                 Anyone         Json  Everyone   endpoint::preflight::anyone;
         OPTIONS "/.well-known/jwks-ml-dsa.json"          Anyone         Json  Everyone   endpoint::preflight::anyone;
+        GET  "/.well-known/ssf-configuration"            Anyone         Json  Everyone   endpoint::ssf::configuration::get;
+        POST "/ssf/streams"                              Machine        Json  Never      endpoint::ssf::stream::create;
+        GET  "/ssf/streams"                              Machine        Json  Never      endpoint::ssf::stream::get;
+        PATCH "/ssf/streams"                             Machine        Json  Never      endpoint::ssf::stream::update;
+        PUT  "/ssf/streams"                              Machine        Json  Never      endpoint::ssf::stream::replace;
+        DELETE "/ssf/streams"                            Machine        Json  Never      endpoint::ssf::stream::delete;
+        GET  "/ssf/status"                               Machine        Json  Never      endpoint::ssf::status::get;
+        POST "/ssf/status"                               Machine        Json  Never      endpoint::ssf::status::post;
+        POST "/ssf/subjects/add"                         Machine        Json  Never      endpoint::ssf::subject::add;
+        POST "/ssf/subjects/remove"                      Machine        Json  Never      endpoint::ssf::subject::remove;
+        POST "/ssf/verify"                               Machine        Json  Never      endpoint::ssf::verification::post;
+        POST "/ssf/poll/{stream}"                        Machine        Json  Never      endpoint::ssf::poll::post;
         GET  "/authorize"                                Anyone         Page  Never      endpoint::authorize::get;
         POST "/authorize"                                Anyone         Page  Never      endpoint::authorize::post;
         GET  "/login"                                    Browser        Page  Never      endpoint::login::get;

@@ -11,6 +11,7 @@ mod explanation;
 mod grant;
 mod keys;
 mod organization;
+mod outbox;
 mod print;
 mod replace;
 mod resource;
@@ -49,6 +50,8 @@ pub(crate) enum AdminCommand {
     Session(session::Arguments),
     /// Signing keys
     Keys(keys::Arguments),
+    /// What waits to be told to others, and what nobody took
+    Outbox(outbox::Arguments),
     /// What was done, by whom
     Audit(audit::Arguments),
     /// Takes something back, and all that hangs on it
@@ -168,6 +171,7 @@ pub(crate) async fn run(command: AdminCommand) -> ExitCode {
         AdminCommand::Grant(arguments) => grant::run(arguments).await,
         AdminCommand::Session(arguments) => session::run(arguments).await,
         AdminCommand::Keys(arguments) => keys::run(arguments).await,
+        AdminCommand::Outbox(arguments) => outbox::run(arguments).await,
         AdminCommand::Audit(arguments) => audit::run(arguments).await,
         AdminCommand::Revoke(arguments) => revoke::run(arguments).await,
         AdminCommand::Status(arguments) => status::run(arguments).await,

@@ -24,6 +24,7 @@ mod listing;
 mod metrics;
 mod openapi;
 mod organizations;
+mod outbox;
 mod resources;
 mod revocations;
 mod routes;
@@ -62,7 +63,7 @@ pub use self::openapi::openapi;
 pub use self::routes::{Access, Route, table};
 pub(crate) use self::secrets::{hash_password, to_be_stored};
 pub(crate) use self::status_link::StatusLinks;
-pub(crate) use self::users::login_names;
+pub(crate) use self::users::{canonical, login_names};
 
 /// Serves administration for whoever shows `token`, under addresses,
 /// `localhost` and the names in `hosts`.

@@ -11,8 +11,8 @@ use crate::cx::Cx;
 use super::call::Call;
 use super::failed::Outcome;
 use super::{
-    audit, clients, explanations, grants, health, keys, metrics, openapi, organizations, resources,
-    revocations, sessions, status, tokens, trusted_issuers, users,
+    audit, clients, explanations, grants, health, keys, metrics, openapi, organizations, outbox,
+    resources, revocations, sessions, status, tokens, trusted_issuers, users,
 };
 
 /// Who may call a route.
@@ -137,6 +137,10 @@ pub fn table() -> Vec<Route> {
         POST   "/admin/v1/revoke"                            Token  [] Revocation                    => 204 Nothing                revocations::create     "Takes back one thing: what hangs on it dies.";
         GET    "/admin/v1/explanations/{id}"                 Token  [] Nothing                       => 200 Explanation            explanations::get       "Says why a request was refused, or what became of a token, by its id.";
         POST   "/admin/v1/tokens:explain"                    Token  [] TokenQuestion                 => 200 Explanation            tokens::explain         "Says what a token is, which check it fails, and what took it back; it is read and forgotten.";
+        GET    "/admin/v1/outbox"                            Token  [] Nothing                       => 200 Outbox                 outbox::get             "Shows what waits to be told to others, receiver by receiver.";
+        GET    "/admin/v1/dead-letters"                      Token  [after limit receiver] Nothing   => 200 DeadLetterList         outbox::dead_letters    "Lists what nobody took, oldest first.";
+        POST   "/admin/v1/dead-letters:retry"                Token  [] DeadLetters                   => 200 DeadLettersDone        outbox::retry           "Offers dead letters again.";
+        POST   "/admin/v1/dead-letters:drop"                 Token  [] DeadLetters                   => 200 DeadLettersDone        outbox::drop            "Forgets dead letters.";
         GET    "/admin/v1/audit"                             Token  [after limit action actor subject client request since until] Nothing => 200 AuditList audit::list           "Lists what was done, oldest first.";
         GET    "/admin/v1/audit/chain"                       Token  [after limit] Nothing            => 200 AuditChain             audit::chain            "Shows the audit chain in its order, with what proves it.";
     }

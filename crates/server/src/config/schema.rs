@@ -274,6 +274,8 @@ section!(CLIENT, "[[client]]", "client.", {
     "logo_uri": Text, r#""https://shop.example.com/logo.png""#;
     "policy_uri": Text, r#""https://shop.example.com/privacy""#;
     "tos_uri": Text, r#""https://shop.example.com/terms""#;
+    "backchannel_logout_uri": Text, r#""https://shop.example.com/logout""#;
+    "backchannel_logout_session_required": Other, "true";
     "initiate_login_uri": Text, r#""https://shop.example.com/login""#;
     "contacts": Texts, r#"["security@example.com"]"#;
     "software_id": Text, r#""shop""#;

@@ -2,6 +2,7 @@
 
 pub(crate) mod assets;
 pub(crate) mod authorize;
+pub(crate) mod bearer;
 pub(crate) mod consent;
 pub(crate) mod device;
 pub(crate) mod device_authorization;
@@ -19,6 +20,7 @@ pub(crate) mod presented;
 pub(crate) mod revoke;
 #[cfg(feature = "saml")]
 pub(crate) mod saml_certificates;
+pub(crate) mod ssf;
 pub(crate) mod status_list;
 pub(crate) mod token;
 pub(crate) mod userinfo;

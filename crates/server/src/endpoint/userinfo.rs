@@ -12,17 +12,15 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode};
 use symbolon_protocol::{EncryptedAnswer, ErrorCode};
 use symbolon_store::FindPerson;
-use symbolon_token::explain::Refused;
-use symbolon_token::macaroon::Request;
 
-use super::macaroon::Use;
+use super::bearer::{bad_token, in_header, no_token, open};
 use super::presented::{self, Live};
 use crate::cx::Cx;
 use crate::encryption;
 use crate::failure::{Broken, Failure, Refusal};
 use crate::grant::id_token;
 use crate::grant::mapped_claims::{self, Facts};
-use crate::holder::{Scheme, Shown, check_presented, next_nonce};
+use crate::holder::{Scheme, Shown, next_nonce};
 use crate::received::{Authorization, Received};
 use crate::respond;
 
@@ -30,19 +28,6 @@ use crate::respond;
 pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure> {
     let shown = in_header(&received)?.ok_or_else(no_token)?;
     answer(&cx, &received, shown).await
-}
-
-/// The token of the header and the scheme that it was sent under.
-fn in_header(received: &Received) -> Result<Option<Shown<'_>>, Refusal> {
-    let (scheme, sent) = match received.authorization("DPoP") {
-        Authorization::Other => (Scheme::Bearer, received.authorization("Bearer")),
-        sent => (Scheme::Dpop, sent),
-    };
-    match sent {
-        Authorization::Given(token) => Ok(Some(Shown { scheme, token })),
-        Authorization::Absent => Ok(None),
-        Authorization::Other => Err(bad_token("this needs a Bearer or a DPoP token")),
-    }
 }
 
 /// Answers `POST /userinfo`, with the token in the header or in the form.
@@ -55,9 +40,8 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let is_in_header = !matches!(received.authorization("DPoP"), Authorization::Absent);
     if is_in_header && in_body.is_some() {
         let refusal = Refusal::invalid_request("the token was sent in two ways");
-        return Err(refusal
-            .with_challenge(challenge(ErrorCode::InvalidRequest))
-            .into());
+        let challenge = HeaderValue::from_static(r#"Bearer error="invalid_request""#);
+        return Err(refusal.with_challenge(challenge).into());
     }
     let in_body = in_body.as_deref().map(|token| Shown {
         scheme: Scheme::Bearer,
@@ -65,27 +49,6 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     });
     let shown = in_header(&received)?.or(in_body).ok_or_else(no_token)?;
     answer(&cx, &received, shown).await
-}
-
-/// The token, whose holder holds what it is bound to. A macaroon's conditions
-/// are judged for this very request, and a use is counted last.
-async fn open(
-    cx: &Cx,
-    received: &Received,
-    shown: Shown<'_>,
-) -> Result<Result<Live, Refused>, Failure> {
-    let request = Request {
-        method: Some(received.method.as_str()),
-        path: Some(received.uri.path()),
-        address: Some(cx.address),
-    };
-    match presented::open_for(cx, shown.token, &Use::Here(request)).await? {
-        Ok(pending) => {
-            check_presented(cx, received, shown, &pending.before_counting().binding)?;
-            pending.settle(cx).await
-        }
-        Err(refused) => Ok(Err(refused)),
-    }
 }
 
 async fn answer(cx: &Cx, received: &Received, shown: Shown<'_>) -> Result<Response, Failure> {
@@ -155,21 +118,4 @@ async fn respond_with(
     let signed = key.sign("userinfo+jwt", &payload);
     let text = encryption::to_client(cx, client, EncryptedAnswer::Userinfo, signed).await?;
     Ok(respond::typed("application/jwt", text))
-}
-
-/// No token at all is told no error code (RFC 6750 §3.1).
-fn no_token() -> Refusal {
-    Refusal::new(ErrorCode::InvalidToken, "an access token is needed")
-        .with_challenge(HeaderValue::from_static("Bearer"))
-}
-
-fn bad_token(reason: &'static str) -> Refusal {
-    Refusal::new(ErrorCode::InvalidToken, reason).with_challenge(challenge(ErrorCode::InvalidToken))
-}
-
-fn challenge(code: ErrorCode) -> HeaderValue {
-    match code {
-        ErrorCode::InvalidRequest => HeaderValue::from_static(r#"Bearer error="invalid_request""#),
-        _ => HeaderValue::from_static(r#"Bearer error="invalid_token""#),
-    }
 }

@@ -4,6 +4,7 @@
 //! 1. `reach` decides what may be called, `address` what is public.
 //! 2. `resolver` pins the connection to addresses that were decided on.
 //! 3. `key_set` keeps the key sets that clients publish.
+//! 4. What is sent, as messages of the outbox, has places of its own.
 
 mod address;
 mod key_set;
@@ -14,9 +15,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use moka::sync::Cache;
 use serde_json::Value;
+use symbolon_token::Secret;
 use symbolon_token::jose::KeySet;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -67,6 +69,18 @@ pub(crate) struct Fetched {
     pub(crate) cache_control: Option<String>,
 }
 
+/// Something to be sent.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) content_type: &'static str,
+    pub(crate) accept: &'static str,
+    /// What the receiver wants to be shown in `Authorization`.
+    pub(crate) authorization: Option<&'a Secret>,
+    pub(crate) body: String,
+    /// How many bytes the answer may have.
+    pub(crate) limit_bytes: usize,
+}
+
 /// How long and how much.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
@@ -74,6 +88,9 @@ struct Limits {
     total: Duration,
     cooldown: Duration,
     calls: usize,
+    /// What is sent has places of its own: receivers that are slow never keep
+    /// a key set from being fetched.
+    sends: usize,
 }
 
 impl Default for Limits {
@@ -83,6 +100,7 @@ impl Default for Limits {
             total: Duration::from_secs(5),
             cooldown: Duration::from_secs(2),
             calls: 16,
+            sends: 64,
         }
     }
 }
@@ -129,6 +147,7 @@ impl Fetcher {
                 .time_to_live(limits.cooldown)
                 .build(),
             permits: Semaphore::new(limits.calls),
+            sending: Semaphore::new(limits.sends),
             client: OnceLock::new(),
             reach: Arc::new(reach),
             roots,
@@ -149,6 +168,17 @@ impl Fetcher {
         accept: &str,
     ) -> Result<Fetched, FetchError> {
         self.outbound.get(url, limit_bytes, accept).await
+    }
+
+    /// Sends something to an address. Redirects are answers, not ways.
+    pub(crate) async fn post(&self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
+        self.outbound.post(outgoing).await
+    }
+
+    /// Whether an address may be called, as far as that can be told without
+    /// asking for its name.
+    pub(crate) fn admits(&self, url: &str) -> bool {
+        self.outbound.reach.admit_url(url).is_some()
     }
 
     /// The key set that is published at an address, from memory where it is
@@ -185,6 +215,7 @@ struct Outbound {
     limits: Limits,
     client: OnceLock<reqwest::Client>,
     permits: Semaphore,
+    sending: Semaphore,
     failing: Cache<String, ()>,
 }
 
@@ -197,58 +228,52 @@ impl Outbound {
     ) -> Result<Fetched, FetchError> {
         let url = self.reach.admit_url(url).ok_or(FetchError::Address)?;
         let place = place(&url);
+        let ask = |client: &reqwest::Client| client.get(url).header(ACCEPT, accept);
+        self.within(&self.permits, place, ask, limit_bytes).await
+    }
+
+    async fn post(&self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
+        let url = self.reach.admit_url(outgoing.url);
+        let url = url.ok_or(FetchError::Address)?;
+        let place = place(&url);
+        let shown = outgoing.authorization.map(shown_in_header).transpose()?;
+        let ask = |client: &reqwest::Client| {
+            let request = client
+                .post(url)
+                .header(ACCEPT, outgoing.accept)
+                .header(CONTENT_TYPE, outgoing.content_type);
+            let request = match shown {
+                Some(shown) => request.header(AUTHORIZATION, shown),
+                None => request,
+            };
+            request.body(outgoing.body.clone())
+        };
+        self.within(&self.sending, place, ask, outgoing.limit_bytes)
+            .await
+    }
+
+    /// Calls within the limits, unless the host failed a moment ago.
+    async fn within(
+        &self,
+        permits: &Semaphore,
+        place: String,
+        ask: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
+        limit_bytes: usize,
+    ) -> Result<Fetched, FetchError> {
         if self.failing.contains_key(&place) {
             return Err(FetchError::CoolingDown);
         }
-        let permit = timeout(self.limits.connect, self.permits.acquire()).await;
+        let permit = timeout(self.limits.connect, permits.acquire()).await;
         let Ok(Ok(_permit)) = permit else {
             return Err(FetchError::Busy);
         };
-        let call = timeout(self.limits.total, self.call(url, limit_bytes, accept));
+        let request = ask(self.client()?);
+        let call = timeout(self.limits.total, call(request, limit_bytes));
         let outcome = call.await.unwrap_or(Err(FetchError::TooSlow));
         if let Err(FetchError::Unreachable | FetchError::TooSlow) = outcome {
             self.failing.insert(place, ());
         }
         outcome
-    }
-
-    async fn call(
-        &self,
-        url: Url,
-        limit_bytes: usize,
-        accept: &str,
-    ) -> Result<Fetched, FetchError> {
-        let mut response = self
-            .client()?
-            .get(url)
-            .header(ACCEPT, accept)
-            .send()
-            .await
-            .map_err(|e| cause(&e))?;
-        let status = response.status().as_u16();
-        let control = response
-            .headers()
-            .get(CACHE_CONTROL)
-            .and_then(|value| value.to_str().ok());
-        let cache_control = control.map(str::to_owned);
-        if response
-            .content_length()
-            .is_some_and(|length| length > limit_bytes as u64)
-        {
-            return Err(FetchError::TooLarge);
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| cause(&e))? {
-            if body.len() + chunk.len() > limit_bytes {
-                return Err(FetchError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Fetched {
-            status,
-            body: body.into(),
-            cache_control,
-        })
     }
 
     /// The client, made at the first call: a server that calls nobody needs no
@@ -286,6 +311,43 @@ impl Outbound {
             .user_agent("symbolon")
             .build()
     }
+}
+
+/// Asks, and reads the answer within its limit.
+async fn call(request: reqwest::RequestBuilder, limit_bytes: usize) -> Result<Fetched, FetchError> {
+    let mut response = request.send().await.map_err(|e| cause(&e))?;
+    let status = response.status().as_u16();
+    let control = response
+        .headers()
+        .get(CACHE_CONTROL)
+        .and_then(|value| value.to_str().ok());
+    let cache_control = control.map(str::to_owned);
+    if response
+        .content_length()
+        .is_some_and(|length| length > limit_bytes as u64)
+    {
+        return Err(FetchError::TooLarge);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| cause(&e))? {
+        if body.len() + chunk.len() > limit_bytes {
+            return Err(FetchError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Fetched {
+        status,
+        body: body.into(),
+        cache_control,
+    })
+}
+
+/// A value that no log shows.
+fn shown_in_header(secret: &Secret) -> Result<http::HeaderValue, FetchError> {
+    let value = http::HeaderValue::from_bytes(secret.expose());
+    let mut value = value.map_err(|_| FetchError::Content)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Host and port: what may be logged of an address.

@@ -125,6 +125,7 @@ const SHORT: Limits = Limits {
     total: Duration::from_millis(500),
     cooldown: Duration::from_secs(60),
     calls: 4,
+    sends: 4,
 };
 
 fn fetcher(issuer: &str, allow: &[&str]) -> (Fetcher, Arc<AtomicUsize>) {

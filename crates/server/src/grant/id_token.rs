@@ -158,15 +158,22 @@ pub(crate) fn for_userinfo(
     agreed: &[String],
 ) -> Map<String, Value> {
     let all = of_person(person);
+    let told = told_names(scopes, client, agreed)
+        .filter_map(|name| Some((name.to_owned(), all.get(name)?.clone())));
+    told.collect()
+}
+
+/// The names of the claims that userinfo may tell.
+pub(crate) fn told_names<'a>(
+    scopes: &'a Scopes,
+    client: &'a Client,
+    agreed: &'a [String],
+) -> impl Iterator<Item = &'a str> {
     let by_scope = scopes
         .iter()
         .flat_map(|scope| claims_of_scope(scope.as_str()))
         .copied();
     let covered =
         |name: &&str| scope_of_claim(name).is_some_and(|scope| client.scopes.contains(scope));
-    let by_name = agreed.iter().map(String::as_str).filter(covered);
-    let told = by_scope
-        .chain(by_name)
-        .filter_map(|name| Some((name.to_owned(), all.get(name)?.clone())));
-    told.collect()
+    by_scope.chain(agreed.iter().map(String::as_str).filter(covered))
 }

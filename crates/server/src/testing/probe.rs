@@ -116,6 +116,10 @@ pub fn probes(known: &Known) -> Vec<Probe> {
         call(post(),   "/admin/v1/revoke",                            "/admin/v1/revoke", json!({ "subject": "alice" })),
         call(post(),   "/admin/v1/tokens:explain",                    "/admin/v1/tokens:explain", json!({ "token": "sym_rt_abc" })),
         call(get(),    "/admin/v1/explanations/{id}",                 &format!("/admin/v1/explanations/{}", known.refused), none()),
+        call(get(),    "/admin/v1/outbox",                            "/admin/v1/outbox", none()),
+        call(get(),    "/admin/v1/dead-letters",                      "/admin/v1/dead-letters?limit=1", none()),
+        call(post(),   "/admin/v1/dead-letters:retry",                "/admin/v1/dead-letters:retry", json!({ "receiver": "client:web" })),
+        call(post(),   "/admin/v1/dead-letters:drop",                 "/admin/v1/dead-letters:drop", json!({ "receiver": "client:web" })),
         call(get(),    "/admin/v1/audit",                             "/admin/v1/audit?limit=1", none()),
         call(get(),    "/admin/v1/audit/chain",                       "/admin/v1/audit/chain?limit=1", none()),
     ]

@@ -43,6 +43,7 @@ mod reload;
 mod rotation;
 mod setting;
 mod sign_in;
+mod signals;
 mod skew;
 mod status_list;
 mod withdrawal;

@@ -72,6 +72,8 @@ fn alone(client: &Client, is_local: bool) -> Result<(), Refused> {
     }
     let sector = client.sector_identifier_uri.as_deref();
     address("sector_identifier_uri", sector, is_local)?;
+    let logout = client.logout.backchannel_logout_uri.as_deref();
+    address("backchannel_logout_uri", logout, is_local)?;
     keys(client.registered_keys(), is_local)?;
     for (name, alg) in client.encryption.wanted() {
         if encryption::lack(client.registered_keys(), alg) {

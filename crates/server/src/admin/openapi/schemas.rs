@@ -34,6 +34,7 @@ pub(super) fn all() -> Map<String, Value> {
         ("Session", "SessionList"),
         ("Key", "KeyList"),
         ("AuditEntry", "AuditList"),
+        ("DeadLetter", "DeadLetterList"),
     ] {
         add(plural, list(name));
     }
@@ -46,6 +47,7 @@ pub(super) fn all() -> Map<String, Value> {
     add_keys(&mut add);
     add_process(&mut add);
     add_revocation(&mut add);
+    add_outbox(&mut add);
     super::explanation::add(&mut add);
     super::audit::add(&mut add);
     all
@@ -143,6 +145,8 @@ pub(super) fn client_fields() -> Vec<(&'static str, Value)> {
         ),
         ("token_endpoint_auth_signing_alg", text()),
         ("dpop_bound_access_tokens", boolean()),
+        ("backchannel_logout_uri", text()),
+        ("backchannel_logout_session_required", boolean()),
         ("tls_client_certificate_bound_access_tokens", boolean()),
         ("tls_client_auth_subject_dn", text()),
         ("tls_client_auth_san_dns", text()),
@@ -436,6 +440,53 @@ fn add_revocation(add: &mut impl FnMut(&str, Value)) {
     revocation["minProperties"] = json!(1);
     revocation["maxProperties"] = json!(1);
     add("Revocation", revocation);
+}
+
+fn add_outbox(add: &mut impl FnMut(&str, Value)) {
+    let count = || json!({ "type": "integer" });
+    add(
+        "Outbox",
+        object(
+            &["items"],
+            &[(
+                "items",
+                json!({ "type": "array", "items": object(&["receiver", "waiting", "dead"], &[
+                    ("receiver", text()),
+                    ("waiting", count()),
+                    ("oldest", maybe_text()),
+                    ("dead", count()),
+                    ("dropped", count()),
+                    ("failures", count()),
+                    ("next_try", time()),
+                ]) }),
+            )],
+        ),
+    );
+    add(
+        "DeadLetter",
+        object(
+            &["number", "jti", "receiver", "event", "reason"],
+            &[
+                ("number", count()),
+                ("jti", text()),
+                ("receiver", text()),
+                ("event", text()),
+                ("user", maybe_text()),
+                ("attempts", count()),
+                ("created", time()),
+                ("expires", time()),
+                ("reason", text()),
+            ],
+        ),
+    );
+    let mut letters = object(&[], &[("number", count()), ("receiver", text())]);
+    letters["minProperties"] = json!(1);
+    letters["maxProperties"] = json!(1);
+    add("DeadLetters", letters);
+    add(
+        "DeadLettersDone",
+        object(&["letters"], &[("letters", count())]),
+    );
 }
 
 pub(super) fn object(required: &[&str], fields: &[(&str, Value)]) -> Value {

@@ -10,7 +10,7 @@ use crate::person::{claim_problem, username_problem};
 use super::super::failed::Refused;
 
 /// A name to sign in by, as it is compared.
-pub(super) fn canonical(name: &str) -> String {
+pub(crate) fn canonical(name: &str) -> String {
     name.trim().to_lowercase()
 }
 

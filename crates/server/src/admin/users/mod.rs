@@ -26,7 +26,7 @@ use super::failed::{Failed, Outcome, Refused};
 use super::secrets::hash_password;
 use super::{MERGES, event, follow};
 
-pub(crate) use self::claims::login_names;
+pub(crate) use self::claims::{canonical, login_names};
 
 type PersonId = Id<symbolon_token::Person>;
 

@@ -175,6 +175,9 @@ impl Advice<'_, '_> {
         let sector = client.sector_identifier_uri.as_deref();
         let code = "client.sector_identifier_uri.http";
         self.on_address((code, "sector_identifier_uri"), sector, table);
+        let logout = client.logout.backchannel_logout_uri.as_deref();
+        let code = "client.backchannel_logout_uri.http";
+        self.on_address((code, "backchannel_logout_uri"), logout, table);
         self.on_key_set(
             (
                 "client.jwks_uri.http",

@@ -17,8 +17,11 @@ use super::document::Table;
 use super::finding::Finding;
 use super::read::Draft;
 
-/// The scopes of OpenID Connect, which no resource needs to know.
-const OPENID_SCOPES: [&str; 6] = [
+/// The scopes of OpenID Connect and of this server's own endpoints, which no
+/// resource needs to know.
+const OPENID_SCOPES: [&str; 8] = [
+    "ssf.manage",
+    "ssf.read",
     "openid",
     "profile",
     "email",

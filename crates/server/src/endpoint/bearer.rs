@@ -1,0 +1,116 @@
+//! An access token that is shown to this server itself: how it is sent, and
+//! whether whoever sends it holds what it is bound to.
+//!
+//! Spec: RFC 6750 §2.1, §3
+//! Spec: RFC 9449 §7.1, §9
+
+use axum::response::Response;
+use http::HeaderValue;
+use symbolon_protocol::ErrorCode;
+use symbolon_token::explain::Refused;
+use symbolon_token::macaroon::Request;
+
+use super::macaroon::Use;
+use super::presented::{self, Live};
+use crate::cx::Cx;
+use crate::failure::{Failure, Refusal};
+use crate::holder::{Scheme, Shown, check_presented, next_nonce};
+use crate::received::{Authorization, Received};
+use crate::respond;
+
+/// The token of the header and the scheme that it was sent under.
+pub(super) fn in_header(received: &Received) -> Result<Option<Shown<'_>>, Refusal> {
+    let (scheme, sent) = match received.authorization("DPoP") {
+        Authorization::Other => (Scheme::Bearer, received.authorization("Bearer")),
+        sent => (Scheme::Dpop, sent),
+    };
+    match sent {
+        Authorization::Given(token) => Ok(Some(Shown { scheme, token })),
+        Authorization::Absent => Ok(None),
+        Authorization::Other => Err(bad_token("this needs a Bearer or a DPoP token")),
+    }
+}
+
+/// The token, whose holder holds what it is bound to. A macaroon's conditions
+/// are judged for this very request, and a use is counted last.
+pub(super) async fn open(
+    cx: &Cx,
+    received: &Received,
+    shown: Shown<'_>,
+) -> Result<Result<Live, Refused>, Failure> {
+    let request = Request {
+        method: Some(received.method.as_str()),
+        path: Some(received.uri.path()),
+        address: Some(cx.address),
+    };
+    match presented::open_for(cx, shown.token, &Use::Here(request)).await? {
+        Ok(pending) => {
+            check_presented(cx, received, shown, &pending.before_counting().binding)?;
+            pending.settle(cx).await
+        }
+        Err(refused) => Ok(Err(refused)),
+    }
+}
+
+/// A client that acts for itself, by an access token that is for this server
+/// and carries one of some scopes.
+pub(super) async fn client_with_scope(
+    cx: &Cx,
+    received: &Received,
+    scopes: &[&'static str],
+) -> Result<Live, Failure> {
+    let shown = in_header(received)?.ok_or_else(no_token)?;
+    let live = match open(cx, received, shown).await? {
+        Ok(live) => live,
+        Err(refused) => {
+            tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "refused");
+            cx.recent
+                .token(cx, &refused, presented::claimed_jti(shown.token));
+            return Err(bad_token("the access token is not good").into());
+        }
+    };
+    if live.audience != cx.settings.issuer.as_str() {
+        return Err(bad_token("the access token is for another audience").into());
+    }
+    let client = &live.client.client;
+    if live.person.is_some() || live.subject != client.id.as_str() || !client.is_confidential() {
+        return Err(bad_token("this is for clients that act for themselves").into());
+    }
+    // What was taken from the client since is gone from its tokens, too.
+    let carries =
+        |scope: &&&'static str| live.scopes.contains(scope) && client.scopes.contains(scope);
+    if !scopes.iter().any(|scope| carries(&scope)) {
+        let refusal = Refusal::new(ErrorCode::InsufficientScope, "the token lacks a scope");
+        let text = format!(
+            r#"Bearer error="insufficient_scope", scope="{}""#,
+            scopes.first().unwrap_or(&"")
+        );
+        return Err(match HeaderValue::from_str(&text) {
+            Ok(challenge) => refusal.with_challenge(challenge),
+            Err(_) => refusal,
+        }
+        .into());
+    }
+    Ok(live)
+}
+
+/// The same answer with the nonce for the caller's next proof, where it sent one.
+pub(super) fn with_nonce(cx: &Cx, received: &Received, mut response: Response) -> Response {
+    if matches!(received.authorization("DPoP"), Authorization::Given(_))
+        && let Some(nonce) = next_nonce(cx)
+    {
+        response.headers_mut().insert(respond::DPOP_NONCE, nonce);
+    }
+    response
+}
+
+/// No token at all is told no error code (RFC 6750 §3.1).
+pub(super) fn no_token() -> Refusal {
+    Refusal::new(ErrorCode::InvalidToken, "an access token is needed")
+        .with_challenge(HeaderValue::from_static("Bearer"))
+}
+
+pub(super) fn bad_token(reason: &'static str) -> Refusal {
+    Refusal::new(ErrorCode::InvalidToken, reason)
+        .with_challenge(HeaderValue::from_static(r#"Bearer error="invalid_token""#))
+}

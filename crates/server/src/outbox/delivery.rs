@@ -1,0 +1,260 @@
+//! One message to one receiver: to whom, in which words, and what the answer
+//! means.
+//!
+//! Spec: OpenID Connect Back-Channel Logout 1.0 §2.5, §2.8
+//! Spec: RFC 8935 §2.1, §2.2, §2.3, §2.4
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use symbolon_protocol::{ClientId, Timestamp};
+use symbolon_store::{
+    CLIENT, FindStream, STREAM, SignalStream, StoredClient, StreamStatus, WaitingMessage,
+};
+use symbolon_token::Secret;
+
+use crate::cx::Cx;
+use crate::failure::{Broken, Failure};
+use crate::fetch::{FetchError, Outgoing};
+use crate::streams::StreamDocument;
+
+use super::{logout_token, security_event};
+
+/// How large an answer may be, in bytes.
+const MAX_ANSWER_BYTES: usize = 16 * 1024;
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sent {
+    /// The receiver has it, or there is nothing to tell any more.
+    Taken,
+    /// The receiver cannot be told anything now.
+    Unreachable(&'static str),
+    /// The receiver does not take this message now.
+    Refused(&'static str),
+    /// It will never take it.
+    Never(&'static str),
+}
+
+impl Sent {
+    /// A word for metrics.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Unreachable(_) => "unreachable",
+            Self::Refused(_) => "refused",
+            Self::Never(_) => "never",
+        }
+    }
+}
+
+/// Who is told.
+pub(super) enum Receiver {
+    /// A client that took part in a session.
+    Client {
+        client: Arc<StoredClient>,
+        uri: String,
+    },
+    /// A stream to which events are pushed.
+    Stream {
+        client: Arc<StoredClient>,
+        stream: Box<SignalStream>,
+        document: Box<StreamDocument>,
+        shown: Option<Secret>,
+    },
+}
+
+impl Receiver {
+    /// The receiver of a name; the error says why there is none.
+    pub(super) async fn find(cx: &Cx, name: &str) -> Result<Result<Self, &'static str>, Broken> {
+        if let Some(id) = name.strip_prefix(CLIENT) {
+            let Some(client) = client(cx, id).await? else {
+                return Ok(Err("the client is gone"));
+            };
+            let uri = client.client.logout.backchannel_logout_uri.clone();
+            let gone = "the client wants no logout tokens";
+            return Ok(uri.map(|uri| Self::Client { client, uri }).ok_or(gone));
+        }
+        let id = name.strip_prefix(STREAM).unwrap_or_default().to_owned();
+        let Some(stream) = cx.store.read(FindStream { id }).await? else {
+            return Ok(Err("the stream is gone"));
+        };
+        let Some(client) = client(cx, stream.client.as_str()).await? else {
+            return Ok(Err("the client is gone"));
+        };
+        if stream.status != StreamStatus::Enabled || stream.fetches {
+            return Ok(Err("the stream is not pushed any more"));
+        }
+        let Some(document) = StreamDocument::read(&stream) else {
+            return Err(Broken::Impossible("a stream does not read back"));
+        };
+        let shown = document_secret(cx, &stream)?;
+        Ok(Ok(Self::Stream {
+            client,
+            document: Box::new(document),
+            stream: Box::new(stream),
+            shown,
+        }))
+    }
+
+    /// A word for metrics.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Client { .. } => "logout",
+            Self::Stream { .. } => "stream",
+        }
+    }
+
+    /// Sends one message.
+    pub(super) async fn send(&self, cx: &Cx, waiting: &WaitingMessage, now: Timestamp) -> Sent {
+        let sent = match self {
+            Self::Client { client, uri } => log_out(cx, client, uri, (waiting, now)).await,
+            Self::Stream {
+                client,
+                stream,
+                document,
+                shown,
+            } => {
+                let event = security_event::mint(cx, &client.client, stream, waiting).await;
+                match event {
+                    Ok(Some(event)) => Ok(push(cx, document, shown.as_ref(), event).await),
+                    Ok(None) => Ok(Sent::Taken),
+                    Err(failure) => Err(failure),
+                }
+            }
+        };
+        sent.unwrap_or_else(|failure| {
+            let cause = match failure {
+                Failure::Refused(refusal) => refusal.reason.to_owned(),
+                Failure::Broken(broken) => broken.to_string(),
+            };
+            tracing::warn!(kind = self.kind(), %cause, "a message could not be written");
+            Sent::Unreachable("it could not be written")
+        })
+    }
+}
+
+async fn client(cx: &Cx, id: &str) -> Result<Option<Arc<StoredClient>>, Broken> {
+    let Ok(id) = id.parse::<ClientId>() else {
+        return Ok(None);
+    };
+    let found = cx.directory.find_client(&id).await?;
+    Ok(found.filter(|found| found.enabled))
+}
+
+fn document_secret(cx: &Cx, stream: &SignalStream) -> Result<Option<Secret>, Broken> {
+    let Some(sealed) = &stream.secret else {
+        return Ok(None);
+    };
+    let opened = cx.keys.open_secret(&stream.id, sealed);
+    let opened = opened.map_err(|_| Broken::Impossible("what a stream is shown does not open"))?;
+    Ok(Some(opened))
+}
+
+async fn log_out(
+    cx: &Cx,
+    client: &StoredClient,
+    uri: &str,
+    (waiting, now): (&WaitingMessage, Timestamp),
+) -> Result<Sent, Failure> {
+    let Some(token) = logout_token::mint(cx, &client.client, waiting, now).await? else {
+        return Ok(Sent::Never("it names nobody"));
+    };
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("logout_token", &token)
+        .finish();
+    let outgoing = Outgoing {
+        url: uri,
+        content_type: "application/x-www-form-urlencoded",
+        accept: "*/*",
+        authorization: None,
+        body,
+        limit_bytes: MAX_ANSWER_BYTES,
+    };
+    Ok(match cx.fetcher.post(&outgoing).await {
+        // Some frameworks answer 204 (§2.8).
+        Ok(answer) if matches!(answer.status, 200 | 204) => Sent::Taken,
+        // Logging out failed there, or the token was not understood.
+        Ok(answer) if answer.status == 400 => Sent::Refused("the client answered 400"),
+        Ok(answer) => Sent::Unreachable(status(answer.status)),
+        // A long page behind a success is not read, and is none of ours.
+        Err(FetchError::TooLarge) => Sent::Refused("the answer is too large"),
+        Err(error) => Sent::Unreachable(cause(error)),
+    })
+}
+
+async fn push(cx: &Cx, document: &StreamDocument, shown: Option<&Secret>, event: String) -> Sent {
+    let Some(url) = document.endpoint() else {
+        return Sent::Never("the stream has no address");
+    };
+    let outgoing = Outgoing {
+        url,
+        content_type: "application/secevent+jwt",
+        accept: "application/json",
+        authorization: shown,
+        body: event,
+        limit_bytes: MAX_ANSWER_BYTES,
+    };
+    match cx.fetcher.post(&outgoing).await {
+        Ok(answer) if matches!(answer.status, 200 | 202 | 204) => Sent::Taken,
+        Ok(answer) if answer.status == 400 => of_error(&answer.body),
+        Ok(answer) => Sent::Unreachable(status(answer.status)),
+        Err(FetchError::TooLarge) => Sent::Refused("the answer is too large"),
+        Err(error) => Sent::Unreachable(cause(error)),
+    }
+}
+
+/// What a receiver says of an event that it did not take (RFC 8935 §2.4). Keys
+/// and permissions may be put right; a whole event will not become another one.
+fn of_error(body: &[u8]) -> Sent {
+    let body: Option<Value> = serde_json::from_slice(body).ok();
+    match body.as_ref().and_then(|body| body["err"].as_str()) {
+        Some("invalid_request") => Sent::Never("invalid_request"),
+        Some("invalid_issuer") => Sent::Never("invalid_issuer"),
+        Some("invalid_audience") => Sent::Never("invalid_audience"),
+        Some("invalid_key") => Sent::Refused("invalid_key"),
+        Some("authentication_failed") => Sent::Unreachable("authentication_failed"),
+        Some("access_denied") => Sent::Unreachable("access_denied"),
+        _ => Sent::Refused("the receiver answered 400"),
+    }
+}
+
+const fn status(status: u16) -> &'static str {
+    match status {
+        300..=399 => "the receiver answered a redirect, which is not followed",
+        401 | 403 => "the receiver does not let this server in",
+        404 | 410 => "there is nothing at the receiver's address",
+        429 => "the receiver asks for time",
+        500..=599 => "the receiver answered that it is broken",
+        _ => "the receiver answered with a status that means nothing here",
+    }
+}
+
+const fn cause(error: FetchError) -> &'static str {
+    match error {
+        FetchError::Address => "the address may not be called",
+        FetchError::TooSlow => "the receiver took too long",
+        FetchError::Trust => "no trusted certificate authorities could be loaded",
+        _ => "the receiver could not be reached",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_never_be_taken_is_given_up_at_once() {
+        for (body, wanted) in [
+            (r#"{"err":"invalid_request"}"#, "never"),
+            (r#"{"err":"invalid_audience","description":"x"}"#, "never"),
+            (r#"{"err":"invalid_key"}"#, "refused"),
+            (r#"{"err":"authentication_failed"}"#, "unreachable"),
+            (r#"{"err":7}"#, "refused"),
+            ("<html>", "refused"),
+            ("", "refused"),
+        ] {
+            assert_eq!(of_error(body.as_bytes()).word(), wanted, "{body}");
+        }
+    }
+}

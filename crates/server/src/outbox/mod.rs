@@ -1,0 +1,249 @@
+//! The sender: takes what waits in the outbox to whoever has to be told.
+//!
+//! 1. Every node looks for receivers that are due; a lease says who sends.
+//! 2. The messages of a receiver are sent one after the other, in order;
+//!    receivers are dealt with beside each other, and none waits for another.
+//! 3. `delivery` sends one message, `logout_token` and `security_event` write it.
+//! 4. What became of each is written under the lease. A receiver that cannot be
+//!    reached is left alone for longer each time (`backoff`).
+//!
+//! Whatever is sent twice, after a crash or a lost answer, bears the same `jti`.
+//!
+//! Spec: OpenID Connect Back-Channel Logout 1.0 §2.5
+//! Spec: RFC 8935 §2
+
+mod backoff;
+mod delivery;
+mod logout_token;
+pub(crate) mod security_event;
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_protocol::Timestamp;
+use symbolon_store::{
+    Delivered, DueReceivers, LeaseReceiver, Leased, OutboxState, Pause, PurgeOutbox,
+    SettleMessages, Settled,
+};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::failure::Broken;
+use crate::metric;
+
+use self::delivery::{Receiver, Sent};
+
+/// How often a node looks whether something is to be sent.
+const LOOK: Duration = Duration::from_millis(250);
+/// After how many looks what waited too long is declared dead, and counted.
+const LOOKS_PER_SWEEP: u32 = 120;
+/// How long a receiver is leased.
+const LEASE: Duration = Duration::from_secs(30);
+/// How long a node goes on sending under one lease: the longest call fits into
+/// what is left.
+const SENDING: Duration = Duration::from_secs(15);
+/// How many messages are read under one lease.
+const BATCH: u32 = 32;
+/// How many receivers one node deals with at once.
+const MAX_RECEIVERS: usize = 64;
+/// How many rows of a kind one turn of a sweep takes.
+const SWEEP_BATCH: u32 = 1000;
+/// How long what is under way at the end may take.
+const FAREWELL: Duration = Duration::from_secs(6);
+
+/// Sends until the process ends.
+pub(crate) async fn send_for_ever(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
+    let mut under_way: JoinSet<String> = JoinSet::new();
+    let mut busy: HashSet<String> = HashSet::new();
+    let mut looks = 0_u32;
+    loop {
+        if *stopped.borrow() {
+            break;
+        }
+        tokio::select! {
+            // Nobody can stop it any more, or somebody has: either way it ends.
+            _ = stopped.changed() => break,
+            Some(done) = under_way.join_next(), if !under_way.is_empty() => {
+                match done {
+                    Ok(receiver) => { busy.remove(&receiver); }
+                    // Which one it was is unknown; leases keep out whoever is busy.
+                    Err(_) => busy.clear(),
+                }
+            }
+            () = tokio::time::sleep(LOOK) => {
+                for receiver in due(&app, MAX_RECEIVERS.saturating_sub(busy.len())).await {
+                    if busy.len() < MAX_RECEIVERS && busy.insert(receiver.clone()) {
+                        under_way.spawn(deliver(Arc::clone(&app), receiver));
+                    }
+                }
+                looks = looks.wrapping_add(1);
+                if looks.is_multiple_of(LOOKS_PER_SWEEP) {
+                    sweep(&app).await;
+                }
+            }
+        }
+    }
+    // A message whose answer nobody waits for would be sent again.
+    let rest = async { while under_way.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(FAREWELL, rest).await;
+}
+
+async fn due(app: &App, room: usize) -> Vec<String> {
+    if room == 0 {
+        return Vec::new();
+    }
+    let look = DueReceivers {
+        now: app.edge.clock.now(),
+        limit: u32::try_from(MAX_RECEIVERS * 2).unwrap_or(u32::MAX),
+    };
+    app.store.read(look).await.unwrap_or_else(|fault| {
+        // The follower of the feed tells of an outage.
+        tracing::debug!(cause = %fault, "could not read the outbox");
+        Vec::new()
+    })
+}
+
+/// Sends what waits for one receiver, until nothing is left or it has to rest.
+async fn deliver(app: Arc<App>, receiver: String) -> String {
+    loop {
+        match turn(&app, &receiver).await {
+            Ok(Turn::More) => {}
+            Ok(Turn::Over) => return receiver,
+            Err(broken) => {
+                tracing::warn!(%receiver, cause = %broken, "could not go on with the outbox");
+                return receiver;
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    More,
+    Over,
+}
+
+/// One lease.
+async fn turn(app: &Arc<App>, receiver: &str) -> Result<Turn, Broken> {
+    let now = app.edge.clock.now();
+    let lease = LeaseReceiver {
+        receiver: receiver.to_owned(),
+        now,
+        until: now + LEASE,
+        limit: BATCH,
+    };
+    let Some(leased) = app.store.act(lease).await? else {
+        return Ok(Turn::Over);
+    };
+    let mut settle = SettleMessages {
+        receiver: receiver.to_owned(),
+        fence: leased.fence,
+        outcomes: Vec::new(),
+        pause: Pause {
+            failures: 0,
+            next_try: now,
+        },
+        now,
+    };
+    let whole = leased.messages.len();
+    send_all(app, leased, &mut settle).await?;
+    settle.now = app.edge.clock.now();
+    let rests = settle.pause.failures > 0;
+    let is_done = whole == 0 || settle.outcomes.len() < whole || app.is_draining();
+    if app.store.act(settle).await? == Settled::Late {
+        tracing::warn!(%receiver, "this node stood still while it sent; another one goes on");
+        return Ok(Turn::Over);
+    }
+    Ok(if rests || is_done {
+        Turn::Over
+    } else {
+        Turn::More
+    })
+}
+
+/// Sends until the receiver cannot be reached or the lease is half over.
+async fn send_all(
+    app: &Arc<App>,
+    leased: Leased,
+    settle: &mut SettleMessages,
+) -> Result<(), Broken> {
+    let began = app.edge.clock.monotonic();
+    let cx = app.cx(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let to = match Receiver::find(&cx, &settle.receiver).await? {
+        Ok(to) => to,
+        Err(reason) => {
+            let numbers = leased.messages.iter().map(|waiting| waiting.number);
+            let never = |number| (number, Delivered::Never { reason });
+            settle.outcomes.extend(numbers.map(never));
+            metric::delivered("unknown", "never");
+            return Ok(());
+        }
+    };
+    for waiting in &leased.messages {
+        let elapsed = app.edge.clock.monotonic().saturating_sub(began);
+        if elapsed > SENDING || app.is_draining() {
+            return Ok(());
+        }
+        let now = app.edge.clock.now();
+        let sent = to.send(&cx, waiting, now).await;
+        metric::delivered(to.kind(), sent.word());
+        let outcome = match sent {
+            Sent::Taken => Delivered::Taken,
+            Sent::Never(reason) => Delivered::Never { reason },
+            Sent::Refused(reason) if waiting.attempts + 1 >= backoff::MAX_REFUSALS => {
+                Delivered::Never { reason }
+            }
+            Sent::Refused(reason) => Delivered::Later {
+                next_try: now + backoff::after(waiting.attempts, &*app.edge.entropy),
+                reason,
+            },
+            Sent::Unreachable(reason) => {
+                settle.pause = rest(app, leased.failures, now);
+                let next_try = settle.pause.next_try;
+                let later = Delivered::Later { next_try, reason };
+                settle.outcomes.push((waiting.number, later));
+                return Ok(());
+            }
+        };
+        settle.outcomes.push((waiting.number, outcome));
+    }
+    Ok(())
+}
+
+fn rest(app: &App, failures: u32, now: Timestamp) -> Pause {
+    Pause {
+        failures: failures.saturating_add(1),
+        next_try: now + backoff::after(failures, &*app.edge.entropy),
+    }
+}
+
+/// Declares dead what waited too long, and says how things stand.
+async fn sweep(app: &App) {
+    loop {
+        let purge = PurgeOutbox {
+            now: app.edge.clock.now(),
+            limit: SWEEP_BATCH,
+        };
+        match app.store.act(purge).await {
+            Ok(swept) => {
+                if swept.died > 0 {
+                    let died = swept.died;
+                    tracing::warn!(died, "messages were taken by nobody: they are dead letters");
+                }
+                if swept.most() < u64::from(SWEEP_BATCH) {
+                    break;
+                }
+            }
+            Err(fault) => {
+                tracing::warn!(cause = %fault, "could not look over the outbox");
+                return;
+            }
+        }
+    }
+    if let Ok(lines) = app.store.read(OutboxState).await {
+        metric::outbox(&lines, app.edge.clock.now());
+    }
+}

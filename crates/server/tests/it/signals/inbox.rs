@@ -1,0 +1,149 @@
+//! A receiver: keeps what it is sent, and answers as it is told.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, Uri};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+/// Something that was received.
+#[derive(Clone, Debug)]
+pub(crate) struct Letter {
+    pub(crate) path: String,
+    pub(crate) kind: String,
+    pub(crate) authorization: String,
+    pub(crate) body: String,
+}
+
+impl Letter {
+    /// The logout token of a form.
+    pub(crate) fn logout_token(&self) -> String {
+        assert_eq!(self.kind, "application/x-www-form-urlencoded");
+        let mut pairs = form_urlencoded::parse(self.body.as_bytes());
+        let (name, token) = pairs.next().unwrap();
+        assert_eq!(name, "logout_token");
+        assert!(pairs.next().is_none());
+        token.into_owned()
+    }
+}
+
+/// What is answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+    pub(crate) after: Duration,
+}
+
+#[derive(Default)]
+struct Kept {
+    letters: Vec<Letter>,
+    reply: Option<Reply>,
+    /// What was not taken.
+    turned_away: usize,
+}
+
+/// The receiver.
+#[derive(Clone)]
+pub(crate) struct Inbox {
+    pub(crate) url: String,
+    kept: Arc<Mutex<Kept>>,
+}
+
+impl Inbox {
+    /// One that takes everything.
+    pub(crate) async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let kept = Arc::new(Mutex::new(Kept::default()));
+        let router = Router::new()
+            .fallback(receive)
+            .with_state(Arc::clone(&kept));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, kept }
+    }
+
+    /// From now on it answers otherwise.
+    pub(crate) fn answer(&self, status: u16, body: &str) {
+        self.kept.lock().unwrap().reply = Some(Reply {
+            status,
+            body: body.to_owned(),
+            after: Duration::ZERO,
+        });
+    }
+
+    /// From now on it takes everything, after a while.
+    pub(crate) fn answer_after(&self, after: Duration) {
+        self.kept.lock().unwrap().reply = Some(Reply {
+            status: 200,
+            body: String::new(),
+            after,
+        });
+    }
+
+    /// What it took so far.
+    pub(crate) fn letters(&self) -> Vec<Letter> {
+        self.kept.lock().unwrap().letters.clone()
+    }
+
+    /// How often it did not take what it was sent.
+    pub(crate) fn turned_away(&self) -> usize {
+        self.kept.lock().unwrap().turned_away
+    }
+
+    /// Waits until it took so many letters.
+    pub(crate) async fn wait_for(&self, count: usize) -> Vec<Letter> {
+        let until = Instant::now() + Duration::from_secs(12);
+        loop {
+            let letters = self.letters();
+            if letters.len() >= count {
+                return letters;
+            }
+            assert!(Instant::now() < until, "{} of {count} came", letters.len());
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+
+    /// Lets so much time pass that whatever was sent would be here.
+    pub(crate) async fn settle(&self) -> Vec<Letter> {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        self.letters()
+    }
+}
+
+async fn receive(
+    State(kept): State<Arc<Mutex<Kept>>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let header = |name: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    let letter = Letter {
+        path: uri.path().to_owned(),
+        kind: header("content-type"),
+        authorization: header("authorization"),
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    };
+    let reply = kept.lock().unwrap().reply.clone();
+    let reply = reply.unwrap_or(Reply {
+        status: 200,
+        body: String::new(),
+        after: Duration::ZERO,
+    });
+    tokio::time::sleep(reply.after).await;
+    let mut kept = kept.lock().unwrap();
+    if reply.status < 300 {
+        kept.letters.push(letter);
+    } else {
+        kept.turned_away += 1;
+    }
+    (StatusCode::from_u16(reply.status).unwrap(), reply.body).into_response()
+}

@@ -1,0 +1,131 @@
+//! Receivers that are away, slow or beside another node's.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use symbolon_testkit::Row;
+use tokio::time::Instant;
+
+use super::inbox::{Inbox, Letter};
+use super::{admin, claims};
+use crate::browser::{Browser, request};
+use crate::harness::Server;
+use crate::on_both_engines;
+
+on_both_engines! {
+    a_receiver_that_was_away_hears_all_in_order_after_a_restart
+    a_slow_receiver_holds_nobody_up
+    nodes_do_not_send_the_same_twice
+}
+
+async fn listen(server: &Server, client: &str, url: &str) {
+    let document = json!({ "backchannel_logout_uri": format!("{url}/{client}") });
+    let path = format!("clients/{client}");
+    admin(server, Method::PATCH, &path, Some(document)).await;
+}
+
+/// Signs somebody in and out; which session it was.
+async fn come_and_go(server: &Server, username: &str) -> String {
+    let mut browser = Browser::new(server);
+    let tokens = browser.tokens(username, &request()).await;
+    let hint = tokens.text("id_token");
+    let sid = claims(&hint)["sid"].as_str().unwrap().to_owned();
+    browser.get(&format!("/logout?id_token_hint={hint}")).await;
+    sid
+}
+
+/// Which sessions a receiver was told of, by person, without repetitions.
+fn told(letters: &[Letter]) -> HashMap<String, Vec<String>> {
+    let mut told: HashMap<String, Vec<String>> = HashMap::new();
+    let mut seen = HashSet::new();
+    for letter in letters {
+        let is = claims(&letter.logout_token());
+        if seen.insert(is["jti"].to_string()) {
+            let text = |name: &str| is[name].as_str().unwrap().to_owned();
+            told.entry(text("sub")).or_default().push(text("sid"));
+        }
+    }
+    told
+}
+
+async fn a_receiver_that_was_away_hears_all_in_order_after_a_restart(mut server: Server) {
+    let inbox = Inbox::open().await;
+    listen(&server, "web", &inbox.url).await;
+    inbox.answer(503, "");
+    let rounds = Row::R41.size(2, 5);
+    let each = Row::R41.size(3, 20);
+    let mut gone: HashMap<&str, Vec<String>> = HashMap::new();
+    for _ in 0..rounds {
+        for _ in 0..each {
+            for username in ["alice", "bob"] {
+                let sid = come_and_go(&server, username).await;
+                gone.entry(username).or_default().push(sid);
+            }
+        }
+        server.advance_by(Duration::from_secs(3600 / rounds as u64));
+        server = server.restart().await;
+    }
+    assert!(inbox.letters().is_empty());
+
+    inbox.answer(200, "");
+
+    let wanted = gone.values().map(Vec::len).sum();
+    let until = Instant::now() + Duration::from_secs(60);
+    while told(&inbox.letters()).values().map(Vec::len).sum::<usize>() < wanted {
+        assert!(Instant::now() < until, "{} came", inbox.letters().len());
+        server.advance(60);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let told = told(&inbox.letters());
+    for sessions in gone.values() {
+        assert!(
+            told.values().any(|heard| heard == sessions),
+            "in the order in which they ended"
+        );
+    }
+}
+
+async fn a_slow_receiver_holds_nobody_up(server: Server) {
+    let (slow, quick) = (Inbox::open().await, Inbox::open().await);
+    listen(&server, "web", &slow.url).await;
+    listen(&server, "other", &quick.url).await;
+    slow.answer_after(Duration::from_secs(4));
+    let mut browser = Browser::new(&server);
+    browser.tokens("alice", &request()).await;
+    let other = crate::setting::by("other", &[("scope", "openid")]);
+    browser.tokens("alice", &other).await;
+    let began = Instant::now();
+
+    let body = Some(json!({ "subject": "alice" }));
+    admin(&server, Method::POST, "revoke", body).await;
+
+    quick.wait_for(1).await;
+    assert!(began.elapsed() < Duration::from_secs(3));
+    assert!(slow.letters().is_empty());
+    slow.wait_for(1).await;
+}
+
+async fn nodes_do_not_send_the_same_twice(server: Server) {
+    let inbox = Inbox::open().await;
+    listen(&server, "web", &inbox.url).await;
+    let nodes = server.further_nodes().await;
+    let mut gone = 0;
+    for _ in 0..4 {
+        come_and_go(&server, "alice").await;
+        come_and_go(&server, "bob").await;
+        gone += 2;
+    }
+    for node in nodes.iter().flatten() {
+        come_and_go(node, "alice").await;
+        gone += 1;
+    }
+
+    inbox.wait_for(gone).await;
+    let letters = inbox.settle().await;
+
+    let names = letters.iter().map(|own| claims(&own.logout_token()));
+    let names: HashSet<_> = names.map(|own| own["jti"].to_string()).collect();
+    assert_eq!((letters.len(), names.len()), (gone, gone));
+}
