@@ -33,6 +33,7 @@ use crate::pace::PollPace;
 use crate::recent::Recent;
 use crate::seen::Seen;
 use crate::settings::{KeySettings, Rest, Settings};
+use crate::signals::SignalPace;
 use crate::status_places::StatusPlaces;
 use crate::steady::Steady;
 
@@ -98,6 +99,8 @@ pub struct App {
     pub(crate) proofs: ProofMemory,
     /// Who vouches for certificates of clients.
     pub(crate) authorities: Option<Authorities>,
+    /// How many events of each source are looked at.
+    pub(crate) signal_pace: SignalPace,
     /// Places for receivers that wait for events.
     pub(crate) long_polls: tokio::sync::Semaphore,
     draining: AtomicBool,
@@ -190,6 +193,7 @@ impl App {
             status_links: StatusLinks::new(config.admin.listen),
             proofs: ProofMemory::new(&*edge.entropy, now, MAX_CLOCK_SKEW),
             authorities,
+            signal_pace: SignalPace::default(),
             long_polls: tokio::sync::Semaphore::new(MAX_LONG_POLLS),
             draining: AtomicBool::new(false),
             // Begins elsewhere at every start, so ids do not come again.

@@ -26,6 +26,7 @@ use crate::outbox;
 use crate::reload::{ReloadError, Reloaded, Reloading};
 use crate::routes::Public;
 use crate::serve::{self, Asks, Capacity, ServeError};
+use crate::signals;
 
 /// How long an administration token is at least, in bytes.
 pub(crate) const MIN_TOKEN_BYTES: usize = 32;
@@ -129,6 +130,7 @@ pub struct Running {
     follower: JoinHandle<()>,
     chores: Vec<JoinHandle<()>>,
     sender: JoinHandle<()>,
+    asker: JoinHandle<()>,
     reloading: Reloading,
     /// How long readiness is refused before the listeners close.
     notice: Duration,
@@ -286,6 +288,10 @@ pub async fn launch(
         stopped.clone(),
     );
     let sender = tokio::spawn(outbox::send_for_ever(Arc::clone(&app), stopped.clone()));
+    let asker = tokio::spawn(signals::fetch::ask_for_ever(
+        Arc::clone(&app),
+        stopped.clone(),
+    ));
     let private = serve::serve(
         listeners.admin,
         None,
@@ -310,6 +316,7 @@ pub async fn launch(
         follower,
         chores,
         sender,
+        asker,
         reloading: Reloading::new(config, certificate),
         notice,
     })
@@ -340,6 +347,7 @@ impl Running {
         }
         // What is under way is written down before the store closes.
         let _ = self.sender.await;
+        let _ = self.asker.await;
         self.follower.abort();
         for chore in self.chores {
             chore.abort();

@@ -100,14 +100,18 @@ fn document(settings: &Settings) -> Value {
         "request_uri_parameter_supported": false,
         "require_request_uri_registration": false,
     });
-    add_ending(&mut document);
+    add_ending(settings, &mut document);
     add_key_binding(settings, &mut document);
     add_encryption(&mut document);
     document
 }
 
-/// What is offered to clients that hear that a session has ended.
-fn add_ending(document: &mut Value) {
+/// What is offered to clients that end sessions, or hear that one has ended.
+fn add_ending(settings: &Settings, document: &mut Value) {
+    let revocation = settings.issuer.endpoint("/global-token-revocation");
+    document["global_token_revocation_endpoint"] = revocation.into();
+    let methods = "global_token_revocation_endpoint_auth_methods_supported";
+    document[methods] = json!([ClientAuthentication::PrivateKeyJwt.as_str()]);
     document["backchannel_logout_supported"] = true.into();
     document["backchannel_logout_session_supported"] = true.into();
 }

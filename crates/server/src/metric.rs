@@ -59,6 +59,11 @@ pub(crate) fn delivered(kind: &'static str, outcome: &'static str) {
         .increment(1);
 }
 
+/// An event of a source was taken, or was not.
+pub(crate) fn signal(outcome: &'static str) {
+    metrics::counter!("symbolon_signals_total", "outcome" => outcome).increment(1);
+}
+
 /// What waits in the outbox, and since when.
 pub(crate) fn outbox(lines: &[OutboxLine], now: Timestamp) {
     let waiting: u64 = lines.iter().map(|line| line.waiting).sum();

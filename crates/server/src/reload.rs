@@ -118,6 +118,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
         // Swapped.
         bind_native_clients: _,
         sensitive_claims: _,
+        signal_sources: _,
         trusted_proxies: _,
         forwarded_header: _,
         clock_skew: _,

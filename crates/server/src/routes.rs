@@ -116,6 +116,8 @@ pub fn table() -> Vec<Route> {
         POST "/ssf/subjects/remove"                      Machine        Json  Never      endpoint::ssf::subject::remove;
         POST "/ssf/verify"                               Machine        Json  Never      endpoint::ssf::verification::post;
         POST "/ssf/poll/{stream}"                        Machine        Json  Never      endpoint::ssf::poll::post;
+        POST "/signals/{id}"                             Anyone         Json  Never      endpoint::signals::post;
+        POST "/global-token-revocation"                  Machine        Json  Never      endpoint::global_token_revocation::post;
         GET  "/authorize"                                Anyone         Page  Never      endpoint::authorize::get;
         POST "/authorize"                                Anyone         Page  Never      endpoint::authorize::post;
         GET  "/login"                                    Browser        Page  Never      endpoint::login::get;

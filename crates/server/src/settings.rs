@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -11,7 +12,7 @@ use symbolon_protocol::{Issuer, Lifetime};
 use symbolon_token::Digest;
 use url::Url;
 
-use crate::config::{Config, ForwardedHeader, KeysConfig, Lifetimes};
+use crate::config::{Config, ForwardedHeader, KeysConfig, Lifetimes, SignalSource};
 use crate::pages::Site;
 
 /// The settled part of the configuration.
@@ -40,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) bind_native_clients: bool,
     /// Claims that no mapping tells.
     pub(crate) sensitive_claims: Vec<String>,
+    /// Whose events are believed.
+    pub(crate) signal_sources: Vec<Arc<SignalSource>>,
     /// Whether browsers may be told to use https alone: never on this machine,
     /// where a host is shared with whatever else is tried out.
     pub(crate) https_alone: bool,
@@ -106,6 +109,7 @@ impl Settings {
             takes_certificates: rest.takes_certificates,
             bind_native_clients: rest.bind_native_clients,
             sensitive_claims: rest.sensitive_claims,
+            signal_sources: rest.signal_sources,
         }
     }
 
@@ -197,6 +201,7 @@ pub(crate) struct Rest {
     pub(crate) takes_certificates: bool,
     pub(crate) bind_native_clients: bool,
     pub(crate) sensitive_claims: Vec<String>,
+    pub(crate) signal_sources: Vec<Arc<SignalSource>>,
 }
 
 impl Rest {
@@ -217,6 +222,7 @@ impl Rest {
             takes_certificates: config.takes_certificates(),
             bind_native_clients: config.bind_native_clients,
             sensitive_claims: config.sensitive_claims.clone(),
+            signal_sources: config.signal_sources.clone(),
         }
     }
 }
@@ -263,6 +269,7 @@ mod tests {
             takes_certificates: false,
             bind_native_clients: false,
             sensitive_claims: Vec::new(),
+            signal_sources: Vec::new(),
             lifetimes: Lifetimes {
                 refresh_token_absolute: Lifetime::seconds(absolute),
                 ..Lifetimes::default()

@@ -4,12 +4,11 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 use symbolon_protocol::{ClientId, ForeignIssuer, OrganizationId};
-use symbolon_store::{
-    EndFamily, FindFamily, RevokeClient, RevokeOrganization, RevokePerson, Updated,
-};
+use symbolon_store::{EndFamily, FindFamily, RevokeClient, RevokeOrganization, Updated};
 use symbolon_token::{Family, Grant, Id, Session};
 
 use crate::cx::Cx;
+use crate::departure;
 use crate::endpoint::revoke::{TakenBack, by_administrator};
 use crate::respond;
 
@@ -127,16 +126,9 @@ async fn revoke_person(cx: &Cx, named: &str) -> Result<(), Failed> {
     let id = users::find(cx, named).await?.id;
     let mut audit = event(cx, "user.revoke");
     audit.subject = Some(id.to_string());
-    let act = RevokePerson {
-        id,
-        audit,
-        now: cx.now,
-        horizon: cx.horizon(cx.now),
-    };
-    if cx.store.act(act).await? == Updated::Missing {
+    if departure::revoke(cx, id, audit).await? == Updated::Missing {
         return Err(Refused::not_found(format!("there is no user `{id}`")).into());
     }
-    follow(cx).await;
     Ok(())
 }
 

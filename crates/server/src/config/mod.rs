@@ -14,12 +14,14 @@ mod finding;
 mod read;
 mod schema;
 mod secret;
+mod signal_source;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -34,6 +36,7 @@ pub use crate::keys::TokenUri;
 pub use demand::{Demands, NoRoute, Placed, ResourceDemand, RouteDemand, ScopesDemand};
 pub use finding::{Finding, Location, Severity};
 pub use secret::SecretSource;
+pub use signal_source::{Effect, SignalSource, SubjectName};
 
 /// How large the file may be, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 16 * 1024 * 1024;
@@ -83,6 +86,8 @@ pub struct Config {
     pub organizations: Vec<ConfiguredOrganization>,
     /// The partners whose JWTs are taken.
     pub trusted_issuers: Vec<ConfiguredTrustedIssuer>,
+    /// Whose events about people are believed.
+    pub signal_sources: Vec<Arc<SignalSource>>,
     /// The people.
     pub people: Vec<ConfiguredPerson>,
 }
@@ -433,6 +438,11 @@ fn finish(draft: read::Draft<'_>, findings: Vec<Finding>) -> Loaded {
             .collect(),
         trusted_issuers: draft
             .trusted_issuers
+            .into_iter()
+            .map(|read| read.value)
+            .collect(),
+        signal_sources: draft
+            .signal_sources
             .into_iter()
             .map(|read| read.value)
             .collect(),

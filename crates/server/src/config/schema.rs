@@ -142,6 +142,7 @@ section!(TOP, "", "", {
     "organization": Blocks(&ORGANIZATION), "";
     "user": Blocks(&USER), "";
     "trusted_issuer": Blocks(&TRUSTED_ISSUER), "";
+    "signal_source": Blocks(&SIGNAL_SOURCE), "";
     "gateway": NotBuilt("gateway"), "";
 });
 
@@ -294,6 +295,20 @@ section!(TRUSTED_ISSUER, "[[trusted_issuer]]", "trusted_issuer.", {
     "audiences": Texts, r#"["https://api.partner.example.net"]"#;
     "enabled": Other, "true";
     "enforce": Other, "false";
+});
+
+section!(SIGNAL_SOURCE, "[[signal_source]]", "signal_source.", {
+    "id": Text, r#""directory""#;
+    "issuer": Text, r#""https://directory.example.net""#;
+    "jwks_uri": Text, r#""https://directory.example.net/jwks""#;
+    "audience": Text, r#""https://login.example.com""#;
+    "algorithms": Texts, r#"["RS256"]"#;
+    "push_secret": Secret, "";
+    "poll_url": Text, r#""https://directory.example.net/ssf/poll/1""#;
+    "poll_token": Secret, "";
+    "subjects": Texts, r#"["own_subject", "email"]"#;
+    "effects": Texts, r#"["sign_out"]"#;
+    "organization": Text, r#""acme""#;
 });
 
 section!(ORGANIZATION, "[[organization]]", "organization.", {

@@ -7,6 +7,7 @@ pub(crate) mod consent;
 pub(crate) mod device;
 pub(crate) mod device_authorization;
 pub(crate) mod discharge;
+pub(crate) mod global_token_revocation;
 pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod jwks;
@@ -20,6 +21,7 @@ pub(crate) mod presented;
 pub(crate) mod revoke;
 #[cfg(feature = "saml")]
 pub(crate) mod saml_certificates;
+pub(crate) mod signals;
 pub(crate) mod ssf;
 pub(crate) mod status_list;
 pub(crate) mod token;

@@ -38,6 +38,11 @@ impl Advice<'_, '_> {
             (name, read.table.place("issuer"))
         });
         self.on_names("trusted_issuer.issuer.twice", "trusted issuer", issuers);
+        let sources = draft
+            .signal_sources
+            .iter()
+            .map(|read| (read.value.id.clone(), read.table.place("id")));
+        self.on_names("signal_source.id.twice", "source of signals", sources);
         let people = draft.people.iter().map(|read| {
             (
                 read.value.username.to_lowercase(),

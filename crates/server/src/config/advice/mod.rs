@@ -19,9 +19,10 @@ use super::read::Draft;
 
 /// The scopes of OpenID Connect and of this server's own endpoints, which no
 /// resource needs to know.
-const OPENID_SCOPES: [&str; 8] = [
+const OPENID_SCOPES: [&str; 9] = [
     "ssf.manage",
     "ssf.read",
+    "global-token-revocation",
     "openid",
     "profile",
     "email",

@@ -8,10 +8,12 @@ mod organization;
 mod person;
 mod resource;
 mod server;
+mod signal_source;
 mod trusted_issuer;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -24,6 +26,7 @@ use url::Url;
 use super::document::{Node, Table, Value};
 use super::finding::{Finding, Location};
 use super::schema::{Section, TOP};
+use super::signal_source::SignalSource;
 use super::{ConfiguredClient, ConfiguredOrganization, ConfiguredPerson, ConfiguredTrustedIssuer};
 
 pub(super) use server::Server;
@@ -80,6 +83,7 @@ pub(super) struct Draft<'t> {
     pub(super) clients: Vec<Read<'t, ConfiguredClient>>,
     pub(super) organizations: Vec<Read<'t, ConfiguredOrganization>>,
     pub(super) trusted_issuers: Vec<Read<'t, ConfiguredTrustedIssuer>>,
+    pub(super) signal_sources: Vec<Read<'t, Arc<SignalSource>>>,
     pub(super) people: Vec<Read<'t, ConfiguredPerson>>,
 }
 
@@ -93,6 +97,7 @@ impl<'v> Loading<'v> {
         let clients = self.blocks(root, "client");
         let organizations = self.blocks(root, "organization");
         let issuers = self.blocks(root, "trusted_issuer");
+        let sources = self.blocks(root, "signal_source");
         let people = self.blocks(root, "user");
         Draft {
             issuer,
@@ -101,6 +106,7 @@ impl<'v> Loading<'v> {
             clients: read_all(clients, |table| self.client(table)),
             organizations: read_all(organizations, |table| self.organization(table)),
             trusted_issuers: read_all(issuers, |table| self.trusted_issuer(table)),
+            signal_sources: read_all(sources, |table| self.signal_source(table)),
             people: read_all(people, |table| self.person(table)),
         }
     }

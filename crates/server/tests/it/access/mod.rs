@@ -9,6 +9,7 @@ mod browser;
 mod client;
 mod device;
 mod macaroon;
+mod signals;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -115,6 +116,11 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
         (&Method::POST, "/discharge/caveats") => macaroon::caveats(&server).await,
         (&Method::POST, "/discharge") => macaroon::discharge(&server).await,
         (&Method::POST, "/discharge/poll") => macaroon::poll(&server).await,
+        (_, "/global-token-revocation") => signals::machine_alone(&server, method, path).await,
+        (_, path) if path.starts_with("/ssf/") => {
+            signals::machine_alone(&server, method, path).await
+        }
+        (_, "/signals/{id}") => signals::source(&server).await,
         (_, "/approve") => macaroon::approve(&server, method).await,
         (&Method::OPTIONS, "/token" | "/revoke" | "/userinfo") => {
             client::preflight(&server, path).await
@@ -144,6 +150,7 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
             | "/status/{list}"
             | "/.well-known/openid-configuration"
             | "/.well-known/oauth-authorization-server"
+            | "/.well-known/ssf-configuration"
             | "/.well-known/jwks.json"
             | "/.well-known/jwks-ml-dsa.json",
         ) => {

@@ -1,9 +1,12 @@
-//! What others are told: logout tokens, and streams of security events.
+//! What others are told, and what they tell: logout tokens, streams of security
+//! events, sources of them, and the one call that takes all of a person back.
 
+mod global;
 mod inbox;
 mod logout;
 mod outage;
 mod peer;
+mod source;
 mod stream;
 
 use reqwest::Method;

@@ -1,0 +1,141 @@
+//! `[[signal_source]]`.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use symbolon_protocol::OrganizationId;
+use symbolon_token::Digest;
+use symbolon_token::jose::Algorithm;
+use url::Url;
+
+use super::super::document::Table;
+use super::super::schema::SIGNAL_SOURCE;
+use super::super::signal_source::{Effect, SignalSource, SubjectName};
+use super::{Loading, invalid};
+
+/// The keys without which a source means nothing.
+const NEEDED: [&str; 4] = ["id", "issuer", "jwks_uri", "audience"];
+/// How long the name of a source may be, in bytes.
+const MAX_ID_BYTES: usize = 64;
+/// How short the bearer of a source may be, in bytes.
+const MIN_SECRET_BYTES: usize = 32;
+
+impl Loading<'_> {
+    pub(super) fn signal_source(&mut self, table: &Table) -> Option<Arc<SignalSource>> {
+        let section = &SIGNAL_SOURCE;
+        self.check_keys(table, section);
+        for name in NEEDED {
+            if !table.has(name) {
+                self.add(invalid(section, name, &table.at, "it is missing"));
+            }
+        }
+        let id: Option<String> = self.value(table, section, "id");
+        let id = id.filter(|id| {
+            let fits = is_name(id);
+            if !fits {
+                let why = "a name has letters, digits, `-` and `_`, and at most 64 of them";
+                self.add(invalid(section, "id", table.place("id"), why));
+            }
+            fits
+        });
+        let push = self.secret(table, "push_secret");
+        let poll_token = self.secret(table, "poll_token");
+        if let Some(given) = &push
+            && given.secret.expose().len() < MIN_SECRET_BYTES
+        {
+            let why = "whoever guesses it can end sessions: it has 32 characters or more";
+            self.add(invalid(section, "push_secret", &given.at, why));
+        }
+        let poll_url = self.address(table, "poll_url");
+        if push.is_none() && poll_url.is_none() {
+            let why = "a source is heard by `push_secret` or by `poll_url`";
+            self.add(invalid(section, "push_secret", &table.at, why));
+        }
+        if poll_url.is_some() && poll_token.is_none() {
+            let why = "`poll_url` needs the bearer that is shown there";
+            self.add(invalid(section, "poll_token", &table.at, why));
+        }
+        let organization: Option<String> = self.value(table, section, "organization");
+        let organization = organization.filter(|text| !text.is_empty());
+        let organization = organization.map(|text| text.parse::<OrganizationId>());
+        let organization = organization.transpose().unwrap_or_else(|error| {
+            let at = table.place("organization");
+            self.add(invalid(section, "organization", at, &error.to_string()));
+            None
+        });
+        let algorithms: Vec<String> = self.values(table, section, "algorithms");
+        if let Some(other) = algorithms
+            .iter()
+            .find(|own| Algorithm::named(own).is_none())
+        {
+            let why = format!("`{other}` is no algorithm of signatures");
+            self.add(invalid(
+                section,
+                "algorithms",
+                table.place("algorithms"),
+                &why,
+            ));
+        }
+        let subjects = self.words(table, "subjects", &SubjectName::ALL);
+        let effects = self.words(table, "effects", &Effect::ALL);
+        Some(Arc::new(SignalSource {
+            jwks_uri: self.address(table, "jwks_uri")?,
+            issuer: self.value(table, section, "issuer")?,
+            audience: self.value(table, section, "audience")?,
+            push: push.map(|given| Digest::of(given.secret.expose())),
+            poll_token: poll_token.map(|given| given.secret),
+            subjects: subjects.unwrap_or_else(|| vec![SubjectName::OwnSubject, SubjectName::Email]),
+            effects: effects.unwrap_or_else(|| vec![Effect::SignOut]),
+            algorithms,
+            poll_url,
+            organization,
+            id: id?,
+        }))
+    }
+
+    /// An https address, or one of this machine while the issuer is, too.
+    fn address(&mut self, table: &Table, name: &str) -> Option<String> {
+        let text: String = self.value(table, &SIGNAL_SOURCE, name)?;
+        let scheme = Url::parse(&text).map(|url| url.scheme().to_owned());
+        let is_local = !self.is_off_loopback();
+        match scheme.as_deref() {
+            Ok("https") => Some(text),
+            Ok("http") if is_local => Some(text),
+            _ => {
+                let why = "it is no https URL";
+                self.add(invalid(&SIGNAL_SOURCE, name, table.place(name), why));
+                None
+            }
+        }
+    }
+
+    /// Words of a closed list; `None` where the key is not there.
+    fn words<W: Copy + Display>(
+        &mut self,
+        table: &Table,
+        name: &str,
+        known: &[W],
+    ) -> Option<Vec<W>> {
+        if !table.has(name) {
+            return None;
+        }
+        let texts: Vec<String> = self.values(table, &SIGNAL_SOURCE, name);
+        let mut found = Vec::new();
+        for text in texts {
+            match known.iter().find(|word| word.to_string() == text) {
+                Some(word) => found.push(*word),
+                None => {
+                    let all: Vec<String> = known.iter().map(ToString::to_string).collect();
+                    let why = format!("`{text}` is none of {}", all.join(", "));
+                    self.add(invalid(&SIGNAL_SOURCE, name, table.place(name), &why));
+                }
+            }
+        }
+        Some(found)
+    }
+}
+
+fn is_name(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !id.is_empty() && id.len() <= MAX_ID_BYTES && id.bytes().all(allowed)
+}

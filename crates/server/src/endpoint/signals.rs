@@ -1,0 +1,73 @@
+//! Where transmitters of security events call.
+//!
+//! `POST /signals/{id}`, one event as the body, with the bearer of the source.
+//! The answer is 202 for what was taken, now or before, and 400 with the code
+//! of RFC 8935 for what is not.
+//!
+//! Spec: RFC 8935 §2.1, §2.2, §2.3, §2.4
+
+use axum::response::Response;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+use symbolon_token::Digest;
+
+use crate::cx::Cx;
+use crate::failure::{Failure, Refusal};
+use crate::received::{Authorization, Received};
+use crate::{respond, signals};
+
+/// Answers `POST /signals/{id}`.
+pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let id = received.uri.path().rsplit('/').next().unwrap_or_default();
+    let sources = &cx.settings.signal_sources;
+    let source = sources.iter().find(|source| source.id == id).cloned();
+    let push = source.as_ref().and_then(|source| source.push);
+    // Which sources there are is nobody's to find out.
+    let shown = match received.authorization("Bearer") {
+        Authorization::Given(bearer) => Some(Digest::of(bearer.as_bytes())),
+        Authorization::Absent | Authorization::Other => None,
+    };
+    let (Some(source), Some(own), Some(shown)) = (source, push, shown) else {
+        return Ok(unknown());
+    };
+    if !own.matches(&shown) {
+        return Ok(unknown());
+    }
+    if !cx.signal_pace.admits(&source.id, cx.edge.clock.monotonic()) {
+        let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, "access_denied", FLOOD);
+        let one = HeaderValue::from_static("1");
+        response.headers_mut().insert(RETRY_AFTER, one);
+        return Ok(response);
+    }
+    let kind = received.header(&CONTENT_TYPE).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/secevent+jwt") {
+        let why = "the body is application/secevent+jwt";
+        return Ok(refusal(StatusCode::BAD_REQUEST, "invalid_request", why));
+    }
+    let text = std::str::from_utf8(&received.body)
+        .map_err(|_| Refusal::invalid_request("the body is no text"))?;
+    Ok(match signals::take(&cx, &source, text.trim()).await? {
+        Ok(()) => respond::empty(StatusCode::ACCEPTED),
+        Err(not_taken) => refusal(
+            StatusCode::BAD_REQUEST,
+            not_taken.code(),
+            not_taken.description(),
+        ),
+    })
+}
+
+const FLOOD: &str = "too many events at once";
+
+fn unknown() -> Response {
+    let why = "the bearer is that of no source here";
+    let mut response = refusal(StatusCode::UNAUTHORIZED, "authentication_failed", why);
+    let bearer = HeaderValue::from_static("Bearer");
+    response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
+    response
+}
+
+fn refusal(status: StatusCode, code: &str, why: &str) -> Response {
+    respond::json(status, &json!({ "err": code, "description": why }))
+}

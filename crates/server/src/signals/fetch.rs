@@ -1,0 +1,206 @@
+//! Asks transmitters that do not call: one node at a time, under a lease.
+//!
+//! What was taken is acknowledged with the next question. A crash in between
+//! brings it again, and an event that comes again does nothing.
+//!
+//! Spec: RFC 8936 §2.2, §2.3, §2.4
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use symbolon_protocol::Timestamp;
+use symbolon_store::{EnterReceiver, LeaseReceiver, Pause, SettleMessages};
+use symbolon_token::Secret;
+use symbolon_token::jose::json as strict;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::config::SignalSource;
+use crate::cx::Cx;
+use crate::failure::Failure;
+use crate::fetch::Outgoing;
+
+/// How often a node looks whether a source is due.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a source is left alone that had nothing.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// How long one that cannot be reached is, at most.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
+/// How long one node asks alone.
+const LEASE: Duration = Duration::from_secs(60);
+/// How many events are asked for at once.
+const MAX_EVENTS: usize = 50;
+/// How many questions are asked under one lease.
+const MAX_ROUNDS: usize = 8;
+/// How large an answer may be, in bytes.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// Asks until the process ends. Sources are asked beside each other, so that
+/// none waits for another.
+pub(crate) async fn ask_for_ever(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
+    let mut under_way: JoinSet<String> = JoinSet::new();
+    let mut busy: HashSet<String> = HashSet::new();
+    loop {
+        // An error says that nobody can stop it any more: it ends as well.
+        if let Ok(_ended) = tokio::time::timeout(LOOK, stopped.changed()).await {
+            return;
+        }
+        while let Some(done) = under_way.try_join_next() {
+            match done {
+                Ok(id) => {
+                    busy.remove(&id);
+                }
+                // Which one it was is unknown; leases keep out whoever is busy.
+                Err(_) => busy.clear(),
+            }
+        }
+        for source in &app.settings().signal_sources {
+            if source.poll_url.is_some() && busy.insert(source.id.clone()) {
+                let (app, source) = (Arc::clone(&app), Arc::clone(source));
+                under_way.spawn(async move {
+                    if let Err(failure) = ask(&app, &source).await {
+                        tracing::warn!(cause = ?failure, "could not ask a source of signals");
+                    }
+                    source.id.clone()
+                });
+            }
+        }
+    }
+}
+
+/// Asks one source, if it is due and no other node asks it.
+async fn ask(app: &Arc<App>, source: &SignalSource) -> Result<(), Failure> {
+    let now = app.edge.clock.now();
+    let receiver = format!("source:{}", source.id);
+    let lease = LeaseReceiver {
+        receiver: receiver.clone(),
+        now,
+        until: now + LEASE,
+        limit: 0,
+    };
+    let Some(leased) = app.store.act(lease).await? else {
+        // Either somebody else asks, it is not due, or nobody ever asked.
+        if app
+            .signal_pace
+            .admits(&receiver, app.edge.clock.monotonic())
+        {
+            app.store.act(EnterReceiver { receiver }).await?;
+        }
+        return Ok(());
+    };
+    let cx = app.cx(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let pause = match exchange(&cx, source).await {
+        Ok(()) => Pause {
+            failures: 0,
+            next_try: now + INTERVAL,
+        },
+        Err(why) => {
+            tracing::warn!(source = %source.id, why, "could not ask a source of signals");
+            rest(leased.failures, now)
+        }
+    };
+    let settle = SettleMessages {
+        receiver,
+        fence: leased.fence,
+        outcomes: Vec::new(),
+        pause,
+        now,
+    };
+    app.store.act(settle).await?;
+    Ok(())
+}
+
+fn rest(failures: u32, now: Timestamp) -> Pause {
+    let wait = INTERVAL
+        .saturating_mul(2_u32.saturating_pow(failures.min(16)))
+        .min(LONGEST);
+    Pause {
+        failures: failures.saturating_add(1),
+        next_try: now + wait,
+    }
+}
+
+/// What is said of the events of the answer before.
+#[derive(Default)]
+struct Said {
+    taken: Vec<String>,
+    refused: Map<String, Value>,
+}
+
+/// Questions and answers until nothing is left, the last one saying what was
+/// taken and asking for nothing.
+async fn exchange(cx: &Cx, source: &SignalSource) -> Result<(), &'static str> {
+    let mut said = Said::default();
+    for _ in 0..MAX_ROUNDS {
+        let (sets, more) = question(cx, source, &said, MAX_EVENTS).await?;
+        said = Said::default();
+        for (jti, event) in sets.iter().take(MAX_EVENTS) {
+            let text = event.as_str().unwrap_or_default();
+            if !cx.signal_pace.admits(&source.id, cx.edge.clock.monotonic()) {
+                break;
+            }
+            match super::take(cx, source, text).await {
+                Ok(Ok(())) => said.taken.push(jti.clone()),
+                Ok(Err(not_taken)) => {
+                    let why = json!({
+                        "err": not_taken.code(),
+                        "description": not_taken.description(),
+                    });
+                    said.refused.insert(jti.clone(), why);
+                }
+                // Ours to repair: it is asked for again.
+                Err(_) => return Err("an event could not be taken"),
+            }
+        }
+        let nothing = said.taken.is_empty() && said.refused.is_empty();
+        if nothing {
+            return Ok(());
+        }
+        if !more {
+            break;
+        }
+    }
+    question(cx, source, &said, 0).await.map(|_| ())
+}
+
+/// One question; its answer's events, and whether there are more.
+async fn question(
+    cx: &Cx,
+    source: &SignalSource,
+    said: &Said,
+    most: usize,
+) -> Result<(Map<String, Value>, bool), &'static str> {
+    let url = source.poll_url.as_deref().ok_or("it has no address")?;
+    let token = source.poll_token.as_ref().ok_or("it has no bearer")?;
+    let shown = Secret::from(format!("Bearer {}", token.expose_str()));
+    let mut asked = json!({ "maxEvents": most, "returnImmediately": true });
+    if !said.taken.is_empty() {
+        asked["ack"] = said.taken.clone().into();
+    }
+    if !said.refused.is_empty() {
+        asked["setErrs"] = said.refused.clone().into();
+    }
+    let outgoing = Outgoing {
+        url,
+        content_type: "application/json",
+        accept: "application/json",
+        authorization: Some(&shown),
+        body: asked.to_string(),
+        limit_bytes: MAX_ANSWER_BYTES,
+    };
+    let answer = cx.fetcher.post(&outgoing).await;
+    let answer = answer.map_err(|_| "it could not be reached")?;
+    if answer.status != 200 {
+        return Err("it answered with another status than 200");
+    }
+    let mut body = strict::object(&answer.body).map_err(|_| "its answer is no JSON object")?;
+    let more = body.get("moreAvailable") == Some(&Value::Bool(true));
+    match body.remove("sets") {
+        Some(Value::Object(sets)) => Ok((sets, more)),
+        _ => Err("its answer holds no sets"),
+    }
+}
