@@ -94,8 +94,8 @@ pub use organization::{
 };
 pub use outbox::{
     DeadLetter, Delivered, DropDeadLetter, DueReceivers, EnterReceiver, FetchMessages, KEPT_DEAD,
-    KEPT_WAITING, LeaseReceiver, Leased, ListDeadLetters, MAX_WAITING, MessageId, OutboxLine,
-    OutboxState, Pause, PurgeOutbox, Refusal, RetryDeadLetter, SettleMessages, Settled,
+    KEPT_WAITING, LeaseReceiver, Leased, ListDeadLetters, MAX_WAITING, MessageId, Noted,
+    OutboxLine, OutboxState, Pause, PurgeOutbox, Refusal, RetryDeadLetter, SettleMessages,
     SweptOutbox, WaitingMessage,
 };
 pub use person::{

@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use symbolon_protocol::Timestamp;
 use symbolon_store::{
-    Delivered, DueReceivers, LeaseReceiver, Leased, OutboxState, Pause, PurgeOutbox,
-    SettleMessages, Settled,
+    Delivered, DueReceivers, LeaseReceiver, Leased, Noted, OutboxState, Pause, PurgeOutbox,
+    SettleMessages,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -153,7 +153,7 @@ async fn turn(app: &Arc<App>, receiver: &str) -> Result<Turn, Broken> {
     settle.now = app.edge.clock.now();
     let rests = settle.pause.failures > 0;
     let is_done = whole == 0 || settle.outcomes.len() < whole || app.is_draining();
-    if app.store.act(settle).await? == Settled::Late {
+    if app.store.act(settle).await? == Noted::Late {
         tracing::warn!(%receiver, "this node stood still while it sent; another one goes on");
         return Ok(Turn::Over);
     }

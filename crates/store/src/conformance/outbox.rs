@@ -10,7 +10,7 @@ use super::{Broken, Checked, check, same};
 use crate::authorization_code::RedeemCode;
 use crate::outbox::{
     Delivered, DropDeadLetter, DueReceivers, FetchMessages, KEPT_DEAD, KEPT_WAITING, LeaseReceiver,
-    Leased, ListDeadLetters, Pause, PurgeOutbox, RetryDeadLetter, SettleMessages, Settled,
+    Leased, ListDeadLetters, Noted, Pause, PurgeOutbox, RetryDeadLetter, SettleMessages,
 };
 use crate::person::{RevokePerson, SetPersonEnabled};
 use crate::session::EndSession;
@@ -133,7 +133,7 @@ pub(crate) async fn a_subject_is_told_in_order_and_nobody_waits_for_another(
 
     check(all.contains(&of_client(&other)), "another receiver waits")?;
     check(!all.contains(&receiver), "a leased receiver is due")?;
-    same(&settled, &Settled::Settled)?;
+    same(&settled, &Noted::InTime)?;
     same(&between.messages.len(), &0)?;
     world
         .store
@@ -189,7 +189,7 @@ pub(crate) async fn a_sender_that_was_paused_beyond_its_lease_changes_nothing(
 
     let never = Delivered::Never { reason: "gone" };
     let late = settle(world, &receiver, &paused, &never);
-    same(&world.store.act(late).await?, &Settled::Late)?;
+    same(&world.store.act(late).await?, &Noted::Late)?;
 
     same(&next.messages, &paused.messages)?;
     check(next.fence > paused.fence, "the number did not grow")?;
@@ -198,7 +198,7 @@ pub(crate) async fn a_sender_that_was_paused_beyond_its_lease_changes_nothing(
         "a late word gave the receiver back",
     )?;
     let taken = settle(world, &receiver, &next, &Delivered::Taken);
-    same(&world.store.act(taken).await?, &Settled::Settled)
+    same(&world.store.act(taken).await?, &Noted::InTime)
 }
 
 /// After a day a message is dead; offered again, it bears its old name.

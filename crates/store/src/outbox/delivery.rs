@@ -109,9 +109,9 @@ pub struct SettleMessages {
 
 /// Whether a lease still held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub enum Noted {
     /// What became of the messages is written down.
-    Settled,
+    InTime,
     /// Somebody else has leased the receiver since. Nothing was written.
     Late,
 }
@@ -177,13 +177,13 @@ impl Act for LeaseReceiver {
 }
 
 impl Act for SettleMessages {
-    type Out = Settled;
+    type Out = Noted;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Settled, Fault> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Noted, Fault> {
         let Pause { failures, next_try } = self.pause;
         let binds = binds![&self.receiver, self.fence, failures, next_try];
         if tx.run(&GIVE_BACK, binds).await? == 0 {
-            return Ok(Settled::Late);
+            return Ok(Noted::Late);
         }
         for (number, outcome) in &self.outcomes {
             let receiver = &self.receiver;
@@ -200,7 +200,7 @@ impl Act for SettleMessages {
                 }
             };
         }
-        Ok(Settled::Settled)
+        Ok(Noted::InTime)
     }
 }
 

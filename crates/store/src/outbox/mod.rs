@@ -35,7 +35,7 @@ pub use dead_letter::{
     RetryDeadLetter, SweptOutbox,
 };
 pub use delivery::{
-    Delivered, DueReceivers, EnterReceiver, LeaseReceiver, Leased, Pause, SettleMessages, Settled,
+    Delivered, DueReceivers, EnterReceiver, LeaseReceiver, Leased, Noted, Pause, SettleMessages,
     WaitingMessage,
 };
 pub use fetch::{FetchMessages, Refusal};
