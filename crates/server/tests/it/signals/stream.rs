@@ -219,7 +219,7 @@ async fn only_a_client_with_the_scope_and_the_audience_gets_anywhere(server: Ser
         let answer = ask(&server, method.clone(), path, who, body).await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
     }
-    let less = json!({ "scopes": ["openid"] });
+    let less = json!({ "scopes": ["openid", "email"] });
     admin(
         &server,
         Method::PATCH,
