@@ -47,7 +47,7 @@ impl Loading<'_> {
             self.add(invalid(section, "push_secret", &given.at, why));
         }
         let poll_url = self.address(table, "poll_url");
-        if push.is_none() && poll_url.is_none() {
+        if push.is_none() && !table.has("poll_url") {
             let why = "a source is heard by `push_secret` or by `poll_url`";
             self.add(invalid(section, "push_secret", &table.at, why));
         }
