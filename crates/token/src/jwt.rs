@@ -123,9 +123,29 @@ struct Rev {
     c: Hex,
     #[serde(skip_serializing_if = "Option::is_none")]
     o: Option<Hex>,
+    /// The key that it was made with, where no header names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    k: Option<Hex>,
     /// What it was derived from: two digits of kind, sixteen of name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     a: Vec<Line>,
+}
+
+impl Rev {
+    fn of(marks: Marks, position: Position) -> Self {
+        Self {
+            e: position.epoch,
+            q: position.sequence,
+            f: marks.family.map(Hex),
+            g: marks.grant.map(Hex),
+            s: marks.session.map(Hex),
+            u: marks.subject.map(Hex),
+            c: Hex(marks.client.unwrap_or_default()),
+            o: marks.organization.map(Hex),
+            k: marks.key.map(Hex),
+            a: marks.lineage.into_iter().map(Line).collect(),
+        }
+    }
 }
 
 struct Line(Ancestor);
@@ -258,18 +278,26 @@ fn said<'a>(written: &'a Written<'_>, authority: &'a Authority) -> Claims<'a> {
         cnf: authority.binding(),
         act: Acting::of(authority.actors()),
         may_act: authority.may_act().map(Acting::alone),
-        rev: Rev {
-            e: position.epoch,
-            q: position.sequence,
-            f: marks.family.map(Hex),
-            g: marks.grant.map(Hex),
-            s: marks.session.map(Hex),
-            u: marks.subject.map(Hex),
-            c: Hex(marks.client.unwrap_or_default()),
-            o: marks.organization.map(Hex),
-            a: marks.lineage.into_iter().map(Line).collect(),
-        },
+        rev: Rev::of(marks, position),
     }
+}
+
+/// The `rev` of a token in another rendering, for whoever goes by the issuer's
+/// word: what a JWT of the same authority would carry, for a client in that
+/// sector, and the mark of the key that the token was made with.
+pub fn rev_claim(
+    authority: &Authority,
+    key: u64,
+    blinding: &Blinding,
+    sector: Option<&Blinding>,
+) -> Value {
+    let mut marks = marks(authority, None, blinding);
+    if let Some(sector) = sector {
+        sector::hide(&mut marks, authority, sector);
+    }
+    marks.key = Some(key);
+    // A struct of strings and numbers always serialises.
+    serde_json::to_value(Rev::of(marks, authority.position())).unwrap_or_default()
 }
 
 /// What whoever checks demands of a token, scopes aside.
@@ -434,7 +462,9 @@ fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, Refused> {
     }
 }
 
-fn rev(
+/// What a record could hit a token by whose claims somebody vouched for, and
+/// where the feed stood when it was made; `kid` names the key that signed it.
+pub fn rev(
     claims: &Map<String, Value>,
     kid: Option<&str>,
 ) -> Result<Option<(Marks, Position)>, Refused> {
@@ -465,7 +495,10 @@ fn rev(
         client: mark("c")?,
         organization: mark("o")?,
         issuer: None,
-        key: kid.map(|kid| public_name(Target::Key, kid)),
+        key: match kid {
+            Some(kid) => Some(public_name(Target::Key, kid)),
+            None => mark("k")?,
+        },
         resource: match claims.get("aud") {
             Some(Value::String(one)) => Some(public_name(Target::Resource, one)),
             _ => None,

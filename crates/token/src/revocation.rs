@@ -1,12 +1,11 @@
-//! What is taken back, in memory: one set that server and verifiers look into.
+//! What a revocation is about, and the names under which tokens carry it.
 //!
-//! Names in it are blinded (64-bit keyed hashes), so that a verifier can match
+//! Names are blinded (64-bit keyed hashes), so that a verifier can match
 //! a revocation without learning the ids behind it.
 
 use std::fmt::{self, Write as _};
 use std::hash::Hasher;
 
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 use symbolon_protocol::Timestamp;
@@ -97,7 +96,7 @@ impl Target {
     /// Whether a record kills by sequence, not for good: what it names may
     /// come back (a person enabled again), a family or a token never does.
     /// Neither does a key: whoever stole it writes any sequence into a token.
-    const fn is_wide(self) -> bool {
+    pub(crate) const fn is_wide(self) -> bool {
         !matches!(self, Self::Token | Self::Family | Self::Grant | Self::Key)
     }
 }
@@ -240,7 +239,7 @@ impl Marks {
         pairs.collect()
     }
 
-    fn each(&self) -> [(Target, Option<u64>); 12] {
+    pub(crate) fn each(&self) -> [(Target, Option<u64>); 12] {
         let pair = |target, one: Option<u64>, two: Option<u64>| Some(pair_name(target, one?, two?));
         [
             (Target::Token, self.token),
@@ -267,12 +266,6 @@ impl Marks {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Record {
-    sequence: i64,
-    expires: Timestamp,
-}
-
 /// Why a token is dead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -296,249 +289,4 @@ pub struct Revocation {
     pub name: u64,
     /// When the last token that it could hit is dead anyway.
     pub expires: Timestamp,
-}
-
-/// The live revocations of one epoch.
-#[derive(Debug, Default, Clone)]
-pub struct RevocationSet {
-    position: Position,
-    records: HashMap<(u8, u64), Record>,
-}
-
-impl RevocationSet {
-    /// An empty set that has read up to `position`.
-    pub fn new(position: Position) -> Self {
-        Self {
-            position,
-            records: HashMap::new(),
-        }
-    }
-
-    /// How far it has read.
-    pub fn position(&self) -> Position {
-        self.position
-    }
-
-    /// How many records it holds.
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// Takes a record in. A larger sequence replaces a smaller; the set never
-    /// forgets the later end of the two.
-    pub fn apply(&mut self, record: Revocation) {
-        let new = Record {
-            sequence: record.sequence,
-            expires: record.expires,
-        };
-        let own = self
-            .records
-            .entry((record.target as u8, record.name))
-            .or_insert(new);
-        own.sequence = own.sequence.max(new.sequence);
-        own.expires = own.expires.max(new.expires);
-    }
-
-    /// Notes that everything up to `sequence` has been applied.
-    pub fn advance(&mut self, sequence: i64) {
-        self.position.sequence = self.position.sequence.max(sequence);
-    }
-
-    /// Drops what can hit nothing any more.
-    pub fn purge(&mut self, now: Timestamp) {
-        self.records.retain(|_, record| record.expires > now);
-    }
-
-    /// Whether the key of a mark was distrusted: asked of tokens that carry no
-    /// other marks, which whoever stole a key leaves out.
-    pub fn hits_key(&self, name: u64) -> bool {
-        !self.records.is_empty() && self.records.contains_key(&(Target::Key as u8, name))
-    }
-
-    /// Whether a token with these marks, made at `position`, was taken back.
-    pub fn hit(&self, marks: &Marks, position: Position) -> Option<Hit> {
-        if position.epoch != self.position.epoch {
-            return Some(Hit::Epoch);
-        }
-        if self.records.is_empty() {
-            return None;
-        }
-        let is_hit = |target: Target, name| {
-            let record = self.records.get(&(target as u8, name));
-            record.is_some_and(|record| !target.is_wide() || position.sequence < record.sequence)
-        };
-        let mut own = marks.each().into_iter();
-        let own = own.find(|(target, name)| name.is_some_and(|name| is_hit(*target, name)));
-        if let Some((target, _)) = own {
-            return Some(Hit::Record(target));
-        }
-        let mut parents = marks.lineage.iter();
-        let parent = parents.find(|parent| is_hit(parent.target, parent.name))?;
-        Some(match parent.target {
-            // Whoever vouches is on record nowhere else.
-            Target::Issuer => Hit::Record(Target::Issuer),
-            target => Hit::Parent(target),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(sequence: i64) -> Position {
-        Position { epoch: 1, sequence }
-    }
-
-    fn record(sequence: i64, target: Target, name: u64) -> Revocation {
-        Revocation {
-            sequence,
-            target,
-            name,
-            expires: Timestamp::FAR,
-        }
-    }
-
-    #[test]
-    fn a_wide_record_kills_what_was_made_before_it_and_nothing_after() {
-        let mut set = RevocationSet::new(at(0));
-        set.apply(record(5, Target::Subject, 7));
-        let marks = Marks {
-            subject: Some(7),
-            ..Marks::default()
-        };
-        assert_eq!(set.hit(&marks, at(4)), Some(Hit::Record(Target::Subject)));
-        assert_eq!(set.hit(&marks, at(5)), None);
-    }
-
-    #[test]
-    fn a_narrow_record_kills_for_good() {
-        let mut set = RevocationSet::new(at(0));
-        set.apply(record(5, Target::Family, 7));
-        let marks = Marks {
-            family: Some(7),
-            ..Marks::default()
-        };
-        assert_eq!(set.hit(&marks, at(9)), Some(Hit::Record(Target::Family)));
-    }
-
-    #[test]
-    fn a_distrusted_key_kills_whatever_sequence_its_thief_writes() {
-        let mut set = RevocationSet::new(at(0));
-        set.apply(record(5, Target::Key, public_name(Target::Key, "k")));
-        let marks = Marks {
-            key: Some(public_name(Target::Key, "k")),
-            ..Marks::default()
-        };
-        let hit = set.hit(&marks, at(i64::MAX));
-        assert_eq!(hit, Some(Hit::Record(Target::Key)));
-        assert!(set.hits_key(public_name(Target::Key, "k")));
-        assert!(!set.hits_key(public_name(Target::Key, "other")));
-    }
-
-    #[test]
-    fn a_pair_is_hit_only_by_both_its_parts() {
-        let mut set = RevocationSet::new(at(0));
-        set.apply(record(
-            5,
-            Target::Membership,
-            pair_name(Target::Membership, 1, 2),
-        ));
-        let member = Marks {
-            organization: Some(1),
-            subject: Some(2),
-            ..Marks::default()
-        };
-        assert!(set.hit(&member, at(0)).is_some());
-        assert_eq!(
-            set.hit(
-                &Marks {
-                    organization: Some(3),
-                    ..member.clone()
-                },
-                at(0)
-            ),
-            None
-        );
-    }
-
-    #[test]
-    fn the_record_for_many_tokens_spares_families() {
-        let mut set = RevocationSet::new(at(0));
-        set.apply(record(
-            5,
-            Target::ClientSubject,
-            pair_name(Target::ClientSubject, 1, 2),
-        ));
-        let token = Marks {
-            token: Some(9),
-            client: Some(1),
-            subject: Some(2),
-            ..Marks::default()
-        };
-        assert!(set.hit(&token, at(0)).is_some());
-        assert_eq!(
-            set.hit(
-                &Marks {
-                    token: None,
-                    ..token.clone()
-                },
-                at(0)
-            ),
-            None
-        );
-    }
-
-    #[test]
-    fn another_epoch_is_dead_even_in_an_empty_set() {
-        let set = RevocationSet::new(Position {
-            epoch: 2,
-            sequence: 0,
-        });
-        assert_eq!(set.hit(&Marks::default(), at(100)), Some(Hit::Epoch));
-    }
-
-    #[test]
-    fn what_was_derived_dies_with_each_of_its_ancestors() {
-        let root = Marks {
-            token: Some(1),
-            client: Some(2),
-            subject: Some(3),
-            key: Some(4),
-            ..Marks::default()
-        };
-        let derived = Marks {
-            token: Some(9),
-            lineage: root.ancestors(),
-            ..Marks::default()
-        };
-        for ancestor in root.ancestors() {
-            let mut set = RevocationSet::new(at(0));
-            set.apply(record(5, ancestor.target, ancestor.name));
-
-            assert!(set.hit(&derived, at(4)).is_some(), "{ancestor:?}");
-        }
-        assert_eq!(
-            root.ancestors().len(),
-            5,
-            "the pair of client and subject too"
-        );
-    }
-
-    #[test]
-    fn an_older_record_that_arrives_late_weakens_nothing() {
-        let mut set = RevocationSet::new(at(0));
-        set.apply(record(5, Target::Client, 7));
-        set.apply(record(3, Target::Client, 7));
-        let marks = Marks {
-            client: Some(7),
-            ..Marks::default()
-        };
-        assert!(set.hit(&marks, at(4)).is_some());
-    }
 }

@@ -50,7 +50,8 @@ mod tests {
     use crate::authority::{Binding, Granted, Subject};
     use crate::id::Id;
     use crate::jwt::marks;
-    use crate::revocation::{Position, Revocation, RevocationSet, pair_name};
+    use crate::revocation::{Position, Revocation, pair_name};
+    use crate::revocation_set::RevocationSet;
 
     /// A person's authority in a session, derived from a token of another
     /// client that was taken for the same person in the same session.
