@@ -26,6 +26,26 @@ pub struct Feed {
     pub reset: bool,
 }
 
+/// Some records of the feed, in order.
+#[derive(Clone, Debug)]
+pub struct FeedPage {
+    /// The epoch now, whose records these are.
+    pub epoch: i64,
+    /// The records, of which there may be more where it is full.
+    pub revocations: Vec<Revocation>,
+}
+
+/// Reads a page of the feed. Numbers follow commits, so whoever reads page
+/// after page until one is not full has missed nothing: what is recorded again
+/// meanwhile comes under a larger number.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadFeedPage {
+    /// The last sequence that is known.
+    pub after: i64,
+    /// At most how many.
+    pub limit: u32,
+}
+
 /// Reads the feed: all of it, or what came after a place.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadFeed {
@@ -42,6 +62,10 @@ statements! {
         FROM feed_head h LEFT JOIN revocation r ON r.epoch = h.epoch AND r.sequence >
             CASE WHEN h.epoch = ?1 AND h.sequence >= ?2 THEN ?2 ELSE -1 END
         ORDER BY r.sequence";
+    PAGE = "SELECT h.epoch, h.sequence, h.time, h.configuration,
+            r.sequence, r.kind, r.target, r.expires, r.at
+        FROM feed_head h LEFT JOIN revocation r ON r.epoch = h.epoch AND r.sequence > ?1
+        ORDER BY r.sequence LIMIT ?2";
     BUMP = "UPDATE feed_head SET configuration = configuration + 1 WHERE one = 1";
 }
 
@@ -50,25 +74,53 @@ impl Act for LoadFeed {
     const SINGLE: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Feed, Fault> {
-        let nowhere = Position {
-            epoch: -1,
-            sequence: -1,
-        };
-        let after = self.after.unwrap_or(nowhere);
-        let mut feed = Feed {
-            head: nowhere,
+        let after = self.after.unwrap_or(NOWHERE);
+        let mut feed = Feed::nowhere();
+        let binds = binds![after.epoch, after.sequence];
+        tx.each(&LOAD, binds, |row| add(&mut feed, &row)).await?;
+        feed.check_head()?;
+        feed.reset = after.epoch != feed.head.epoch || after.sequence > feed.head.sequence;
+        Ok(feed)
+    }
+}
+
+impl Act for LoadFeedPage {
+    type Out = FeedPage;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<FeedPage, Fault> {
+        let mut feed = Feed::nowhere();
+        let binds = binds![self.after, self.limit];
+        tx.each(&PAGE, binds, |row| add(&mut feed, &row)).await?;
+        feed.check_head()?;
+        Ok(FeedPage {
+            epoch: feed.head.epoch,
+            revocations: feed.revocations,
+        })
+    }
+}
+
+const NOWHERE: Position = Position {
+    epoch: -1,
+    sequence: -1,
+};
+
+impl Feed {
+    fn nowhere() -> Self {
+        Self {
+            head: NOWHERE,
             head_time: Timestamp::EPOCH,
             configuration: 0,
             revocations: Vec::new(),
             reset: false,
-        };
-        let binds = binds![after.epoch, after.sequence];
-        tx.each(&LOAD, binds, |row| add(&mut feed, &row)).await?;
-        if feed.head == nowhere {
+        }
+    }
+
+    fn check_head(&self) -> Result<(), Fault> {
+        if self.head == NOWHERE {
             return Err(Fault::broken("the feed has no head"));
         }
-        feed.reset = after.epoch != feed.head.epoch || after.sequence > feed.head.sequence;
-        Ok(feed)
+        Ok(())
     }
 }
 

@@ -76,7 +76,7 @@ pub use examine::{Examined, examine};
 pub use fault::Fault;
 #[cfg(feature = "faults")]
 pub use faults::{Breaking, PLAN as FAULT_PLAN};
-pub use feed::{Feed, LoadFeed, Position};
+pub use feed::{Feed, FeedPage, LoadFeed, LoadFeedPage, Position};
 pub use grant::{
     Consent, Consented, FindGrant, FindGrantById, Grant, GrantsOf, GrantsOfClient, WithdrawGrant,
 };
