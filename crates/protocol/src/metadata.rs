@@ -23,6 +23,12 @@ pub struct ServerMetadata {
     /// Where tokens are taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<String>,
+    /// Where a resource reads what was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations_endpoint: Option<String>,
+    /// Where the keys are that sign it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations_jwks_uri: Option<String>,
     /// Where a resource is given the root keys of its macaroons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macaroon_keys_endpoint: Option<String>,

@@ -36,6 +36,7 @@ use crate::settings::{KeySettings, Rest, Settings};
 use crate::signals::SignalPace;
 use crate::status_places::StatusPlaces;
 use crate::steady::Steady;
+use crate::subscription::Readers;
 
 /// How many documents of refresh families are kept.
 const MAX_FAMILIES: u64 = 20_000;
@@ -103,6 +104,8 @@ pub struct App {
     pub(crate) signal_pace: SignalPace,
     /// Places for receivers that wait for events.
     pub(crate) long_polls: tokio::sync::Semaphore,
+    /// Who reads the revocation feed here.
+    pub(crate) readers: Readers,
     draining: AtomicBool,
     requests: AtomicU64,
 }
@@ -195,6 +198,7 @@ impl App {
             authorities,
             signal_pace: SignalPace::default(),
             long_polls: tokio::sync::Semaphore::new(MAX_LONG_POLLS),
+            readers: Readers::new(),
             draining: AtomicBool::new(false),
             // Begins elsewhere at every start, so ids do not come again.
             requests: AtomicU64::new(u64::from_be_bytes(random(&*edge.entropy))),
@@ -367,6 +371,7 @@ impl App {
     /// Tells load balancers to send no more: the end is near.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.feed.end();
     }
 
     /// Whether the end is near.

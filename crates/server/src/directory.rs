@@ -101,6 +101,11 @@ impl Directory {
         self.named.load().get(named).cloned()
     }
 
+    /// Which version of it all is kept here.
+    pub(crate) fn version(&self) -> i64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// The trusted issuer with an identifier, trusted now or not.
     pub(crate) fn find_trusted_issuer(&self, issuer: &str) -> Option<Arc<StoredTrustedIssuer>> {
         self.issuers.load().get(issuer).cloned()

@@ -10,22 +10,40 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use symbolon_protocol::Timestamp;
-use symbolon_store::{Feed as Read, LoadFeed, Revocation as Stored, Store, Target as Named};
-use symbolon_token::revocation::{self, Hit, Target, pair_name, public_name, token_name};
-use symbolon_token::{Blinding, Id, Marks, Person, Position, RevocationSet};
+use symbolon_store::{Feed as Read, LoadFeed, Revocation as Stored, Store};
+use symbolon_token::revocation::Hit;
+use symbolon_token::{Blinding, Marks, Position, RevocationSet};
+use tokio::sync::{Notify, watch};
 
-use tokio::sync::Notify;
-
+use crate::blinded;
 use crate::failure::Broken;
+use crate::lately::{Lately, Since};
 
 /// How old the knowledge may be before nothing is decided on it.
 pub(crate) const MAX_STALENESS: Duration = Duration::from_secs(10);
 /// How often other nodes' records are read.
 pub(crate) const POLL: Duration = Duration::from_millis(200);
 
+/// What the node has read.
+#[derive(Default)]
+struct Held {
+    set: RevocationSet,
+    lately: Lately,
+}
+
+impl Held {
+    /// Takes a record in; it may be known already.
+    fn apply(&mut self, record: &Stored, blinding: &Blinding) {
+        self.set.apply(blinded::of(record, blinding));
+        self.lately.push(record);
+    }
+}
+
 /// The node's knowledge.
 pub(crate) struct Feed {
-    set: RwLock<RevocationSet>,
+    held: RwLock<Held>,
+    /// Tells whoever passes it on how far it reaches, and when to end.
+    told: watch::Sender<Told>,
     blinding: Blinding,
     /// Milliseconds on the monotonic clock when the last reading *began*.
     confirmed: AtomicU64,
@@ -33,23 +51,59 @@ pub(crate) struct Feed {
     woken: Notify,
 }
 
+/// What readers of the feed wait for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Told {
+    /// It reaches to here.
+    Reaches(Position),
+    /// The node ends.
+    Over,
+}
+
 impl Feed {
     pub(crate) fn new(blinding: Blinding) -> Self {
         Self {
-            set: RwLock::default(),
+            held: RwLock::default(),
+            told: watch::Sender::new(Told::Reaches(Position::default())),
             blinding,
             confirmed: AtomicU64::new(0),
             woken: Notify::new(),
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, RevocationSet> {
+    fn read(&self) -> RwLockReadGuard<'_, Held> {
         // A panic while applying leaves a set that is at worst behind.
-        self.set.read().unwrap_or_else(PoisonError::into_inner)
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, RevocationSet> {
-        self.set.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever passes the feed on waits for what is told here.
+    pub(crate) fn listen(&self) -> watch::Receiver<Told> {
+        self.told.subscribe()
+    }
+
+    /// Has every reader end: the node is about to.
+    pub(crate) fn end(&self) {
+        self.told.send_replace(Told::Over);
+    }
+
+    fn tell(&self, position: Position) {
+        self.told.send_if_modified(|told| {
+            let is_news = *told != Told::Over && *told != Told::Reaches(position);
+            if is_news {
+                *told = Told::Reaches(position);
+            }
+            is_news
+        });
+    }
+
+    /// The records after a place, and how far they reach.
+    pub(crate) fn since(&self, after: Position) -> Since {
+        let held = self.read();
+        held.lately.since(after, held.set.position())
     }
 
     /// How names are blinded.
@@ -59,17 +113,17 @@ impl Feed {
 
     /// How far the node has read.
     pub(crate) fn position(&self) -> Position {
-        self.read().position()
+        self.read().set.position()
     }
 
     /// How many records it holds.
     pub(crate) fn len(&self) -> usize {
-        self.read().len()
+        self.read().set.len()
     }
 
     /// Whether a record hits these marks.
     pub(crate) fn hit(&self, marks: &Marks, position: Position) -> Option<Hit> {
-        self.read().hit(marks, position)
+        self.read().set.hit(marks, position)
     }
 
     /// How old the knowledge is.
@@ -92,15 +146,20 @@ impl Feed {
     /// The position moves over records that follow it without a gap. Behind a
     /// gap are records of other nodes, so the follower is woken to read them.
     pub(crate) fn apply_own(&self, records: &[Stored]) {
-        let mut set = self.write();
+        let mut held = self.write();
         for record in records {
-            set.apply(self.named(record));
-            if record.position.sequence == set.position().sequence + 1 {
-                set.advance(record.position.sequence);
+            let sequence = record.position.sequence;
+            if sequence == held.set.position().sequence + 1 {
+                held.apply(record, &self.blinding);
+                held.set.advance(sequence);
+            } else {
+                held.set.apply(blinded::of(record, &self.blinding));
             }
         }
-        let behind = records.iter().any(|own| own.position > set.position());
-        drop(set);
+        let position = held.set.position();
+        let behind = records.iter().any(|own| own.position > position);
+        drop(held);
+        self.tell(position);
         if behind {
             self.woken.notify_one();
         }
@@ -130,84 +189,25 @@ impl Feed {
         if read.revocations.is_empty() && !read.reset && self.position() == read.head {
             return;
         }
-        let mut set = self.write();
-        if read.reset || set.position() == Position::default() {
-            *set = RevocationSet::new(Position {
-                epoch: read.head.epoch,
-                sequence: 0,
-            });
+        let mut held = self.write();
+        if read.reset || held.set.position() == Position::default() {
+            let epoch = read.head.epoch;
+            *held = Held {
+                set: RevocationSet::new(Position { epoch, sequence: 0 }),
+                lately: Lately::default(),
+            };
         }
         for record in &read.revocations {
-            set.apply(self.named(record));
+            held.apply(record, &self.blinding);
         }
-        set.advance(read.head.sequence);
+        held.set.advance(read.head.sequence);
+        let position = held.set.position();
+        drop(held);
+        self.tell(position);
     }
 
     /// Drops records that can hit nothing any more.
     pub(crate) fn purge(&self, now: Timestamp) {
-        self.write().purge(now);
-    }
-
-    /// The record under its blinded name.
-    fn named(&self, record: &Stored) -> revocation::Revocation {
-        let client = |id: &str| self.blinding.name(Target::Client, id.as_bytes());
-        let (target, name) = match &record.target {
-            Named::Token(id) => (Target::Token, token_name(&id.to_string())),
-            Named::Family(id) => (
-                Target::Family,
-                self.blinding.name(Target::Family, id.as_bytes()),
-            ),
-            Named::Grant(id) => (
-                Target::Grant,
-                self.blinding.name(Target::Grant, id.as_bytes()),
-            ),
-            Named::Session(id) => (
-                Target::Session,
-                self.blinding.name(Target::Session, id.as_bytes()),
-            ),
-            Named::Subject(id) => (
-                Target::Subject,
-                self.blinding.name(Target::Subject, id.as_bytes()),
-            ),
-            Named::Client(id) => (Target::Client, client(id.as_str())),
-            Named::ClientSubject(id, subject) => {
-                let subject = self.subject(subject);
-                (
-                    Target::ClientSubject,
-                    pair_name(Target::ClientSubject, client(id.as_str()), subject),
-                )
-            }
-            Named::Organization(id) => (
-                Target::Organization,
-                self.blinding
-                    .name(Target::Organization, id.as_str().as_bytes()),
-            ),
-            Named::Membership(id, person) => {
-                let organization = self
-                    .blinding
-                    .name(Target::Organization, id.as_str().as_bytes());
-                let subject = self.blinding.name(Target::Subject, person.as_bytes());
-                (
-                    Target::Membership,
-                    pair_name(Target::Membership, organization, subject),
-                )
-            }
-            Named::Issuer(issuer) => (Target::Issuer, public_name(Target::Issuer, issuer)),
-            Named::Key(kid) => (Target::Key, public_name(Target::Key, kid)),
-            Named::Resource(own) => (Target::Resource, public_name(Target::Resource, own)),
-        };
-        revocation::Revocation {
-            sequence: record.position.sequence,
-            target,
-            name,
-            expires: record.expires,
-        }
-    }
-
-    fn subject(&self, text: &str) -> u64 {
-        match text.parse::<Id<Person>>() {
-            Ok(person) => self.blinding.name(Target::Subject, person.as_bytes()),
-            Err(_) => self.blinding.name(Target::Subject, text.as_bytes()),
-        }
+        self.write().set.purge(now);
     }
 }

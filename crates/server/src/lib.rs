@@ -8,6 +8,7 @@ pub mod apply;
 mod apply_people;
 mod authn;
 pub mod backup;
+mod blinded;
 pub mod certificate;
 mod client_certificate;
 pub mod clock;
@@ -26,6 +27,7 @@ mod growth;
 mod holder;
 mod job;
 pub mod keys;
+mod lately;
 pub mod launch;
 mod limit;
 mod metadata;
@@ -49,6 +51,7 @@ mod status_places;
 mod steady;
 mod streams;
 mod subject_identifier;
+mod subscription;
 #[cfg(feature = "testing")]
 pub mod testing;
 

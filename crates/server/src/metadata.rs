@@ -24,6 +24,7 @@ pub(crate) struct Published {
     pub(crate) metadata: Bytes,
     pub(crate) keys: Bytes,
     pub(crate) experimental_keys: Option<Bytes>,
+    pub(crate) feed_keys: Bytes,
 }
 
 impl Published {
@@ -31,6 +32,7 @@ impl Published {
         Self {
             metadata: Bytes::from(document(settings).to_string()),
             keys: Bytes::from(String::from(&*keys.document)),
+            feed_keys: Bytes::from(String::from(&*keys.feed_document)),
             experimental_keys: keys
                 .experimental
                 .as_ref()
@@ -67,6 +69,8 @@ fn document(settings: &Settings) -> Value {
         "device_authorization_endpoint": issuer.endpoint("/device_authorization"),
         "introspection_endpoint": issuer.endpoint("/introspect"),
         "revocation_endpoint": issuer.endpoint("/revoke"),
+        "revocations_endpoint": issuer.endpoint("/revocations"),
+        "revocations_jwks_uri": issuer.endpoint("/.well-known/jwks-revocations.json"),
         "macaroon_keys_endpoint": issuer.endpoint("/macaroon-keys"),
         "macaroon_discharge_endpoint": issuer.endpoint("/discharge"),
         "macaroon_caveat_endpoint": issuer.endpoint("/discharge/caveats"),
@@ -141,6 +145,7 @@ fn add_key_binding(settings: &Settings, document: &mut Value) {
             "device_authorization_endpoint": at("/device_authorization"),
             "introspection_endpoint": at("/introspect"),
             "revocation_endpoint": at("/revoke"),
+            "revocations_endpoint": at("/revocations"),
             "userinfo_endpoint": at("/userinfo"),
             "macaroon_keys_endpoint": at("/macaroon-keys"),
             "macaroon_caveat_endpoint": at("/discharge/caveats"),

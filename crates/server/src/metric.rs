@@ -98,3 +98,8 @@ pub(crate) fn audit_broken() {
 pub(crate) fn forwarded_ignored() {
     metrics::counter!("symbolon_forwarded_ignored_total").increment(1);
 }
+
+/// How many streams of the revocation feed are open on this node.
+pub(crate) fn readers(open: usize) {
+    metrics::gauge!("symbolon_feed_readers").set(open as f64);
+}

@@ -100,6 +100,7 @@ pub fn table() -> Vec<Route> {
         GET  "/.well-known/oauth-authorization-server"   Anyone         Json  Everyone   endpoint::metadata::get;
         GET  "/.well-known/jwks.json"                    Anyone         Json  Everyone   endpoint::jwks::get;
         GET  "/.well-known/jwks-ml-dsa.json"             Anyone         Json  Everyone   endpoint::jwks::get_ml_dsa;
+        GET  "/.well-known/jwks-revocations.json"        Anyone         Json  Everyone   endpoint::jwks::get_revocations;
         OPTIONS "/.well-known/openid-configuration"      Anyone         Json  Everyone   endpoint::preflight::anyone;
         OPTIONS "/.well-known/oauth-authorization-server" Anyone        Json  Everyone   endpoint::preflight::anyone;
         OPTIONS "/.well-known/jwks.json"                 Anyone         Json  Everyone   endpoint::preflight::anyone;
@@ -118,6 +119,7 @@ pub fn table() -> Vec<Route> {
         POST "/ssf/poll/{stream}"                        Machine        Json  Never      endpoint::ssf::poll::post;
         POST "/signals/{id}"                             Anyone         Json  Never      endpoint::signals::post;
         POST "/global-token-revocation"                  Machine        Json  Never      endpoint::global_token_revocation::post;
+        OPTIONS "/.well-known/jwks-revocations.json"     Anyone         Json  Everyone   endpoint::preflight::anyone;
         GET  "/authorize"                                Anyone         Page  Never      endpoint::authorize::get;
         POST "/authorize"                                Anyone         Page  Never      endpoint::authorize::post;
         GET  "/login"                                    Browser        Page  Never      endpoint::login::get;
@@ -132,6 +134,8 @@ pub fn table() -> Vec<Route> {
         POST "/token"                                    Client         Json  Registered endpoint::token::post;
         POST "/introspect"                               ResourceServer Json  Never      endpoint::introspect::post;
         POST "/revoke"                                   Client         Json  Registered endpoint::revoke::post;
+        GET  "/revocations"                              ResourceServer Json  Never      endpoint::revocations::get;
+        POST "/revocations"                              ResourceServer Json  Never      endpoint::revocations::post;
         POST "/macaroon-keys"                            ResourceServer Json  Never      endpoint::macaroon_keys::post;
         POST "/discharge/caveats"                        Client         Json  Never      endpoint::discharge::caveat::post;
         POST "/discharge"                                Anyone         Json  Never      endpoint::discharge::ask::post;

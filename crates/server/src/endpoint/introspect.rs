@@ -78,6 +78,10 @@ struct Answer<'a> {
     act: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     may_act: Option<&'a Value>,
+    /// What a record of the revocation feed could hit it by, for whoever reads
+    /// the feed: the resource alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rev: Option<&'a Value>,
     /// Claims that the resource maps, for the resource alone.
     #[serde(flatten)]
     mapped: Map<String, Value>,
@@ -106,8 +110,10 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     match judge(&cx, caller.client(), token, &form).await? {
         Ok(Some(live)) => {
             let mapped = mapped(&cx, caller.client(), &live).await?;
+            let is_reader = is_of_resource(&cx, caller.client(), &live);
             let answer = Answer {
                 mapped,
+                rev: live.rev.as_ref().filter(|_| is_reader),
                 ..answer(&cx, &live)
             };
             respond_with(&cx, caller.client(), signed, &answer).await
@@ -208,6 +214,7 @@ fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {
         acr: live.acr.as_deref(),
         act: live.act.as_ref(),
         may_act: live.may_act.as_ref(),
+        rev: None,
         mapped: Map::new(),
     }
 }

@@ -1,4 +1,5 @@
-//! The key set, and beside it the set of the experiment.
+//! The key set, and beside it the set of the experiment and that of the
+//! revocation feed.
 //!
 //! Spec: RFC 7517 §5
 //! Spec: RFC 9964 §3
@@ -30,6 +31,13 @@ pub(crate) async fn get_ml_dsa(cx: Cx, _received: Received) -> Result<Response, 
         Some(keys) => Ok(public(keys.clone(), seconds(&cx))),
         None => Err(Refusal::invalid_request("ML-DSA is not switched on here").into()),
     }
+}
+
+/// Answers `GET /.well-known/jwks-revocations.json`: what heads of the
+/// revocation feed are signed by, and nothing else ever is.
+pub(crate) async fn get_revocations(cx: Cx, _received: Received) -> Result<Response, Failure> {
+    let published = cx.published.load();
+    Ok(public(published.feed_keys.clone(), seconds(&cx)))
 }
 
 /// How long the set may be kept. A key is announced for longer than this

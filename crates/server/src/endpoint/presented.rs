@@ -17,9 +17,7 @@ use symbolon_token::macaroon::{Count, is_macaroon};
 use symbolon_token::mark::Kind;
 use symbolon_token::opaque::{self, OpaqueToken};
 use symbolon_token::revocation::Target;
-use symbolon_token::{
-    Authority, Binding, Digest, Id, Marks, Person, Position, Subject, Token, act,
-};
+use symbolon_token::{Binding, Digest, Id, Marks, Person, Position, Subject, Token, act};
 
 use super::macaroon::{Opened, Pending, Use};
 use crate::cx::Cx;
@@ -49,6 +47,8 @@ pub(crate) struct Live {
     pub(crate) act: Option<Value>,
     /// Who alone may act for them later, as a `may_act` claim says it.
     pub(crate) may_act: Option<Value>,
+    /// What a record of the feed could hit it by, as a `rev` claim says it.
+    pub(crate) rev: Option<Value>,
 }
 
 /// Opens an access token for a use, and asks everything that does not depend
@@ -358,13 +358,7 @@ impl Read {
 
     fn live(self, cx: &Cx, client: Arc<StoredClient>) -> Live {
         let live = match self.body {
-            Body::Opaque(token) => opaque_live(
-                cx,
-                client,
-                &token.authority,
-                token.token.to_string(),
-                token.issued,
-            ),
+            Body::Opaque(token) => opaque_live(cx, client, &token),
             Body::Jwt(token) => jwt_live(cx, client, &token),
         };
         live.within_what_is_allowed_now(cx)
@@ -386,15 +380,13 @@ impl Live {
     }
 }
 
-fn opaque_live(
-    cx: &Cx,
-    client: Arc<StoredClient>,
-    authority: &Authority,
-    jti: String,
-    issued: Timestamp,
-) -> Live {
+fn opaque_live(cx: &Cx, client: Arc<StoredClient>, token: &OpaqueToken) -> Live {
+    let authority = &token.authority;
+    let blinding = cx.keys.blinding();
+    let sector = subject::sector(&client.client).map(|own| blinding.of_sector(&own));
+    let rev = jwt::rev_claim(authority, token.key, blinding, sector.as_ref());
     Live {
-        jti,
+        jti: token.token.to_string(),
         subject: subject::of(&cx.keys, &client.client, authority.subject()),
         person: authority.person(),
         audience: authority
@@ -404,7 +396,7 @@ fn opaque_live(
             .unwrap_or_default(),
         scopes: authority.scopes().clone(),
         claims: authority.userinfo_claims().map(str::to_owned).collect(),
-        issued,
+        issued: token.issued,
         expires: authority.expires(),
         organization: authority.organization().map(ToString::to_string),
         roles: authority.roles().to_vec(),
@@ -413,6 +405,7 @@ fn opaque_live(
         binding: *authority.binding(),
         act: act::claim(authority.actors()),
         may_act: act::may_act_claim(authority.may_act()),
+        rev: Some(rev),
         client,
     }
 }
@@ -444,6 +437,7 @@ fn jwt_live(cx: &Cx, client: Arc<StoredClient>, token: &AccessToken) -> Live {
         acr: text("acr"),
         act: token.claims.get("act").cloned(),
         may_act: token.claims.get("may_act").cloned(),
+        rev: token.claims.get("rev").cloned(),
         auth_time: token
             .claims
             .get("auth_time")

@@ -24,6 +24,7 @@ pub(super) fn assemble(
 ) -> Result<LoadedKeys, KeysError> {
     let mut keys = Keys::default();
     let mut sets = Sets::default();
+    let mut feed = FeedKeys::default();
     #[cfg(feature = "saml")]
     let mut certified = Vec::new();
     for row in &stored {
@@ -42,6 +43,7 @@ pub(super) fn assemble(
                 }
             }
             KeyPurpose::Working(_) => {}
+            KeyPurpose::Feed => feed.add(masters, row).ok_or_else(unusable)?,
             KeyPurpose::Signing(algorithm) => {
                 if row.state == KeyState::Active {
                     let secret = masters.open(row).ok_or_else(unusable)?;
@@ -78,7 +80,11 @@ pub(super) fn assemble(
     sets.kept
         .sort_by_key(|(created, _)| std::cmp::Reverse(*created));
     let kept = sets.kept.iter().map(|(_, key)| key).collect::<Vec<_>>();
+    let feed_document = document(&feed.published.iter().collect::<Vec<_>>()).into();
+    let missing = || KeysError::Unusable("feed".to_owned());
     Ok(LoadedKeys {
+        feed: feed.active.ok_or_else(missing)?,
+        feed_document,
         ring: Arc::new(ring),
         own: set(&own)?,
         hints: set(&newest(&[&published[..], &kept[..]].concat()))?,
@@ -91,6 +97,30 @@ pub(super) fn assemble(
         master,
         stored,
     })
+}
+
+/// The keys of the revocation feed: a set of their own, so that nobody who
+/// checks tokens by the other takes one of these.
+#[derive(Default)]
+struct FeedKeys {
+    active: Option<Arc<SigningKey>>,
+    published: Vec<Value>,
+}
+
+impl FeedKeys {
+    fn add(&mut self, masters: &Masters, row: &WorkingKey) -> Option<()> {
+        if !row.state.is_believed() {
+            return Some(());
+        }
+        if row.state == KeyState::Active {
+            let algorithm = KeyPurpose::Feed.algorithm()?;
+            let key = SigningKey::from_pkcs8(algorithm, &masters.open(row)?).ok()?;
+            self.active = Some(Arc::new(key));
+        }
+        let public = serde_json::from_slice(row.public.as_deref()?).ok()?;
+        self.published.push(public);
+        Some(())
+    }
 }
 
 /// Public halves by who may see them.

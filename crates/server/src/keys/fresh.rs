@@ -42,11 +42,12 @@ impl Maker {
                 let secret = WorkingSecret::generate(&*self.entropy);
                 (purpose.key_name(secret.id), secret.to_secret(), None)
             }
-            KeyPurpose::Signing(algorithm) => {
+            KeyPurpose::Signing(_) | KeyPurpose::Feed => {
+                let algorithm = purpose.algorithm()?;
                 let document = SigningKey::generate(algorithm).ok()?;
                 let key = SigningKey::from_pkcs8(algorithm, &document).ok()?;
                 let public = key.public_jwk().to_string().into_bytes();
-                (signing_id(key.kid()), document, Some(public))
+                (signing_id(purpose, key.kid()), document, Some(public))
             }
         };
         Some(WorkingKey {

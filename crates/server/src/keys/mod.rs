@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use symbolon_protocol::Timestamp;
 use symbolon_store::{AllKeys, ClaimMeta, Fault, KeyState, MASTER_KEY, Store, WorkingKey};
-use symbolon_token::jose::KeySet;
+use symbolon_token::jose::{KeySet, SigningKey};
 use symbolon_token::{Digest, Entropy, Keyring, MasterKey};
 
 pub(crate) use self::distrust::distrust;
@@ -82,6 +82,10 @@ pub struct LoadedKeys {
     pub hints: Arc<KeySet>,
     /// The published key set, ready to be sent.
     pub document: Arc<str>,
+    /// The key that signs heads of the revocation feed.
+    pub(crate) feed: Arc<SigningKey>,
+    /// The published keys of the revocation feed, ready to be sent.
+    pub(crate) feed_document: Arc<str>,
     /// The set of the experiment, where it is switched on.
     pub experimental: Option<Arc<str>>,
     /// The keys that sign assertions, now or next, the active one first.

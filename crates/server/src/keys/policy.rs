@@ -14,6 +14,10 @@ use crate::settings::{KeySettings, Settings};
 
 /// The purpose under which signing keys are stored, before their algorithm.
 const SIGNING: &str = "signing";
+/// The purpose under which the keys of the revocation feed are stored.
+const FEED: &str = "feed";
+/// What the heads of the revocation feed are signed under.
+const FEED_ALGORITHM: SigningAlgorithm = SigningAlgorithm::Es256;
 /// How much longer than what they made keys are believed: verifiers whose
 /// clocks or caches differ.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -29,6 +33,8 @@ pub enum KeyPurpose {
     Working(Purpose),
     /// Signs under one algorithm.
     Signing(SigningAlgorithm),
+    /// Signs heads of the revocation feed, and nothing else.
+    Feed,
 }
 
 impl fmt::Display for KeyPurpose {
@@ -36,6 +42,7 @@ impl fmt::Display for KeyPurpose {
         match self {
             Self::Working(purpose) => f.write_str(purpose.name()),
             Self::Signing(algorithm) => write!(f, "{SIGNING}:{algorithm}"),
+            Self::Feed => f.write_str(FEED),
         }
     }
 }
@@ -49,7 +56,8 @@ impl KeyPurpose {
             .filter(|own| own.is_experimental() && settings.experimental_ml_dsa);
         let signing = SigningAlgorithm::stable().chain(experiments);
         let working = Purpose::ALL.into_iter().map(Self::Working);
-        working.chain(signing.map(Self::Signing)).collect()
+        let signing = signing.map(Self::Signing);
+        working.chain(signing).chain([Self::Feed]).collect()
     }
 
     /// The purpose that is stored under a name.
@@ -57,6 +65,7 @@ impl KeyPurpose {
         match name.split_once(':') {
             Some((SIGNING, algorithm)) => algorithm.parse().ok().map(Self::Signing),
             Some(_) => None,
+            None if name == FEED => Some(Self::Feed),
             None => Purpose::named(name).map(Self::Working),
         }
     }
@@ -66,6 +75,7 @@ impl KeyPurpose {
         match self {
             Self::Working(purpose) => purpose.name(),
             Self::Signing(_) => SIGNING,
+            Self::Feed => FEED,
         }
     }
 
@@ -74,6 +84,7 @@ impl KeyPurpose {
         match self {
             Self::Working(_) => None,
             Self::Signing(algorithm) => Some(algorithm),
+            Self::Feed => Some(FEED_ALGORITHM),
         }
     }
 
@@ -158,6 +169,12 @@ impl Ages {
                 outlives: Some(self.token + margin),
                 remembered: self.hint,
             },
+            // A reader fetches the keys whenever it connects, and a head is
+            // worth nothing once it is old.
+            KeyPurpose::Feed => Policy {
+                announced: self.keys.key_set_cache + known,
+                ..working(Duration::ZERO)
+            },
             KeyPurpose::Working(Purpose::AccessToken) => working(self.token),
             // Resources that check macaroons by themselves fetch the keys.
             KeyPurpose::Working(Purpose::Macaroon) => Policy {
@@ -189,9 +206,9 @@ pub(crate) fn kid(key: &WorkingKey) -> &str {
         .unwrap_or(&key.id)
 }
 
-/// The id of a signing key of a name.
-pub(crate) fn signing_id(kid: &str) -> String {
-    format!("{SIGNING}:{kid}")
+/// The id of a key that signs, of a purpose and a name.
+pub(crate) fn signing_id(purpose: KeyPurpose, kid: &str) -> String {
+    format!("{}:{kid}", purpose.word())
 }
 
 /// What the pure rules see of the keys of a purpose.

@@ -21,8 +21,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::Answer;
 use super::linger::Lingering;
+use super::{Answer, lasting};
 use crate::client_certificate::ClientCertificate;
 
 /// How often a connection is looked at: one on which no request began since
@@ -54,14 +54,14 @@ struct Requests<A> {
     certificate: Option<Arc<ClientCertificate>>,
     answer: A,
     stop: watch::Receiver<bool>,
-    running: AtomicUsize,
+    running: Arc<AtomicUsize>,
     begun: AtomicU64,
 }
 
 /// A request that is being answered.
-struct Running<'a>(&'a AtomicUsize);
+struct Running(Arc<AtomicUsize>);
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -74,7 +74,7 @@ impl<A: Answer> Requests<A> {
         }
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.running.fetch_add(1, Ordering::Relaxed);
-        let _running = Running(&self.running);
+        let running = Running(Arc::clone(&self.running));
         // HTTP/2 says that the end is near with a frame, not with a header.
         let is_told = request.version() < Version::HTTP_2;
         let mut response = self.answer.answer(self.peer, request).await;
@@ -82,7 +82,7 @@ impl<A: Answer> Requests<A> {
             let last = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, last);
         }
-        response
+        lasting::hold(response, running)
     }
 
     /// How many requests have begun so far, where none is running.
@@ -127,7 +127,7 @@ impl<A: Answer> Connection<A> {
             certificate,
             answer: self.answer,
             stop: self.stop,
-            running: AtomicUsize::new(0),
+            running: Arc::default(),
             begun: AtomicU64::new(0),
         });
         let own = Arc::clone(&requests);

@@ -6,6 +6,7 @@
 //! Spec: RFC 9325 §3.1
 
 mod connection;
+mod lasting;
 mod linger;
 mod places;
 
@@ -31,6 +32,7 @@ use crate::client_certificate::AcceptAny;
 use self::connection::Connection;
 use self::places::{Place, Places, Source};
 
+pub(crate) use self::lasting::LastsOn;
 pub use self::places::Capacity;
 
 use crate::certificate::Certificate;
