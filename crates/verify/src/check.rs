@@ -22,8 +22,8 @@ use crate::introspection::Says;
 use crate::keys::{Known, NotHeld};
 use crate::layer::described;
 use crate::principal::{Facts, Principal};
-use crate::refusal::{CannotKnow, Refusal};
-use crate::requirement::{Requirement, Revocation};
+use crate::refusal::{CannotKnow, Refusal, Stale};
+use crate::requirement::{Requirement, Revocation, Staleness};
 use crate::verifier::Verifier;
 
 impl Verifier {
@@ -60,6 +60,9 @@ impl Verifier {
         requirement: &Requirement,
         request: Request<'_>,
     ) -> Result<Principal, Refusal> {
+        if let Some(subscription) = &self.inner.subscription {
+            subscription.tick();
+        }
         let shown = Rendering::of(sent.token)?;
         // From here on, what is inside is the token; whoever sent it proves
         // possession for what was sent.
@@ -189,21 +192,46 @@ impl Verifier {
 
     /// The set in memory first, which costs nothing, then the issuer.
     async fn check_revocation(&self, one: &Presentation<'_>, facts: &Facts) -> Result<(), Refusal> {
-        let config = &self.inner.config;
-        if let Some((marks, position)) = &facts.token.rev
-            && let Some(hit) = config.revocations.hit(marks, *position)
-        {
-            return Err(Refused::Revoked(Some(hit)).into());
-        }
-        // Whoever stole a key leaves the marks out of what he forges.
-        if facts.token.rev.is_none()
-            && let Some(hit) = config.revocations.hit_key(facts.token.key)
-        {
-            return Err(Refused::Revoked(Some(hit)).into());
+        self.check_records(facts)?;
+        if let Some(subscription) = &self.inner.subscription {
+            let Staleness::AtMost(allowed) = one.requirement.staleness(Staleness::Any) else {
+                return Ok(());
+            };
+            let age = subscription.age();
+            if age.is_some_and(|age| age <= allowed) {
+                return Ok(());
+            }
+            return self.ask_instead(one, Stale { age, allowed }).await;
         }
         if one.requirement.freshness() == Revocation::AtExpiry {
             return Ok(());
         }
+        self.ask_whether_active(one).await
+    }
+
+    /// Whether a record of the feed hits what a token carries.
+    pub(crate) fn check_records(&self, facts: &Facts) -> Result<(), Refused> {
+        let revocations = &self.inner.config.revocations;
+        let hit = match &facts.token.rev {
+            Some((marks, position)) => revocations.hit(marks, *position),
+            // Whoever stole a key leaves the marks out of what he forges.
+            None => revocations.hit_key(facts.token.key),
+        };
+        hit.map_or(Ok(()), |hit| Err(Refused::Revoked(Some(hit))))
+    }
+
+    /// Asks the issuer where the feed is too old; what it does not answer
+    /// nobody knows.
+    async fn ask_instead(&self, one: &Presentation<'_>, stale: Stale) -> Result<(), Refusal> {
+        let asked = self.ask_whether_active(one).await;
+        asked.map_err(|refusal| match refusal {
+            Refusal::CannotKnow(_) => Refusal::CannotKnow(CannotKnow::Stale(stale)),
+            other => other,
+        })
+    }
+
+    async fn ask_whether_active(&self, one: &Presentation<'_>) -> Result<(), Refusal> {
+        let config = &self.inner.config;
         let Some(credentials) = &config.credentials else {
             return Err(Refusal::CannotKnow(CannotKnow::NoSource));
         };
@@ -235,6 +263,7 @@ impl Verifier {
         };
         let facts = Facts::new(self.vouched(&claims)?);
         self.check_standing(one, &facts)?;
+        self.check_records(&facts)?;
         Ok(Arc::new(facts))
     }
 
@@ -267,7 +296,7 @@ impl Verifier {
             expires,
             issued: instant("iat").unwrap_or(Timestamp::EPOCH),
             binding: jwt::binding(claims)?,
-            rev: None,
+            rev: jwt::rev(claims, None)?,
             key: None,
             claims: claims.clone(),
         })

@@ -45,9 +45,19 @@ pub(crate) struct Config {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) http: Http,
     pub(crate) revocations: Revocations,
+    pub(crate) following: Following,
     /// The origin under which callers reach the API.
     pub(crate) origin: Option<String>,
     pub(crate) nonces: Nonces,
+}
+
+/// Whether the issuer's revocation feed is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Following {
+    /// It is not.
+    Nothing,
+    /// It is, as the client that asks.
+    Feed,
 }
 
 /// Which proofs have to carry a nonce.

@@ -6,6 +6,7 @@ use symbolon_token::explain::Check;
 
 use crate::principal::Principal;
 use crate::refusal::Refusal;
+use crate::subscription::FeedState;
 
 /// What is called with each decision of a layer.
 pub(crate) type Hook = Arc<dyn Fn(&Decision<'_>) + Send + Sync>;
@@ -15,6 +16,7 @@ pub(crate) type Hook = Arc<dyn Fn(&Decision<'_>) + Send + Sync>;
 pub struct Decision<'a> {
     pub(crate) request_id: &'a str,
     pub(crate) outcome: Result<&'a Principal, &'a Refusal>,
+    pub(crate) feed: Option<FeedState>,
 }
 
 impl<'a> Decision<'a> {
@@ -26,6 +28,12 @@ impl<'a> Decision<'a> {
     /// Who was let in, or why nobody was.
     pub fn outcome(&self) -> Result<&'a Principal, &'a Refusal> {
         self.outcome
+    }
+
+    /// What was known of the revocation feed, where it is followed: a decision
+    /// on old knowledge says how old it was.
+    pub fn feed(&self) -> Option<&FeedState> {
+        self.feed.as_ref()
     }
 
     /// The check that failed or could not be made.

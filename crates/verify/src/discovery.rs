@@ -25,6 +25,8 @@ pub(crate) struct Found {
     pub(crate) jwks_uri: String,
     pub(crate) introspection_endpoint: Option<String>,
     pub(crate) macaroon_keys_endpoint: Option<String>,
+    pub(crate) revocations_endpoint: Option<String>,
+    pub(crate) revocations_jwks_uri: Option<String>,
 }
 
 #[derive(Debug)]
@@ -110,6 +112,8 @@ impl Discovery {
             Some(&jwks_uri),
             metadata.introspection_endpoint.as_ref(),
             metadata.macaroon_keys_endpoint.as_ref(),
+            metadata.revocations_endpoint.as_ref(),
+            metadata.revocations_jwks_uri.as_ref(),
         ];
         for address in used.into_iter().flatten() {
             // Plain http on this machine is for an issuer that is here itself.
@@ -122,6 +126,8 @@ impl Discovery {
             jwks_uri,
             introspection_endpoint: metadata.introspection_endpoint,
             macaroon_keys_endpoint: metadata.macaroon_keys_endpoint,
+            revocations_endpoint: metadata.revocations_endpoint,
+            revocations_jwks_uri: metadata.revocations_jwks_uri,
         })
     }
 }

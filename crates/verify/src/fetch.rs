@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE};
+use http::{HeaderMap, HeaderName};
 use symbolon_protocol::Timestamp;
 use symbolon_protocol::uri::is_loopback;
 use url::Url;
@@ -15,6 +15,12 @@ const MAX_ANSWER_BYTES: usize = 256 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one exchange may take in all.
 pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a stream may take to begin.
+pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a stream may last.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Why something could not be fetched. No case shows what was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +88,51 @@ impl Http {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
         receive(request).await
+    }
+
+    /// Opens a stream of events with credentials of ours, from a place on.
+    pub(crate) async fn stream(
+        &self,
+        address: &str,
+        authorization: &str,
+        nonce: &str,
+        place: Option<&str>,
+    ) -> Result<Stream, FetchError> {
+        let mut address = checked(address)?;
+        address.query_pairs_mut().append_pair("nonce", nonce);
+        let mut request = self
+            .0
+            .get(address)
+            .timeout(STREAM_TIMEOUT)
+            .header(ACCEPT, "text/event-stream")
+            .header(AUTHORIZATION, authorization);
+        if let Some(place) = place {
+            request = request.header(LAST_EVENT_ID, place);
+        }
+        let opened = tokio::time::timeout(OPEN_TIMEOUT, request.send()).await;
+        let response = opened.map_err(|_| FetchError::Unreachable)?;
+        let response = response.map_err(|_| FetchError::Unreachable)?;
+        if response.status() != http::StatusCode::OK {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        let kind = response.headers().get(CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.split(';').next().map(str::trim) != Some("text/event-stream") {
+            return Err(FetchError::Malformed("a stream of events"));
+        }
+        Ok(Stream(response))
+    }
+}
+
+/// A stream of events, to be read bit by bit.
+#[derive(Debug)]
+pub(crate) struct Stream(reqwest::Response);
+
+impl Stream {
+    /// The next bytes; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, FetchError> {
+        let chunk = self.0.chunk().await;
+        chunk.map_err(|_| FetchError::Unreachable)
     }
 }
 

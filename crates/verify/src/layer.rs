@@ -146,6 +146,7 @@ impl RequireToken {
             hook(&Decision {
                 request_id: &request_id,
                 outcome: outcome.as_ref(),
+                feed: self.verifier.feed(),
             });
         }
         outcome.map_err(|refusal| {

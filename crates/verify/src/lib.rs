@@ -28,8 +28,10 @@
 //! before that where they are encrypted ([`Verifier::decrypt_with`]); opaque
 //! tokens are asked about; macaroons are one or the other, as their resource
 //! chose, and judged for the request that they come with. Whether a token was taken back is asked in any case,
-//! unless the route says [`Revocation::AtExpiry`]. Where nobody can know, the
-//! answer is neither yes nor no, and the request gets 503.
+//! unless the route says [`Revocation::AtExpiry`]; a verifier that follows the
+//! issuer's feed ([`Verifier::subscribe`]) knows it within a second without
+//! asking. Where nobody can know, the answer is neither yes nor no, and the
+//! request gets 503.
 
 mod ambient;
 mod bearer;
@@ -57,6 +59,7 @@ mod remembered;
 mod requirement;
 mod respond;
 mod revocations;
+mod subscription;
 mod verifier;
 
 /// The program in the README is compiled by the documentation tests.
@@ -81,7 +84,8 @@ pub use extract::{Unguarded, protected_resource_routes};
 pub use layer::{ClientAddress, Guarded, RequireToken};
 pub use misconfigured::Misconfigured;
 pub use principal::Principal;
-pub use refusal::{CannotKnow, Malformed, NotHeld, Refusal};
+pub use refusal::{CannotKnow, Malformed, NotHeld, Refusal, Stale};
 pub use requirement::{Requirement, Revocation};
 pub use revocations::Revocations;
+pub use subscription::FeedState;
 pub use verifier::{NotReady, Verifier};

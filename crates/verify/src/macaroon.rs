@@ -29,7 +29,7 @@ use crate::introspection::Question;
 use crate::macaroon_keys::NotGiven;
 use crate::principal::Facts;
 use crate::refusal::{CannotKnow, Refusal};
-use crate::requirement::Revocation;
+use crate::requirement::{MAX_STALENESS, Revocation, Staleness};
 use crate::verifier::Verifier;
 
 impl Verifier {
@@ -75,12 +75,8 @@ impl Verifier {
         let judged = token.judge(&context(config.skew, one));
         let (claims, counts) = judged.map_err(Refused::Macaroon)?;
         let facts = Facts::new(check_claims(claims, kid.as_deref(), expected)?);
-        if let Some((marks, position)) = &facts.token.rev
-            && let Some(hit) = config.revocations.hit(marks, *position)
-        {
-            return Err(Refused::Revoked(Some(hit)).into());
-        }
-        if one.requirement.freshness() == Revocation::AtExpiry {
+        self.check_records(&facts)?;
+        if self.need_not_ask(one, &counts) {
             self.count(&counts)?;
         } else {
             // Whoever answers counts, too.
@@ -90,6 +86,20 @@ impl Verifier {
                 .await?;
         }
         Ok(facts)
+    }
+
+    /// Whether what is known here is enough. Where uses are counted, whoever
+    /// counts them is asked anyway, unless the route leaves that to this API.
+    fn need_not_ask(&self, one: &Presentation<'_>, counts: &[Count]) -> bool {
+        let is_at_expiry = one.requirement.freshness() == Revocation::AtExpiry;
+        let usual = Staleness::AtMost(MAX_STALENESS);
+        match &self.inner.subscription {
+            Some(subscription) if counts.is_empty() => match one.requirement.staleness(usual) {
+                Staleness::Any => true,
+                Staleness::AtMost(allowed) => subscription.age().is_some_and(|age| age <= allowed),
+            },
+            _ => is_at_expiry,
+        }
     }
 
     /// Uses are counted here only where somebody said how.
@@ -112,6 +122,7 @@ impl Verifier {
         let claims = introspection.check(credentials, &question(one)).await?;
         let facts = Facts::new(self.vouched(&claims)?);
         self.check_standing(one, &facts)?;
+        self.check_records(&facts)?;
         Ok(facts)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use symbolon_protocol::{Scopes, Timestamp};
 use symbolon_token::jwt::AccessToken;
+use symbolon_token::keyring::PAIRWISE;
 
 /// What a token says that signature or issuer vouched for. Whether it is good
 /// here and now is asked again each time.
@@ -16,7 +17,15 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn new(token: AccessToken) -> Self {
+    pub(crate) fn new(mut token: AccessToken) -> Self {
+        // A token for a sector of its own leaves out of its lineage what names
+        // the person: her own marks stand for that.
+        if token.subject.starts_with(PAIRWISE)
+            && let Some((marks, _)) = &mut token.rev
+        {
+            let implied = marks.implied();
+            marks.lineage.extend(implied);
+        }
         let audiences = match token.claims.get("aud") {
             Some(Value::String(one)) => vec![one.clone()],
             Some(Value::Array(all)) => all

@@ -4,6 +4,7 @@
 //! Spec: RFC 9449 §7.1, §9
 
 use std::fmt;
+use std::time::Duration;
 
 use symbolon_protocol::ErrorCode;
 use symbolon_token::dpop::InvalidProof;
@@ -31,6 +32,39 @@ pub enum CannotKnow {
     Introspection,
     /// The route wants revocation known now, and nothing here can tell.
     NoSource,
+    /// What is known of the revocation feed is older than the route allows, and
+    /// the issuer does not answer.
+    Stale(Stale),
+}
+
+/// How old what is known of the revocation feed is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale {
+    pub(crate) age: Option<Duration>,
+    pub(crate) allowed: Duration,
+}
+
+impl Stale {
+    /// How old it is; nothing where the feed was never reached.
+    pub const fn age(&self) -> Option<Duration> {
+        self.age
+    }
+
+    /// How old the route allows it to be.
+    pub const fn allowed(&self) -> Duration {
+        self.allowed
+    }
+
+    fn cause(&self) -> String {
+        let allowed = self.allowed.as_secs_f64();
+        match self.age {
+            Some(age) => format!(
+                "revocation: the feed was last known {:.1} s ago, the route allows {allowed:.1} s, and the issuer does not answer",
+                age.as_secs_f64()
+            ),
+            None => "revocation: the feed was never reached since this process began, and the issuer does not answer".into(),
+        }
+    }
 }
 
 /// What a token is bound to and its sender was not shown to hold.
@@ -110,6 +144,7 @@ impl Refusal {
             Self::CannotKnow(CannotKnow::Keys) => "keys_unavailable",
             Self::CannotKnow(CannotKnow::Introspection) => "introspection_unavailable",
             Self::CannotKnow(CannotKnow::NoSource) => "revocation_unavailable",
+            Self::CannotKnow(CannotKnow::Stale(_)) => "revocations_stale",
         }
     }
 
@@ -178,6 +213,7 @@ impl Refusal {
             Self::CannotKnow(CannotKnow::NoSource) => {
                 "revocation: the route wants it known now, and no introspection is set up".into()
             }
+            Self::CannotKnow(CannotKnow::Stale(stale)) => stale.cause(),
             other => other.description().into(),
         }
     }
@@ -205,6 +241,9 @@ impl Refusal {
             }
             Self::CannotKnow(CannotKnow::NoSource) => {
                 "set up `introspect_as`, or let the route say `Revocation::AtExpiry`".into()
+            }
+            Self::CannotKnow(CannotKnow::Stale(_)) => {
+                "check that this machine reaches the issuer's revocation feed; `Verifier::feed` says why the last stream ended".into()
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What a route demands of a token.
 
+use std::time::Duration;
+
 use symbolon_protocol::{ResourceIdentifier, Scope, Scopes};
 
 /// How fresh the answer to "was it taken back?" must be.
@@ -19,6 +21,16 @@ enum Needed {
     Any(Vec<String>),
 }
 
+/// How old knowledge of what was taken back may be, for one kind of token at
+/// one route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Staleness {
+    /// At most so old, from whichever source: else the request fails.
+    AtMost(Duration),
+    /// Whatever it is: the decision says how old.
+    Any,
+}
+
 /// What a route demands: scopes, how fresh revocation must be, and the
 /// audience where it is not the verifier's own.
 ///
@@ -33,7 +45,8 @@ enum Needed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
     needed: Needed,
-    revocation: Revocation,
+    revocation: Option<Revocation>,
+    max_staleness: Option<Duration>,
     audience: Option<String>,
 }
 
@@ -56,7 +69,8 @@ impl Requirement {
     fn new(needed: Needed) -> Self {
         Self {
             needed,
-            revocation: Revocation::default(),
+            revocation: None,
+            max_staleness: None,
             audience: None,
         }
     }
@@ -64,7 +78,29 @@ impl Requirement {
     /// How fresh the answer to "was it taken back?" must be.
     #[must_use]
     pub fn revocation(mut self, revocation: Revocation) -> Self {
-        self.revocation = revocation;
+        self.revocation = Some(revocation);
+        self
+    }
+
+    /// How old the knowledge of the revocation feed may be where a verifier
+    /// [subscribes](crate::Verifier::subscribe); past it the issuer is asked,
+    /// and where that does not answer, the request fails (503, never 401).
+    ///
+    /// Without it that holds for macaroons that are checked here, at ten
+    /// seconds, and JWTs are let through on what is known, with its age in the
+    /// [`Decision`](crate::Decision). Opaque tokens, and macaroons whose key
+    /// only the issuer has, are asked about in any case. `Revocation::Now`
+    /// means ten seconds too; with `Revocation::AtExpiry` no age is too old.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use symbolon_verify::Requirement;
+    ///
+    /// let pay = Requirement::all(["write:payments"]).max_staleness(Duration::from_secs(2));
+    /// ```
+    #[must_use]
+    pub fn max_staleness(mut self, span: Duration) -> Self {
+        self.max_staleness = Some(span);
         self
     }
 
@@ -75,8 +111,20 @@ impl Requirement {
         self
     }
 
+    /// Without a subscription: whether somebody has to say so now.
     pub(crate) fn freshness(&self) -> Revocation {
-        self.revocation
+        self.revocation.unwrap_or_default()
+    }
+
+    /// With a subscription: how old its knowledge may be; `usual` where the
+    /// route says nothing of it.
+    pub(crate) fn staleness(&self, usual: Staleness) -> Staleness {
+        match (self.revocation, self.max_staleness) {
+            (_, Some(span)) => Staleness::AtMost(span),
+            (Some(Revocation::AtExpiry), None) => Staleness::Any,
+            (Some(Revocation::Now), None) => Staleness::AtMost(MAX_STALENESS),
+            (None, None) => usual,
+        }
     }
 
     pub(crate) fn own_audience(&self) -> Option<&String> {
@@ -99,6 +147,9 @@ impl Requirement {
         }
     }
 }
+
+/// How old knowledge may be where a route says no more than that it matters.
+pub(crate) const MAX_STALENESS: Duration = Duration::from_secs(10);
 
 impl<const N: usize> From<[&str; N]> for Requirement {
     fn from(scopes: [&str; N]) -> Self {

@@ -44,8 +44,26 @@ impl Revocations {
         }));
     }
 
+    /// Puts a whole set in the place of what is held, all at once.
+    pub(crate) fn replace(&self, set: RevocationSet) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.held.store(Arc::new(Held {
+            set,
+            has_begun: true,
+        }));
+    }
+
+    /// Takes records in and notes how far they reach, all at once.
+    pub(crate) fn extend(&self, records: Vec<Revocation>, sequence: i64) {
+        self.change(|set| {
+            records.into_iter().for_each(|record| set.apply(record));
+            set.advance(sequence);
+        });
+    }
+
     /// Takes records in, all at once. Readers go on with the set before until
-    /// the new one is whole.
+    /// the new one is whole. That costs a few microseconds for each record,
+    /// however many are held.
     pub fn apply(&self, records: impl IntoIterator<Item = Revocation>) {
         self.change(|set| records.into_iter().for_each(|record| set.apply(record)));
     }
@@ -81,11 +99,21 @@ impl Revocations {
         }));
     }
 
+    /// How far the issuer's feed was read.
+    pub(crate) fn position(&self) -> Position {
+        self.held.load().set.position()
+    }
+
     /// Whether the key of a mark was distrusted.
     pub(crate) fn hit_key(&self, key: Option<u64>) -> Option<Hit> {
         let held = self.held.load();
         let hit = key.is_some_and(|key| held.set.hits_key(key));
         hit.then_some(Hit::Record(Target::Key))
+    }
+
+    /// Whether a key is named by a record.
+    pub(crate) fn names_key(&self, key: u64) -> bool {
+        self.hit_key(Some(key)).is_some()
     }
 
     pub(crate) fn hit(&self, marks: &Marks, mut position: Position) -> Option<Hit> {

@@ -14,7 +14,7 @@ use symbolon_token::macaroon::Count;
 
 use crate::ambient::{SystemClock, SystemEntropy};
 use crate::binding;
-use crate::config::{self, Config, Nonces};
+use crate::config::{self, Config, Following, Nonces};
 use crate::decision::Decision;
 use crate::discovery::Discovery;
 use crate::fetch::Http;
@@ -24,6 +24,7 @@ use crate::macaroon_keys::MacaroonKeys;
 use crate::misconfigured::Misconfigured;
 use crate::remembered::Remembered;
 use crate::revocations::Revocations;
+use crate::subscription::{self, FeedState, Subscription};
 
 /// Checks access tokens of one issuer for one API. Clones are cheap and share
 /// everything.
@@ -72,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) introspection: Introspection,
     pub(crate) macaroon_keys: MacaroonKeys,
     pub(crate) remembered: Remembered,
+    /// Where the issuer's feed is followed.
+    pub(crate) subscription: Option<Subscription>,
     /// Of the last token whose signature was good.
     pub(crate) header: ArcSwapOption<Header>,
     pub(crate) proofs: ProofMemory,
@@ -91,7 +94,7 @@ impl Inner {
 
 /// Why a verifier is not ready.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no key of the issuer could be had: {0}")]
+#[error("{0}")]
 pub struct NotReady(String);
 
 impl Verifier {
@@ -128,6 +131,7 @@ impl Verifier {
             entropy: Arc::new(SystemEntropy),
             http,
             revocations: Revocations::default(),
+            following: Following::Nothing,
         }))
     }
 
@@ -142,6 +146,7 @@ impl Verifier {
             entropy: Arc::clone(&config.entropy),
             stale_if_error: config.stale_if_error,
         });
+        let subscription = subscription(&config, &discovery);
         let began = clock.now();
         let proofs = ProofMemory::new(&*config.entropy, began, config.skew);
         Self {
@@ -156,6 +161,7 @@ impl Verifier {
                 ),
                 introspection: Introspection::new(Arc::clone(&discovery), http, clock),
                 discovery,
+                subscription,
                 remembered: Remembered::new(),
                 header: ArcSwapOption::empty(),
                 config,
@@ -167,6 +173,10 @@ impl Verifier {
     pub(crate) fn but(&self, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = self.inner.config.clone();
         change(&mut config);
+        if config.following == Following::Feed {
+            // Each subscription fills a set of its own.
+            config.revocations = Revocations::default();
+        }
         Self::with(config)
     }
 
@@ -183,6 +193,43 @@ impl Verifier {
         let id = id.to_owned();
         let credentials = Arc::new(Credentials { id, secret });
         Ok(self.but(|config| config.credentials = Some(credentials)))
+    }
+
+    /// Follows the issuer's revocation feed, as the client of
+    /// [`introspect_as`](Self::introspect_as), which has to be an introspection
+    /// client of this API's resource: what is taken back is known here within a
+    /// second, without asking about each token. It begins with the first check
+    /// or [`ready`](Self::ready), and goes on in the background.
+    ///
+    /// A route then goes by the feed; see [`Requirement::max_staleness`] for
+    /// what becomes of tokens while the feed cannot be read.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), symbolon_verify::Misconfigured> {
+    /// use symbolon_verify::{Algorithm, Verifier};
+    /// let verifier = Verifier::new("https://as.example.com", "https://api.example.com", [Algorithm::Es256])?
+    ///     .introspect_as("orders-api", "its secret")?
+    ///     .subscribe()?;
+    /// assert_eq!(verifier.feed().unwrap().age(), None, "not reached yet");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Requirement::max_staleness`]: crate::Requirement::max_staleness
+    pub fn subscribe(self) -> Result<Self, Misconfigured> {
+        if self.inner.config.credentials.is_none() {
+            return Err(Misconfigured::Credentials(
+                "the feed is read as a client: say `introspect_as` first",
+            ));
+        }
+        Ok(self.but(|config| config.following = Following::Feed))
+    }
+
+    /// What is known of the revocation feed, where it is followed: numbers to
+    /// export. They are also given to the `metrics` facade, as
+    /// `revocations_age_seconds` and `revocations_records`.
+    pub fn feed(&self) -> Option<FeedState> {
+        self.inner.subscription.as_ref().map(Subscription::shown)
     }
 
     /// Takes tokens for another identifier of the same API too.
@@ -276,11 +323,20 @@ impl Verifier {
         self.but(|config| config.entropy = entropy)
     }
 
-    /// Fetches the issuer's keys, so that the first token does not wait for
-    /// them. For a readiness check.
+    /// Fetches the issuer's keys, and a snapshot of its revocation feed where
+    /// that is followed, so that the first token waits for neither. For a
+    /// readiness check.
     pub async fn ready(&self) -> Result<(), NotReady> {
+        if let Some(subscription) = &self.inner.subscription {
+            subscription.tick();
+        }
         let ready = self.inner.keys.ready().await;
-        ready.map_err(|why| NotReady(why.to_string()))
+        ready.map_err(|why| NotReady(format!("no key of the issuer could be had: {why}")))?;
+        if let Some(subscription) = &self.inner.subscription {
+            let reached = subscription.ready().await;
+            reached.map_err(|why| NotReady(format!("revocation feed: {why}")))?;
+        }
+        Ok(())
     }
 
     /// The set of revocations that this verifier looks into.
@@ -325,6 +381,22 @@ impl Verifier {
             query.unwrap_or_default()
         ))
     }
+}
+
+/// The subscription that a configuration asks for.
+fn subscription(config: &Config, discovery: &Arc<Discovery>) -> Option<Subscription> {
+    let credentials = config.credentials.as_ref()?;
+    (config.following == Following::Feed).then(|| {
+        Subscription::new(subscription::Sources {
+            discovery: Arc::clone(discovery),
+            http: config.http.clone(),
+            clock: Arc::clone(&config.clock),
+            entropy: Arc::clone(&config.entropy),
+            credentials: Arc::clone(credentials),
+            issuer: config.issuer.as_str().to_owned(),
+            revocations: config.revocations.clone(),
+        })
+    })
 }
 
 impl fmt::Debug for Verifier {

@@ -37,7 +37,8 @@ use crate::bearer::{Presented, Purpose, Sent, shown_in};
 use crate::chain;
 use crate::principal::Principal;
 use crate::refusal::{Refusal, printable};
-use crate::requirement::Requirement;
+use crate::requirement::{MAX_STALENESS, Requirement};
+use crate::subscription::FeedState;
 use crate::verifier::Verifier;
 
 pub use self::clock::ClockShown;
@@ -121,6 +122,9 @@ pub struct Explanation {
     /// This machine's clock beside the issuer's, where time was the matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockShown>,
+    /// What is known of the revocation feed, where it is followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed: Option<FeedState>,
     /// Who vouches for `claims`.
     pub vouched: Vouched,
     /// What the token says, as far as it can be read. Values may hold anything
@@ -130,6 +134,14 @@ pub struct Explanation {
     /// Who acts for whom, and what the token was derived from, one line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<String>,
+}
+
+impl Explanation {
+    /// Takes revocation out of what passed.
+    fn says_but(&mut self, why: &str) {
+        let but = format!("every check passed but revocation, {why}");
+        self.cause = self.cause.replacen("every check passed", &but, 1);
+    }
 }
 
 /// A token, and how it was shown.
@@ -207,11 +219,22 @@ impl Verifier {
             }
         }
         if unasked && explanation.verdict == Verdict::Valid {
-            explanation.cause = explanation.cause.replacen(
-                "every check passed",
-                "every check passed but revocation, which was not asked",
-                1,
-            );
+            explanation.says_but("which was not asked");
+        } else if let Some(feed) = explanation.feed
+            && explanation.verdict == Verdict::Valid
+            && matches!(explanation.rendering, "jwt" | "jwe")
+            && feed.age().is_none_or(|age| age > MAX_STALENESS)
+        {
+            // The route lets it through all the same.
+            for step in &mut explanation.checks {
+                if step.check == revocation {
+                    step.outcome = Outcome::Unknown;
+                }
+            }
+            explanation.says_but(&match feed.age() {
+                Some(age) => format!("which was last known {} s ago", age.as_secs()),
+                None => "since the feed was never reached".to_owned(),
+            });
         }
         explanation
     }
@@ -255,6 +278,7 @@ impl Verifier {
             differences: Vec::new(),
             key,
             clock: None,
+            feed: self.feed(),
             vouched: Vouched::Verified,
             chain: chain::of(&claims),
             claims: masked(claims),
@@ -326,6 +350,7 @@ impl Verifier {
                 .map(|own| Defect::code(*own))
                 .collect(),
             repaired: self.repaired(&recognized, requirement, shown).await,
+            feed: self.feed(),
             vouched: vouched(rendering, &checks),
             checks,
             demanded: demanded::of(refusal, requirement, &self.inner.config),

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "tests stop where something is missing")]
 #![allow(dead_code, reason = "no test file uses all of it")]
 
+pub(crate) mod feed;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -43,6 +45,7 @@ pub(crate) struct Behaviour {
     pub(crate) questions: AtomicUsize,
     pub(crate) last_question: Mutex<Option<(String, String)>>,
     pub(crate) clock: Arc<FixedClock>,
+    pub(crate) feed: Arc<feed::Feed>,
     url: String,
 }
 
@@ -79,6 +82,7 @@ impl Issuer {
             jwks_read: AtomicUsize::new(0),
             questions: AtomicUsize::new(0),
             last_question: Mutex::new(None),
+            feed: Arc::new(feed::Feed::new()),
             url: url.clone(),
         });
         let app = Router::new()
@@ -86,7 +90,10 @@ impl Issuer {
             .route("/jwks", get(jwks))
             .route("/introspect", post(introspect))
             .route("/macaroon-keys", post(macaroon_keys))
-            .with_state(Arc::clone(&behaviour));
+            .route("/jwks-feed", get(jwks_of_the_feed))
+            .with_state(Arc::clone(&behaviour))
+            .route("/revocations", get(feed::answer))
+            .with_state(Arc::clone(&behaviour.feed));
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self {
             url,
@@ -187,6 +194,8 @@ async fn metadata(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
         "issuer": url, "jwks_uri": format!("{url}/jwks"),
         "introspection_endpoint": format!("{url}/introspect"),
         "macaroon_keys_endpoint": format!("{url}/macaroon-keys"),
+        "revocations_endpoint": format!("{url}/revocations"),
+        "revocations_jwks_uri": format!("{url}/jwks-feed"),
         "authorization_endpoint": format!("{url}/authorize"), "token_endpoint": format!("{url}/token"),
     });
     answer(chosen.unwrap_or(Reply::Json(usual))).await
@@ -199,6 +208,10 @@ async fn jwks(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
     let date = date(behaviour.clock.now().to_string());
     response.headers_mut().insert("date", date.parse().unwrap());
     response
+}
+
+async fn jwks_of_the_feed(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
+    answer(Reply::Json(set(&[&behaviour.feed.key]))).await
 }
 
 /// An instant as `Date` writes it; readers pass the day of the week over.

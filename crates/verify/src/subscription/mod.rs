@@ -1,0 +1,215 @@
+//! Follows the issuer's revocation feed in the background: connects, resumes,
+//! and knows how old its knowledge is.
+//!
+//! 1. `follow` connects again and again, with pauses that grow.
+//! 2. `intake` judges the stream, event by event.
+//! 3. What a head vouched for goes into the set that every check looks into.
+//!
+//! Age counts from before the server asked its database, and is measured by
+//! this machine's own running clock alone: a head carries how long its stream
+//! has lasted, so neither clocks that differ nor a server that holds heads back
+//! make knowledge look younger than it is.
+
+mod follow;
+mod intake;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use symbolon_token::{Clock, Entropy};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use self::intake::{News, Taken};
+use crate::discovery::Discovery;
+use crate::fetch::Http;
+use crate::introspection::Credentials;
+use crate::revocations::Revocations;
+
+/// How long a readiness check waits for the first snapshot.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// What a verifier knows of its issuer's revocation feed: numbers to export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FeedState {
+    /// Milliseconds since all of it was known; nothing where the feed was never
+    /// reached.
+    pub age_ms: Option<u64>,
+    /// How many live revocations are held.
+    pub records: usize,
+    /// Which counting `sequence` belongs to.
+    pub epoch: i64,
+    /// How far the feed was read.
+    pub sequence: i64,
+    /// Whether a stream is open.
+    pub is_connected: bool,
+    /// Why the last stream ended, in a stable word.
+    pub last_failure: Option<&'static str>,
+}
+
+impl FeedState {
+    /// How old the knowledge is; nothing where the feed was never reached.
+    pub fn age(&self) -> Option<Duration> {
+        self.age_ms.map(Duration::from_millis)
+    }
+}
+
+/// Where a subscription gets everything from.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) discovery: Arc<Discovery>,
+    pub(crate) http: Http,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) issuer: String,
+    pub(crate) revocations: Revocations,
+}
+
+/// What the task and the checks share.
+struct State {
+    from: Sources,
+    /// When everything that is held was known, in milliseconds of the running
+    /// clock and one; zero where the feed was never reached.
+    confirmed: AtomicU64,
+    is_connected: AtomicBool,
+    last_failure: Mutex<Option<&'static str>>,
+    /// Where to go on from.
+    place: Mutex<Option<String>>,
+    turns: watch::Sender<u64>,
+}
+
+/// A subscription. It ends when it is dropped.
+pub(crate) struct Subscription {
+    state: Arc<State>,
+    is_running: AtomicBool,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+impl Subscription {
+    pub(crate) fn new(from: Sources) -> Self {
+        let state = State {
+            from,
+            confirmed: AtomicU64::new(0),
+            is_connected: AtomicBool::new(false),
+            last_failure: Mutex::default(),
+            place: Mutex::default(),
+            turns: watch::Sender::new(0),
+        };
+        Self {
+            state: Arc::new(state),
+            is_running: AtomicBool::new(false),
+            task: Mutex::default(),
+        }
+    }
+
+    /// Begins to follow, where that has not begun.
+    pub(crate) fn tick(&self) {
+        // Read first: a swap at every check would pass the line from core to core.
+        if self.is_running.load(Ordering::Relaxed) || self.is_running.swap(true, Ordering::Relaxed)
+        {
+            return;
+        }
+        let task = tokio::spawn(follow::follow(Arc::clone(&self.state)));
+        *lock(&self.task) = Some(task.abort_handle());
+    }
+
+    /// How old the knowledge is; nothing where the feed was never reached.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.state.age()
+    }
+
+    /// The numbers.
+    pub(crate) fn shown(&self) -> FeedState {
+        let own = &*self.state;
+        let position = own.from.revocations.position();
+        FeedState {
+            age_ms: own.age().map(millis),
+            records: own.from.revocations.len(),
+            epoch: position.epoch,
+            sequence: position.sequence,
+            is_connected: own.is_connected.load(Ordering::Relaxed),
+            last_failure: *lock(&own.last_failure),
+        }
+    }
+
+    /// Waits until the feed was reached, or says why it was not.
+    pub(crate) async fn ready(&self) -> Result<(), &'static str> {
+        self.tick();
+        let mut turns = self.state.turns.subscribe();
+        let reached = async {
+            while self.age().is_none() {
+                if turns.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(WAIT, reached).await;
+        match self.age() {
+            Some(_) => Ok(()),
+            None => Err(lock(&self.state.last_failure).unwrap_or("revocations_not_reached")),
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let Some(task) = lock(&self.task).take() {
+            task.abort();
+        }
+    }
+}
+
+impl State {
+    fn age(&self) -> Option<Duration> {
+        let confirmed = self.confirmed.load(Ordering::Acquire).checked_sub(1)?;
+        let now = self.from.clock.monotonic();
+        Some(now.saturating_sub(Duration::from_millis(confirmed)))
+    }
+
+    /// Takes in what a head vouched for; `asked` is when its stream was.
+    fn take(&self, taken: Taken, asked: Duration) {
+        let Taken {
+            news,
+            position,
+            elapsed,
+            stale,
+            place,
+        } = taken;
+        match news {
+            News::Snapshot(set) => self.from.revocations.replace(set),
+            News::Records(records) => {
+                let held = self.from.revocations.position();
+                if !records.is_empty() || held != position {
+                    self.from.revocations.extend(records, position.sequence);
+                }
+            }
+        }
+        *lock(&self.place) = place;
+        // A server whose clock runs ahead makes nothing younger than now.
+        let made = (asked + elapsed).min(self.from.clock.monotonic());
+        let known = millis(made.saturating_sub(stale)).saturating_add(1);
+        self.confirmed.fetch_max(known, Ordering::AcqRel);
+        self.turns.send_modify(|turn| *turn += 1);
+        self.measure();
+    }
+
+    fn measure(&self) {
+        if let Some(age) = self.age() {
+            metrics::gauge!("revocations_age_seconds").set(age.as_secs_f64());
+        }
+        let records = self.from.revocations.len();
+        metrics::gauge!("revocations_records").set(records as f64);
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX - 1)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
