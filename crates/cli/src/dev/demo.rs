@@ -16,8 +16,12 @@ pub(super) async fn router(home: &Home) -> anyhow::Result<Router> {
     let verifier = Verifier::new(&home.issuer, &home.demo, [Algorithm::Es256])
         .context("could not set up the demo API")?
         .introspect_as(API, home.secrets.api.as_str())?
+        .subscribe()?
         .scopes(["read:invoices", "delete:invoices"])
         .on_decision(log);
+    let first = verifier.clone();
+    // The issuer is not there yet; whoever comes first waits for nothing.
+    tokio::spawn(async move { first.ready().await });
     Ok(Router::new()
         .route(
             "/invoices/{id}",
@@ -40,10 +44,11 @@ async fn remove(Path(_): Path<u64>) -> StatusCode {
 
 /// Says on the terminal what the wire must not: why, and what would repair it.
 fn log(decision: &Decision<'_>) {
+    let feed_age_ms = decision.feed().and_then(|feed| feed.age_ms);
     match (decision.cause(), decision.repair()) {
         (Some(cause), Some(repair)) => {
-            tracing::info!(request = decision.request_id(), code = decision.code(), %cause, %repair, "demo API refused");
+            tracing::info!(request = decision.request_id(), code = decision.code(), feed_age_ms, %cause, %repair, "demo API refused");
         }
-        _ => tracing::info!(request = decision.request_id(), "demo API allowed"),
+        _ => tracing::info!(request = decision.request_id(), feed_age_ms, "demo API allowed"),
     }
 }
