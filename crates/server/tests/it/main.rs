@@ -40,6 +40,7 @@ mod proof;
 mod races;
 mod refresh;
 mod reload;
+mod revocations;
 mod rotation;
 mod setting;
 mod sign_in;

@@ -5,6 +5,7 @@ use reqwest::Method;
 use super::{Row, bare, row};
 use crate::browser::{Browser, redemption, request};
 use crate::harness::{Answer, CALLBACK, Server, VAULT, read};
+use crate::revocations::probe;
 
 const SERVICE: (&str, &str) = ("grant_type", "client_credentials");
 
@@ -65,6 +66,23 @@ pub(super) async fn token(server: &Server) -> Row {
         Some(&expired),
         Some(&replayed),
         Some(&foreign),
+    ])
+}
+
+pub(super) async fn revocations(server: &Server, method: &Method) -> Row {
+    let open = async |client| probe(server, method.clone(), client).await;
+    let right = open(Some("orders-api")).await;
+    let none = open(None).await;
+    let wrong = open(Some("spa")).await;
+    let narrow = open(Some("job")).await;
+    row([
+        Some(&right),
+        Some(&none),
+        Some(&wrong),
+        Some(&narrow),
+        None,
+        None,
+        None,
     ])
 }
 

@@ -112,6 +112,7 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
         (&Method::POST, "/introspect") => client::introspect(&server).await,
         (&Method::POST, "/revoke") => client::revoke(&server).await,
         (&Method::GET | &Method::POST, "/userinfo") => client::userinfo(&server, method).await,
+        (_, "/revocations") => client::revocations(&server, method).await,
         (&Method::POST, "/macaroon-keys") => macaroon::keys(&server).await,
         (&Method::POST, "/discharge/caveats") => macaroon::caveats(&server).await,
         (&Method::POST, "/discharge") => macaroon::discharge(&server).await,
@@ -136,7 +137,8 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
             "/.well-known/openid-configuration"
             | "/.well-known/oauth-authorization-server"
             | "/.well-known/jwks.json"
-            | "/.well-known/jwks-ml-dsa.json",
+            | "/.well-known/jwks-ml-dsa.json"
+            | "/.well-known/jwks-revocations.json",
         ) => {
             let answer = bare(&server, Method::OPTIONS, path).await;
             row([Some(&answer), None, None, None, None, None, None])
@@ -152,7 +154,8 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
             | "/.well-known/oauth-authorization-server"
             | "/.well-known/ssf-configuration"
             | "/.well-known/jwks.json"
-            | "/.well-known/jwks-ml-dsa.json",
+            | "/.well-known/jwks-ml-dsa.json"
+            | "/.well-known/jwks-revocations.json",
         ) => {
             let answer = bare(&server, Method::GET, &path.replace("{list}", "0")).await;
             row([Some(&answer), None, None, None, None, None, None])
