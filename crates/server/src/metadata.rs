@@ -32,7 +32,7 @@ impl Published {
         Self {
             metadata: Bytes::from(document(settings).to_string()),
             keys: Bytes::from(String::from(&*keys.document)),
-            feed_keys: Bytes::from(String::from(&*keys.feed_document)),
+            feed_keys: Bytes::from(String::from(&*keys.feed.document)),
             experimental_keys: keys
                 .experimental
                 .as_ref()

@@ -11,7 +11,6 @@ use symbolon_store::{CountRows, Counted, Engine};
 
 use crate::cx::Cx;
 use crate::failure::Broken;
-use crate::keys::policy::KeyPurpose;
 use crate::pages::{
     ErrorPage, FeedState, KeyRow, Page, RowCounts, Site, StatusPage, asset as find_asset,
 };
@@ -112,7 +111,6 @@ async fn status_page(cx: &Cx) -> Result<StatusPage, Failed> {
     let rows = crate::keys::rows(&loaded, &cx.app.ages());
     let signing = rows
         .iter()
-        .filter(|row| matches!(row.purpose, KeyPurpose::Signing(_)))
         .filter_map(|row| Some((row, row.purpose.algorithm()?)));
     let keys = signing.map(|(row, algorithm)| KeyRow {
         id: row.kid.clone(),

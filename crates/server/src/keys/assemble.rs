@@ -11,7 +11,7 @@ use symbolon_token::{Keyring, MasterKey, Secret};
 
 use super::master::Masters;
 use super::policy::KeyPurpose;
-use super::{KeysError, LoadedKeys};
+use super::{FeedKeys, KeysError, LoadedKeys};
 use crate::settings::KeySettings;
 
 /// Opens what is needed and publishes what has to be known. A key that signs
@@ -24,7 +24,6 @@ pub(super) fn assemble(
 ) -> Result<LoadedKeys, KeysError> {
     let mut keys = Keys::default();
     let mut sets = Sets::default();
-    let mut feed = FeedKeys::default();
     #[cfg(feature = "saml")]
     let mut certified = Vec::new();
     for row in &stored {
@@ -42,8 +41,7 @@ pub(super) fn assemble(
                     _ => keys.opening.push((purpose, secret)),
                 }
             }
-            KeyPurpose::Working(_) => {}
-            KeyPurpose::Feed => feed.add(masters, row).ok_or_else(unusable)?,
+            KeyPurpose::Working(_) | KeyPurpose::Feed => {}
             KeyPurpose::Signing(algorithm) => {
                 if row.state == KeyState::Active {
                     let secret = masters.open(row).ok_or_else(unusable)?;
@@ -80,11 +78,8 @@ pub(super) fn assemble(
     sets.kept
         .sort_by_key(|(created, _)| std::cmp::Reverse(*created));
     let kept = sets.kept.iter().map(|(_, key)| key).collect::<Vec<_>>();
-    let feed_document = document(&feed.published.iter().collect::<Vec<_>>()).into();
-    let missing = || KeysError::Unusable("feed".to_owned());
     Ok(LoadedKeys {
-        feed: feed.active.ok_or_else(missing)?,
-        feed_document,
+        feed: feed(masters, &stored)?,
         ring: Arc::new(ring),
         own: set(&own)?,
         hints: set(&newest(&[&published[..], &kept[..]].concat()))?,
@@ -101,26 +96,26 @@ pub(super) fn assemble(
 
 /// The keys of the revocation feed: a set of their own, so that nobody who
 /// checks tokens by the other takes one of these.
-#[derive(Default)]
-struct FeedKeys {
-    active: Option<Arc<SigningKey>>,
-    published: Vec<Value>,
-}
-
-impl FeedKeys {
-    fn add(&mut self, masters: &Masters, row: &WorkingKey) -> Option<()> {
-        if !row.state.is_believed() {
-            return Some(());
-        }
+fn feed(masters: &Masters, stored: &[WorkingKey]) -> Result<FeedKeys, KeysError> {
+    let name = KeyPurpose::Feed.to_string();
+    let (mut active, mut published) = (None, Vec::new());
+    let own = stored.iter().filter(|row| row.purpose == name);
+    for row in own.filter(|row| row.state.is_believed()) {
+        let unusable = || KeysError::Unusable(row.id.clone());
         if row.state == KeyState::Active {
-            let algorithm = KeyPurpose::Feed.algorithm()?;
-            let key = SigningKey::from_pkcs8(algorithm, &masters.open(row)?).ok()?;
-            self.active = Some(Arc::new(key));
+            let secret = masters.open(row).ok_or_else(unusable)?;
+            let algorithm = KeyPurpose::Feed.signs_under().ok_or_else(unusable)?;
+            let key = SigningKey::from_pkcs8(algorithm, &secret).map_err(|_| unusable())?;
+            active = Some(Arc::new(key));
         }
-        let public = serde_json::from_slice(row.public.as_deref()?).ok()?;
-        self.published.push(public);
-        Some(())
+        let public = row.public.as_deref().ok_or_else(unusable)?;
+        let public: Value = serde_json::from_slice(public).map_err(|_| unusable())?;
+        published.push(public);
     }
+    Ok(FeedKeys {
+        active: active.ok_or(KeysError::Unusable(name))?,
+        document: document(&published.iter().collect::<Vec<_>>()).into(),
+    })
 }
 
 /// Public halves by who may see them.

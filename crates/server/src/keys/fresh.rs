@@ -43,7 +43,7 @@ impl Maker {
                 (purpose.key_name(secret.id), secret.to_secret(), None)
             }
             KeyPurpose::Signing(_) | KeyPurpose::Feed => {
-                let algorithm = purpose.algorithm()?;
+                let algorithm = purpose.signs_under()?;
                 let document = SigningKey::generate(algorithm).ok()?;
                 let key = SigningKey::from_pkcs8(algorithm, &document).ok()?;
                 let public = key.public_jwk().to_string().into_bytes();

@@ -82,10 +82,8 @@ pub struct LoadedKeys {
     pub hints: Arc<KeySet>,
     /// The published key set, ready to be sent.
     pub document: Arc<str>,
-    /// The key that signs heads of the revocation feed.
-    pub(crate) feed: Arc<SigningKey>,
-    /// The published keys of the revocation feed, ready to be sent.
-    pub(crate) feed_document: Arc<str>,
+    /// The keys of the revocation feed.
+    pub(crate) feed: FeedKeys,
     /// The set of the experiment, where it is switched on.
     pub experimental: Option<Arc<str>>,
     /// The keys that sign assertions, now or next, the active one first.
@@ -95,6 +93,14 @@ pub struct LoadedKeys {
     pub(crate) stored: Vec<WorkingKey>,
     /// The master key that the store is sealed under.
     pub(crate) master: MasterKey,
+}
+
+/// What heads of the revocation feed are signed by.
+pub(crate) struct FeedKeys {
+    /// The key that signs them now.
+    pub(crate) active: Arc<SigningKey>,
+    /// The published keys, ready to be sent.
+    pub(crate) document: Arc<str>,
 }
 
 impl std::fmt::Debug for LoadedKeys {

@@ -79,12 +79,20 @@ impl KeyPurpose {
         }
     }
 
-    /// The algorithm, of a signing key.
+    /// The algorithm, of a key that signs tokens.
     pub fn algorithm(self) -> Option<SigningAlgorithm> {
         match self {
-            Self::Working(_) => None,
+            // Whoever looks for the keys of an algorithm looks for tokens'.
+            Self::Working(_) | Self::Feed => None,
             Self::Signing(algorithm) => Some(algorithm),
+        }
+    }
+
+    /// What it signs under, where it signs anything.
+    pub(crate) fn signs_under(self) -> Option<SigningAlgorithm> {
+        match self {
             Self::Feed => Some(FEED_ALGORITHM),
+            other => other.algorithm(),
         }
     }
 

@@ -235,7 +235,7 @@ impl Stream {
             stale: millis(stale),
         };
         let head = head.over(self.tally.take());
-        let text = head.sign(&self.app.keys.load().feed);
+        let text = head.sign(&self.app.keys.load().feed.active);
         let tag = self.reader.tag();
         let id = Resumed {
             position: reaches,
