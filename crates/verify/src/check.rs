@@ -18,12 +18,12 @@ use symbolon_token::macaroon::{self, Request};
 use symbolon_token::mark::{self, Kind};
 
 use crate::bearer::{Presented, Sent};
-use crate::introspection::Says;
+use crate::introspection::{Credentials, Question, Says};
 use crate::keys::{Known, NotHeld};
 use crate::layer::described;
 use crate::principal::{Facts, Principal};
 use crate::refusal::{CannotKnow, Refusal, Stale};
-use crate::requirement::{Requirement, Revocation, Staleness};
+use crate::requirement::{MAX_STALENESS, Requirement, Revocation, Staleness};
 use crate::verifier::Verifier;
 
 impl Verifier {
@@ -235,11 +235,7 @@ impl Verifier {
         let Some(credentials) = &config.credentials else {
             return Err(Refusal::CannotKnow(CannotKnow::NoSource));
         };
-        let asked = self
-            .inner
-            .introspection
-            .ask(credentials, one.token, &one.digest);
-        match asked.await {
+        match self.ask(credentials, one).await {
             Says::Active(_) => Ok(()),
             Says::Inactive => Err(Refused::Inactive.into()),
             Says::Nothing => Err(Refusal::CannotKnow(CannotKnow::Introspection)),
@@ -252,11 +248,7 @@ impl Verifier {
         let Some(credentials) = &self.inner.config.credentials else {
             return Err(Refused::NotAnAccessToken(Shown::Other(NOT_TAKEN)).into());
         };
-        let asked = self
-            .inner
-            .introspection
-            .ask(credentials, one.token, &one.digest);
-        let claims = match asked.await {
+        let claims = match self.ask(credentials, one).await {
             Says::Active(claims) => claims,
             Says::Inactive => return Err(Refused::Inactive.into()),
             Says::Nothing => return Err(Refusal::CannotKnow(CannotKnow::Introspection)),
@@ -265,6 +257,27 @@ impl Verifier {
         self.check_standing(one, &facts)?;
         self.check_records(&facts)?;
         Ok(Arc::new(facts))
+    }
+
+    /// What the issuer says of a token. What it said a moment ago is a fact for
+    /// as long as a record that hits it would be known.
+    async fn ask(&self, credentials: &Credentials, one: &Presentation<'_>) -> Says {
+        let introspection = &self.inner.introspection;
+        if !self.is_feed_stale() {
+            return introspection.ask(credentials, one.token, &one.digest).await;
+        }
+        let question = Question {
+            token: one.token,
+            request: Request::default(),
+            is_for_once: true,
+        };
+        introspection.ask_about(credentials, &question).await
+    }
+
+    /// Whether the feed is followed, and too old to go by.
+    pub(crate) fn is_feed_stale(&self) -> bool {
+        let subscription = self.inner.subscription.as_ref();
+        subscription.is_some_and(|own| own.age().is_none_or(|age| age > MAX_STALENESS))
     }
 
     /// The token that an introspection response describes.

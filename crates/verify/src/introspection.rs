@@ -51,8 +51,9 @@ impl Credentials {
 pub(crate) struct Question<'a> {
     pub(crate) token: &'a str,
     pub(crate) request: Request<'a>,
-    /// Whether an answer counts a use.
-    pub(crate) is_counted: bool,
+    /// Whether an answer is for this once: it counts a use, or nothing would
+    /// say when it is over.
+    pub(crate) is_for_once: bool,
 }
 
 impl Question<'_> {
@@ -131,7 +132,7 @@ impl Introspection {
         let question = Question {
             token,
             request: Request::default(),
-            is_counted: false,
+            is_for_once: false,
         };
         self.ask_once(as_whom, &question, digest).await
     }
@@ -167,7 +168,7 @@ impl Introspection {
     /// What the issuer says of a token for a request. An answer about one use
     /// that is counted is kept for no other.
     pub(crate) async fn ask_about(&self, as_whom: &Credentials, question: &Question<'_>) -> Says {
-        if question.is_counted {
+        if question.is_for_once {
             return self.answer(as_whom, question).await.says;
         }
         self.ask_once(as_whom, question, &question.digest()).await

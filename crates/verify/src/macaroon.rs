@@ -82,7 +82,7 @@ impl Verifier {
             // Whoever answers counts, too.
             self.inner
                 .introspection
-                .check(credentials, &question(one))
+                .check(credentials, &question(one, self.is_feed_stale()))
                 .await?;
         }
         Ok(facts)
@@ -119,7 +119,9 @@ impl Verifier {
             return Err(Refusal::CannotKnow(CannotKnow::NoSource));
         };
         let introspection = &self.inner.introspection;
-        let claims = introspection.check(credentials, &question(one)).await?;
+        let claims = introspection
+            .check(credentials, &question(one, self.is_feed_stale()))
+            .await?;
         let facts = Facts::new(self.vouched(&claims)?);
         self.check_standing(one, &facts)?;
         self.check_records(&facts)?;
@@ -127,11 +129,11 @@ impl Verifier {
     }
 }
 
-fn question<'a>(one: &Presentation<'a>) -> Question<'a> {
+fn question<'a>(one: &Presentation<'a>, is_feed_stale: bool) -> Question<'a> {
     Question {
         token: one.token,
         request: one.request,
-        is_counted: is_counted(one.token),
+        is_for_once: is_counted(one.token) || is_feed_stale,
     }
 }
 
