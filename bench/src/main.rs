@@ -76,6 +76,8 @@ enum Command {
     Dpop,
     /// A macaroon with five caveats, proved and judged in process
     Macaroon,
+    /// A million live revocations in a verifier that follows the feed
+    Revocations,
     /// Resident memory, idle and under load
     Memory,
     /// From start to ready on an existing database
@@ -130,6 +132,7 @@ fn measure(command: &Command, bench: &Bench) -> Result<Vec<Figure>> {
         Command::Verify => measure::verify(bench),
         Command::Dpop => measure::dpop(bench),
         Command::Macaroon => measure::macaroon(bench),
+        Command::Revocations => measure::revocations(bench),
         Command::Memory => measure::memory(bench),
         Command::Startup => measure::startup(bench),
         Command::All | Command::Floor(_) => {

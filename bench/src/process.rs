@@ -57,12 +57,7 @@ impl Process {
 
     /// The memory that is resident, in MiB.
     pub(crate) fn resident(&self) -> Result<f64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path)?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = line.and_then(|line| line.split_whitespace().next());
-        let kibibytes: f64 = kibibytes.context("no VmRSS")?.parse()?;
-        Ok(kibibytes / 1024.0)
+        resident(&self.child.id().to_string())
     }
 
     /// Asks it to end and waits until it has.
@@ -73,6 +68,19 @@ impl Process {
         self.child.wait()?;
         Ok(())
     }
+}
+
+/// The memory of this process that is resident, in MiB.
+pub(crate) fn own_resident() -> Result<f64> {
+    resident("self")
+}
+
+fn resident(process: &str) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next());
+    let kibibytes: f64 = kibibytes.context("no VmRSS")?.parse()?;
+    Ok(kibibytes / 1024.0)
 }
 
 impl Drop for Process {

@@ -8,6 +8,7 @@ mod keys;
 mod macaroon;
 mod memory;
 mod refresh;
+mod revocations;
 mod rows;
 mod startup;
 mod verify;
@@ -20,6 +21,7 @@ pub(crate) use keys::keys;
 pub(crate) use macaroon::macaroon;
 pub(crate) use memory::memory;
 pub(crate) use refresh::refresh;
+pub(crate) use revocations::revocations;
 pub(crate) use rows::ROTATE;
 pub(crate) use startup::startup;
 pub(crate) use verify::verify;
@@ -33,7 +35,7 @@ use crate::figure::Figure;
 type Measure = fn(&Bench) -> Result<Vec<Figure>>;
 
 /// All of them, in the order of the table.
-pub(crate) const ALL: [Measure; 10] = [
+pub(crate) const ALL: [Measure; 11] = [
     issue,
     exchange_tokens,
     introspect,
@@ -42,6 +44,7 @@ pub(crate) const ALL: [Measure; 10] = [
     verify,
     dpop,
     macaroon,
+    revocations,
     memory,
     startup,
 ];
