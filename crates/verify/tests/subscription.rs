@@ -1,5 +1,7 @@
 //! Following the issuer's revocation feed: what it takes back is refused, what
 //! it cannot say is said to be unknown, and nobody is believed who lies.
+#![expect(clippy::unwrap_used, reason = "tests stop where something is missing")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};

@@ -199,5 +199,6 @@ pub(crate) async fn until(verifier: &Verifier, is_so: impl Fn(&FeedState) -> boo
         }
     };
     let waited = tokio::time::timeout(PATIENCE, reached).await;
-    waited.unwrap_or_else(|_| panic!("{:?}", verifier.feed()))
+    assert!(waited.is_ok(), "{:?}", verifier.feed());
+    waited.unwrap()
 }
