@@ -49,6 +49,10 @@ fn log(decision: &Decision<'_>) {
         (Some(cause), Some(repair)) => {
             tracing::info!(request = decision.request_id(), code = decision.code(), feed_age_ms, %cause, %repair, "demo API refused");
         }
-        _ => tracing::info!(request = decision.request_id(), feed_age_ms, "demo API allowed"),
+        _ => tracing::info!(
+            request = decision.request_id(),
+            feed_age_ms,
+            "demo API allowed"
+        ),
     }
 }

@@ -40,6 +40,7 @@ mod device;
 mod doctor;
 mod explain;
 mod failover;
+mod feed;
 mod greeting;
 mod keep;
 mod keys;

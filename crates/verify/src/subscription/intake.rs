@@ -249,7 +249,7 @@ impl Intake {
 fn is_by_distrusted(head: &str, is_distrusted: &dyn Fn(u64) -> bool) -> bool {
     let kid = symbolon_token::jose::Unverified::parse(head);
     let kid = kid.as_ref().ok().and_then(|own| own.claimed_kid());
-    kid.is_none_or(|kid| is_distrusted(public_name(Target::Key, &format!("{KEY_PREFIX}{kid}"))))
+    kid.is_none_or(|kid| is_distrusted(public_name(Target::Key, format_args!("{KEY_PREFIX}{kid}"))))
 }
 
 /// Whether a text may be sent back as a place.

@@ -1,0 +1,177 @@
+//! What is taken back on one node is refused by all of them, and by both APIs,
+//! within a second.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use symbolon_testkit::Row;
+use symbolon_token::jose::Unverified;
+use tokio::time::Instant;
+
+use super::api::Api;
+use super::kind::{Held, Kind};
+use super::{APP, World, until, withdraw_grants};
+
+/// What can be taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Act {
+    Token,
+    Family,
+    Grant,
+    Session,
+    Subject,
+    Client,
+    Organization,
+    Membership,
+    Key,
+    Issuer,
+}
+
+impl Act {
+    const ALL: [Self; 10] = [
+        Self::Token,
+        Self::Family,
+        Self::Grant,
+        Self::Session,
+        Self::Subject,
+        Self::Client,
+        Self::Organization,
+        Self::Membership,
+        Self::Key,
+        Self::Issuer,
+    ];
+
+    /// A token that the act ends.
+    async fn prepare(self, world: &mut World, kind: Kind) -> Held {
+        match self {
+            Self::Issuer => world.import(kind).await,
+            // What may be used offline outlives the session.
+            Self::Session => world.sign_in(kind, "openid").await,
+            _ => world.sign_in(kind, "openid offline_access").await,
+        }
+    }
+
+    async fn carry_out(self, world: &World, kind: Kind, held: &Held) {
+        let document = match self {
+            Self::Token => json!({ "token": held.access }),
+            Self::Family => json!({ "token": held.refresh }),
+            Self::Grant => {
+                withdraw_grants(world).await;
+                return;
+            }
+            Self::Session => json!({ "session": held.session }),
+            Self::Subject => json!({ "subject": "alice" }),
+            Self::Client => json!({ "client": APP }),
+            Self::Organization => json!({ "organization": "acme" }),
+            Self::Membership => {
+                json!({ "membership": { "organization": "acme", "user": "alice" } })
+            }
+            Self::Issuer => json!({ "issuer": world.partner.issuer }),
+            Self::Key => {
+                let kid = key_of(world, kind, held).await.replace(':', "%3A");
+                let path = format!("keys/{kid}/distrust");
+                world.admin(Method::POST, &path, Value::Null).await;
+                return;
+            }
+        };
+        world.revoke(document).await;
+    }
+}
+
+/// The key that a token was made with.
+async fn key_of(world: &World, kind: Kind, held: &Held) -> String {
+    if kind.key_purpose() == "signing" {
+        let token = Unverified::parse(&held.access).unwrap();
+        return token.claimed_kid().unwrap().to_owned();
+    }
+    let list = world.admin(Method::GET, "keys", Value::Null).await.json();
+    let mut rows = list["items"].as_array().unwrap().iter();
+    let active = rows.find(|row| row["purpose"] == kind.key_purpose() && row["state"] == "active");
+    active.unwrap()["kid"].as_str().unwrap().to_owned()
+}
+
+/// All combinations, over and over.
+fn trials(count: usize) -> impl Iterator<Item = (Act, Kind)> {
+    let of = |act| Kind::ALL.into_iter().map(move |kind| (act, kind));
+    let all = Act::ALL.into_iter().flat_map(of);
+    // A partner vouches for one API, whose tokens are JWTs.
+    let is_there =
+        |(act, kind): &(Act, Kind)| *act != Act::Issuer || kind.resource() == Kind::Jwt.resource();
+    let all: Vec<_> = all.filter(is_there).collect();
+    all.into_iter().cycle().take(count)
+}
+
+/// How long it takes until every node and both APIs refuse.
+async fn refused_by_all(world: &World, apis: &[Api; 2], kind: Kind, held: &Held) -> Duration {
+    let begin = Instant::now();
+    let key = held.key.as_ref();
+    for api in apis {
+        until("an API refuses", async || {
+            !api.takes(kind, &held.access, key).await
+        })
+        .await;
+    }
+    for node in 0..world.nodes.len() {
+        let active = async || world.is_active(node, &held.access).await;
+        until("a node refuses", async || active().await == Some(false)).await;
+    }
+    begin.elapsed()
+}
+
+/// Row R13 of the reliability catalogue, with an unrelated transaction that
+/// stays open for the whole run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_takes_back_all_nodes_and_both_apis_refuse() {
+    let mut world = World::start(|_, _| ()).await;
+    let mut apis = world.apis().await;
+    let noise = super::faults::unrelated_transaction().await;
+    let mut took = Vec::new();
+    for (number, (act, kind)) in trials(Row::R13.size(38, 1_000)).enumerate() {
+        world.move_house(number / 50);
+        let held = act.prepare(&mut world, kind).await;
+        let key = held.key.as_ref();
+        for api in &apis {
+            until("an API takes it", async || {
+                api.takes(kind, &held.access, key).await
+            })
+            .await;
+        }
+        for node in 0..world.nodes.len() {
+            let active = async || world.is_active(node, &held.access).await;
+            until("a node takes it", async || active().await == Some(true)).await;
+        }
+
+        act.carry_out(&world, kind, &held).await;
+        let span = refused_by_all(&world, &apis, kind, &held).await;
+
+        assert!(span <= Duration::from_secs(5), "{act:?} {kind:?}: {span:?}");
+        for api in &apis {
+            assert!(
+                !api.takes(kind, &held.access, key).await,
+                "{act:?} {kind:?}"
+            );
+        }
+        took.push(span);
+        match act {
+            Act::Membership => {
+                let path = "organizations/acme/members/alice";
+                let roles = json!({ "roles": ["buyer"] });
+                world.admin(Method::PUT, path, roles).await;
+            }
+            // An API asks for unknown keys once in ten seconds.
+            Act::Key => apis = world.apis().await,
+            _ => {}
+        }
+    }
+    noise.end().await;
+    took.sort_unstable();
+    let at = |part: usize| took[(took.len() * part / 100).min(took.len() - 1)];
+    let (half, most, all) = (at(50), at(99), took[took.len() - 1]);
+    eprintln!(
+        "R13: {} trials: p50 {half:?}, p99 {most:?}, at most {all:?}",
+        took.len()
+    );
+    assert!(most <= Row::R13.size(Duration::from_secs(5), Duration::from_secs(1)));
+    world.end().await;
+}
