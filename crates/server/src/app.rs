@@ -136,6 +136,19 @@ pub enum StartError {
     Fetcher(String),
 }
 
+/// Brings the schema up to date, and says where a newer version has been.
+async fn bring_up_to_date(store: &Store) -> Result<(), StartError> {
+    if let Some(level) = too_high(store).await? {
+        return Err(StartError::TooOld(level));
+    }
+    store.migrate().await?;
+    let newer = store.read(symbolon_store::NewerMigrations).await?;
+    if !newer.is_empty() {
+        tracing::warn!(migrations = ?newer, "a newer version has been at this database: it holds what this one does not know. That is meant for the time of an upgrade; bring every node to the newer version");
+    }
+    Ok(())
+}
+
 impl App {
     /// Makes the application ready: schema, keys, revocations, directory.
     pub async fn start(
@@ -144,10 +157,7 @@ impl App {
         store: Store,
         edge: Edge,
     ) -> Result<Arc<Self>, StartError> {
-        if let Some(level) = too_high(&store).await? {
-            return Err(StartError::TooOld(level));
-        }
-        store.migrate().await?;
+        bring_up_to_date(&store).await?;
         let high_water = symbolon_store::FindHighWater {
             name: symbolon_store::PURGE,
         };
@@ -158,10 +168,6 @@ impl App {
             ..edge
         };
         let now = edge.clock.now();
-        let newer = store.read(symbolon_store::NewerMigrations).await?;
-        if !newer.is_empty() {
-            tracing::warn!(migrations = ?newer, "a newer version has been at this database: it holds what this one does not know. That is meant for the time of an upgrade; bring every node to the newer version");
-        }
         let key_settings = KeySettings::from(&config.keys);
         let at = (now, &edge.entropy);
         let loaded = keys::load(&store, &masters, &key_settings, at).await?;

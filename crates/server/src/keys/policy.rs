@@ -100,7 +100,7 @@ impl KeyPurpose {
     /// do make only what ends by itself, and what a new epoch voids.
     pub(crate) fn is_scheduled(self) -> bool {
         match self {
-            Self::Signing(_) => true,
+            Self::Signing(_) | Self::Feed => true,
             Self::Working(purpose) => !matches!(
                 purpose,
                 Purpose::SecretDigest
