@@ -10,7 +10,7 @@ use symbolon_protocol::Timestamp;
 use symbolon_store::Store;
 use symbolon_token::dpop::ProofMemory;
 use symbolon_token::revocation::Target;
-use symbolon_token::{Clock, Entropy, Family, Id, Position, random};
+use symbolon_token::{Clock, Entropy, Family, Id, random};
 
 use crate::admin::StatusLinks;
 use crate::authn::password::Passwords;
@@ -233,16 +233,13 @@ impl App {
     /// Reads what other nodes have taken back or changed.
     pub(crate) async fn follow(&self) -> Result<(), Broken> {
         let began = self.edge.clock.monotonic();
-        // Whatever was recorded up to here is in what is read from now on.
-        let known = self.feed.position();
-        let configuration = self.feed.follow(&self.store, began).await?;
+        let (configuration, head) = self.feed.follow(&self.store, began).await?;
         if self.directory.follow(configuration).await? {
             self.passwords.learn(&self.store).await?;
         }
         self.follow_keys(configuration).await;
-        let first = known == Position::default();
-        let known = if first { self.feed.position() } else { known };
-        self.directory.confirm(known);
+        // What is kept is of that version or newer, so it was right there.
+        self.directory.confirm(head);
         let age = self.feed.age(self.edge.clock.monotonic());
         crate::metric::feed(self.feed.position().sequence, self.feed.len(), age);
         Ok(())
@@ -361,6 +358,7 @@ impl App {
             now: self.edge.clock.now(),
             position: self.feed.position(),
             settled: self.directory.settled(),
+            resettled: Arc::default(),
             request: self.next_request(),
             app: Arc::clone(self),
             address,

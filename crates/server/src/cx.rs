@@ -48,6 +48,8 @@ pub(crate) struct Cx {
     /// Up to which place of the feed the clients, organizations and trusted
     /// issuers that this node keeps were known to be right then.
     pub(crate) settled: Position,
+    /// The same of a later place, where the client was looked up again since.
+    pub(crate) resettled: Arc<OnceLock<Position>>,
     pub(crate) request: RequestId,
     /// The address that the request came from, a trusted proxy's word included.
     pub(crate) address: IpAddr,
@@ -93,7 +95,8 @@ impl Cx {
             organization: organization.map(|own| name(Target::Organization, own.as_str())),
             ..Marks::default()
         };
-        match self.feed.hit(&marks, self.settled) {
+        let settled = self.resettled.get().unwrap_or(&self.settled);
+        match self.feed.hit(&marks, *settled) {
             Some(_) => Err(Broken::Stale),
             None => Ok(()),
         }

@@ -171,18 +171,24 @@ impl Feed {
         let _ = tokio::time::timeout(at_most, self.woken.notified()).await;
     }
 
-    /// Reads what is new. `began` is when the question was asked.
-    pub(crate) async fn follow(&self, store: &Store, began: Duration) -> Result<i64, Broken> {
+    /// Reads what is new. `began` is when the question was asked. Answers with
+    /// the version of the configuration, and with the place of the feed at which
+    /// it was that.
+    pub(crate) async fn follow(
+        &self,
+        store: &Store,
+        began: Duration,
+    ) -> Result<(i64, Position), Broken> {
         let position = self.position();
         let after = (position != Position::default()).then_some(position);
         let read = store.read(LoadFeed { after }).await?;
-        let configuration = read.configuration;
+        let settled = (read.configuration, read.head);
         self.take(read);
         self.confirmed.fetch_max(
             began.as_millis().try_into().unwrap_or(u64::MAX),
             Ordering::Relaxed,
         );
-        Ok(configuration)
+        Ok(settled)
     }
 
     fn take(&self, read: Read) {

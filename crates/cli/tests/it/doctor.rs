@@ -151,8 +151,7 @@ async fn pooler(folder: &Folder) -> (Child, u16) {
     let text = format!(
         "[databases]\n* = host={host} port={port} user={user} password={password}\n
 [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {own}\nunix_socket_dir =
-auth_type = any\npool_mode = transaction\nmax_client_conn = 200\ndefault_pool_size = 8
-max_prepared_statements = 0\n"
+auth_type = any\npool_mode = transaction\nmax_client_conn = 200\ndefault_pool_size = 8\n"
     );
     std::fs::write(&path, text).unwrap();
     let open = |path: &Path, mode| {

@@ -107,7 +107,7 @@ async fn goes_from_to(from: Engine, to: Engine) {
     assert!(said.json()["epoch_now"].as_i64() > holds["epoch"].as_i64());
     let again = restore(&other, "one.backup", &[]).await;
     assert!(
-        again.errors.starts_with("error[restore.not_empty]"),
+        again.errors.contains("error[restore.not_empty]"),
         "{again:?}"
     );
     let program = other.start().await;
@@ -167,7 +167,16 @@ async fn a_node_that_works_notices_a_restore() {
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert_eq!(said.code, Some(0), "{said:?}");
     let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
-    while is_active(&site, &before).await {
+    let token = before.text("access_token");
+    loop {
+        let form = [("token", token.as_str())];
+        let asked = site.form("/introspect", "orders-api", &form).await;
+        // Until it knows what is there now, it says that it does not know.
+        match asked.status {
+            200 if asked.json()["active"] == false => break,
+            200 | 503 => {}
+            other => panic!("{other} {}", asked.body),
+        }
         assert!(tokio::time::Instant::now() < deadline, "a token lives on");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -191,13 +200,13 @@ async fn what_cannot_be_restored_is_told_by_a_code() {
     assert_eq!(back_up(&site, "one.backup").await.code, Some(0));
     let words = ["--replace", "delete what is there"];
     let held = restore(&site, "one.backup", &words).await;
-    assert!(held.errors.starts_with("error[store.locked]"), "{held:?}");
+    assert!(held.errors.contains("error[store.locked]"), "{held:?}");
     assert!(program.end().await.success());
     let stranger = Site::new(Engine::Sqlite, "http://127.0.0.1:3000/callback").await;
     let copy = stranger.folder.join("one.backup");
     std::fs::copy(site.folder.join("one.backup"), &copy).unwrap();
     let none = restore(&stranger, "one.backup", &[]).await;
-    assert!(none.errors.starts_with("error[keys]"), "{none:?}");
+    assert!(none.errors.contains("error[keys]"), "{none:?}");
     assert!(
         !stranger.folder.join("master.key").exists(),
         "no key is made"
@@ -205,13 +214,13 @@ async fn what_cannot_be_restored_is_told_by_a_code() {
     assert!(stranger.start().await.end().await.success());
     let other = restore(&stranger, "one.backup", &words).await;
     assert!(
-        other.errors.starts_with("error[backup.master_key]"),
+        other.errors.contains("error[backup.master_key]"),
         "{other:?}"
     );
     std::fs::write(&copy, "something else\n").unwrap();
     let foreign = restore(&stranger, "one.backup", &words).await;
     assert!(
-        foreign.errors.starts_with("error[backup.foreign]"),
+        foreign.errors.contains("error[backup.foreign]"),
         "{foreign:?}"
     );
     // It is as it was.

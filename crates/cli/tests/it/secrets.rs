@@ -554,6 +554,24 @@ impl Run {
     }
 }
 
+/// What is secret of a credential: those of devices, sessions and families
+/// begin with an id, which everybody may know and a backup holds.
+fn secret_half(credential: &str) -> String {
+    // Eight bytes are eleven characters: an id of sixteen, and before that of a
+    // family eight bytes with the numbers of key and generation.
+    let public = match credential {
+        own if ["sym_dc_", "sym_ss_"]
+            .iter()
+            .any(|kind| own.starts_with(kind)) =>
+        {
+            22
+        }
+        own if own.starts_with("sym_rt_") => 33,
+        _ => return credential.to_owned(),
+    };
+    credential["sym_dc_".len() + public..].to_owned()
+}
+
 async fn drive(engine: Engine, form: &str) -> (Run, String) {
     let (mut run, program) = Run::start(engine, form).await;
     run.person().await;
@@ -570,7 +588,8 @@ async fn drive(engine: Engine, form: &str) -> (Run, String) {
     let commands = run.configuration(&program).await;
     assert_eq!(leak::found(&commands, &run.secrets), Vec::<String>::new());
     let kept = run.kept().await;
-    assert_eq!(leak::found(&kept, &run.secrets), Vec::<String>::new());
+    let halves: Vec<String> = run.secrets.iter().map(|own| secret_half(own)).collect();
+    assert_eq!(leak::found(&kept, &halves), Vec::<String>::new());
     assert!(program.end().await.success());
     let printed = run.site.printed();
     (run, printed)

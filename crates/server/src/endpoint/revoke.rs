@@ -77,6 +77,10 @@ async fn revoke(
     if caller.is_some_and(|caller| caller.id.as_str() != read.client) {
         return Err(Refusal::invalid_grant("token belongs to another client").into());
     }
+    if cx.feed.hit(&read.marks, read.position).is_some() {
+        // It died with something larger.
+        return Ok(TakenBack::Before);
+    }
     let Some(act) = revoke_token(cx, &read, actor).await? else {
         return Ok(TakenBack::Before);
     };

@@ -17,7 +17,10 @@ on_both_engines! {
 }
 
 /// Mutating routes whose call changes nothing that is kept.
-const CHANGES_NOTHING: [&str; 4] = [
+const CHANGES_NOTHING: [&str; 6] = [
+    // There are none.
+    "/admin/v1/dead-letters:retry",
+    "/admin/v1/dead-letters:drop",
     "/admin/v1/status-links",
     "/admin/v1/resources:advise",
     "/admin/v1/tokens:explain",
@@ -118,12 +121,17 @@ async fn every_change_by_people_and_clients_is_told_once(server: Server) {
         server.token("web", &redeem).await.refusal(),
         "invalid_grant"
     );
-    since(&["code.reuse"]).await;
-    assert_eq!(
-        server.token("web", &redeem).await.refusal(),
-        "invalid_grant"
-    );
+    // What came of it was dead already.
     since(&[]).await;
+    let code = browser.code("alice", &request()).await;
+    let again = redemption(&code, CALLBACK);
+    assert_eq!(server.token("web", &again).await.status, 200);
+    since(&[]).await;
+    for wanted in [&["code.reuse"][..], &[]] {
+        let refused = server.token("web", &again).await;
+        assert_eq!(refused.refusal(), "invalid_grant");
+        since(wanted).await;
+    }
 
     let tokens = browser.tokens("alice", &request()).await;
     let (access_2, refresh_2) = (tokens.text("access_token"), tokens.text("refresh_token"));
@@ -144,7 +152,8 @@ async fn every_change_by_people_and_clients_is_told_once(server: Server) {
         since(&[]).await;
     }
     let page = browser.get("/logout").await;
-    browser.submit("/logout", &page, &[]).await;
+    let confirmed = [("confirm", "yes")];
+    browser.submit("/logout", &page, &confirmed).await;
     since(&["session.end"]).await;
 }
 
@@ -225,7 +234,8 @@ async fn the_chain_is_answered_with_what_proves_it(server: Server) {
         (&anchor["link"], &anchor["hash"]),
         (&last["link"], &last["hash"])
     );
-    assert_eq!(chain["keys"][0]["name"], anchor["key"]);
+    let keys = chain["keys"].as_array().unwrap();
+    assert!(keys.iter().any(|own| own["name"] == anchor["key"]));
     assert_eq!(chain["strays"], json!([]));
     let page = server
         .admin(Method::GET, "/admin/v1/audit/chain?limit=2&after=1", None)

@@ -79,6 +79,7 @@ async fn without_a_mapping_an_access_token_tells_nothing_of_the_person() {
         "iat",
         "iss",
         "jti",
+        "rev",
         "scope",
         "sub",
         "token_type",

@@ -1,5 +1,7 @@
 //! R30 and R31: nodes whose clocks differ, and clocks that jump.
 
+use std::time::Duration;
+
 use crate::browser::{Browser, redemption, request};
 use crate::harness::{Answer, CALLBACK, Server, VAULT};
 use reqwest::Method;
@@ -42,6 +44,8 @@ async fn works_between(here: &Server, there: &Server) {
     let dead = third.text("refresh_token");
     assert_eq!(refresh(there, &dead).await.refusal(), "invalid_grant");
     assert_eq!(refresh(here, &dead).await.refusal(), "invalid_grant");
+    // What a node makes before it has heard of that dies by it, too.
+    tokio::time::sleep(Duration::from_millis(500)).await;
 }
 
 /// Row R30 of the reliability catalogue.

@@ -23,7 +23,7 @@ const SMALL: i64 = 4 << 20;
 
 const HAS: &str = "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'spent'::regclass";
-const TODAY: &str = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) / 86400)::BIGINT,
+const TODAY: &str = "SELECT floor(EXTRACT(EPOCH FROM clock_timestamp()) / 86400)::BIGINT,
     pg_relation_size('spent_rest')";
 const FENCE: &str = "SELECT 1 FROM job WHERE name = $1 AND token = $2 FOR SHARE";
 

@@ -32,7 +32,7 @@ use symbolon_store::StoredClient;
 use self::presented::{Presented, Proof};
 use crate::client_certificate::ClientCertificate;
 use crate::cx::Cx;
-use crate::failure::{Failure, Refusal};
+use crate::failure::{Broken, Failure, Refusal};
 use crate::limit::WINDOW;
 use crate::received::Received;
 
@@ -94,7 +94,10 @@ async fn prove(
     match &outcome {
         Ok(proved) => {
             let own = proved.client();
-            cx.check_settled(&own.id, own.organization.as_ref())?;
+            let settled = cx.check_settled(&own.id, own.organization.as_ref());
+            if settled.is_err() {
+                Box::pin(settle(cx, proved)).await?;
+            }
             // Whoever proved itself twice in a request is who it was.
             let _ = cx.caller.set(proved.client().id.clone());
         }
@@ -108,6 +111,22 @@ async fn prove(
         }
         other => other,
     })
+}
+
+/// Reads what is kept of clients again, since something was taken back of this
+/// one lately: it may go on if it is still what it proved to be.
+async fn settle(cx: &Cx, proved: &AuthenticatedClient) -> Result<(), Failure> {
+    cx.app.follow().await?;
+    let settled = cx.directory.settled();
+    match cx.directory.find_client(&proved.client().id).await? {
+        Some(found) if found == proved.stored => {
+            // Whoever was looked up twice is as the later look found it.
+            let _ = cx.resettled.set(settled);
+            Ok(())
+        }
+        Some(found) if found.enabled => Err(Broken::Stale.into()),
+        _ => Err(failed().into()),
+    }
 }
 
 /// Why a client could not prove itself, for administrators alone: the caller is
