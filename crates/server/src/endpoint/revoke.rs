@@ -10,6 +10,7 @@ use symbolon_store::{AuditEvent, EndFamily, FindFamily, RevokeToken};
 use symbolon_token::explain::Refused;
 use symbolon_token::mark::Kind;
 use symbolon_token::refresh::RefreshToken;
+use symbolon_token::revocation::Hit;
 use symbolon_token::{Id, Token};
 
 use super::presented::{self, Read};
@@ -77,8 +78,8 @@ async fn revoke(
     if caller.is_some_and(|caller| caller.id.as_str() != read.client) {
         return Err(Refusal::invalid_grant("token belongs to another client").into());
     }
-    if cx.feed.hit(&read.marks, read.position).is_some() {
-        // It died with something larger.
+    if let Some(Hit::Record(_)) = cx.feed.hit(&read.marks, read.position) {
+        // It died, or what it belongs to.
         return Ok(TakenBack::Before);
     }
     let Some(act) = revoke_token(cx, &read, actor).await? else {
