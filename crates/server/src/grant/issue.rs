@@ -74,8 +74,8 @@ pub(crate) struct Issuable {
 /// was checked, so what is taken back later kills it.
 pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
     cx.check_fresh()?;
-    cx.check_settled(&wish.client.id, wish.whole.organization())?;
     check_live(cx, wish.whole)?;
+    cx.check_settled(&wish.client.id, wish.whole.organization())?;
     let resource = target::resource(cx, &wish.audience);
     let of_issuer = wish.audience.as_str() == cx.settings.issuer.as_str();
     if resource.is_none() && !of_issuer || was_deleted_since(cx, &wish) {
