@@ -6,6 +6,8 @@ mod audit;
 mod encryption;
 mod exchange;
 mod explanation;
+mod keys;
+mod outbox;
 mod schemas;
 
 use http::StatusCode;

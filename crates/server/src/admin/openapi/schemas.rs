@@ -44,10 +44,10 @@ pub(super) fn all() -> Map<String, Value> {
     add_organizations(&mut add);
     super::exchange::add_trusted_issuers(&mut add);
     add_presence(&mut add);
-    add_keys(&mut add);
+    super::keys::add(&mut add);
     add_process(&mut add);
     add_revocation(&mut add);
-    add_outbox(&mut add);
+    super::outbox::add(&mut add);
     super::explanation::add(&mut add);
     super::audit::add(&mut add);
     all
@@ -350,61 +350,6 @@ fn add_presence(add: &mut impl FnMut(&str, Value)) {
     );
 }
 
-fn add_keys(add: &mut impl FnMut(&str, Value)) {
-    add(
-        "Key",
-        object(
-            &["kid", "purpose", "state", "created"],
-            &[
-                ("kid", text()),
-                ("purpose", text()),
-                ("algorithm", maybe_text()),
-                ("state", text()),
-                ("created", time()),
-                ("activated", maybe_text()),
-                ("ends", maybe_text()),
-            ],
-        ),
-    );
-    add(
-        "KeyRotation",
-        object(
-            &[],
-            &[
-                ("purpose", text()),
-                ("algorithm", words(SigningAlgorithm::ALL)),
-                ("plan", boolean()),
-            ],
-        ),
-    );
-    add(
-        "KeyChanges",
-        object(
-            &["items"],
-            &[(
-                "items",
-                json!({ "type": "array", "items": { "type": "object" } }),
-            )],
-        ),
-    );
-    add(
-        "DistrustedKeys",
-        object(
-            &["items", "warnings"],
-            &[
-                (
-                    "items",
-                    json!({ "type": "array", "items": { "$ref": "#/components/schemas/Key" } }),
-                ),
-                (
-                    "warnings",
-                    json!({ "type": "array", "items": text(), "description": "What is to be known of the keys that are left." }),
-                ),
-            ],
-        ),
-    );
-}
-
 fn add_process(add: &mut impl FnMut(&str, Value)) {
     add(
         "Status",
@@ -440,53 +385,6 @@ fn add_revocation(add: &mut impl FnMut(&str, Value)) {
     revocation["minProperties"] = json!(1);
     revocation["maxProperties"] = json!(1);
     add("Revocation", revocation);
-}
-
-fn add_outbox(add: &mut impl FnMut(&str, Value)) {
-    let count = || json!({ "type": "integer" });
-    add(
-        "Outbox",
-        object(
-            &["items"],
-            &[(
-                "items",
-                json!({ "type": "array", "items": object(&["receiver", "waiting", "dead"], &[
-                    ("receiver", text()),
-                    ("waiting", count()),
-                    ("oldest", maybe_text()),
-                    ("dead", count()),
-                    ("dropped", count()),
-                    ("failures", count()),
-                    ("next_try", time()),
-                ]) }),
-            )],
-        ),
-    );
-    add(
-        "DeadLetter",
-        object(
-            &["number", "jti", "receiver", "event", "reason"],
-            &[
-                ("number", count()),
-                ("jti", text()),
-                ("receiver", text()),
-                ("event", text()),
-                ("user", maybe_text()),
-                ("attempts", count()),
-                ("created", time()),
-                ("expires", time()),
-                ("reason", text()),
-            ],
-        ),
-    );
-    let mut letters = object(&[], &[("number", count()), ("receiver", text())]);
-    letters["minProperties"] = json!(1);
-    letters["maxProperties"] = json!(1);
-    add("DeadLetters", letters);
-    add(
-        "DeadLettersDone",
-        object(&["letters"], &[("letters", count())]),
-    );
 }
 
 pub(super) fn object(required: &[&str], fields: &[(&str, Value)]) -> Value {
