@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use symbolon_protocol::{Agreement, Timestamp};
+use symbolon_protocol::Timestamp;
 use symbolon_testkit::SeededEntropy;
 use symbolon_token::macaroon::{self, Caveat, Context, Request, SharedPresented};
 use symbolon_token::seal::Bound;
-use symbolon_token::{Authority, Binding, Granted, Keyring, Position, Subject};
+use symbolon_token::{Authority, Granted, Keyring, Position};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_767_225_600);
 const BOUND: Bound<'_> = Bound {
@@ -27,28 +27,16 @@ struct World {
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let keys = Keyring::generate(&SeededEntropy::new(1), Vec::new());
     let keys = Keyring::new(keys).expect("a generated ring is whole");
-    let whole = Authority::granted(Granted {
-        agreement: Agreement::default(),
-        subject: Subject::Client("job".parse().expect("an identifier")),
-        client: "job".parse().expect("an identifier"),
-        audiences: vec!["https://api.example.com".parse().expect("an identifier")],
-        scopes: "read:orders write:orders".parse().expect("two scopes"),
-        expires: NOW + Duration::from_secs(600),
-        organization: None,
-        roles: Vec::new(),
-        grant: None,
-        family: None,
-        session: None,
-        authentication: None,
-        binding: Binding::NONE,
-        actors: Vec::new(),
-        may_act: None,
-        lineage: Vec::new(),
-        position: Position {
+    let whole = Authority::granted(Granted::to_client(
+        "job".parse().expect("an identifier"),
+        "https://api.example.com".parse().expect("an identifier"),
+        "read:orders write:orders".parse().expect("two scopes"),
+        NOW + Duration::from_secs(600),
+        Position {
             epoch: 1,
             sequence: 7,
         },
-    });
+    ));
     // The same bytes in every run, so that a seed can begin with them.
     let minted = macaroon::mint(&keys, BOUND, &whole, NOW, &SeededEntropy::new(3));
     let text = minted.ok().expect("so little fits").text;

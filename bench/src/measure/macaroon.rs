@@ -14,7 +14,7 @@ use symbolon_protocol::Timestamp;
 use symbolon_token::clock::system_random;
 use symbolon_token::macaroon::{self, Caveat, Context, Request};
 use symbolon_token::seal::Bound as Sealed;
-use symbolon_token::{Authority, Binding, Entropy, Granted, Keyring, Position, Subject};
+use symbolon_token::{Authority, Entropy, Granted, Keyring, Position};
 
 use crate::bench::Bench;
 use crate::clock;
@@ -80,28 +80,16 @@ pub(crate) fn macaroon(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 fn authority(now: Timestamp) -> Result<Authority> {
-    Ok(Authority::granted(Granted {
-        agreement: symbolon_protocol::Agreement::default(),
-        subject: Subject::Client("job".parse()?),
-        client: "job".parse()?,
-        audiences: vec!["https://api.example.com".parse()?],
-        scopes: "read:orders write:orders".parse()?,
-        expires: now + Duration::from_secs(3600),
-        organization: None,
-        roles: Vec::new(),
-        grant: None,
-        family: None,
-        session: None,
-        authentication: None,
-        binding: Binding::NONE,
-        actors: Vec::new(),
-        may_act: None,
-        lineage: Vec::new(),
-        position: Position {
+    Ok(Authority::granted(Granted::to_client(
+        "job".parse()?,
+        "https://api.example.com".parse()?,
+        "read:orders write:orders".parse()?,
+        now + Duration::from_secs(3600),
+        Position {
             epoch: 1,
             sequence: 0,
         },
-    }))
+    )))
 }
 
 /// As many MACs as the format has: over the identifier with the key of the

@@ -3,34 +3,26 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use symbolon_protocol::{Agreement, Issuer, SigningAlgorithm};
+use symbolon_protocol::{Issuer, SigningAlgorithm};
 use symbolon_testkit::{START, SeededEntropy, at};
 use symbolon_token::jose::{SigningKey, Unverified};
 use symbolon_token::jwt::{self, Written};
-use symbolon_token::{Authority, Binding, Granted, Id, Keyring, Position, Slot, Subject};
+use symbolon_token::{Authority, Granted, Id, Keyring, Position, Slot};
 
 fn authority() -> Authority {
     Authority::granted(Granted {
-        agreement: Agreement::default(),
-        subject: Subject::Client("job".parse().unwrap()),
-        client: "job".parse().unwrap(),
-        audiences: vec!["https://api.example.com".parse().unwrap()],
-        scopes: "read:orders".parse().unwrap(),
-        expires: at(600),
         organization: Some("acme".parse().unwrap()),
         roles: vec!["buyer".to_owned()],
-        grant: None,
-        family: None,
-        session: None,
-        authentication: None,
-        binding: Binding::NONE,
-        actors: Vec::new(),
-        may_act: None,
-        lineage: Vec::new(),
-        position: Position {
-            epoch: 1,
-            sequence: 4,
-        },
+        ..Granted::to_client(
+            "job".parse().unwrap(),
+            "https://api.example.com".parse().unwrap(),
+            "read:orders".parse().unwrap(),
+            at(600),
+            Position {
+                epoch: 1,
+                sequence: 4,
+            },
+        )
     })
 }
 

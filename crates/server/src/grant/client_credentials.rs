@@ -3,8 +3,8 @@
 //!
 //! Spec: RFC 6749 §4.4
 
-use symbolon_protocol::{Agreement, Parameters, Scopes};
-use symbolon_token::{Authority, Binding, Granted, Subject};
+use symbolon_protocol::{Parameters, Scopes};
+use symbolon_token::{Authority, Granted};
 
 use super::issue::{Wish, after};
 use super::{Issued, may_issue, target};
@@ -26,24 +26,11 @@ pub(crate) async fn issue(
         whole: None,
     };
     let audience = target::choose(cx, client, &named, &granted)?;
+    let expires = after(cx.now, cx.settings.lifetimes.refresh_token_absolute);
+    let (id, place) = (client.id.clone(), audience.clone());
     let whole = Authority::granted(Granted {
-        subject: Subject::Client(client.id.clone()),
-        client: client.id.clone(),
-        audiences: vec![audience.clone()],
-        scopes,
-        agreement: Agreement::default(),
-        expires: after(cx.now, cx.settings.lifetimes.refresh_token_absolute),
         organization: client.organization.clone(),
-        roles: Vec::new(),
-        grant: None,
-        family: None,
-        session: None,
-        authentication: None,
-        binding: Binding::NONE,
-        actors: Vec::new(),
-        may_act: None,
-        lineage: Vec::new(),
-        position: cx.position,
+        ..Granted::to_client(id, place, scopes, expires, cx.position)
     });
     let wish = Wish {
         client,

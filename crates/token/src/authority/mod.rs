@@ -91,6 +91,38 @@ pub struct Granted {
     pub position: Position,
 }
 
+impl Granted {
+    /// What a client has that acts for itself, at one audience and everywhere
+    /// in the same way: no person, no organization, no key.
+    pub fn to_client(
+        client: ClientId,
+        audience: ResourceIdentifier,
+        scopes: Scopes,
+        expires: Timestamp,
+        position: Position,
+    ) -> Self {
+        Self {
+            subject: Subject::Client(client.clone()),
+            client,
+            audiences: vec![audience],
+            scopes,
+            agreement: Agreement::default(),
+            expires,
+            organization: None,
+            roles: Vec::new(),
+            grant: None,
+            family: None,
+            session: None,
+            authentication: None,
+            binding: Binding::NONE,
+            actors: Vec::new(),
+            may_act: None,
+            lineage: Vec::new(),
+            position,
+        }
+    }
+}
+
 /// What a token permits. There is no way to add to one; see [`Authority::narrow`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Authority(Granted);

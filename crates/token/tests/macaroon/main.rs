@@ -14,7 +14,7 @@ use symbolon_protocol::Timestamp;
 use symbolon_testkit::{START, SeededEntropy, at};
 use symbolon_token::macaroon::{self, Caveat, Context, Flaw, Request};
 use symbolon_token::seal::Bound;
-use symbolon_token::{Authority, Binding, Granted, Keyring, Position, Subject};
+use symbolon_token::{Authority, Granted, Keyring, Position};
 
 pub(crate) const BOUND: Bound<'_> = Bound {
     issuer: "https://as.example.com",
@@ -27,28 +27,16 @@ pub(crate) fn keys(seed: u64) -> Keyring {
 }
 
 pub(crate) fn granted() -> Granted {
-    Granted {
-        agreement: symbolon_protocol::Agreement::default(),
-        subject: Subject::Client("job".parse().unwrap()),
-        client: "job".parse().unwrap(),
-        audiences: vec![ORDERS.parse().unwrap()],
-        scopes: "read:orders write:orders".parse().unwrap(),
-        expires: at(600),
-        organization: None,
-        roles: Vec::new(),
-        grant: None,
-        family: None,
-        session: None,
-        authentication: None,
-        binding: Binding::NONE,
-        actors: Vec::new(),
-        may_act: None,
-        lineage: Vec::new(),
-        position: Position {
+    Granted::to_client(
+        "job".parse().unwrap(),
+        ORDERS.parse().unwrap(),
+        "read:orders write:orders".parse().unwrap(),
+        at(600),
+        Position {
             epoch: 1,
             sequence: 7,
         },
-    }
+    )
 }
 
 pub(crate) fn authority() -> Authority {

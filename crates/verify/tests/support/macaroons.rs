@@ -9,7 +9,7 @@ use symbolon_testkit::{START, SeededEntropy};
 use symbolon_token::jwt::Written;
 use symbolon_token::macaroon::{self as engine, Period};
 use symbolon_token::seal::Bound;
-use symbolon_token::{Authority, Binding, Granted, Id, Keyring, Position, Slot, Subject};
+use symbolon_token::{Authority, Granted, Id, Keyring, Position, Slot};
 use symbolon_verify::macaroon::{Caveat, attenuate};
 
 use crate::support::{API, Issuer, Reply};
@@ -19,28 +19,16 @@ pub(crate) fn keys() -> Keyring {
 }
 
 pub(crate) fn authority(audience: &str) -> Authority {
-    Authority::granted(Granted {
-        agreement: symbolon_protocol::Agreement::default(),
-        subject: Subject::Client("job".parse().unwrap()),
-        client: "job".parse().unwrap(),
-        audiences: vec![audience.parse().unwrap()],
-        scopes: "read:invoices write:invoices".parse().unwrap(),
-        expires: symbolon_testkit::at(600),
-        organization: None,
-        roles: Vec::new(),
-        grant: None,
-        family: None,
-        session: None,
-        authentication: None,
-        binding: Binding::NONE,
-        actors: Vec::new(),
-        may_act: None,
-        lineage: Vec::new(),
-        position: Position {
+    Authority::granted(Granted::to_client(
+        "job".parse().unwrap(),
+        audience.parse().unwrap(),
+        "read:invoices write:invoices".parse().unwrap(),
+        symbolon_testkit::at(600),
+        Position {
             epoch: 1,
             sequence: 0,
         },
-    })
+    ))
 }
 
 pub(crate) fn bound(issuer: &Issuer) -> Bound<'_> {
