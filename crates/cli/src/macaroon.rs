@@ -5,12 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use serde_json::{Value, json};
-use symbolon_token::Secret;
-use symbolon_token::macaroon::{Caveat, ShownCaveat, attenuate, inspect, present, require};
+use symbolon_client::{Agreement, Caveat, Flaw, Macaroon, ShownCaveat};
 
 #[derive(clap::Args)]
 pub(crate) struct AttenuateArguments {
@@ -30,14 +26,6 @@ pub(crate) struct AttenuateArguments {
     json: bool,
 }
 
-/// A third-party caveat as the issuer answers it.
-#[derive(Deserialize)]
-struct ThirdParty {
-    location: String,
-    caveat_id: String,
-    caveat_key: String,
-}
-
 /// Prints a narrower macaroon.
 pub(crate) fn narrow(token: &str, arguments: &AttenuateArguments) -> anyhow::Result<ExitCode> {
     let asked = [
@@ -53,17 +41,17 @@ pub(crate) fn narrow(token: &str, arguments: &AttenuateArguments) -> anyhow::Res
         caveat.with_context(|| format!("`{text}` is no caveat"))
     });
     let caveats = caveats.collect::<anyhow::Result<Vec<_>>>()?;
-    let mut third_parties = Vec::new();
+    let mut agreements = Vec::new();
     for file in &arguments.third_party {
         let text =
             std::fs::read(file).with_context(|| format!("could not read `{}`", file.display()))?;
-        let own: ThirdParty = serde_json::from_slice(&text)
+        let own: Agreement = serde_json::from_slice(&text)
             .with_context(|| format!("`{}` holds no third-party caveat", file.display()))?;
-        third_parties.push(own);
+        agreements.push(own);
     }
-    match added(token, &caveats, &third_parties, &arguments.discharge) {
-        Ok(text) if arguments.json => println!("{}", json!({ "token": text })),
-        Ok(text) => println!("{text}"),
+    match added(token, &caveats, &agreements, &arguments.discharge) {
+        Ok(own) if arguments.json => println!("{}", json!({ "token": own.expose() })),
+        Ok(own) => println!("{}", own.expose()),
         Err(error) => {
             eprintln!("error[refused]: {error:#}");
             return Ok(ExitCode::from(1));
@@ -75,24 +63,24 @@ pub(crate) fn narrow(token: &str, arguments: &AttenuateArguments) -> anyhow::Res
 fn added(
     token: &str,
     caveats: &[Caveat],
-    third_parties: &[ThirdParty],
+    agreements: &[Agreement],
     discharges: &[String],
-) -> anyhow::Result<String> {
-    let mut text = attenuate(token, caveats)?;
-    for own in third_parties {
-        let key = Secret::new(BASE64_URL_SAFE_NO_PAD.decode(&own.caveat_key)?);
-        let id = BASE64_URL_SAFE_NO_PAD.decode(&own.caveat_id)?;
-        text = require(&text, &own.location, &key, &id)?;
+) -> Result<Macaroon, Flaw> {
+    let mut held = Macaroon::parse(token)?.narrow(caveats)?;
+    for agreement in agreements {
+        held = held.require(agreement)?;
     }
     if discharges.is_empty() {
-        return Ok(text);
+        return Ok(held);
     }
-    Ok(present(&text, discharges)?)
+    let discharges = discharges.iter().map(|own| Macaroon::parse(own));
+    held.present(&discharges.collect::<Result<Vec<_>, _>>()?)
 }
 
 /// What a macaroon says; `None` where it cannot be read.
 pub(crate) fn document(token: &str) -> Option<Value> {
-    let contents = inspect(token).ok()?;
+    let held = Macaroon::parse(token).ok()?;
+    let contents = held.contents();
     let discharges: Vec<_> = contents.discharges.iter().map(|own| shown(own)).collect();
     Some(json!({
         "rendering": "macaroon",
@@ -146,22 +134,24 @@ mod tests {
     fn what_was_added_is_listed_and_what_is_not_understood_is_named() {
         let caveats = ["scope = read:orders", "before = 2026-12-01T18:00:00Z"];
         let caveats: Vec<Caveat> = caveats.iter().map(|own| own.parse().unwrap()).collect();
-        let third = ThirdParty {
-            location: "https://as.example.com/discharge".to_owned(),
-            caveat_id: "aWQ".to_owned(),
-            caveat_key: "a2V5".to_owned(),
-        };
+        let third = json!({
+            "location": "https://as.example.com/discharge",
+            "caveat_id": "aWQ",
+            "caveat_key": "a2V5",
+        });
+        let third: Agreement = serde_json::from_value(third).unwrap();
 
-        let text = added(ROOT, &caveats, &[third], &[]).unwrap();
+        let own = added(ROOT, &caveats, &[third], &[]).unwrap();
 
-        let shown = document(&text).unwrap();
+        let text = own.expose();
+        let shown = document(text).unwrap();
         assert_eq!(shown["location"], "http://example.org/");
         assert_eq!(shown["caveats"][0]["caveat"], "scope = read:orders");
         assert_eq!(shown["caveats"][2]["id"], "aWQ");
         assert!(document("AgE").is_none());
-        let bound = added(&text, &[], &[], &[ROOT.to_owned()]).unwrap();
+        let bound = added(text, &[], &[], &[ROOT.to_owned()]).unwrap();
         assert!(
-            added(&bound, &caveats, &[], &[]).is_err(),
+            added(bound.expose(), &caveats, &[], &[]).is_err(),
             "discharges come last"
         );
     }
