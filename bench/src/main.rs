@@ -68,6 +68,9 @@ enum Command {
     Introspect,
     /// Refresh on SQLite, and on PostgreSQL with `--postgres`
     Refresh,
+    /// Refresh on SQLite among ten thousand families and among five million;
+    /// takes minutes and 8 GiB of disk, so `all` leaves it out
+    Families,
     /// The key set
     Keys,
     /// Checking in process: first time and seen before
@@ -128,6 +131,7 @@ fn measure(command: &Command, bench: &Bench) -> Result<Vec<Figure>> {
         Command::Exchange => measure::exchange_tokens(bench),
         Command::Introspect => measure::introspect(bench),
         Command::Refresh => measure::refresh(bench),
+        Command::Families => measure::families(bench),
         Command::Keys => measure::keys(bench),
         Command::Verify => measure::verify(bench),
         Command::Dpop => measure::dpop(bench),

@@ -20,6 +20,9 @@ pub(crate) const USERNAME: &str = "alice";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 /// The grant of token exchange.
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// [`PASSWORD`], with the least that Argon2 can be made to cost.
+const QUICK: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$YmVuY2hiZW5jaGJlbmNoYg$++s3r/7cCW/NkEdJrkIoveSr1wzSLiTUlVlPw3FAAUw";
 /// What [`Request::basic`] takes as it is.
 const SECRET: &str = "bench-0123456789-0123456789-0123456789";
 
@@ -52,6 +55,12 @@ impl Home {
 
     fn path(&self) -> PathBuf {
         self.folder.join("symbolon.toml")
+    }
+
+    /// Adds to the configuration.
+    pub(crate) fn add(&self, blocks: &str) -> Result<()> {
+        let whole = std::fs::read_to_string(self.path())? + blocks;
+        Ok(std::fs::write(self.path(), whole)?)
     }
 
     /// The file of the SQLite database.
@@ -118,6 +127,13 @@ username = "{USERNAME}"
 password = "{PASSWORD}"
 "#
     )
+}
+
+/// `person0` and so on, whose hash of [`PASSWORD`] takes no time.
+pub(crate) fn people(count: usize) -> String {
+    let each = (0..count)
+        .map(|n| format!("\n[[user]]\nusername = \"person{n}\"\npassword_hash = \"{QUICK}\"\n"));
+    each.collect()
 }
 
 /// A token request by a service for itself.

@@ -21,7 +21,17 @@ const REDIRECTS: usize = 10;
 
 /// The refresh tokens of new families, each opened by a code of its own.
 pub(crate) fn families(address: SocketAddr, count: usize) -> Result<Vec<String>> {
+    families_of(USERNAME, address, count)
+}
+
+/// The same of somebody whom [`people`](crate::server::people) made.
+pub(crate) fn families_of(
+    username: &str,
+    address: SocketAddr,
+    count: usize,
+) -> Result<Vec<String>> {
     let mut browser = Browser {
+        username: username.to_owned(),
         address,
         cookies: BTreeMap::new(),
     };
@@ -35,6 +45,7 @@ pub(crate) fn families(address: SocketAddr, count: usize) -> Result<Vec<String>>
 }
 
 struct Browser {
+    username: String,
     address: SocketAddr,
     cookies: BTreeMap<String, String>,
 }
@@ -65,7 +76,8 @@ impl Browser {
         if let Arrived::Page(page) = &arrived
             && page.body.contains(r#"id="login-submit""#)
         {
-            let fields = [("username", USERNAME), ("password", PASSWORD)];
+            let username = self.username.clone();
+            let fields = [("username", username.as_str()), ("password", PASSWORD)];
             arrived = self.submit("/login", page, &fields)?;
         }
         if let Arrived::Page(page) = &arrived

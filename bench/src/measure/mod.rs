@@ -2,6 +2,7 @@
 
 mod dpop;
 mod exchange;
+mod families;
 mod introspect;
 mod issue;
 mod keys;
@@ -15,6 +16,7 @@ mod verify;
 
 pub(crate) use dpop::dpop;
 pub(crate) use exchange::exchange_tokens;
+pub(crate) use families::families;
 pub(crate) use introspect::introspect;
 pub(crate) use issue::issue;
 pub(crate) use keys::keys;

@@ -69,27 +69,42 @@ fn rate(what: &str, bound: Bound, rounds: Rounds<f64, Run>) -> Figure {
         .note(note)
 }
 
-/// One refresh family for each connection, from round to round.
-struct Chains(Vec<Chain>);
+/// What each connection renews, from round to round.
+pub(crate) struct Chains(Vec<Chain>);
 
-/// A family's current token, ready to be presented.
+/// Families that one connection renews in turn.
 struct Chain {
-    request: Vec<u8>,
+    /// The current token of each, ready to be presented.
+    requests: Vec<Vec<u8>>,
+    /// Which comes next.
+    next: usize,
     host: std::net::SocketAddr,
 }
 
 impl Chains {
+    /// One new family for each connection.
     fn open(process: &Process) -> Result<Self> {
-        let host = process.address;
-        let tokens = sign_in::families(host, CONNECTIONS)?;
-        let chain = |token: String| Chain {
-            request: server::refresh(&token).bytes(host),
-            host,
-        };
-        Ok(Self(tokens.into_iter().map(chain).collect()))
+        let tokens = sign_in::families(process.address, CONNECTIONS)?;
+        let groups = tokens.into_iter().map(|token| vec![token]);
+        Ok(Self::new(process.address, groups.collect()))
     }
 
-    fn run(&mut self, bench: &Bench, process: &Process) -> Result<Run> {
+    /// A group of families, by their tokens, for each connection.
+    pub(crate) fn new(host: std::net::SocketAddr, groups: Vec<Vec<String>>) -> Self {
+        let chain = |tokens: Vec<String>| {
+            let requests = tokens
+                .iter()
+                .map(|token| server::refresh(token).bytes(host));
+            Chain {
+                requests: requests.collect(),
+                next: 0,
+                host,
+            }
+        };
+        Self(groups.into_iter().map(chain).collect())
+    }
+
+    pub(crate) fn run(&mut self, bench: &Bench, process: &Process) -> Result<Run> {
         let chains = std::mem::take(&mut self.0);
         let (run, chains) = bench.load(process).run(chains)?;
         self.0 = chains;
@@ -99,7 +114,7 @@ impl Chains {
 
 impl Caller for Chain {
     fn request(&self) -> &[u8] {
-        &self.request
+        &self.requests[self.next]
     }
 
     fn answered(&mut self, body: &[u8]) -> Result<()> {
@@ -108,7 +123,8 @@ impl Caller for Chain {
             .split_once(r#""refresh_token":""#)
             .context("no refresh token in an answer")?;
         let token = rest.split('"').next().unwrap_or_default();
-        self.request = server::refresh(token).bytes(self.host);
+        self.requests[self.next] = server::refresh(token).bytes(self.host);
+        self.next = (self.next + 1) % self.requests.len();
         Ok(())
     }
 }
