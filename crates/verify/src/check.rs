@@ -1,5 +1,6 @@
 //! The checks, in the order in which a refusal is chosen: signature, expiry,
-//! issuer, audience, revocation, key binding, and last scope.
+//! issuer, audience, revocation, key binding, scope, and last how the person
+//! signed in.
 //!
 //! Spec: RFC 9068 §4
 //! Spec: RFC 7662 §2.2
@@ -95,6 +96,11 @@ impl Verifier {
                 found: found.map(|scope| scope.as_str().to_owned()).collect(),
             }));
         }
+        let skew = self.inner.config.skew;
+        requirement
+            .sign_in()
+            .check(&facts.token.claims, one.now, skew)
+            .map_err(Refusal::Authentication)?;
         Ok(Principal::new(facts))
     }
 

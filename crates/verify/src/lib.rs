@@ -5,6 +5,7 @@
 //! Spec: RFC 9728 §2, §3, §5.1
 //! Spec: RFC 9449 §7
 //! Spec: RFC 8705 §3
+//! Spec: RFC 9470 §3
 //!
 //! From an issuer and an audience to a protected route:
 //!
@@ -34,6 +35,7 @@
 //! request gets 503.
 
 mod ambient;
+mod authentication;
 mod bearer;
 mod binding;
 mod chain;
@@ -73,6 +75,7 @@ pub use symbolon_token::explain::{Check, Refused, Shown};
 pub use symbolon_token::jose::Algorithm;
 pub use symbolon_token::recognize::What;
 
+pub use authentication::Insufficient;
 pub use bearer::Presented;
 pub use binding::PeerCertificate;
 pub use decision::Decision;

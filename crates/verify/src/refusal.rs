@@ -2,6 +2,7 @@
 //!
 //! Spec: RFC 6750 §3.1
 //! Spec: RFC 9449 §7.1, §9
+//! Spec: RFC 9470 §3
 
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use std::time::Duration;
 use symbolon_protocol::ErrorCode;
 use symbolon_token::dpop::InvalidProof;
 use symbolon_token::explain::{Check, Refused};
+
+use crate::authentication::Insufficient;
 
 /// How a request carries its token in a way that is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +108,9 @@ pub enum Refusal {
     Proof(InvalidProof),
     /// The proof has to carry the nonce of the answer (`use_dpop_nonce`).
     NonceNeeded,
+    /// The person has to sign in again, more strongly or more recently
+    /// (`insufficient_user_authentication`).
+    Authentication(Insufficient),
     /// Nobody can know now: neither yes nor no.
     CannotKnow(CannotKnow),
 }
@@ -126,7 +132,8 @@ impl Refusal {
             | Self::Malformed(_)
             | Self::Binding(_)
             | Self::Proof(_)
-            | Self::NonceNeeded => None,
+            | Self::NonceNeeded
+            | Self::Authentication(_) => None,
         }
     }
 
@@ -141,6 +148,9 @@ impl Refusal {
             Self::Binding(_) => "key_binding",
             Self::Proof(invalid) => invalid.code(),
             Self::NonceNeeded => "proof_nonce",
+            Self::Authentication(Insufficient::Unknown) => "authentication_unknown",
+            Self::Authentication(Insufficient::Class) => "authentication_class",
+            Self::Authentication(Insufficient::Age) => "authentication_age",
             Self::CannotKnow(CannotKnow::Keys) => "keys_unavailable",
             Self::CannotKnow(CannotKnow::Introspection) => "introspection_unavailable",
             Self::CannotKnow(CannotKnow::NoSource) => "revocation_unavailable",
@@ -170,6 +180,7 @@ impl Refusal {
             Self::Proof(_) => ErrorCode::InvalidDpopProof,
             Self::NonceNeeded => ErrorCode::UseDpopNonce,
             Self::Malformed(_) => ErrorCode::InvalidRequest,
+            Self::Authentication(_) => ErrorCode::InsufficientUserAuthentication,
             Self::Refused(refused) => refused.error(),
             Self::CannotKnow(_) => ErrorCode::TemporarilyUnavailable,
         }
@@ -187,6 +198,7 @@ impl Refusal {
             Self::Binding(not_held) => not_held.description(),
             Self::Proof(invalid) => invalid.description(),
             Self::NonceNeeded => "the DPoP proof needs the nonce of this answer",
+            Self::Authentication(own) => own.description(),
             Self::CannotKnow(_) => "the access token cannot be checked at the moment",
             Self::Refused(refused) => match refused.check() {
                 Check::Signature => "the access token is malformed or not from the trusted issuer",
@@ -232,6 +244,9 @@ impl Refusal {
             }
             Self::NonceNeeded => {
                 "send the request again with a proof that carries the nonce of `DPoP-Nonce`".into()
+            }
+            Self::Authentication(_) => {
+                "have the person sign in again, with the `acr_values` and `max_age` of the challenge in the authorization request".into()
             }
             Self::CannotKnow(CannotKnow::Keys) => {
                 "check that this machine reaches the issuer's metadata and key set".into()
@@ -346,6 +361,9 @@ mod tests {
             Refusal::Binding(NotHeld::NoRequest),
             Refusal::Proof(InvalidProof::Missing),
             Refusal::NonceNeeded,
+            Refusal::Authentication(Insufficient::Unknown),
+            Refusal::Authentication(Insufficient::Class),
+            Refusal::Authentication(Insufficient::Age),
             Refusal::CannotKnow(CannotKnow::Keys),
             Refused::NotAnAccessToken(Shown::IdToken).into(),
             Refused::Inactive.into(),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use symbolon_protocol::{ResourceIdentifier, Scope, Scopes};
 
+use crate::authentication::SignIn;
+
 /// How fresh the answer to "was it taken back?" must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Revocation {
@@ -31,8 +33,8 @@ pub(crate) enum Staleness {
     Any,
 }
 
-/// What a route demands: scopes, how fresh revocation must be, and the
-/// audience where it is not the verifier's own.
+/// What a route demands: scopes, how fresh revocation must be, how a person has
+/// to have signed in, and the audience where it is not the verifier's own.
 ///
 /// A name that no scope can have is never satisfied.
 ///
@@ -48,6 +50,7 @@ pub struct Requirement {
     revocation: Option<Revocation>,
     max_staleness: Option<Duration>,
     audience: Option<String>,
+    sign_in: SignIn,
 }
 
 impl Requirement {
@@ -72,6 +75,7 @@ impl Requirement {
             revocation: None,
             max_staleness: None,
             audience: None,
+            sign_in: SignIn::default(),
         }
     }
 
@@ -111,6 +115,33 @@ impl Requirement {
         self
     }
 
+    /// How a person has to have signed in: one of these classes (`acr`). A
+    /// token of another sign-in, or of nobody's, is answered with 401 and
+    /// `insufficient_user_authentication`, which tells the client how to have
+    /// the person sign in again (RFC 9470 §3).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use symbolon_verify::Requirement;
+    ///
+    /// let pay = Requirement::all(["write:payments"])
+    ///     .acr_values(["phr", "phrh"])
+    ///     .max_age(Duration::from_secs(300));
+    /// ```
+    #[must_use]
+    pub fn acr_values<S: Into<String>>(mut self, values: impl IntoIterator<Item = S>) -> Self {
+        self.sign_in.acr_values = Some(values.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How long ago the person may have signed in (`auth_time`), in whole
+    /// seconds and give or take the clock skew.
+    #[must_use]
+    pub fn max_age(mut self, span: Duration) -> Self {
+        self.sign_in.max_age = Some(Duration::from_secs(span.as_secs()));
+        self
+    }
+
     /// Without a subscription: whether somebody has to say so now.
     pub(crate) fn freshness(&self) -> Revocation {
         self.revocation.unwrap_or_default()
@@ -125,6 +156,10 @@ impl Requirement {
             (Some(Revocation::Now), None) => Staleness::AtMost(MAX_STALENESS),
             (None, None) => usual,
         }
+    }
+
+    pub(crate) fn sign_in(&self) -> &SignIn {
+        &self.sign_in
     }
 
     pub(crate) fn own_audience(&self) -> Option<&String> {

@@ -3,6 +3,7 @@
 //! Spec: RFC 6750 §3
 //! Spec: RFC 9728 §5.1
 //! Spec: RFC 9449 §7.1, §9
+//! Spec: RFC 9470 §3
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -99,6 +100,9 @@ impl Verifier {
         if refusal.check() == Some(Check::Scope) {
             let scopes: Vec<_> = requirement.scopes().collect();
             parts.push(format!("scope=\"{}\"", scopes.join(" ")));
+        }
+        if matches!(refusal, Refusal::Authentication(_)) {
+            parts.extend(requirement.sign_in().parameters());
         }
         parts.join(", ")
     }

@@ -70,6 +70,68 @@ async fn a_token_sent_in_two_ways_is_a_bad_request() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_is_too_old_or_too_weak_is_answered_with_what_would_do() {
+    let issuer = Issuer::start().await;
+    let demand = Requirement::all(["read:invoices"])
+        .revocation(Revocation::AtExpiry)
+        .acr_values(["phr", "phrh"])
+        .max_age(std::time::Duration::from_secs(300));
+    let app = app(&issuer.verifier(), demand);
+    let signed_in = |acr: &str, ago: i64| {
+        issuer.token(|claims| {
+            claims["acr"] = json!(acr);
+            claims["auth_time"] = json!(START.seconds() - ago);
+        })
+    };
+
+    let got = with_token(&app, &signed_in("phr", 60)).await;
+    assert_eq!((got.status.as_u16(), got.body.as_str()), (200, "usr_1"));
+    for poor in [signed_in("pwd", 60), signed_in("phr", 400), issuer.good()] {
+        let got = with_token(&app, &poor).await;
+        assert_eq!(got.status, 401);
+        assert_eq!(got.json()["error"], "insufficient_user_authentication");
+        let challenge = got.challenge();
+        for part in [
+            r#"error="insufficient_user_authentication""#,
+            r#"acr_values="phr phrh""#,
+            r#"max_age="300""#,
+        ] {
+            assert!(challenge.contains(part), "{challenge}");
+        }
+    }
+    // Signing in again does not help who may not read at all.
+    let narrow = issuer.token(|claims| claims["scope"] = json!("other"));
+    let got = with_token(&app, &narrow).await;
+    assert_eq!(got.status, 403);
+    assert!(!got.challenge().contains("max_age"));
+    // And a token that is bad in another way is told that alone.
+    let expired = issuer.token(|claims| claims["exp"] = json!(START.seconds() - 60));
+    let got = with_token(&app, &expired).await;
+    assert!(got.challenge().contains(r#"error="invalid_token""#));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_not_enough_is_explained() {
+    let issuer = Issuer::start().await;
+    let demand = Requirement::token()
+        .revocation(Revocation::AtExpiry)
+        .acr_values(["phr"]);
+
+    let told = issuer.verifier().explain(&issuer.good(), &demand).await;
+
+    assert_eq!(told.verdict, Verdict::Refused);
+    assert_eq!(told.root, "authentication_unknown");
+    let failed: Vec<_> = told
+        .checks
+        .iter()
+        .filter(|own| own.outcome == Outcome::Failed)
+        .collect();
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0].check, "policy");
+    assert_eq!(told.demanded.unwrap().value, "phr");
+}
+
+#[tokio::test]
 async fn each_failed_check_is_answered_with_401_and_told_in_fixed_words() {
     let issuer = Issuer::start().await;
     let verifier = issuer.verifier();

@@ -4,6 +4,7 @@ use serde::Serialize;
 use symbolon_token::explain::Refused;
 use symbolon_token::jose::{Algorithm, Invalid};
 
+use crate::authentication::Insufficient;
 use crate::config::Config;
 use crate::refusal::{CannotKnow, Refusal};
 use crate::requirement::Requirement;
@@ -69,6 +70,12 @@ pub(super) fn of(
             "resource.require_key_binding",
             "the token's own `cnf`".to_owned(),
         ),
+        Refusal::Authentication(Insufficient::Age) => {
+            ("gateway.route.max_age", requirement.sign_in().in_words())
+        }
+        Refusal::Authentication(_) => {
+            ("gateway.route.acr_values", requirement.sign_in().in_words())
+        }
         Refusal::CannotKnow(CannotKnow::NoSource) => ("resource.introspection_client", audience()),
         _ => return None,
     };

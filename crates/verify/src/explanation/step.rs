@@ -32,7 +32,8 @@ pub struct Step {
 
 /// The name of the step that asks whether the sender holds the key.
 pub(super) const BINDING: &str = "binding";
-/// The name of the step that asks whether anything lets the request through.
+/// The name of the step that asks for what a route demands beside scopes: how
+/// the person signed in.
 pub(super) const POLICY: &str = "policy";
 
 /// The steps of a token that is good.
@@ -47,15 +48,22 @@ pub(super) fn passed(is_bound: bool) -> Vec<Step> {
 
 /// The steps of a token that is not.
 pub(super) fn refused(rendering: &str, refusal: &Refusal, is_bound: bool) -> Vec<Step> {
+    let is_about_sign_in = matches!(refusal, Refusal::Authentication(_));
     let binding = match refusal.check() {
         _ if refusal.is_about_binding() => Outcome::Failed,
-        // Asked before scope and after everything else.
-        Some(Check::Scope) if is_bound => Outcome::Passed,
-        Some(Check::Scope) => Outcome::NotAsked,
+        // Asked before scope and sign-in, and after everything else.
+        check if check == Some(Check::Scope) || is_about_sign_in => match is_bound {
+            true => Outcome::Passed,
+            false => Outcome::NotAsked,
+        },
         _ => Outcome::NotReached,
     };
     let of = |check| outcome(rendering, refusal, check);
-    list(of, binding, Outcome::NotReached)
+    let policy = match is_about_sign_in {
+        true => Outcome::Failed,
+        false => Outcome::NotReached,
+    };
+    list(of, binding, policy)
 }
 
 fn list(of: impl Fn(Check) -> Outcome, binding: Outcome, policy: Outcome) -> Vec<Step> {
@@ -76,6 +84,7 @@ fn outcome(rendering: &str, refusal: &Refusal, check: Check) -> Outcome {
             Check::Scope => Outcome::NotReached,
             _ => Outcome::Passed,
         },
+        Refusal::Authentication(_) => Outcome::Passed,
         // Of an opaque token the issuer says yes or no, never why.
         Refusal::Refused(Refused::Inactive) if by_word && check < Check::Revocation => {
             Outcome::Unknown
