@@ -54,9 +54,22 @@ impl Verifier {
         self.judge(presented.sent()?, requirement, request).await
     }
 
-    /// The one place where a principal is made.
+    /// Judges a token as its issuer's verifier does.
     pub(crate) async fn judge(
         &self,
+        sent: Sent<'_>,
+        requirement: &Requirement,
+        request: Request<'_>,
+    ) -> Result<Principal, Refusal> {
+        let own = self.of(sent.token);
+        own.judge_own(self, sent, requirement, request).await
+    }
+
+    /// The one place where a principal is made. What callers prove to hold is
+    /// proved to the API, whoever made their token.
+    async fn judge_own(
+        &self,
+        api: &Self,
         sent: Sent<'_>,
         requirement: &Requirement,
         request: Request<'_>,
@@ -88,7 +101,7 @@ impl Verifier {
             Rendering::Opaque => self.read_opaque(&one).await?,
             Rendering::Macaroon => Arc::new(self.read_macaroon(&one).await?),
         };
-        self.check_binding(sent, &facts.token.binding, one.now)?;
+        api.check_binding(sent, &facts.token.binding, one.now)?;
         if !requirement.is_met_by(&facts.token.scopes) {
             let found = facts.token.scopes.iter();
             return Err(Refusal::Refused(Refused::Scope {
@@ -152,7 +165,7 @@ impl Verifier {
         claims: Map<String, Value>,
         kid: Option<&str>,
     ) -> Result<Arc<Facts>, Refusal> {
-        let facts = Facts::new(check_claims(claims, kid, self.expected(one))?);
+        let facts = Facts::new(check_claims(claims, kid, self.expected(one))?, &self.inner.config.issuer);
         let facts = Arc::new(facts);
         let Self { inner } = self;
         inner
@@ -259,7 +272,7 @@ impl Verifier {
             Says::Inactive => return Err(Refused::Inactive.into()),
             Says::Nothing => return Err(Refusal::CannotKnow(CannotKnow::Introspection)),
         };
-        let facts = Facts::new(self.vouched(&claims)?);
+        let facts = Facts::new(self.vouched(&claims)?, &self.inner.config.issuer);
         self.check_standing(one, &facts)?;
         self.check_records(&facts)?;
         Ok(Arc::new(facts))

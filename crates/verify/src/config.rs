@@ -13,6 +13,7 @@ use crate::decision::Hook;
 use crate::fetch::Http;
 use crate::introspection::Credentials;
 use crate::revocations::Revocations;
+use crate::verifier::Verifier;
 
 /// How far clocks may differ unless told otherwise, and at most.
 pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(10);
@@ -49,6 +50,8 @@ pub(crate) struct Config {
     /// The origin under which callers reach the API.
     pub(crate) origin: Option<String>,
     pub(crate) nonces: Nonces,
+    /// Those of the other issuers, none of which has others.
+    pub(crate) others: Vec<Verifier>,
 }
 
 /// Whether the issuer's revocation feed is followed.

@@ -50,6 +50,7 @@ mod explanation;
 mod extract;
 mod fetch;
 mod introspection;
+mod issuers;
 mod keys;
 mod layer;
 pub mod macaroon;

@@ -74,7 +74,7 @@ impl Verifier {
             .map_err(Refused::Macaroon)?;
         let judged = token.judge(&context(config.skew, one));
         let (claims, counts) = judged.map_err(Refused::Macaroon)?;
-        let facts = Facts::new(check_claims(claims, kid.as_deref(), expected)?);
+        let facts = Facts::new(check_claims(claims, kid.as_deref(), expected)?, &self.inner.config.issuer);
         self.check_records(&facts)?;
         if self.need_not_ask(one, &counts) {
             self.count(&counts)?;
@@ -122,7 +122,7 @@ impl Verifier {
         let claims = introspection
             .check(credentials, &question(one, self.is_feed_stale()))
             .await?;
-        let facts = Facts::new(self.vouched(&claims)?);
+        let facts = Facts::new(self.vouched(&claims)?, &self.inner.config.issuer);
         self.check_standing(one, &facts)?;
         self.check_records(&facts)?;
         Ok(facts)

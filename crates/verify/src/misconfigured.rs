@@ -13,6 +13,9 @@ pub enum Misconfigured {
     /// The audience is not a resource identifier.
     #[error("audience: {0}")]
     Audience(InvalidUri),
+    /// There are too many issuers, or one comes twice.
+    #[error("issuers: {0}")]
+    Issuers(&'static str),
     /// No algorithm is allowed, so no token could ever be good.
     #[error("algorithms: at least one has to be allowed")]
     NoAlgorithm,
@@ -50,6 +53,7 @@ impl Misconfigured {
         match self {
             Self::Issuer(_) => "invalid_issuer",
             Self::Audience(_) => "invalid_audience",
+            Self::Issuers(_) => "invalid_issuers",
             Self::NoAlgorithm => "no_algorithm",
             Self::Algorithm(_) => "unknown_algorithm",
             Self::Credentials(_) => "invalid_credentials",

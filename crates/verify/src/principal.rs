@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use symbolon_protocol::{Scopes, Timestamp};
+use symbolon_protocol::{Issuer, Scopes, Timestamp};
 use symbolon_token::jwt::AccessToken;
 use symbolon_token::keyring::PAIRWISE;
 
@@ -14,10 +14,12 @@ use symbolon_token::keyring::PAIRWISE;
 pub(crate) struct Facts {
     pub(crate) token: AccessToken,
     pub(crate) audiences: Vec<String>,
+    /// Who made it.
+    issuer: Issuer,
 }
 
 impl Facts {
-    pub(crate) fn new(mut token: AccessToken) -> Self {
+    pub(crate) fn new(mut token: AccessToken, issuer: &Issuer) -> Self {
         // A token for a sector of its own leaves out of its lineage what names
         // the person: her own marks stand for that.
         if token.subject.starts_with(PAIRWISE)
@@ -35,7 +37,11 @@ impl Facts {
                 .collect(),
             _ => Vec::new(),
         };
-        Self { token, audiences }
+        Self {
+            token,
+            audiences,
+            issuer: issuer.clone(),
+        }
     }
 }
 
@@ -47,6 +53,12 @@ pub struct Principal(Arc<Facts>);
 impl Principal {
     pub(crate) fn new(facts: Arc<Facts>) -> Self {
         Self(facts)
+    }
+
+    /// Who made the token. Subjects and clients are named by it: the same name
+    /// at another issuer is somebody else.
+    pub fn issuer(&self) -> &str {
+        self.0.issuer.as_str()
     }
 
     /// The subject: a person, or the client itself.

@@ -132,6 +132,7 @@ impl Verifier {
             http,
             revocations: Revocations::default(),
             following: Following::Nothing,
+            others: Vec::new(),
         }))
     }
 
@@ -327,6 +328,13 @@ impl Verifier {
     /// that is followed, so that the first token waits for neither. For a
     /// readiness check.
     pub async fn ready(&self) -> Result<(), NotReady> {
+        for own in self.issuers() {
+            own.ready_alone().await?;
+        }
+        Ok(())
+    }
+
+    async fn ready_alone(&self) -> Result<(), NotReady> {
         if let Some(subscription) = &self.inner.subscription {
             subscription.tick();
         }
@@ -351,7 +359,7 @@ impl Verifier {
         let config = &self.inner.config;
         let mut document = json!({
             "resource": config.resource,
-            "authorization_servers": [config.issuer],
+            "authorization_servers": self.issuers().map(Self::issuer).collect::<Vec<_>>(),
             "bearer_methods_supported": ["header"],
         });
         if self.takes_proofs() {

@@ -280,6 +280,15 @@ impl<'a> Unverified<'a> {
         self.payload()
     }
 
+    /// Whose the token says that it is: chooses among verifiers, each of which
+    /// takes the tokens of one issuer alone, and decides nothing else.
+    pub fn claimed_issuer(&self) -> Option<String> {
+        match self.payload().ok()?.remove("iss")? {
+            Value::String(issuer) => Some(issuer),
+            _ => None,
+        }
+    }
+
     /// Reads the claims of a token that nobody vouches for: for explaining a
     /// refusal, never for deciding.
     pub fn dangerous_claims_without_key(&self) -> Result<Map<String, Value>, Invalid> {

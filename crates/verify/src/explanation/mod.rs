@@ -197,6 +197,11 @@ impl Verifier {
     }
 
     async fn explain_shown(&self, shown: &Shown<'_>, requirement: &Requirement) -> Explanation {
+        let own = self.of(shown.text);
+        own.explain_alone(shown, requirement).await
+    }
+
+    async fn explain_alone(&self, shown: &Shown<'_>, requirement: &Requirement) -> Explanation {
         let judged = match &shown.sent {
             Ok(sent) => {
                 let sent = Sent {
