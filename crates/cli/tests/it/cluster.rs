@@ -41,7 +41,10 @@ async fn run(program: &str, arguments: &[&str]) {
         .await
         .unwrap();
     let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{program}: {said}");
+    let log = arguments.iter().find(|own| own.ends_with(".log"));
+    let log = log.and_then(|own| std::fs::read_to_string(own).ok());
+    let log = log.unwrap_or_default();
+    assert!(ran.status.success(), "{program}: {said}{log}");
 }
 
 /// One server.
