@@ -165,7 +165,10 @@ impl Verifier {
         claims: Map<String, Value>,
         kid: Option<&str>,
     ) -> Result<Arc<Facts>, Refusal> {
-        let facts = Facts::new(check_claims(claims, kid, self.expected(one))?, &self.inner.config.issuer);
+        let facts = Facts::new(
+            check_claims(claims, kid, self.expected(one))?,
+            &self.inner.config.issuer,
+        );
         let facts = Arc::new(facts);
         let Self { inner } = self;
         inner

@@ -1,6 +1,7 @@
 //! The one way out: small documents from the issuer, over https or from this
 //! machine, without proxies from the environment and without redirects.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE};
@@ -46,8 +47,13 @@ pub(crate) struct Answer {
     pub(crate) date: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Http(reqwest::Client);
+#[derive(Clone)]
+pub(crate) struct Http {
+    client: reqwest::Client,
+    /// Answers in place of the network, in tests of an API.
+    #[cfg(any(test, feature = "testing"))]
+    responder: Option<crate::testing::Responder>,
+}
 
 impl Http {
     #[expect(
@@ -64,12 +70,42 @@ impl Http {
             .pool_max_idle_per_host(16)
             .user_agent(concat!("symbolon-verify/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self(client))
+        Ok(Self {
+            client,
+            #[cfg(any(test, feature = "testing"))]
+            responder: None,
+        })
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn answer_by(&mut self, responder: crate::testing::Responder) {
+        self.responder = Some(responder);
+    }
+
+    /// What a test answers; `None` where the network is asked.
+    #[cfg(any(test, feature = "testing"))]
+    fn answered(&self, address: &str, form: Option<&str>) -> Option<Result<Answer, FetchError>> {
+        let responder = self.responder.as_ref()?;
+        let answer = responder(address, form).map(|document| Answer {
+            body: document.to_string().into_bytes(),
+            max_age: None,
+            date: None,
+        });
+        Some(answer.ok_or(FetchError::Unreachable))
+    }
+
+    #[cfg(not(any(test, feature = "testing")))]
+    #[expect(clippy::unused_self, reason = "only a test answers by itself")]
+    const fn answered(&self, _: &str, _: Option<&str>) -> Option<Result<Answer, FetchError>> {
+        None
     }
 
     /// Reads a document.
     pub(crate) async fn read(&self, address: &str) -> Result<Answer, FetchError> {
-        let request = self.0.get(checked(address)?);
+        if let Some(answer) = self.answered(address, None) {
+            return answer;
+        }
+        let request = self.client.get(checked(address)?);
         receive(request.header(ACCEPT, "application/json")).await
     }
 
@@ -80,8 +116,11 @@ impl Http {
         authorization: &str,
         form: String,
     ) -> Result<Answer, FetchError> {
+        if let Some(answer) = self.answered(address, Some(&form)) {
+            return answer;
+        }
         let request = self
-            .0
+            .client
             .post(checked(address)?)
             .header(ACCEPT, "application/json")
             .header(AUTHORIZATION, authorization)
@@ -101,7 +140,7 @@ impl Http {
         let mut address = checked(address)?;
         address.query_pairs_mut().append_pair("nonce", nonce);
         let mut request = self
-            .0
+            .client
             .get(address)
             .timeout(STREAM_TIMEOUT)
             .header(ACCEPT, "text/event-stream")
@@ -121,6 +160,12 @@ impl Http {
             return Err(FetchError::Malformed("a stream of events"));
         }
         Ok(Stream(response))
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").finish_non_exhaustive()
     }
 }
 

@@ -63,6 +63,8 @@ mod requirement;
 mod respond;
 mod revocations;
 mod subscription;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod verifier;
 
 /// The program in the README is compiled by the documentation tests.

@@ -74,7 +74,10 @@ impl Verifier {
             .map_err(Refused::Macaroon)?;
         let judged = token.judge(&context(config.skew, one));
         let (claims, counts) = judged.map_err(Refused::Macaroon)?;
-        let facts = Facts::new(check_claims(claims, kid.as_deref(), expected)?, &self.inner.config.issuer);
+        let facts = Facts::new(
+            check_claims(claims, kid.as_deref(), expected)?,
+            &self.inner.config.issuer,
+        );
         self.check_records(&facts)?;
         if self.need_not_ask(one, &counts) {
             self.count(&counts)?;

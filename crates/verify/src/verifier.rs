@@ -317,6 +317,12 @@ impl Verifier {
         self.but(|config| config.clock = clock)
     }
 
+    /// Takes answers from elsewhere than the network.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn answered_by(self, responder: crate::testing::Responder) -> Self {
+        self.but(|config| config.http.answer_by(responder))
+    }
+
     /// Takes randomness from elsewhere.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]

@@ -73,7 +73,9 @@ async fn each_issuer_has_algorithms_and_audiences_of_its_own() {
     let meant = first.token(|claims| claims["aud"] = json!("https://other.example"));
     assert!(both.check(&*meant, &at_expiry()).await.is_err());
     let strange = key(SigningAlgorithm::EdDsa);
-    let token = second.token_by(&strange, |claims| claims["aud"] = json!("https://other.example"));
+    let token = second.token_by(&strange, |claims| {
+        claims["aud"] = json!("https://other.example")
+    });
     assert!(both.check(&*token, &at_expiry()).await.is_err());
 }
 
