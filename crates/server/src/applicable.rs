@@ -11,12 +11,26 @@ use symbolon_token::Id;
 
 use crate::admin::login_names;
 use crate::app::App;
-use crate::apply::{ApplyError, conflict};
+use crate::apply::{ApplyError, MAX_ATTEMPTS, conflict};
 use crate::authn::password::MAX_PASSWORD_BYTES;
 use crate::config::{Config, ConfiguredOrganization, ConfiguredPerson};
 
 /// Finds the first block that is at odds with what is stored.
+///
+/// It reads one thing after another, and another node may write the same blocks
+/// meanwhile: half of them are then read as before and half as after. What is
+/// wrong is therefore looked at again; what stays wrong is told.
 pub(crate) async fn check(app: &App, config: &Config) -> Result<(), ApplyError> {
+    let mut attempts = 1;
+    loop {
+        match check_once(app, config).await {
+            Err(ApplyError::Conflict { .. }) if attempts < MAX_ATTEMPTS => attempts += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn check_once(app: &App, config: &Config) -> Result<(), ApplyError> {
     let mut asking = Asking {
         app,
         free: HashSet::new(),

@@ -81,7 +81,7 @@ pub(crate) fn conflict(at: impl ToString, message: impl Into<String>) -> ApplyEr
 }
 
 /// How often it is worked out again because something changed meanwhile.
-const MAX_ATTEMPTS: usize = 4;
+pub(crate) const MAX_ATTEMPTS: usize = 4;
 
 /// Applies the blocks of a configuration: all of them, or none.
 pub async fn apply(app: &Arc<App>, config: &Config) -> Result<Applied, ApplyError> {
