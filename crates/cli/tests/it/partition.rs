@@ -142,8 +142,15 @@ async fn a_database_that_says_nothing_costs_the_deadline_once() {
 async fn a_node_that_is_cut_off_says_that_it_does_not_know() {
     let nodes = Nodes::start().await;
     for round in 0..Row::R14.size(1, 50) {
-        let (_, dead) = tokens(&nodes.near).await;
-        let (_, alive) = tokens(&nodes.near).await;
+        // One sign-in a round: there are at most 60 of one person in an hour.
+        let (refresh_token, dead) = tokens(&nodes.near).await;
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", &refresh_token),
+            ("resource", VAULT),
+        ];
+        let renewed = nodes.near.form("/token", "shop", &form).await;
+        let alive = renewed.text("access_token");
         assert_eq!(nodes.far.introspect(&dead).await["active"], true);
         if round % 2 == 0 {
             nodes.way.stall();
