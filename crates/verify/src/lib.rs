@@ -72,6 +72,11 @@ mod verifier;
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
 
+/// So are those of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/verify.md")]
+pub struct Guide;
+
 pub use symbolon_protocol::ResourceIdentifier;
 pub use symbolon_token::dpop::InvalidProof;
 pub use symbolon_token::explain::{Check, Refused, Shown};
