@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
-use xtask::source::root;
+use xtask::source::{root, rust_files};
 
 /// The crates by layer, bottom first. Dependencies point down, never sideways.
 const LAYERS: &[&[&str]] = &[
@@ -21,6 +21,9 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 const TESTKIT: &str = "symbolon-testkit";
+
+/// Injects storage faults into tests, and alone may call C.
+const FAULTDISK: &str = "symbolon-faultdisk";
 
 /// What the crates that do no I/O must not even reach.
 const RUNTIMES: &[&str] = &[
@@ -63,7 +66,8 @@ fn every_crate_has_a_layer() {
     let strays: Vec<_> = packages()
         .into_iter()
         .filter(|package| package.folder.starts_with("crates/"))
-        .filter(|package| layer(&package.name).is_none() && package.name != TESTKIT)
+        .filter(|package| layer(&package.name).is_none())
+        .filter(|package| ![TESTKIT, FAULTDISK].contains(&&*package.name))
         .map(|package| package.name)
         .collect();
 
@@ -83,15 +87,41 @@ fn the_testkit_depends_on_protocol_and_token_at_most() {
 }
 
 #[test]
-fn nothing_that_ships_depends_on_the_testkit() {
+fn nothing_that_ships_depends_on_what_is_for_tests() {
     for package in packages() {
         let ships = layer(&package.name).is_some();
+        let for_tests: Vec<_> = package
+            .ships()
+            .filter(|name| [TESTKIT, FAULTDISK].contains(name))
+            .collect();
         assert!(
-            !(ships && package.ships().any(|name| name == TESTKIT)),
-            "{} ships the testkit: make it a dev-dependency",
+            !ships || for_tests.is_empty(),
+            "{} ships {for_tests:?}: make it a dev-dependency",
             package.name,
         );
     }
+}
+
+/// What it links is what is under test, and nothing of ours.
+#[test]
+fn the_faulty_disk_depends_on_the_database_alone() {
+    let ships: Vec<String> = named(FAULTDISK).ships().map(str::to_owned).collect();
+
+    assert_eq!(ships, ["rusqlite"]);
+}
+
+/// A file that could call C says so, and none of them ships.
+#[test]
+fn only_the_faulty_disk_lifts_the_ban_on_unsafe_code() {
+    let lifts = |line: &str| line.starts_with("unsafe_code,") || line.contains("(unsafe_code");
+    let lifting: Vec<String> = rust_files(&root(), "crates")
+        .unwrap()
+        .into_iter()
+        .filter(|file| file.text.lines().any(|line| lifts(line.trim())))
+        .map(|file| file.path)
+        .collect();
+
+    assert_eq!(lifting, ["crates/faultdisk/src/vfs.rs"]);
 }
 
 #[test]

@@ -7,12 +7,20 @@
 pub enum Row {
     /// The process is killed while clients renew their tokens.
     R01,
+    /// The power is cut while acts are carried out.
+    R03,
+    /// The disk is full.
+    R05,
+    /// Bytes of the files are changed.
+    R06,
     /// Many redeem one code at once.
     R07,
     /// Many renew with one token at once.
     R08,
     /// The database is away, or says nothing.
     R10,
+    /// The database is slow.
+    R11,
     /// A standby takes the place of its primary.
     R12,
     /// What was taken back dies on every node.
@@ -21,12 +29,20 @@ pub enum Row {
     R14,
     /// Each node is restarted in turn.
     R16,
+    /// One machine is restarted on sockets that are handed over.
+    R17,
     /// Many rows are backed up and restored.
     R20,
     /// Keys rotate again and again under load.
     R21,
     /// Many sign in at once.
     R23,
+    /// Clocks are apart.
+    R30,
+    /// Many tokens are drawn.
+    R35,
+    /// Strangers hold connections open.
+    R36,
     /// Two nodes start at once.
     R37,
     /// A node is stopped for a while.

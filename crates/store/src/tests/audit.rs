@@ -57,7 +57,7 @@ async fn tell(store: &Store, name: &'static str, fails: bool, at: Timestamp) {
     assert_eq!(told.is_err(), fails);
 }
 
-async fn link(store: &Store, now: Timestamp) -> Linked {
+pub(super) async fn link(store: &Store, now: Timestamp) -> Linked {
     let act = LinkAudit {
         signer: ring(),
         discover: true,
@@ -68,7 +68,7 @@ async fn link(store: &Store, now: Timestamp) -> Linked {
 }
 
 /// Everything that is wrong with the chain of a store.
-async fn flaws(store: &Store) -> (Vec<Flaw>, usize) {
+pub(super) async fn flaws(store: &Store) -> (Vec<Flaw>, usize) {
     let list = ListAuditChain {
         after: 0,
         limit: 1000,
@@ -88,7 +88,7 @@ async fn flaws(store: &Store) -> (Vec<Flaw>, usize) {
     (check.finish(), chain.strays.len())
 }
 
-async fn actions(store: &Store) -> Vec<String> {
+pub(super) async fn actions(store: &Store) -> Vec<String> {
     let list = ListAuditChain {
         after: 0,
         limit: 1000,

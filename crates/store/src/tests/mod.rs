@@ -12,6 +12,7 @@ mod newer;
 #[cfg(feature = "postgres")]
 mod nodes;
 mod plans;
+mod power;
 mod schema;
 mod sizes;
 mod speed;
