@@ -72,7 +72,7 @@ fn fresh() -> SeededEntropy {
     SeededEntropy::new(DRAWN.fetch_add(1, Ordering::Relaxed))
 }
 
-const fn bound(issuer: &str) -> Bound<'_> {
+pub(crate) const fn bound(issuer: &str) -> Bound<'_> {
     Bound { issuer, epoch: 1 }
 }
 

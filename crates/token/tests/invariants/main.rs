@@ -13,6 +13,7 @@
 
 mod any;
 mod chain;
+mod entropy;
 mod form;
 mod size;
 mod spelling;
