@@ -1,5 +1,5 @@
-//! A TCP proxy between a program and what it depends on, which can stall, cut
-//! and heal: a network that fails on command.
+//! A TCP proxy between a program and what it depends on, which can slow down,
+//! stall, cut and heal: a network that fails on command.
 //!
 //! It stands on threads of its own, so it works beside any runtime and none.
 
@@ -14,12 +14,21 @@ use std::time::Duration;
 enum Weather {
     /// Everything passes.
     Fair,
+    /// Every answer is held back for as long as this.
+    Slow(Duration),
     /// Connections stand, and nothing passes: what is sent waits.
     Stalled,
     /// Connections are closed, and new ones too.
     Cut,
     /// The proxy is gone.
     Over,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    Question,
+    Answer,
 }
 
 /// The state that all threads of a proxy share.
@@ -48,13 +57,20 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits while nothing passes; whether something does after that.
-    fn passes(&self) -> bool {
-        let weather = self.weather();
+    /// Waits while nothing passes this way; whether something does after that.
+    fn passes(&self, way: Way) -> bool {
+        let mut weather = self.weather();
+        if let (Weather::Slow(span), Way::Answer) = (*weather, way) {
+            let waited = self
+                .changed
+                .wait_timeout_while(weather, span, |own| *own == Weather::Slow(span));
+            (weather, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
         let waited = self
             .changed
             .wait_while(weather, |own| *own == Weather::Stalled);
-        *waited.unwrap_or_else(PoisonError::into_inner) == Weather::Fair
+        let weather = *waited.unwrap_or_else(PoisonError::into_inner);
+        matches!(weather, Weather::Fair | Weather::Slow(_))
     }
 }
 
@@ -86,6 +102,11 @@ impl Proxy {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Holds every answer back for a while.
+    pub fn slow(&self, by: Duration) {
+        self.shared.change(Weather::Slow(by));
     }
 
     /// Lets nothing pass and closes nothing, as a network does that drops
@@ -130,7 +151,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         match *shared.weather() {
             Weather::Over => return,
             Weather::Cut => continue,
-            Weather::Fair | Weather::Stalled => {}
+            Weather::Fair | Weather::Slow(_) | Weather::Stalled => {}
         }
         if let Ok(caller) = caller {
             let shared = Arc::clone(shared);
@@ -142,15 +163,18 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 /// Connects a caller to the target, both ways, until either ends.
 fn join(caller: TcpStream, shared: &Arc<Shared>) {
     let target = *lock(&shared.target);
-    if !shared.passes() {
+    if !shared.passes(Way::Question) {
         return;
     }
     let Ok(other) = TcpStream::connect_timeout(&target, CONNECT) else {
         return;
     };
-    let ways = [(&caller, &other), (&other, &caller)];
+    let ways = [
+        (&caller, &other, Way::Question),
+        (&other, &caller, Way::Answer),
+    ];
     let mut pairs = Vec::new();
-    for (from, to) in ways {
+    for (from, to, way) in ways {
         // A small answer must not wait for more.
         let _ = from.set_nodelay(true);
         let (Ok(from), Ok(to), Ok(own)) = (from.try_clone(), to.try_clone(), from.try_clone())
@@ -158,11 +182,11 @@ fn join(caller: TcpStream, shared: &Arc<Shared>) {
             return;
         };
         lock(&shared.open).push(own);
-        pairs.push((from, to));
+        pairs.push((from, to, way));
     }
-    let pumps = pairs.into_iter().map(|(from, to)| {
+    let pumps = pairs.into_iter().map(|(from, to, way)| {
         let shared = Arc::clone(shared);
-        thread::spawn(move || pump(from, to, &shared))
+        thread::spawn(move || pump(from, to, way, &shared))
     });
     for pump in pumps.collect::<Vec<_>>() {
         // A pump that panicked has ended too.
@@ -176,7 +200,7 @@ fn join(caller: TcpStream, shared: &Arc<Shared>) {
 }
 
 /// Carries bytes one way until that side ends, then tells the other.
-fn pump(mut from: TcpStream, mut to: TcpStream, shared: &Shared) {
+fn pump(mut from: TcpStream, mut to: TcpStream, way: Way, shared: &Shared) {
     let mut bytes = [0; 16 * 1024];
     loop {
         let read = match from.read(&mut bytes) {
@@ -185,14 +209,14 @@ fn pump(mut from: TcpStream, mut to: TcpStream, shared: &Shared) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(_) => break,
         };
-        if !shared.passes() || to.write_all(&bytes[..read]).is_err() {
+        if !shared.passes(way) || to.write_all(&bytes[..read]).is_err() {
             // Half a message is none.
             let _ = to.shutdown(Shutdown::Both);
             let _ = from.shutdown(Shutdown::Both);
             return;
         }
     }
-    if shared.passes() {
+    if shared.passes(way) {
         let _ = to.shutdown(Shutdown::Write);
     } else {
         let _ = to.shutdown(Shutdown::Both);
@@ -267,6 +291,21 @@ mod tests {
         let mut late = [0];
         stream.read_exact(&mut late).unwrap();
         assert_eq!(late, [6], "and nothing is lost");
+    }
+
+    #[test]
+    fn what_is_slow_arrives_late_and_at_once_when_healed() {
+        let proxy = Proxy::start(echo()).unwrap();
+        let mut stream = connect(&proxy);
+
+        proxy.slow(Duration::from_secs(60));
+        assert_eq!(ask(&mut stream, 5), None, "the answer is held back");
+        proxy.slow(Duration::from_millis(20));
+
+        let mut late = [0];
+        stream.read_exact(&mut late).unwrap();
+        assert_eq!(late, [6]);
+        assert_eq!(ask(&mut stream, 8), Some(9));
     }
 
     #[test]
