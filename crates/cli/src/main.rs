@@ -6,6 +6,7 @@ mod check;
 mod dev;
 mod doctor;
 mod explain;
+mod handed;
 mod log;
 mod macaroon;
 mod migrate;
@@ -99,6 +100,9 @@ fn code_of(error: &anyhow::Error) -> &'static str {
 
     if error.is::<serve::Misconfigured>() {
         return "configuration";
+    }
+    if error.is::<handed::HandedError>() {
+        return "listen";
     }
     if error.is::<dev::home::Taken>() {
         return "store.locked";

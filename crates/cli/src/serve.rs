@@ -9,13 +9,15 @@ use anyhow::Context;
 use symbolon_server::app::Edge;
 use symbolon_server::clock::{SystemClock, SystemEntropy};
 use symbolon_server::config::{Config, Finding};
-use symbolon_server::launch::{Listeners, Running, launch};
+use symbolon_server::launch::{Running, launch};
 use symbolon_server::reload::Reloaded;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::handed::Handed;
+
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  symbolon check --config symbolon.toml && symbolon serve --config symbolon.toml\n\nSIGHUP reads the file again: blocks, lifetimes, trusted proxies, clock skew and the certificate take effect at once, and the log names what waits for the next start. SIGTERM ends without failing a request.\nSYMBOLON_LOG=debug says more; SYMBOLON_LOG_FORM is json or text."
+    after_help = "Example:\n  symbolon check --config symbolon.toml && symbolon serve --config symbolon.toml\n\nSIGHUP reads the file again: blocks, lifetimes, trusted proxies, clock skew and the certificate take effect at once, and the log names what waits for the next start. SIGTERM ends without failing a request. Listening sockets are taken from a supervisor that hands them over (LISTEN_FDS, named main, admin and mtls), so that a restart fails none either.\nSYMBOLON_LOG=debug says more; SYMBOLON_LOG_FORM is json or text."
 )]
 pub(crate) struct ServeArguments {
     /// The configuration file
@@ -71,12 +73,10 @@ pub(crate) fn counted(number: usize, noun: &str) -> String {
 }
 
 pub(crate) async fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
+    let handed = Handed::take()?;
     let mut signals = Signals::new()?;
     let config = load(&arguments.config)?;
-    let listeners = Listeners::bind(config.listen, config.admin.listen)
-        .await?
-        .and_mutual_tls(config.mtls_listen)
-        .await?;
+    let listeners = handed.listeners(&config).await?;
     let running = launch(&config, listeners, edge()).await?;
     tracing::info!(issuer = %config.issuer, listen = %config.listen, admin = %config.admin.listen, "ready");
     loop {

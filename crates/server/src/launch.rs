@@ -25,7 +25,7 @@ use crate::keys::{KeysError, Masters};
 use crate::outbox;
 use crate::reload::{ReloadError, Reloaded, Reloading};
 use crate::routes::Public;
-use crate::serve::{self, Asks, Capacity, ServeError};
+use crate::serve::{self, Asks, Capacity, Listening, ServeError};
 use crate::signals;
 
 /// How long an administration token is at least, in bytes.
@@ -99,6 +99,9 @@ pub struct Listeners {
     pub admin: TcpListener,
     /// For everybody who has a certificate to show, where there is one.
     pub mutual_tls: Option<TcpListener>,
+    /// How long another process may go on holding the database: not at all,
+    /// unless it is the one whose sockets were handed over.
+    pub patience: Duration,
 }
 
 impl Listeners {
@@ -108,7 +111,16 @@ impl Listeners {
             public: serve::bind(public).await?,
             admin: serve::bind(admin).await?,
             mutual_tls: None,
+            patience: Duration::ZERO,
         })
+    }
+
+    /// How one of them ends.
+    fn listening(&self) -> fn(TcpListener) -> Listening {
+        match self.patience {
+            Duration::ZERO => Listening::from,
+            _ => Listening::lasting,
+        }
     }
 
     /// Binds the one that asks for certificates too.
@@ -268,7 +280,11 @@ pub async fn launch(
     };
     let tls = accepting(Asks::Nothing)?;
     let mutual_tls = accepting(Asks::ForCertificate)?;
-    let store = Store::open(&store_options(config, &*edge.entropy)).await?;
+    let options = Options {
+        patience: listeners.patience,
+        ..store_options(config, &*edge.entropy)
+    };
+    let store = Store::open(&options).await?;
     let app = App::start(config, masters, store, edge).await?;
     applicable::check(&app, config).await?;
     apply::apply(&app, config).await?;
@@ -280,8 +296,9 @@ pub async fn launch(
         None => Capacity::of_everybody(),
         Some(_) => Capacity::of_everybody().halved(),
     };
+    let listening = listeners.listening();
     let public = serve::serve(
-        listeners.public,
+        listening(listeners.public),
         tls,
         Public::new(&app),
         capacity,
@@ -293,7 +310,7 @@ pub async fn launch(
         stopped.clone(),
     ));
     let private = serve::serve(
-        listeners.admin,
+        listening(listeners.admin),
         None,
         admin::router(&app, token, &config.admin.hosts),
         Capacity::of_administration(),
@@ -304,7 +321,7 @@ pub async fn launch(
     // without one nobody could show theirs.
     if let (Some(listener), Some(tls)) = (listeners.mutual_tls, mutual_tls) {
         let answer = Public::new(&app);
-        let serving = serve::serve(listener, Some(tls), answer, capacity, stopped);
+        let serving = serve::serve(listening(listener), Some(tls), answer, capacity, stopped);
         tasks.push(tokio::spawn(serving));
     }
     let follower = tokio::spawn(Arc::clone(&app).follow_for_ever());

@@ -49,6 +49,8 @@ pub struct Options {
     pub pool_size: usize,
     /// A random number that names this process in audit rows.
     pub node: i64,
+    /// How long to wait for another process that has the SQLite file open.
+    pub patience: Duration,
 }
 
 impl Options {
@@ -59,6 +61,7 @@ impl Options {
             named_statements: true,
             pool_size: 16,
             node,
+            patience: Duration::ZERO,
         }
     }
 }
@@ -82,8 +85,9 @@ impl Store {
         shared.faults.plan_as_told();
         let backend = if let Some(path) = sqlite_path(&options.url) {
             let path = path.to_owned();
-            let shared = Arc::clone(&shared);
-            let opened = tokio::task::spawn_blocking(move || Sqlite::open(&path, shared)).await;
+            let (shared, patience) = (Arc::clone(&shared), options.patience);
+            let open = move || Sqlite::open(&path, shared, patience);
+            let opened = tokio::task::spawn_blocking(open).await;
             let opened = opened.map_err(|_| Fault::broken("opening was interrupted"))?;
             Backend::Sqlite(opened?)
         } else {

@@ -42,6 +42,7 @@ mod explain;
 mod failover;
 mod feed;
 mod greeting;
+mod handover;
 mod keep;
 mod keys;
 mod kill;

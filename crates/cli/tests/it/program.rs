@@ -247,7 +247,7 @@ impl Site {
     }
 
     /// Where the program's own output goes, standard output and error together.
-    fn output(&self) -> PathBuf {
+    pub(crate) fn output(&self) -> PathBuf {
         self.folder
             .join(&format!("output-{}.log", self.listen.port()))
     }
@@ -287,6 +287,11 @@ impl Site {
 
     /// Starts the program and waits until it is ready.
     pub(crate) async fn start(&self) -> Program {
+        self.start_until(200).await
+    }
+
+    /// Starts the program and waits until it says this of being ready.
+    pub(crate) async fn start_until(&self, status: u16) -> Program {
         let output: File = OpenOptions::new()
             .append(true)
             .create(true)
@@ -298,6 +303,12 @@ impl Site {
             .arg(self.configuration());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdout(output.try_clone().unwrap()).stderr(output);
+        self.started(command, status).await
+    }
+
+    /// Runs a command that starts the program, and waits until it says this of
+    /// being ready.
+    pub(crate) async fn started(&self, mut command: Command, status: u16) -> Program {
         let begin = Instant::now();
         let mut child = command.spawn().unwrap();
         loop {
@@ -305,7 +316,7 @@ impl Site {
                 panic!("the program ended with {status}:\n{}", self.printed());
             }
             let answer = self.request(reqwest::Method::GET, "/readyz").send().await;
-            if answer.is_ok_and(|answer| answer.status() == 200) {
+            if answer.is_ok_and(|answer| answer.status() == status) {
                 return Program {
                     child,
                     took: begin.elapsed(),

@@ -38,7 +38,7 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 100;
 /// How long an idle connection stays open after the end was asked for: longer
 /// than a request that is on its way already needs to arrive.
-const LINGER: Duration = Duration::from_millis(500);
+pub(super) const LINGER: Duration = Duration::from_millis(500);
 
 pub(super) struct Connection<A> {
     pub(super) peer: SocketAddr,

@@ -12,6 +12,7 @@ mod places;
 
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -131,14 +132,40 @@ pub fn tls(certificate: &Arc<Certificate>, asks: Asks) -> Result<TlsAcceptor, Se
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// A bound listener, and how long it goes on accepting after the end was asked
+/// for.
+#[derive(Debug)]
+pub struct Listening {
+    listener: TcpListener,
+    after: Duration,
+}
+
+impl From<TcpListener> for Listening {
+    /// One that closes: whoever comes goes to another node at once.
+    fn from(listener: TcpListener) -> Self {
+        let after = Duration::ZERO;
+        Self { listener, after }
+    }
+}
+
+impl Listening {
+    /// One whose socket stays open elsewhere: whoever comes while idle
+    /// connections are waited for need not wait for the next process.
+    pub fn lasting(listener: TcpListener) -> Self {
+        let after = connection::LINGER;
+        Self { listener, after }
+    }
+}
+
 /// Serves until `stop` says so, then finishes what has begun.
 pub async fn serve<A: Answer>(
-    listener: TcpListener,
+    listening: impl Into<Listening>,
     tls: Option<TlsAcceptor>,
     answer: A,
     capacity: Capacity,
     stop: watch::Receiver<bool>,
 ) {
+    let Listening { listener, after } = listening.into();
     let places = Arc::new(Places::new(capacity));
     let take = |stream: TcpStream, peer: SocketAddr, place: Place| {
         let connection = Connection {
@@ -157,10 +184,16 @@ pub async fn serve<A: Answer>(
         false => Source::Stranger(peer.ip()),
     };
     let mut asked = stop.clone();
+    let over = async move {
+        // Whoever could ask for the end has gone: that is the end too.
+        drop(asked.wait_for(|stop| *stop).await);
+        tokio::time::sleep(after).await;
+    };
+    let mut over = pin!(over);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = asked.wait_for(|stop| *stop) => break,
+            () = over.as_mut() => break,
         };
         let Ok((stream, peer)) = accepted else {
             // Out of file descriptors, most likely: wait for some to come back.

@@ -1,5 +1,7 @@
 //! The transaction that a backup is loaded into, on either engine.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 use rusqlite::types::Value;
 #[cfg(feature = "postgres")]
@@ -39,7 +41,7 @@ impl Target {
             Some(path) => {
                 let path = std::path::Path::new(path);
                 file::create(path)?;
-                let lock = Lock::take(path)?;
+                let lock = Lock::take(path, Duration::ZERO)?;
                 let connection = file::open_writer(path)?;
                 connection.execute_batch("PRAGMA cache_size = -65536; BEGIN IMMEDIATE")?;
                 On::Sqlite(Box::new(connection), lock)

@@ -15,6 +15,8 @@ use crate::fault::Fault;
 const PREPARED: usize = 128;
 /// How long a connection waits for another's lock.
 pub(crate) const BUSY: Duration = Duration::from_secs(2);
+/// How often whoever waits for the lock looks whether it is free.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Makes the folder (0700) and the file (0600), whatever the umask says. The
 /// log and the shared memory take the file's mode from SQLite.
@@ -56,16 +58,23 @@ fn at(what: &str, path: &Path, error: &io::Error) -> Fault {
 pub(crate) struct Lock(Mutex<Option<File>>);
 
 impl Lock {
-    pub(crate) fn take(path: &Path) -> Result<Self, Fault> {
+    /// Takes it, or waits for as long as it is told to: nothing of the database
+    /// is looked at before the other process has let go of all of it.
+    pub(crate) fn take(path: &Path, patience: Duration) -> Result<Self, Fault> {
         let path = beside(path, ".lock");
         let file = private(&path).map_err(|error| at("open", &path, &error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(Mutex::new(Some(file)))),
-            Err(_) => Err(Fault::held(format!(
-                "another process has this database open: it holds `{}`",
-                path.display()
-            ))),
+        let mut waited = Duration::ZERO;
+        while file.try_lock().is_err() {
+            if waited >= patience {
+                return Err(Fault::held(format!(
+                    "another process has this database open: it holds `{}`",
+                    path.display()
+                )));
+            }
+            std::thread::sleep(LOOK);
+            waited += LOOK;
         }
+        Ok(Self(Mutex::new(Some(file))))
     }
 
     pub(crate) fn release(&self) {

@@ -44,10 +44,10 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(crate) fn open(path: &str, shared: Arc<Shared>) -> Result<Self, Fault> {
+    pub(crate) fn open(path: &str, shared: Arc<Shared>, patience: Duration) -> Result<Self, Fault> {
         let path = PathBuf::from(path);
         file::create(&path)?;
-        let lock = Lock::take(&path)?;
+        let lock = Lock::take(&path, patience)?;
         let writer = file::open_writer(&path)?;
         let log = Arc::default();
         Ok(Self {
