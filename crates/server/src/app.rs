@@ -241,6 +241,7 @@ impl App {
         // What is kept is of that version or newer, so it was right there.
         self.directory.confirm(head);
         let age = self.feed.age(self.edge.clock.monotonic());
+        crate::metric::full(self.store.is_full());
         crate::metric::feed(self.feed.position().sequence, self.feed.len(), age);
         Ok(())
     }

@@ -84,6 +84,8 @@ impl LaunchError {
 fn code_of(fault: &Fault) -> &'static str {
     if fault.is_held() {
         "store.locked"
+    } else if fault.is_damaged() {
+        "store.damaged"
     } else {
         "store"
     }

@@ -84,6 +84,11 @@ pub(crate) fn feed(sequence: i64, records: usize, age: std::time::Duration) {
     metrics::gauge!("symbolon_feed_age_seconds").set(age.as_secs_f64());
 }
 
+/// Whether the disk is full, so that only what takes back is written.
+pub(crate) fn full(is_full: bool) {
+    metrics::gauge!("symbolon_store_full").set(f64::from(u8::from(is_full)));
+}
+
 /// How long the audit chain is.
 pub(crate) fn audit(link: i64) {
     metrics::gauge!("symbolon_audit_links").set(link as f64);

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::task::{Context, Poll, Waker};
 
 use crate::bind::Bind;
@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) commits: AtomicU64,
     /// Told of every committed revocation before the caller is answered.
     pub(crate) observer: OnceLock<Observer>,
+    /// Whether the disk is full: only what takes back is written.
+    pub(crate) full: AtomicBool,
     /// Where tests let something go wrong.
     pub(crate) faults: Faults,
 }

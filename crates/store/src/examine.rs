@@ -1,6 +1,8 @@
 //! A look at a database from outside, while others work on it: what a doctor
 //! asks. Nothing is made and nothing changed.
 
+use std::path::Path;
+
 use symbolon_protocol::Timestamp;
 
 use crate::backup::catalog;
@@ -9,7 +11,8 @@ use crate::fault::Fault;
 use crate::migration;
 use crate::row::Row;
 use crate::schema::{STEPS, level};
-use crate::store::Options;
+use crate::sqlite::sound;
+use crate::store::{Options, sqlite_path};
 
 /// What was found.
 #[derive(Clone, Debug)]
@@ -34,10 +37,17 @@ pub struct Examined {
     pub keys: Vec<(String, Timestamp)>,
     /// Purposes that have keys, and none that is next.
     pub without_next: Vec<String>,
+    /// The fingerprint of the master key that all keys are sealed under.
+    pub master: Option<Vec<u8>>,
 }
 
-/// Looks at a database.
+/// Looks at a database. Where its files are damaged, that is the fault.
 pub async fn examine(options: &Options) -> Result<Examined, Fault> {
+    if let Some(path) = sqlite_path(&options.url).map(Path::new)
+        && path.exists()
+    {
+        sound::look_over(path)?;
+    }
     let mut snapshot = Snapshot::open(options).await?;
     let applied = snapshot.migrations().await?;
     let mut found = Examined {
@@ -54,6 +64,7 @@ pub async fn examine(options: &Options) -> Result<Examined, Fault> {
         expired_since: None,
         keys: Vec::new(),
         without_next: Vec::new(),
+        master: None,
     };
     if found.engine == "postgres" {
         let clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
@@ -80,6 +91,7 @@ pub async fn examine(options: &Options) -> Result<Examined, Fault> {
     )
     .await?;
     keys(&mut snapshot, &mut found).await?;
+    found.master = master(&mut snapshot).await?;
     snapshot.close().await?;
     Ok(found)
 }
@@ -92,6 +104,20 @@ async fn time(snapshot: &mut Snapshot, text: &str) -> Result<Option<Timestamp>, 
             Ok(())
         })
         .await?;
+    Ok(found)
+}
+
+async fn master(snapshot: &mut Snapshot) -> Result<Option<Vec<u8>>, Fault> {
+    let text = format!(
+        "SELECT value FROM meta WHERE name = '{}'",
+        crate::MASTER_KEY
+    );
+    let mut found = None;
+    let read = |row: Row| {
+        found = Some(row.bytes(0)?.to_vec());
+        Ok(())
+    };
+    snapshot.each(&text, read).await?;
     Ok(found)
 }
 

@@ -20,11 +20,14 @@ pub struct Fault {
 enum Kind {
     Unavailable,
     Held,
+    Full,
     Retry,
     TurnedAway,
     Lost,
     InDoubt,
     Broken,
+    /// The files do not hold what was written.
+    Damaged,
     /// This step of several did not end as it had to, so all were undone.
     Undone(usize),
 }
@@ -32,11 +35,14 @@ enum Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unavailable | Self::Held | Self::TurnedAway => "the store is unavailable",
+            Self::Unavailable | Self::Held | Self::Full | Self::TurnedAway => {
+                "the store is unavailable"
+            }
             Self::Lost => "the store was lost on the way",
             Self::InDoubt => "the store may have done it",
             Self::Retry => "the store saw a conflict",
             Self::Broken => "the store refused",
+            Self::Damaged => "the store is damaged",
             Self::Undone(_) => "the store undid what belongs together",
         })
     }
@@ -46,7 +52,17 @@ impl Fault {
     /// Whether trying again later may help: the database is away, full, locked
     /// or too slow.
     pub fn is_unavailable(&self) -> bool {
-        self.kind != Kind::Broken
+        !matches!(self.kind, Kind::Broken | Kind::Damaged)
+    }
+
+    /// Whether there is no room for what was to be written.
+    pub fn is_full(&self) -> bool {
+        self.kind == Kind::Full
+    }
+
+    /// Whether the files do not hold what was written: no trying again helps.
+    pub fn is_damaged(&self) -> bool {
+        self.kind == Kind::Damaged
     }
 
     /// Whether another process has the database to itself.
@@ -73,6 +89,20 @@ impl Fault {
     pub(crate) fn held(what: impl Into<String>) -> Self {
         Self {
             kind: Kind::Held,
+            what: what.into(),
+        }
+    }
+
+    pub(crate) fn full(what: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Full,
+            what: what.into(),
+        }
+    }
+
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Damaged,
             what: what.into(),
         }
     }
@@ -196,8 +226,9 @@ impl From<rusqlite::Error> for Fault {
             | Code::ReadOnly
             | Code::OperationInterrupted
             | Code::SystemIoFailure
-            | Code::DiskFull
             | Code::CannotOpen => Self::unavailable(what),
+            Code::DiskFull => Self::full(what),
+            Code::DatabaseCorrupt | Code::NotADatabase => Self::damaged(what),
             _ => Self::broken(what),
         }
     }

@@ -149,6 +149,12 @@ impl Store {
         self.inner.shared.commits.load(Ordering::Relaxed)
     }
 
+    /// Whether the disk of a SQLite file is full: what takes back is written, and
+    /// nothing else.
+    pub fn is_full(&self) -> bool {
+        self.inner.shared.full.load(Ordering::Relaxed)
+    }
+
     /// Lets the `nth` fault point from now on break: the first is 1.
     #[cfg(feature = "faults")]
     pub fn break_at(&self, nth: u64, breaking: crate::faults::Breaking) {

@@ -9,8 +9,8 @@ use crate::config::{Config, MasterSource, SecretSource, StoreUrl};
 /// Less room than this is told, in bytes and in hundredths of the whole.
 const LEAST_BYTES: u64 = 1024 * 1024 * 1024;
 const LEAST_PERCENT: u64 = 10;
-/// Less than this is an error, in bytes: a database that is full writes
-/// nothing, and a revocation is a write.
+/// Less than this is an error, in bytes: a database that is full writes nothing
+/// but what takes back, and that not for ever.
 const TOO_LITTLE_BYTES: u64 = 100 * 1024 * 1024;
 
 pub(super) fn look(config: &Config) -> Vec<Symptom> {
@@ -65,7 +65,8 @@ fn judged_room(free: u64, whole: u64) -> Symptom {
     let code = "doctor.disk";
     let mib = free / (1024 * 1024);
     let message = format!("{mib} MiB are free where the database is");
-    let repair = "make room, or move the database: when it is full, nothing can be taken back";
+    let repair =
+        "make room, or move the database: when it is full, nothing is written but what takes back";
     if free < TOO_LITTLE_BYTES {
         Symptom::error(code, message, repair)
     } else if free < LEAST_BYTES || free < whole / 100 * LEAST_PERCENT {

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use symbolon_protocol::Timestamp;
 use symbolon_store::{Examined, examine};
+use symbolon_token::Digest;
 
 use super::Symptom;
 use crate::app::Edge;
 use crate::config::Config;
+use crate::keys::Masters;
 use crate::keys::policy::KeyPurpose;
 use crate::launch::store_options;
 
@@ -21,7 +23,16 @@ const ROTATED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) async fn look(config: &Config, edge: &Edge) -> Vec<Symptom> {
     let options = store_options(config, &*edge.entropy);
     match examine(&options).await {
-        Ok(found) => judge(&found, config, edge.clock.now()),
+        Ok(found) => {
+            let mut told = judge(&found, config, edge.clock.now());
+            told.extend(master(&found, config, edge));
+            told
+        }
+        Err(fault) if fault.is_damaged() => vec![Symptom::error(
+            "doctor.damage",
+            fault.to_string(),
+            "stop the server, move the files of the database away and restore the last backup",
+        )],
         Err(fault) => vec![Symptom::error(
             "doctor.store",
             format!("the database cannot be looked at: {fault}"),
@@ -59,6 +70,30 @@ fn judge(found: &Examined, config: &Config, now: Timestamp) -> Vec<Symptom> {
     ));
     told.extend(keys(found, config, now));
     told
+}
+
+/// Whether the master key that the configuration names opens the keys.
+fn master(found: &Examined, config: &Config, edge: &Edge) -> Option<Symptom> {
+    let code = "doctor.master_key";
+    let repair = "put the key that belongs to this database where [store] says, from where you keep its copy; without it the keys are lost";
+    let stored: [u8; 32] = found.master.as_deref()?.try_into().ok()?;
+    let stored = Digest::from_bytes(stored);
+    let known = match Masters::existing(&config.store, &*edge.entropy) {
+        Ok(masters) => masters,
+        Err(error) => return Some(Symptom::error(code, error.to_string(), repair)),
+    };
+    let mut known = [Some(known.current), known.previous].into_iter().flatten();
+    Some(match known.any(|key| key.fingerprint().matches(&stored)) {
+        true => Symptom::good(
+            code,
+            "the master key is the one that the keys are sealed under",
+        ),
+        false => Symptom::error(
+            code,
+            "the master key is not the one that the keys are sealed under",
+            repair,
+        ),
+    })
 }
 
 fn schema(found: &Examined) -> Vec<Symptom> {

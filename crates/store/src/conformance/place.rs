@@ -81,7 +81,7 @@ impl Place {
     pub async fn remove(self) -> Result<(), Fault> {
         match self.kind {
             Kind::File(path) => {
-                for ending in ["", "-wal", "-shm", ".lock"] {
+                for ending in ["", "-wal", "-shm", ".lock", ".reserve"] {
                     let path = crate::sqlite::file::beside(&path, ending);
                     // What was never made need not go.
                     let _ = std::fs::remove_file(path);

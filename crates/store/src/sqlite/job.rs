@@ -19,6 +19,9 @@ pub(crate) trait Job: Send {
     /// Runs the act.
     fn run(&mut self, connection: &mut Connection, shared: &Shared) -> Ran;
 
+    /// Has the caller be told a fault in place of what the act said.
+    fn refuse(&mut self, fault: Fault);
+
     /// Hands the caller what the act said, or the fault that undid it.
     fn answer(self: Box<Self>, undone: Option<Fault>);
 
@@ -33,8 +36,8 @@ pub(crate) enum Ran {
         wrote: bool,
         recorded: Vec<Revocation>,
     },
-    /// With a fault: it alone is rolled back.
-    Faulted,
+    /// With a fault: it alone is rolled back. Whether there was no room.
+    Faulted { full: bool },
 }
 
 struct Pending<A: Act> {
@@ -82,10 +85,16 @@ impl<A: Act> Job for Pending<A> {
                 wrote: tx.wrote,
                 recorded: std::mem::take(&mut tx.recorded),
             },
-            Err(_) => Ran::Faulted,
+            Err(fault) => Ran::Faulted {
+                full: fault.is_full(),
+            },
         };
         self.out = Some(out);
         ran
+    }
+
+    fn refuse(&mut self, fault: Fault) {
+        self.out = Some(Err(fault));
     }
 
     fn answer(self: Box<Self>, undone: Option<Fault>) {

@@ -1,11 +1,15 @@
 //! SQLite inside the binary: one writer thread that groups the acts that wait,
-//! two reader threads, checkpoints off the writer's path.
+//! two reader threads, checkpoints off the writer's path, and some room that is
+//! kept for taking back.
 
 mod checkpoint;
 pub(crate) mod file;
 mod job;
+mod log_file;
 pub(crate) mod plan;
 mod reader;
+mod reserve;
+pub(crate) mod sound;
 mod thread;
 mod writer;
 
@@ -48,7 +52,7 @@ impl Sqlite {
         let path = PathBuf::from(path);
         file::create(&path)?;
         let lock = Lock::take(&path, patience)?;
-        let writer = file::open_writer(&path)?;
+        let writer = sound::open_writer(&path)?;
         let log = Arc::default();
         Ok(Self {
             checkpointer: Checkpointer::start(&path, Arc::clone(&log))?,

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use super::checkpoint::Log;
 use super::file;
 use super::job::{Job, Ran};
+use super::reserve::{AGAIN, Reserve};
 use super::thread::{Handle, Thread};
 use crate::act::Shared;
 use crate::fault::Fault;
@@ -46,6 +47,7 @@ impl Writer {
             path: path.to_owned(),
             shared,
             log,
+            reserve: Reserve::of(path),
         };
         Ok(Self {
             queue: Mutex::new(Some(queue)),
@@ -75,13 +77,14 @@ struct Writing {
     path: PathBuf,
     shared: Arc<Shared>,
     log: Arc<Log>,
+    reserve: Reserve,
 }
 
 impl Writing {
     fn serve(&mut self, jobs: &Receiver<Box<dyn Job>>) {
         let mut group = Vec::with_capacity(GROUP);
         let mut before = 0;
-        while let Ok(first) = jobs.recv() {
+        while let Some(first) = self.next(jobs) {
             group.push(first);
             gather(&mut group, jobs, before);
             before = group.len();
@@ -93,10 +96,39 @@ impl Writing {
         }
     }
 
+    /// Waits for an act, and while the disk is full looks whether it still is.
+    fn next(&mut self, jobs: &Receiver<Box<dyn Job>>) -> Option<Box<dyn Job>> {
+        while self.reserve.is_given_up() {
+            self.reserve.recover();
+            self.tell();
+            match jobs.recv_timeout(AGAIN) {
+                Err(RecvTimeoutError::Timeout) => {}
+                next => return next.ok(),
+            }
+        }
+        jobs.recv().ok()
+    }
+
+    /// Lets others know whether the disk is full.
+    fn tell(&self) {
+        let is_full = self.reserve.is_given_up();
+        self.shared.full.store(is_full, Ordering::Relaxed);
+    }
+
     /// Runs a group and answers it.
     fn commit(&mut self, group: &mut Vec<Box<dyn Job>>) {
         let mut kept = Kept::default();
-        let outcome = self.transact(group, &mut kept);
+        let mut outcome = self.transact(group, &mut kept);
+        if let Err(fault) = &outcome
+            && fault.is_full()
+        {
+            // Once more, with the room that was kept, for what takes back.
+            self.recover();
+            self.reserve.give_up(&fault.to_string());
+            self.tell();
+            kept = Kept::default();
+            outcome = self.transact(group, &mut kept);
+        }
         if let Err(fault) = outcome {
             // None of them is known to be stored: not one may answer that it is.
             self.recover();
@@ -136,14 +168,27 @@ impl Writing {
             let ran = job.run(&mut self.connection, &self.shared);
             // A full disk and its like may have ended the whole transaction.
             if self.connection.is_autocommit() {
-                return Err(Fault::unavailable("sqlite rolled a transaction back"));
+                let what = "sqlite rolled a transaction back";
+                return Err(match ran {
+                    Ran::Faulted { full: true } => Fault::full(what),
+                    _ => Fault::unavailable(what),
+                });
             }
             match ran {
+                Ran::Kept { wrote, recorded }
+                    if wrote && recorded.is_empty() && self.reserve.is_given_up() =>
+                {
+                    self.execute("ROLLBACK TO act")?;
+                    job.refuse(Fault::full("sqlite: the disk is full"));
+                }
                 Ran::Kept { wrote, recorded } => {
                     kept.writes += u64::from(wrote);
                     kept.recorded.extend(recorded);
                 }
-                Ran::Faulted => self.execute("ROLLBACK TO act")?,
+                Ran::Faulted { full: true } if !self.reserve.is_given_up() => {
+                    return Err(Fault::full("sqlite: the disk is full"));
+                }
+                Ran::Faulted { .. } => self.execute("ROLLBACK TO act")?,
             }
             faults.pass("sqlite: before RELEASE")?;
             self.execute("RELEASE act")?;

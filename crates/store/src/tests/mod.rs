@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod damage;
 mod durability;
 mod engines;
 mod growth;
