@@ -13,6 +13,7 @@ use symbolon_token::revocation::Target;
 use symbolon_token::{Clock, Entropy, Family, Id, random};
 
 use crate::admin::StatusLinks;
+use crate::apart::{self, Apart};
 use crate::authn::password::Passwords;
 use crate::client_certificate::Authorities;
 use crate::config::Config;
@@ -46,6 +47,9 @@ const MAX_LONG_POLLS: usize = 64;
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(120);
 /// The same in turns of following.
 const KEYS_TURNS: u32 = 25;
+/// How often the database's clock is looked at, in turns of following: every
+/// five seconds.
+const CLOCK_TURNS: u32 = 25;
 /// How long keys are left alone after something about them failed.
 const KEYS_PAUSE: Duration = Duration::from_secs(5);
 
@@ -76,6 +80,8 @@ pub struct App {
     /// Whether somebody is looking after the keys already.
     keeping: AtomicBool,
     pub(crate) feed: Arc<Feed>,
+    /// How far the clocks are apart.
+    pub(crate) apart: Apart,
     pub(crate) directory: Directory,
     pub(crate) guesses: GuessLimit,
     /// Counters of sign-in that are used up.
@@ -182,6 +188,7 @@ impl App {
         let fetcher = Fetcher::new(config).map_err(StartError::Fetcher)?;
         let published = Published::new(&settings, &loaded);
         let app = Self {
+            apart: Apart::default(),
             directory: Directory::new(store.clone()),
             passwords: Passwords::new(&*edge.entropy),
             guesses: GuessLimit::new(&*edge.entropy),
@@ -312,6 +319,9 @@ impl App {
             self.tell(&mut outage, followed);
             self.keep_keys();
             turns = turns.wrapping_add(1);
+            if turns.is_multiple_of(CLOCK_TURNS) {
+                tokio::spawn(apart::measure(Arc::clone(&self)));
+            }
             if turns.is_multiple_of(25) {
                 crate::metric::keys(&self.keys.load(), self.edge.clock.now());
             }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin;
+use crate::apart;
 use crate::app::{App, Edge, StartError};
 use crate::applicable;
 use crate::apply::{self, ApplyError};
@@ -291,6 +292,7 @@ pub async fn launch(
     applicable::check(&app, config).await?;
     apply::apply(&app, config).await?;
     app.catch_up().await?;
+    apart::measure(Arc::clone(&app)).await;
     app.passwords.rest();
     let (stop, stopped) = watch::channel(false);
     let notice = notice(&listeners.public);

@@ -2,6 +2,7 @@
 
 mod acquainted;
 pub mod admin;
+mod apart;
 pub mod app;
 mod applicable;
 pub mod apply;

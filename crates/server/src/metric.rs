@@ -84,6 +84,11 @@ pub(crate) fn feed(sequence: i64, records: usize, age: std::time::Duration) {
     metrics::gauge!("symbolon_feed_age_seconds").set(age.as_secs_f64());
 }
 
+/// How far this node's clock is ahead of the database's.
+pub(crate) fn apart(ahead_ms: i64) {
+    metrics::gauge!("symbolon_clock_ahead_seconds").set(ahead_ms as f64 / 1000.0);
+}
+
 /// Whether the disk is full, so that only what takes back is written.
 pub(crate) fn full(is_full: bool) {
     metrics::gauge!("symbolon_store_full").set(f64::from(u8::from(is_full)));

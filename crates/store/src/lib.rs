@@ -14,6 +14,7 @@ mod bind;
 mod client;
 pub mod conformance;
 mod count;
+mod database_clock;
 mod device_authorization;
 mod dialect;
 mod discharge;
@@ -64,6 +65,7 @@ pub use client::{
     ListClients, NewSecret, RevokeClient, SetClientEnabled, StoredClient, UpdateClient, Updated,
 };
 pub use count::{CountRows, Counted};
+pub use database_clock::ReadClock;
 pub use device_authorization::{
     DecideDeviceAuthorization, DeviceDecision, FindByUserCode, FindDeviceAuthorization,
     OpenDeviceAuthorization, Opened, WaitingDevice,

@@ -81,6 +81,7 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::backup::void::STATEMENTS,
         crate::client::STATEMENTS,
         crate::count::STATEMENTS,
+        crate::database_clock::STATEMENTS,
         crate::device_authorization::STATEMENTS,
         crate::discharge::STATEMENTS,
         crate::ending::STATEMENTS,

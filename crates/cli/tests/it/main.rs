@@ -31,6 +31,7 @@ mod bounds;
 mod browser;
 mod check;
 mod chromium;
+mod clock;
 mod cluster;
 mod configuration;
 mod damage;

@@ -14,14 +14,20 @@ pub(crate) async fn live(_cx: Cx, _received: Received) -> Result<Response, Failu
     Ok(respond::json(StatusCode::OK, &json!({ "status": "ok" })))
 }
 
-/// Answers `GET /readyz`: what was taken back is known, and no end is near.
+/// Answers `GET /readyz`: what was taken back is known, the clock is right, and
+/// no end is near. Otherwise `reason` says which of them it is.
 pub(crate) async fn ready(cx: Cx, _received: Received) -> Result<Response, Failure> {
-    if cx.check_fresh().is_ok() && !cx.is_draining() {
-        Ok(respond::json(StatusCode::OK, &json!({ "status": "ready" })))
-    } else {
-        Ok(respond::json(
+    let reasons = [
+        (cx.is_draining(), "ending"),
+        (cx.check_fresh().is_err(), "store"),
+        (cx.app.apart.is_too_far(), "clock"),
+    ];
+    let first = reasons.iter().find(|(is_so, _)| *is_so);
+    Ok(match first {
+        None => respond::json(StatusCode::OK, &json!({ "status": "ready" })),
+        Some((_, reason)) => respond::json(
             StatusCode::SERVICE_UNAVAILABLE,
-            &json!({ "status": "not ready" }),
-        ))
-    }
+            &json!({ "status": "not ready", "reason": reason }),
+        ),
+    })
 }
