@@ -46,6 +46,7 @@ mod feed;
 mod full_disk;
 mod greeting;
 mod handover;
+mod idle;
 mod keep;
 mod keys;
 mod kill;
