@@ -283,10 +283,8 @@ pub async fn launch(
     };
     let tls = accepting(Asks::Nothing)?;
     let mutual_tls = accepting(Asks::ForCertificate)?;
-    let options = Options {
-        patience: listeners.patience,
-        ..store_options(config, &*edge.entropy)
-    };
+    let mut options = store_options(config, &*edge.entropy);
+    options.patience = listeners.patience;
     let store = Store::open(&options).await?;
     let app = App::start(config, masters, store, edge).await?;
     applicable::check(&app, config).await?;
