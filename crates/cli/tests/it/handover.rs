@@ -13,7 +13,6 @@ use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::browser::http;
 use crate::program::{Engine, Plan, Program, Site, command};
 
 /// How many requests a second.
@@ -109,16 +108,23 @@ async fn ask(site: Arc<Site>, clients: Arc<[reqwest::Client; 2]>, number: u32) -
     }
 }
 
+/// A client that keeps so many idle connections, and none for so long that the
+/// server might close it in the moment in which it is used (RFC 9112 §9.5).
+fn client(idle: usize) -> reqwest::Client {
+    #[expect(clippy::disallowed_methods, reason = "tests call their own server")]
+    let builder = reqwest::Client::builder();
+    builder
+        .no_proxy()
+        .pool_max_idle_per_host(idle)
+        .pool_idle_timeout(Duration::from_millis(200))
+        .build()
+        .unwrap()
+}
+
 /// Asks at a steady rate, whether or not anything is answered, until nobody
 /// wants to hear of it.
 async fn load(site: Arc<Site>, told: UnboundedSender<Outcome>) {
-    #[expect(clippy::disallowed_methods, reason = "tests call their own server")]
-    let alone = reqwest::Client::builder()
-        .no_proxy()
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap();
-    let clients = Arc::new([alone, http()]);
+    let clients = Arc::new([client(0), client(usize::MAX)]);
     let mut ticks = interval(Duration::from_secs(1) / RATE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     for number in 0.. {
