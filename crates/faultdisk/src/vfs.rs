@@ -4,7 +4,7 @@
 //! A file is ours first and SQLite's own right behind it in the same memory,
 //! which SQLite reserves by our size and gives back itself.
 //!
-//! Spec: SQLite, "The SQLite OS Interface or VFS"
+//! Spec: SQLite OS Interface
 
 #![expect(
     unsafe_code,

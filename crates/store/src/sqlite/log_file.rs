@@ -6,7 +6,7 @@
 //! second is written only after the first was synced. Where more lie there, the
 //! log was damaged, and what was acknowledged would be forgotten.
 //!
-//! Spec: SQLite, "WAL-mode File Format" §1, §2
+//! Spec: SQLite WAL-mode File Format §1, §2
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
