@@ -6,13 +6,21 @@
 
 use serde_json::Value;
 use symbolon_protocol::display::{self, MAX_NAME_BYTES};
-use symbolon_token::{Id, Person};
+use symbolon_token::{Id, Person, Secret};
 use unicode_normalization::UnicodeNormalization as _;
+
+use crate::authn::password::MAX_PASSWORD_BYTES;
 
 /// How many characters a password has at least.
 pub(crate) const MIN_PASSWORD_CHARACTERS: usize = 8;
 /// How many it should have.
 pub(crate) const WISE_PASSWORD_CHARACTERS: usize = 12;
+
+/// Whether a text may be a new password.
+pub(crate) fn is_password_length(password: &Secret) -> bool {
+    let is_long_enough = password.expose_str().chars().count() >= MIN_PASSWORD_CHARACTERS;
+    is_long_enough && password.expose().len() <= MAX_PASSWORD_BYTES
+}
 
 /// The members of `address`.
 const ADDRESS: [&str; 6] = [

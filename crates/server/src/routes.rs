@@ -129,6 +129,8 @@ pub fn table() -> Vec<Route> {
         POST "/device_authorization"                     Client         Json  Never      endpoint::device_authorization::post;
         GET  "/device"                                   Browser        Page  Never      endpoint::device::get;
         POST "/device"                                   Browser        Page  Never      endpoint::device::post;
+        GET  "/account"                                  Browser        Page  Never      endpoint::account::get;
+        POST "/account"                                  Browser        Page  Never      endpoint::account::post;
         GET  "/logout"                                   Anyone         Page  Never      endpoint::logout::get;
         POST "/logout"                                   Browser        Page  Never      endpoint::logout::post;
         POST "/token"                                    Client         Json  Registered endpoint::token::post;

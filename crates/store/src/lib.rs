@@ -30,6 +30,7 @@ mod meta;
 mod migration;
 mod organization;
 mod outbox;
+mod own_account;
 mod person;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -41,6 +42,7 @@ mod row;
 mod schema;
 mod session;
 mod session_client;
+mod session_others;
 mod signal;
 mod signal_receipt;
 mod signal_stream;
@@ -100,6 +102,7 @@ pub use outbox::{
     OutboxLine, OutboxState, Pause, PurgeOutbox, Refusal, RetryDeadLetter, SettleMessages,
     SweptOutbox, WaitingMessage,
 };
+pub use own_account::{ChangePassword, TakeAllBack};
 pub use person::{
     Claims, CreatePerson, DeletePerson, FindPerson, FindPersonByName, ListPeople, Person,
     PersonWritten, RehashPassword, RevokePerson, SetPassword, SetPersonEnabled, UpdatePerson,
@@ -107,7 +110,7 @@ pub use person::{
 pub use purge::{PurgeExpired, Purged};
 pub use refresh_family::{
     Digest16, EndFamily, FIRST_GENERATION, FamiliesOf, FamilyAuthority, FamilyLine, FindFamily,
-    Live, NewFamily, RefreshFamily, Renew, Rotate, Rotated,
+    GrantUse, GrantUsesOf, Live, NewFamily, RefreshFamily, Renew, Rotate, Rotated,
 };
 pub use resource::{
     AllResources, CreateResource, DeleteResource, FindResource, ListResources, ResourceWritten,
@@ -123,6 +126,7 @@ pub use session::{
     EndSession, Ended, FindSession, OpenSession, ReauthenticateSession, Session, SessionsOf,
     TouchSession,
 };
+pub use session_others::EndOtherSessions;
 pub use signal::{CLIENT, Event, Initiator, Message, STREAM};
 pub use signal_receipt::{SECURITY_EVENT, SignalEffect, SignalTaken, TakeSignal};
 pub use signal_stream::{

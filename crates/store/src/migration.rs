@@ -70,6 +70,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "status lists",
         text: include_str!("migrations/0010_status_lists.sql"),
     },
+    Migration {
+        number: 11,
+        name: "places of sessions and the start of the audit trail",
+        text: include_str!("migrations/0011_places_and_audit_start.sql"),
+    },
 ];
 
 /// The table that remembers which ran.

@@ -325,16 +325,16 @@ impl UpdatePerson {
 }
 
 /// The end of what a person has running, as an act's last statements.
-struct Departure<'a> {
-    id: PersonId,
-    signal: Signal,
-    audit: &'a AuditEvent,
-    now: Timestamp,
-    horizon: Timestamp,
+pub(crate) struct Departure<'a> {
+    pub(crate) id: PersonId,
+    pub(crate) signal: Signal,
+    pub(crate) audit: &'a AuditEvent,
+    pub(crate) now: Timestamp,
+    pub(crate) horizon: Timestamp,
 }
 
 impl Departure<'_> {
-    async fn write(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+    pub(crate) async fn write(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         signal::tell(tx, &self.id, &self.signal, self.audit, self.now).await?;
         ending::presence_of_person(tx, &self.id, self.now).await?;
         audit::write(tx, self.audit, self.now).await?;

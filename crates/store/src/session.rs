@@ -41,8 +41,10 @@ pub struct Session {
     pub acr: String,
     /// By which means.
     pub amr: Vec<String>,
-    /// The browser, in words for the person.
+    /// The browser, in its own words.
     pub device: String,
+    /// The network that it was opened from; empty where nobody wrote it down.
+    pub place: String,
     /// Its place in the feed.
     pub position: Position,
     /// When it was ended, if it was.
@@ -75,8 +77,10 @@ pub struct OpenSession {
     pub acr: String,
     /// By which means.
     pub amr: Vec<String>,
-    /// The browser, in words for the person.
+    /// The browser, in its own words.
     pub device: String,
+    /// The network that it is opened from.
+    pub place: String,
     /// Another person's session in the same browser: it ends.
     pub replaces: Option<SessionId>,
     /// How many sessions of the person may live; those beyond, which were used
@@ -161,8 +165,8 @@ pub struct SessionsOf {
 
 statements! {
     OPEN = "INSERT INTO session (slot, id, person, secret, authenticated, created, seen,
-            idle_ends, absolute_ends, acr, amr, device, epoch, sequence)
-        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, epoch, sequence
+            idle_ends, absolute_ends, acr, amr, device, place, epoch, sequence)
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, epoch, sequence
         FROM feed_head WHERE one = 1 RETURNING epoch, sequence";
     REAUTHENTICATE = "UPDATE session SET secret = ?4, authenticated = ?5, acr = ?6, amr = ?7,
             seen = ?8
@@ -178,10 +182,10 @@ statements! {
         WHERE slot = ?1 AND person = ?2 AND id <> ?3 AND ended IS NULL
         ORDER BY seen DESC, id LIMIT 100 OFFSET ?4";
     FIND = "SELECT id, person, secret, authenticated, created, seen, idle_ends, absolute_ends,
-            acr, amr, device, epoch, sequence, ended
+            acr, amr, device, epoch, sequence, ended, place
         FROM session WHERE slot = ?1 AND id = ?2";
     OF_PERSON = "SELECT id, person, secret, authenticated, created, seen, idle_ends,
-            absolute_ends, acr, amr, device, epoch, sequence, ended
+            absolute_ends, acr, amr, device, epoch, sequence, ended, place
         FROM session WHERE slot = ?1 AND person = ?2 AND ended IS NULL ORDER BY created, id";
 }
 
@@ -203,6 +207,7 @@ fn read(row: &Row) -> Result<Session, Fault> {
         device: row.string(10)?,
         position: row.position(11)?,
         ended: row.time_or_none(13)?,
+        place: row.string(14)?,
     })
 }
 
@@ -224,6 +229,7 @@ impl Act for OpenSession {
             &self.acr,
             &amr,
             &self.device,
+            &self.place,
         ];
         let row = tx.one(&OPEN, binds).await?;
         let position = row
@@ -247,7 +253,7 @@ impl Act for OpenSession {
 }
 
 /// Ends a session that lives, and says so to whoever took part in it.
-async fn end(
+pub(crate) async fn end(
     tx: &mut Tx<'_>,
     id: &SessionId,
     audit: &AuditEvent,

@@ -25,6 +25,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod account;
 mod administration;
 mod authlib;
 mod bounds;

@@ -200,6 +200,37 @@ impl Run {
         self.keep(&tokens, &["access_token", "refresh_token", "id_token"]);
     }
 
+    /// Somebody at their own account, who mistypes their password and leaves.
+    async fn account(&mut self) {
+        let (wrong, new) = (self.made(), self.made());
+        let password = self.site.words.password.clone();
+        let mut browser = Browser::new(&self.site);
+        let login = browser.get("/account").await;
+        let page = browser.sign_in(&login, "alice", &password).await;
+        let at = page.body.find(r#"value="password""#);
+        let form = &page.body[at.expect("a form for passwords")..];
+        let csrf = symbolon_server::testing::hidden(form, "csrf").expect("its ties");
+        self.secrets.push(csrf.clone());
+        let fields = [
+            ("transaction", "password"),
+            ("csrf", &csrf),
+            ("password", &wrong),
+            ("new_password", &new),
+            ("repeated_password", &new),
+        ];
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let refused = browser.send(Method::POST, "/account", Some(&fields)).await;
+        assert_eq!(refused.status, 422, "{}", refused.body);
+        // The first button signs this browser out.
+        browser.submit("/account", &page, &[]).await;
+        let (seen, visited) = (browser.seen, browser.visited);
+        self.secrets.extend(seen);
+        self.driven.get_mut().public.extend(visited);
+    }
+
     /// Devices that are allowed, denied, and asked for too often.
     async fn device(&mut self) {
         let begin = [("scope", "openid offline_access read:orders")];
@@ -575,6 +606,7 @@ fn secret_half(credential: &str) -> String {
 async fn drive(engine: Engine, form: &str) -> (Run, String) {
     let (mut run, program) = Run::start(engine, form).await;
     run.person().await;
+    run.account().await;
     run.client().await;
     run.device().await;
     run.stranger().await;

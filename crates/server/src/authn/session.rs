@@ -16,6 +16,7 @@ use symbolon_token::{Authentication, Digest, Id, Marks, Session, random};
 
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure};
+use crate::limit::network;
 use crate::received::Received;
 
 /// The strength of a sign-in by password alone.
@@ -224,6 +225,7 @@ async fn open(
         acr: ACR_PASSWORD.to_owned(),
         amr: vec![AMR_PASSWORD.to_owned()],
         device: device(received),
+        place: network(cx.address).to_string(),
         replaces,
         most: MAX_SESSIONS,
         horizon: cx.horizon(cx.now),

@@ -16,6 +16,7 @@ use symbolon_protocol::Parameters;
 use symbolon_store::{FindPersonByName, Person, RehashPassword};
 use symbolon_token::Secret;
 
+use super::account::visit::{self as account, Wish};
 use super::authorize::answer::Destination;
 use super::authorize::next::proceed;
 use super::device::visit::{Step, Visit, after_sign_in};
@@ -49,7 +50,7 @@ pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure>
     };
     let username = match &purpose {
         Purpose::Application(transaction) => transaction.login_hint.clone(),
-        Purpose::Device { .. } => None,
+        Purpose::Device { .. } | Purpose::Account { .. } => None,
     };
     shown.page(&cx, username.unwrap_or_default(), None).await
 }
@@ -80,6 +81,8 @@ enum Purpose {
     Application(Box<Transaction>),
     /// A device waits, or a code is to be typed.
     Device { typed: Option<String> },
+    /// Somebody wants to see their own account.
+    Account { wish: Option<Wish> },
 }
 
 impl Purpose {
@@ -87,6 +90,10 @@ impl Purpose {
         let visit = sealed.and_then(|sealed| Visit::find(cx, browser, sealed));
         if let Some(Step::SignIn { typed }) = visit.map(|visit| visit.device) {
             return Ok(Self::Device { typed });
+        }
+        let step = sealed.and_then(|sealed| account::Visit::find(cx, browser, sealed));
+        if let Some(account::Step::SignIn(wish)) = step {
+            return Ok(Self::Account { wish });
         }
         let transaction = Transaction::open(cx, browser, sealed)?;
         Ok(Self::Application(Box::new(transaction)))
@@ -107,7 +114,7 @@ impl Shown<'_> {
         failure: Option<LoginFailure>,
     ) -> Result<Response, Failure> {
         let (form_action, client) = match self.purpose {
-            Purpose::Device { .. } => (FormAction::own(), None),
+            Purpose::Device { .. } | Purpose::Account { .. } => (FormAction::own(), None),
             Purpose::Application(transaction) => {
                 let destination = Destination::of(cx, transaction).await?;
                 let url = destination.url()?;
@@ -156,12 +163,21 @@ pub(crate) async fn prove(
     ) else {
         return Ok(Proved::Not(LoginFailure::Mismatch));
     };
-    let password = Secret::from(password);
-    let found = cx
-        .store
-        .read(FindPersonByName { name: name.clone() })
-        .await?;
-    let guess = Guess::new(cx, received, &name, found.as_ref());
+    prove_password(cx, received, &name, Secret::from(password)).await
+}
+
+/// The same of a name in its one spelling.
+pub(crate) async fn prove_password(
+    cx: &Cx,
+    received: &Received,
+    name: &str,
+    password: Secret,
+) -> Result<Proved, Failure> {
+    let read = FindPersonByName {
+        name: name.to_owned(),
+    };
+    let found = cx.store.read(read).await?;
+    let guess = Guess::new(cx, received, name, found.as_ref());
     if let Some(wait) = guess.is_known_to_be_limited(cx) {
         return Ok(Proved::Not(LoginFailure::Throttled { wait }));
     }
@@ -252,6 +268,9 @@ async fn go_on(
     let device = device::cookie(cx, received, &session.person)?;
     let mut response = match shown.purpose {
         Purpose::Device { typed } => respond::see_other(&after_sign_in(cx, typed.as_deref()))?,
+        Purpose::Account { wish } => {
+            respond::see_other(&account::after_sign_in(cx, shown.browser, *wish))?
+        }
         Purpose::Application(transaction) => {
             back_to_application(cx, shown.browser, transaction, session).await?
         }

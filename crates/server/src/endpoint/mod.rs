@@ -1,5 +1,6 @@
 //! One file per endpoint.
 
+pub(crate) mod account;
 pub(crate) mod assets;
 pub(crate) mod authorize;
 pub(crate) mod bearer;

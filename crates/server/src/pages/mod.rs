@@ -11,6 +11,8 @@
 //! Spec: OpenID Connect Core 1.0 §3.1.2.1
 //! Spec: OAuth 2.1 §7.12
 
+mod account;
+mod agent;
 mod approve;
 pub(crate) mod assets;
 mod consent;
@@ -26,6 +28,11 @@ mod signed_out;
 mod status;
 pub(crate) mod text;
 
+pub(crate) use self::account::{
+    AccountEndedPage, AccountPage, Again, Application, Device, Moment, PasswordFailure,
+    PasswordForm, WideAct,
+};
+pub(crate) use self::agent::agent_words;
 pub(crate) use self::approve::{ApprovePage, ApproveStep, Requested};
 pub(crate) use self::assets::asset;
 pub(crate) use self::consent::{

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use symbolon_protocol::Timestamp;
+
 /// The longest name that a page shows, in characters.
 pub(crate) const NAME_LIMIT: usize = 80;
 
@@ -74,6 +76,52 @@ pub(crate) fn duration_words(duration: Duration) -> String {
     }
     words.join(" ")
 }
+
+/// A moment in the past, as people say it: how long ago on the day itself, the
+/// date from then on. Dates are those of UTC.
+pub(crate) fn moment_words(at: Timestamp, now: Timestamp) -> String {
+    let ago = now.since(at);
+    match ago.as_secs() {
+        0..60 => "just now".to_owned(),
+        60..86_400 => {
+            // Minutes beside hours say more than anybody wants to know.
+            let coarse = if ago.as_secs() < 3600 { 60 } else { 3600 };
+            let whole = Duration::from_secs(ago.as_secs() / coarse * coarse);
+            format!("{} ago", duration_words(whole))
+        }
+        _ => date_words(at),
+    }
+}
+
+/// The date in words: "12 September 2026".
+fn date_words(at: Timestamp) -> String {
+    let text = at.to_string();
+    let date = text.get(..10).unwrap_or_default();
+    let mut parts = date.split('-');
+    let (year, month, day) = (parts.next(), parts.next(), parts.next());
+    let month = month.and_then(|month| MONTHS.get(month.parse::<usize>().ok()?.checked_sub(1)?));
+    match (year, month, day) {
+        (Some(year), Some(month), Some(day)) => {
+            format!("{} {month} {year}", day.trim_start_matches('0'))
+        }
+        _ => text,
+    }
+}
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 
 /// Whether a character changes how others look without being seen itself.
 fn is_unseen(character: char) -> bool {

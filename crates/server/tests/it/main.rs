@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod account;
 mod assertion;
 mod audit;
 mod browser;

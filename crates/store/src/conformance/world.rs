@@ -142,6 +142,7 @@ impl World {
             amr: vec!["pwd".to_owned()],
             most: 50,
             device: "a browser".to_owned(),
+            place: "203.0.113.0".to_owned(),
             replaces: None,
             horizon: self.horizon(),
             audit: self.audit("session.open"),

@@ -6,9 +6,11 @@
 
 pub(crate) mod list;
 pub(crate) mod rotation;
+pub(crate) mod used;
 
 pub use list::{FamiliesOf, FamilyLine};
 pub use rotation::{Live, Renew, Rotate, Rotated};
+pub use used::{GrantUse, GrantUsesOf};
 
 use symbolon_protocol::{ClientId, Timestamp};
 use symbolon_token::{Family, Grant, Id, Person, Session};

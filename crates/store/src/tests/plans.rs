@@ -27,7 +27,9 @@ fn hot() -> Vec<&'static Sql> {
         crate::refresh_family::STATEMENTS,
         crate::refresh_family::list::STATEMENTS,
         crate::refresh_family::rotation::STATEMENTS,
+        crate::refresh_family::used::STATEMENTS,
         crate::session::STATEMENTS,
+        crate::session_others::STATEMENTS,
         crate::spent::STATEMENTS,
     ];
     let cold: [&Sql; 1] = [&crate::grant::OF_CLIENT];

@@ -16,7 +16,7 @@ use symbolon_token::{Id, Secret, Slot};
 use crate::authn::password::{MAX_PASSWORD_BYTES, is_affordable};
 use crate::cx::Cx;
 use crate::failure::Broken;
-use crate::person::MIN_PASSWORD_CHARACTERS;
+use crate::person::{MIN_PASSWORD_CHARACTERS, is_password_length};
 use crate::respond;
 
 use super::body;
@@ -191,8 +191,7 @@ impl NewPassword {
 }
 
 fn check_password(password: &Secret) -> Result<(), Refused> {
-    let is_short = password.expose_str().chars().count() < MIN_PASSWORD_CHARACTERS;
-    if is_short || password.expose().len() > MAX_PASSWORD_BYTES {
+    if !is_password_length(password) {
         let why = format!(
             "has {MIN_PASSWORD_CHARACTERS} characters or more and at most {MAX_PASSWORD_BYTES} bytes"
         );

@@ -14,7 +14,7 @@
 
 mod decide;
 mod guess;
-mod shown;
+pub(super) mod shown;
 pub(crate) mod visit;
 
 use std::sync::Arc;

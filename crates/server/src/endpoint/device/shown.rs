@@ -111,7 +111,7 @@ fn page(
     }
 }
 
-fn account(session: &LiveSession) -> Account {
+pub(in super::super) fn account(session: &LiveSession) -> Account {
     let name = session.person.document.get("name");
     let name = name.and_then(|name| name.as_str());
     let login = &session.person.username;
@@ -120,7 +120,7 @@ fn account(session: &LiveSession) -> Account {
 
 /// The host that whoever registered the client gave for it, where they gave one.
 /// Nothing of a device's own request is believed about that.
-fn host(client: &Client) -> Option<String> {
+pub(in super::super) fn host(client: &Client) -> Option<String> {
     let home = client.described.client_uri.as_deref();
     let returns = client.redirect_uris.iter().map(|uri| uri.as_str());
     let urls = home.into_iter().chain(returns);
@@ -134,7 +134,7 @@ fn host(client: &Client) -> Option<String> {
 }
 
 /// A network as a person reads it: the part that it shares is written out.
-fn place_words(network: IpAddr) -> String {
+pub(in super::super) fn place_words(network: IpAddr) -> String {
     match network {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();

@@ -12,7 +12,7 @@ use http::header::{CONTENT_SECURITY_POLICY, RETRY_AFTER};
 use super::assets::{STYLESHEET, stylesheet_path};
 use super::form_post::{SUBMIT_SCRIPT, submit_script_source};
 use super::policy::Policy;
-use super::text::{display_name, display_text, duration_words};
+use super::text::{display_name, display_text, duration_words, moment_words};
 use super::*;
 
 use self::samples::{HOSTILE, samples, small_consent};
@@ -391,6 +391,19 @@ fn durations_are_said_in_words() {
     for (seconds, expected) in cases {
         assert_eq!(duration_words(Duration::from_secs(seconds)), expected);
     }
+}
+
+#[test]
+fn moments_are_said_as_people_say_them() {
+    let now = symbolon_testkit::START;
+    let ago = |seconds: u64| moment_words(now - Duration::from_secs(seconds), now);
+
+    assert_eq!(ago(0), "just now");
+    assert_eq!(ago(59), "just now");
+    assert_eq!(ago(61), "1 minute ago");
+    assert_eq!(ago(3 * 3600 + 59 * 60), "3 hours ago");
+    assert_eq!(ago(86_400), "31 December 2025");
+    assert_eq!(ago(86_400 * 30), "2 December 2025");
 }
 
 #[test]

@@ -71,6 +71,7 @@ pub(super) fn samples() -> Vec<(&'static str, String, Response, &'static [&'stat
         ..ErrorPage::sample()
     };
     let login = &["username", "password", "login-submit"];
+    let account = &["sign-out-others", "password-submit", "end-everything"];
     let error = &["error-code", "error-description", "request-id"];
     vec![
         sample("login", &LoginPage::sample(), login),
@@ -110,6 +111,17 @@ pub(super) fn samples() -> Vec<(&'static str, String, Response, &'static [&'stat
         ),
         sample("error", &ErrorPage::sample(), error),
         sample("error-ours", &ours, error),
+        sample("account", &AccountPage::sample(), account),
+        sample(
+            "account-hostile",
+            &AccountPage::sample_hostile(HOSTILE),
+            &["account-again", "account-notice", "end-everything"],
+        ),
+        sample(
+            "account-ended",
+            &AccountEndedPage { site: site() },
+            &["account-back"],
+        ),
         sample("logout", &LogoutPage::sample(), &["logout-confirm"]),
         sample("signed-out", &SignedOutPage::sample(), &[]),
         sample("form-post", &FormPostPage::sample(), &[]),

@@ -220,3 +220,43 @@ pub(super) async fn confirm_logout(server: &Server) -> Row {
         Some(&tenant),
     ])
 }
+
+/// The page, or a button of it: signing out everywhere else.
+pub(super) async fn account(server: &Server, method: &Method) -> Row {
+    let mut own = Browser::new(server);
+    own.code("alice", &request()).await;
+    Browser::new(server).code("alice", &request()).await;
+    let page = own.get("/account").await;
+    let at = page.body.find(r#"value="sign-out-others""#).unwrap();
+    let form = Answer {
+        status: page.status,
+        headers: page.headers,
+        // From the form's own ties on.
+        body: page.body[page.body[..at].rfind("<form").unwrap()..].to_owned(),
+    };
+    let call = (method, "/account");
+    let mut stranger = Browser::new(server);
+    let none = bring(&mut stranger, call, Some(&form), &[]).await;
+    let mut bobs = Browser::new(server);
+    bobs.code("bob", &request()).await;
+    let tenant = bring(&mut bobs, call, Some(&form), &[]).await;
+    let mut half = copy(&own);
+    half.cookies.retain(|name, _| !name.ends_with("browser"));
+    let wrong = bring(&mut half, call, Some(&form), &[]).await;
+    let right = bring(&mut own, call, Some(&form), &[]).await;
+    let mut former = copy(&own);
+    sign_out(&mut own).await;
+    let replayed = bring(&mut former, call, Some(&form), &[]).await;
+    own.code("alice", &request()).await;
+    server.advance(TOO_LATE);
+    let expired = bring(&mut own, call, Some(&form), &[]).await;
+    row([
+        Some(&right),
+        Some(&none),
+        Some(&wrong),
+        None,
+        Some(&expired),
+        Some(&replayed),
+        Some(&tenant),
+    ])
+}

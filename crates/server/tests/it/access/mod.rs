@@ -63,6 +63,7 @@ fn told(answer: &Answer) -> String {
     let page = [
         ("login-submit", "sign-in page"),
         ("consent-allow", "consent page"),
+        ("end-everything", "account page"),
         ("logout-confirm", "confirmation page"),
         ("device-submit", "code page"),
         ("device-allow", "device page"),
@@ -104,6 +105,7 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
         (_, "/authorize") => browser::authorize(&server, method).await,
         (_, "/login") => browser::login(&server, method).await,
         (_, "/consent") => browser::consent(&server, method).await,
+        (_, "/account") => browser::account(&server, method).await,
         (&Method::GET, "/logout") => browser::logout(&server).await,
         (&Method::POST, "/logout") => browser::confirm_logout(&server).await,
         (_, "/device") => device::pages(&server, method).await,
