@@ -8,6 +8,7 @@ use symbolon_protocol::Timestamp;
 use symbolon_store::{ClaimJob, Fault, Lease, PURGE, PurgeExpired, Under};
 
 use crate::app::App;
+use crate::job;
 
 /// How long a node has the job. It is claimed again once a minute.
 const SPAN: Duration = Duration::from_secs(90);
@@ -17,17 +18,18 @@ const RUN: Duration = Duration::from_secs(45);
 /// than, since some of it is the disk's.
 const BATCH: Duration = Duration::from_millis(25);
 /// What follows a batch, in which others have their turn.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
 /// How many rows of a kind a batch takes: fewer where the last was slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Size(u32);
+pub(crate) struct Size(pub(crate) u32);
 
 impl Size {
     const FEWEST: u32 = 8;
     const MOST: u32 = 1024;
 
-    fn after(self, took: Duration) -> Self {
+    /// The size of the next batch, after one that took this long.
+    pub(crate) fn after(self, took: Duration) -> Self {
         let next = match took {
             took if took > BATCH => self.0 / 2,
             took if took < BATCH / 4 => self.0 * 2,
@@ -47,6 +49,7 @@ pub(crate) async fn forget(app: Arc<App>, now: Timestamp) {
 
 async fn run(app: &App, now: Timestamp) -> Result<(), Fault> {
     let clock = &app.edge.clock;
+    let began = clock.monotonic();
     let claim = ClaimJob {
         name: PURGE,
         span: SPAN,
@@ -57,6 +60,14 @@ async fn run(app: &App, now: Timestamp) -> Result<(), Fault> {
         return Ok(());
     };
     app.store.turn_days(&lease).await?;
+    purge(app, lease).await?;
+    let span = RUN.saturating_sub(clock.monotonic().saturating_sub(began));
+    job::retention::forget(app, lease, span).await
+}
+
+/// Forgets what has expired, for as long as there is any and the run goes on.
+async fn purge(app: &App, lease: Lease) -> Result<(), Fault> {
+    let clock = &app.edge.clock;
     let (began, mut size) = (clock.monotonic(), Size(64));
     while clock.monotonic().saturating_sub(began) < RUN {
         let before = clock.monotonic();

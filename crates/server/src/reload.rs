@@ -123,6 +123,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
         forwarded_header: _,
         clock_skew: _,
         lifetimes: _,
+        audit: _,
         keys,
         // Blocks.
         resources: _,

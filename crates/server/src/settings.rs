@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) lifetimes: Lifetimes,
     /// How keys change.
     pub(crate) keys: KeySettings,
+    /// How long audit records are kept; zero keeps all for ever.
+    pub(crate) audit_retention: Duration,
     /// Where the listener is that asks for certificates.
     pub(crate) mutual_tls: Option<MutualTls>,
     /// Whether certificates of clients count at all, from a connection or from
@@ -105,6 +107,7 @@ impl Settings {
             lifetimes: rest.lifetimes,
             pinned: rest.pinned,
             keys: rest.keys,
+            audit_retention: rest.audit_retention,
             mutual_tls: rest.mutual_tls,
             takes_certificates: rest.takes_certificates,
             bind_native_clients: rest.bind_native_clients,
@@ -196,6 +199,7 @@ pub(crate) struct Rest {
     pub(crate) clock_skew: Lifetime,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) keys: KeySettings,
+    pub(crate) audit_retention: Duration,
     pub(crate) pinned: HashSet<String>,
     pub(crate) mutual_tls: Option<MutualTls>,
     pub(crate) takes_certificates: bool,
@@ -218,6 +222,7 @@ impl Rest {
             clock_skew: config.clock_skew,
             lifetimes: config.lifetimes.clone(),
             keys: KeySettings::from(&config.keys),
+            audit_retention: config.audit.retention.duration(),
             mutual_tls: config.mutual_tls(),
             takes_certificates: config.takes_certificates(),
             bind_native_clients: config.bind_native_clients,
@@ -265,6 +270,7 @@ mod tests {
             clock_skew: Lifetime::seconds(10),
             pinned: HashSet::new(),
             keys: KeySettings::default(),
+            audit_retention: Duration::ZERO,
             mutual_tls: None,
             takes_certificates: false,
             bind_native_clients: false,

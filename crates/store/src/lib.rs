@@ -58,8 +58,9 @@ mod uses;
 pub use act::{Act, Settled, Tx};
 pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
 pub use audit::{
-    AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditPlace, ChainHead, LinkAudit, Linked,
-    LinkedRow, ListAudit, ListAuditChain, SignsAnchors, UnlinkedAudit, VOID,
+    AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditPlace, ChainHead, ForgetAudit, LinkAudit,
+    Linked, LinkedRow, ListAudit, ListAuditChain, MoveAuditStart, SignsAnchors, UnlinkedAudit,
+    VOID,
 };
 pub use authorization_code::{CodeKind, RedeemCode, Redeemed};
 pub use client::{

@@ -77,6 +77,7 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::audit::chain::STATEMENTS,
         crate::audit::link::STATEMENTS,
         crate::audit::list::STATEMENTS,
+        crate::audit::start::STATEMENTS,
         crate::authorization_code::STATEMENTS,
         crate::backup::void::STATEMENTS,
         crate::client::STATEMENTS,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use symbolon_testkit::{START, SeededEntropy};
 
 use symbolon_token::Keyring;
-use symbolon_token::audit::{Anchor, ChainCheck, Flaw, GENESIS, LinkHash, Record};
+use symbolon_token::audit::{Anchor, ChainCheck, FORGET, Flaw, GENESIS, LinkHash, Record};
 use symbolon_token::keyring::Keys;
 
 fn ring() -> Keyring {
@@ -174,4 +174,47 @@ proptest! {
         let (one, other) = (make(&texts, &optional[0]), make(&others, &optional[1]));
         prop_assert_eq!(one == other, one.hash(&GENESIS) == other.hash(&GENESIS));
     }
+}
+
+/// What is kept of a chain from a link on, with a record at its end that tells
+/// of what went.
+fn kept(ring: &Keyring, through: i64, told: i64) -> (Anchor, Chain) {
+    let mut chain = chain(9);
+    let before = chain.last().unwrap().1;
+    let mut forget = record(10);
+    forget.action = FORGET.to_owned();
+    forget.detail = format!(r#"{{"through":{told}}}"#);
+    let hash = forget.hash(&before);
+    chain.push((forget, hash));
+    let at = usize::try_from(through).unwrap();
+    let start = ring.anchor(through, chain[at - 1].1, START);
+    (start, chain.split_off(at))
+}
+
+fn flaws_since(ring: &Keyring, start: &Anchor, chain: &Chain) -> Vec<Flaw> {
+    let mut check = ChainCheck::since(ring.anchor_keys(), start);
+    let (last, hash) = chain.last().unwrap();
+    check.anchor(&ring.anchor(last.link, *hash, START));
+    for (record, hash) in chain {
+        check.record(record, hash);
+    }
+    check.finish()
+}
+
+#[test]
+fn a_chain_whose_beginning_was_let_go_says_so_itself() {
+    let ring = ring();
+    let (start, chain) = kept(&ring, 4, 4);
+    assert_eq!(flaws_since(&ring, &start, &chain), []);
+
+    let (start, chain) = kept(&ring, 5, 4);
+    assert_eq!(flaws_since(&ring, &start, &chain), [Flaw::Unexplained(5)]);
+    let (mut start, chain) = kept(&ring, 4, 4);
+    start.at = START + std::time::Duration::from_secs(1);
+    assert_eq!(flaws_since(&ring, &start, &chain), [Flaw::Forged(4)]);
+    let (start, chain) = kept(&ring, 4, 4);
+    let later = chain[1..].to_vec();
+    assert!(flaws_since(&ring, &start, &later).contains(&Flaw::Missing(5, 5)));
+    let told = Flaw::Unexplained(5).to_string();
+    assert!(told.contains("up to 5 were removed"), "{told}");
 }

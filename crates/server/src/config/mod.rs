@@ -78,6 +78,8 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// How keys change.
     pub keys: KeysConfig,
+    /// How long the audit trail is kept.
+    pub audit: AuditConfig,
     /// The APIs.
     pub resources: Vec<Resource>,
     /// The applications.
@@ -142,6 +144,21 @@ impl Default for KeysConfig {
             rotation: Lifetime::seconds(90 * 24 * 60 * 60),
             key_set_cache: Lifetime::seconds(60 * 60),
             experimental_ml_dsa: false,
+        }
+    }
+}
+
+/// `[audit]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// How long a record is kept; zero keeps all for ever.
+    pub retention: Lifetime,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self {
+            retention: Lifetime::seconds(400 * 24 * 60 * 60),
         }
     }
 }
@@ -429,6 +446,7 @@ fn finish(draft: read::Draft<'_>, findings: Vec<Finding>) -> Loaded {
         admin: server.admin,
         lifetimes: server.lifetimes,
         keys: server.keys,
+        audit: server.audit,
         resources: draft.resources.into_iter().map(|read| read.value).collect(),
         clients: draft.clients.into_iter().map(|read| read.value).collect(),
         organizations: draft

@@ -137,6 +137,7 @@ section!(TOP, "", "", {
     "admin": Table(&ADMIN), "";
     "lifetimes": Table(&LIFETIMES), "";
     "keys": Table(&KEYS), "";
+    "audit": Table(&AUDIT), "";
     "resource": Blocks(&RESOURCE), "";
     "client": Blocks(&CLIENT), "";
     "organization": Blocks(&ORGANIZATION), "";
@@ -191,6 +192,10 @@ section!(KEYS, "[keys]", "keys.", {
     "rotation": Text, r#""90d""#;
     "key_set_cache": Text, r#""1h""#;
     "experimental_ml_dsa": Other, "false";
+});
+
+section!(AUDIT, "[audit]", "audit.", {
+    "retention": Text, r#""400d""#;
 });
 
 section!(RESOURCE, "[[resource]]", "resource.", {

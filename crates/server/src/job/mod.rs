@@ -1,3 +1,4 @@
 //! Chores: what a node does beside answering, one file each.
 
 pub(crate) mod audit;
+pub(crate) mod retention;

@@ -1,8 +1,11 @@
 //! What a running server removes once a minute, at once.
 
-use symbolon_store::PurgeExpired;
+use std::time::Duration;
+
+use symbolon_store::{ClaimJob, PURGE, PurgeExpired};
 
 use crate::app::App;
+use crate::job;
 
 /// Removes what has expired, from the store and from memory.
 ///
@@ -15,4 +18,35 @@ pub async fn purge(app: &App) {
     app.feed.purge(now - app.settings().clock_skew);
     let purged = app.store.act(PurgeExpired { now, limit: 1000 }).await;
     purged.expect("a store that can be written");
+}
+
+/// Lets go of audit records that are old enough, as the same job does.
+///
+/// # Panics
+///
+/// Where the store cannot be written, or another node has the job.
+#[expect(clippy::expect_used, reason = "tests stop where something is missing")]
+pub async fn forget_audit(app: &App) {
+    let claim = ClaimJob {
+        name: PURGE,
+        span: Duration::from_secs(60),
+        now: app.edge.clock.now(),
+    };
+    let lease = app.store.act(claim).await;
+    let lease = lease
+        .expect("a store that can be written")
+        .expect("the only node");
+    let done = job::retention::forget(app, lease, Duration::from_secs(60)).await;
+    done.expect("a store that can be written");
+}
+
+/// Links all that was done so far into the audit chain, whoever did it.
+///
+/// # Panics
+///
+/// Where the store cannot be written.
+#[expect(clippy::expect_used, reason = "tests stop where something is missing")]
+pub async fn link_audit(app: &App) {
+    let linked = job::audit::link(app, true, &mut job::audit::Seen::default()).await;
+    linked.expect("a store that can be written");
 }

@@ -244,3 +244,73 @@ async fn the_chain_is_answered_with_what_proves_it(server: Server) {
     assert_eq!(page["items"][0], items[1]);
     assert_eq!(page["next"], "3");
 }
+
+/// The chain, with all in it that was done so far.
+async fn linked(server: &Server) -> Value {
+    let app = &server.running.as_ref().unwrap().app;
+    symbolon_server::testing::link_audit(app).await;
+    let path = "/admin/v1/audit/chain?limit=1000";
+    server.admin(Method::GET, path, None).await.json()
+}
+
+fn actions(chain: &Value) -> Vec<&str> {
+    let items = chain["items"].as_array().unwrap().iter();
+    items.map(|own| own["action"].as_str().unwrap()).collect()
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// Records go when they are a week old by a clock that could be a day ahead,
+/// and not before; and the chain says so itself.
+async fn what_is_older_than_configured_goes(server: Server) {
+    let app = std::sync::Arc::clone(&server.running.as_ref().unwrap().app);
+    let forget = async || symbolon_server::testing::forget_audit(&app).await;
+    let set = async |what: &str| {
+        let path = format!("/admin/v1/users/bob/{what}");
+        server.admin(Method::POST, &path, None).await;
+    };
+    set("disable").await;
+    let whole = linked(&server).await;
+    assert_eq!(actions(&whole).last(), Some(&"user.disable"));
+    server.advance(7 * DAY + DAY / 2);
+    set("enable").await;
+    linked(&server).await;
+    forget().await;
+    let early = linked(&server).await;
+    assert_eq!(actions(&early).last(), Some(&"user.enable"));
+    assert!(
+        early["start"].is_null(),
+        "a clock may be a day ahead: {early}"
+    );
+
+    server.advance(DAY);
+    forget().await;
+    let chain = linked(&server).await;
+    forget().await;
+
+    let start = &chain["start"];
+    let first = chain["items"][0]["link"].as_i64();
+    assert_eq!(start["link"].as_i64().map(|link| link + 1), first);
+    assert_eq!(actions(&chain), ["user.enable", "audit.forget"]);
+    let detail = chain["items"][1]["detail"].as_str().unwrap();
+    let detail: Value = serde_json::from_str(detail).unwrap();
+    assert_eq!(detail["through"], start["link"]);
+    assert_eq!(detail["retention_seconds"], 7 * DAY);
+    let left = found(&server, "action=user.disable").await;
+    assert!(left.is_empty(), "{left:?}");
+    let path = "/admin/v1/audit/chain?after=1";
+    let after = server.admin(Method::GET, path, None).await.json();
+    assert_eq!(actions(&after), ["user.enable", "audit.forget"]);
+}
+
+const WEEK: &str = "[audit]\nretention = \"7d\"\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_older_than_configured_goes_on_sqlite() {
+    what_is_older_than_configured_goes(Server::on_sqlite_with(WEEK).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_older_than_configured_goes_on_postgresql() {
+    what_is_older_than_configured_goes(Server::on_postgres_with(WEEK).await).await;
+}

@@ -4,6 +4,7 @@
 use symbolon_protocol::Timestamp;
 use symbolon_token::audit::{Anchor, LinkHash, Record};
 
+use super::start;
 use crate::act::{Act, Tx};
 use crate::bind::binds;
 use crate::fault::Fault;
@@ -27,6 +28,8 @@ pub struct AuditChain {
     /// The anchors of these links, and of what comes after the last of them
     /// where no more links follow.
     pub anchors: Vec<Anchor>,
+    /// What the chain begins after, where its beginning was let go.
+    pub start: Option<Anchor>,
     /// The last link of all.
     pub head: ChainHead,
     /// Records that are there and that the chain passed by, where the part is
@@ -62,11 +65,12 @@ statements! {
     ANCHORS = "SELECT link, hash, at, key, signature FROM audit_anchor
         WHERE link > ?1 AND link <= ?2 ORDER BY link";
     HEAD = "SELECT link, hash FROM audit_head WHERE one = 1";
-    // Numbers of a process begin at zero, and the chain passed over none.
+    // The chain passed over no number of a process, and what was let go went with
+    // its link.
     STRAYS = "SELECT n.node, (SELECT MIN(a.counter) FROM audit a WHERE a.node = n.node)
         FROM audit_node n
         WHERE (SELECT MIN(a.counter) FROM audit a WHERE a.node = n.node) <
-            (SELECT MIN(l.counter) FROM audit_link l WHERE l.node = n.node)
+            COALESCE((SELECT MIN(l.counter) FROM audit_link l WHERE l.node = n.node), n.next)
         ORDER BY n.node LIMIT 100";
 }
 
@@ -74,15 +78,18 @@ impl Act for ListAuditChain {
     type Out = AuditChain;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<AuditChain, Fault> {
-        let rows = tx.all(&ROWS, binds![self.after, self.limit], read).await?;
+        let start = start::current(tx).await?;
+        let first = start.as_ref().map_or(0, |start| start.link);
+        let after = self.after.max(first);
+        let rows = tx.all(&ROWS, binds![after, self.limit], read).await?;
         let last = rows.last().map(|row| row.link);
         let is_last = rows.len() < self.limit as usize;
         let until = match last {
             Some(last) if !is_last => last,
             _ => i64::MAX,
         };
-        let binds = binds![self.after, until];
-        let anchors = tx.all(&ANCHORS, binds, read_anchor).await?;
+        let binds = binds![after, until];
+        let anchors = tx.all(&ANCHORS, binds, start::read).await?;
         let head = tx.one(&HEAD, &[]).await?;
         let head = head.ok_or_else(|| Fault::broken("the audit chain has no head"))?;
         let strays = if is_last {
@@ -94,6 +101,7 @@ impl Act for ListAuditChain {
         Ok(AuditChain {
             rows,
             anchors,
+            start,
             head: ChainHead {
                 link: head.number(0)?,
                 hash: head.array_or_none(1)?,
@@ -124,15 +132,5 @@ fn read(row: &Row) -> Result<LinkedRow, Fault> {
         link,
         hash: row.array(1)?,
         record,
-    })
-}
-
-fn read_anchor(row: &Row) -> Result<Anchor, Fault> {
-    Ok(Anchor {
-        link: row.number(0)?,
-        hash: row.array(1)?,
-        at: row.time(2)?,
-        key: row.string(3)?,
-        signature: row.bytes(4)?.to_vec(),
     })
 }

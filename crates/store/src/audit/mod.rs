@@ -5,10 +5,12 @@
 //! 2. `link` puts committed rows into the chain, and enters numbers that never
 //!    appeared as void.
 //! 3. `chain` and `list` read: in the chain's order, or by time.
+//! 4. `start` lets go what is older than it has to be kept.
 
 pub(crate) mod chain;
 pub(crate) mod link;
 pub(crate) mod list;
+pub(crate) mod start;
 
 use std::sync::atomic::Ordering;
 
@@ -24,6 +26,7 @@ use crate::statement::statements;
 pub use chain::{AuditChain, ChainHead, LinkedRow, ListAuditChain};
 pub use link::{LinkAudit, Linked, SignsAnchors, UnlinkedAudit};
 pub use list::{AuditEntry, AuditFilter, AuditPlace, ListAudit};
+pub use start::{ForgetAudit, MoveAuditStart};
 
 /// What a number is entered as that no committed act has.
 pub const VOID: &str = "audit.void";
@@ -70,6 +73,15 @@ pub(crate) async fn write(
     event: &AuditEvent,
     now: Timestamp,
 ) -> Result<(), Fault> {
+    write_numbered(tx, event, now).await.map(|_| ())
+}
+
+/// The same; answers the process and its number for the record.
+async fn write_numbered(
+    tx: &mut Tx<'_>,
+    event: &AuditEvent,
+    now: Timestamp,
+) -> Result<(i64, i64), Fault> {
     // A number that a rolled back act took never appears: it is entered as void.
     let counter = tx.shared.counter.fetch_add(1, Ordering::Relaxed);
     let (node, detail) = (tx.shared.node, document(&event.detail)?);
@@ -90,5 +102,5 @@ pub(crate) async fn write(
         // not commit under it; it is run again under another.
         return Err(Fault::retry("an audit number was entered as void"));
     }
-    Ok(())
+    Ok((node, counter))
 }

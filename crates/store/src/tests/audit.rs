@@ -7,11 +7,14 @@ use std::time::Duration;
 use symbolon_protocol::Timestamp;
 use symbolon_testkit::{START, SeededEntropy};
 use symbolon_token::Keyring;
-use symbolon_token::audit::{ChainCheck, Flaw};
+use symbolon_token::audit::{ChainCheck, FORGET, Flaw};
 
 use super::Folder;
 use crate::act::{Act, Tx};
-use crate::audit::{self, AuditEvent, LinkAudit, Linked, ListAuditChain, UnlinkedAudit, VOID};
+use crate::audit::{
+    self, AuditEvent, ForgetAudit, LinkAudit, Linked, ListAuditChain, MoveAuditStart,
+    UnlinkedAudit, VOID,
+};
 use crate::fault::Fault;
 use crate::store::{Options, Store};
 
@@ -74,7 +77,11 @@ pub(super) async fn flaws(store: &Store) -> (Vec<Flaw>, usize) {
         limit: 1000,
     };
     let chain = store.read(list).await.unwrap();
-    let mut check = ChainCheck::new(ring().anchor_keys(), None);
+    let keys = ring().anchor_keys();
+    let mut check = match &chain.start {
+        Some(start) => ChainCheck::since(keys, start),
+        None => ChainCheck::new(keys, None),
+    };
     chain.anchors.iter().for_each(|anchor| check.anchor(anchor));
     for row in &chain.rows {
         match &row.record {
@@ -133,6 +140,9 @@ on_both_engines! {
     linking_costs_no_write_of_a_budget
     what_is_tampered_with_is_found
     what_is_put_in_is_found
+    what_is_old_enough_goes_and_the_rest_still_verifies
+    what_no_old_anchor_holds_stays
+    a_trail_that_was_cut_at_its_beginning_is_found
 }
 
 async fn rows_are_linked_in_order_and_once(store: Store) {
@@ -252,6 +262,111 @@ async fn what_is_put_in_is_found(store: Store) {
     store.act(Tamper(hash)).await.unwrap();
     let (found, _) = flaws(&store).await;
     assert!(found.contains(&Flaw::Unanchored(7)), "{found:?}");
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Names what is older than a moment as what may go.
+async fn move_start(store: &Store, before: Timestamp) -> Option<i64> {
+    let act = MoveAuditStart {
+        before,
+        retention_seconds: 400 * 24 * 60 * 60,
+        now: START + DAY * 500,
+    };
+    store.act(act).await.unwrap()
+}
+
+async fn forget(store: &Store, limit: u32) -> u64 {
+    store.act(ForgetAudit { limit }).await.unwrap()
+}
+
+/// Six records of the first day, three of the tenth, one of the five hundredth.
+async fn years(store: &Store) {
+    six(store).await;
+    for name in ["g", "h", "i"] {
+        tell(store, name, false, START + DAY * 10).await;
+    }
+    assert_eq!(link(store, START + DAY * 10).await.head, 9);
+    tell(store, "j", false, START + DAY * 500).await;
+    assert_eq!(link(store, START + DAY * 500).await.head, 10);
+}
+
+async fn what_is_old_enough_goes_and_the_rest_still_verifies(store: Store) {
+    years(&store).await;
+    assert_eq!(move_start(&store, START + DAY * 9).await, Some(6));
+    // It does not count before the record of it is in the chain.
+    assert_eq!(forget(&store, 100).await, 0);
+    assert_eq!(move_start(&store, START + DAY * 20).await, None);
+    assert_eq!(actions(&store).await.len(), 10);
+    link(&store, START + DAY * 500).await;
+    let before = store.commits();
+
+    let mut batches = Vec::new();
+    loop {
+        assert_eq!(flaws(&store).await, (vec![], 0), "also halfway");
+        assert_eq!(actions(&store).await, ["g", "h", "i", "j", FORGET]);
+        let gone = forget(&store, 4).await;
+        batches.push(gone);
+        if gone == 0 {
+            break;
+        }
+    }
+
+    assert_eq!(batches, [4, 2, 0]);
+    assert_eq!(store.commits(), before, "it is nobody's request");
+    let all = crate::audit::ListAudit {
+        after: None,
+        limit: 100,
+        filter: crate::audit::AuditFilter::default(),
+    };
+    assert_eq!(store.read(all).await.unwrap().len(), 5);
+    // The next start is a day later at least, and takes the one before along.
+    assert_eq!(move_start(&store, START + DAY / 2).await, None);
+    assert_eq!(move_start(&store, START + DAY * 20).await, Some(9));
+    link(&store, START + DAY * 500).await;
+    assert_eq!(forget(&store, 100).await, 3);
+    assert_eq!(flaws(&store).await, (vec![], 0));
+    // What is put in where others went is found.
+    let row = "INSERT INTO audit (node, counter, at, action, actor, detail, request)
+        VALUES (7, 2, 0, 'x', 'y', '{}', '')";
+    store.act(Tamper(row)).await.unwrap();
+    assert_eq!(flaws(&store).await, (vec![], 1));
+}
+
+async fn what_no_old_anchor_holds_stays(store: Store) {
+    for name in ["a", "b", "c"] {
+        tell(&store, name, false, START).await;
+    }
+    assert_eq!(move_start(&store, START + DAY).await, None, "not linked");
+    link(&store, START).await;
+    assert_eq!(move_start(&store, START - DAY).await, None, "too young");
+    // A node whose clock is years behind links the next, and what is before it
+    // does not look old by that.
+    tell(&store, "d", false, START - DAY * 900).await;
+    link(&store, START - DAY * 900).await;
+
+    assert_eq!(move_start(&store, START - DAY * 400).await, None);
+
+    assert_eq!(forget(&store, 100).await, 0);
+    assert_eq!(actions(&store).await, ["a", "b", "c", "d"]);
+}
+
+async fn a_trail_that_was_cut_at_its_beginning_is_found(store: Store) {
+    years(&store).await;
+    let cut = "INSERT INTO audit_start (link, hash, at, key, signature, node, counter)
+            SELECT n.link, n.hash, n.at, n.key, n.signature, l.node, l.counter
+            FROM audit_anchor n JOIN audit_link l ON l.link = 10 WHERE n.link = 9;
+        DELETE FROM audit WHERE counter < 9;
+        DELETE FROM audit_link WHERE link <= 9";
+    store.act(Tamper(cut)).await.unwrap();
+
+    let (found, _) = flaws(&store).await;
+
+    assert_eq!(found, [Flaw::Unexplained(9)]);
+    let forged = "UPDATE audit_start SET at = at + 1";
+    store.act(Tamper(forged)).await.unwrap();
+    let (found, _) = flaws(&store).await;
+    assert_eq!(found, [Flaw::Forged(9), Flaw::Unexplained(9)]);
 }
 
 /// An act that is still open when its number is entered as void cannot commit

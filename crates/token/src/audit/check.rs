@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Anchor, AnchorKey, GENESIS, LinkHash, Record};
+use serde_json::Value;
+
+use super::{Anchor, AnchorKey, FORGET, GENESIS, LinkHash, Record};
 
 /// Where a chain breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub enum Flaw {
     CutShort(i64),
     /// Links after the last anchor: nobody who has the key put them there.
     Unanchored(i64),
+    /// The chain begins after this link, and no record in it says why.
+    Unexplained(i64),
 }
 
 impl fmt::Display for Flaw {
@@ -60,6 +64,10 @@ impl fmt::Display for Flaw {
             Self::Unanchored(link) => {
                 write!(f, "record {link} and those after it were put in: no anchor")
             }
+            Self::Unexplained(link) => write!(
+                f,
+                "the records up to {link} were removed, and no record of the chain tells of it"
+            ),
         }
     }
 }
@@ -77,6 +85,8 @@ pub struct ChainCheck {
     awaited: BTreeMap<i64, Vec<LinkHash>>,
     anchored: i64,
     records: u64,
+    /// The start that a record has to tell of.
+    unexplained: Option<i64>,
     flaws: Vec<Flaw>,
 }
 
@@ -94,13 +104,28 @@ impl ChainCheck {
             awaited: BTreeMap::new(),
             anchored: last,
             records: 0,
+            unexplained: None,
             flaws: Vec::new(),
         }
+    }
+
+    /// A check of what was kept of a chain: from its start on, which is an
+    /// anchor, and of which a record in the chain itself has to tell.
+    pub fn since(keys: Vec<AnchorKey>, start: &Anchor) -> Self {
+        let mut check = Self::new(keys, Some((start.link, start.hash)));
+        if !start.is_signed_by(&check.keys) {
+            check.flaw(Flaw::Forged(start.link));
+        }
+        check.unexplained = Some(start.link);
+        check
     }
 
     /// Takes the next record, with the digest that was stored for it.
     pub fn record(&mut self, record: &Record, stored: &LinkHash) {
         if self.arrive(record.link, stored) {
+            if self.unexplained.is_some() && self.unexplained == through(record) {
+                self.unexplained = None;
+            }
             let due = self.counters.insert(record.node, record.counter + 1);
             let due = due.or_else(|| self.is_whole.then_some(record.counter.min(0)));
             if due.is_some_and(|due| due != record.counter) {
@@ -180,6 +205,9 @@ impl ChainCheck {
         if let Some(link) = self.awaited.keys().next_back().copied() {
             self.flaw(Flaw::CutShort(link));
         }
+        if let Some(link) = self.unexplained {
+            self.flaw(Flaw::Unexplained(link));
+        }
         if self.last > self.anchored {
             self.flaw(Flaw::Unanchored(self.anchored + 1));
         }
@@ -191,6 +219,13 @@ impl ChainCheck {
             self.flaws.push(flaw);
         }
     }
+}
+
+/// The last link that was let go, where a record tells of that.
+fn through(record: &Record) -> Option<i64> {
+    let told = (record.action == FORGET).then_some(&record.detail)?;
+    let detail: Value = serde_json::from_str(told).ok()?;
+    detail.get("through")?.as_i64()
 }
 
 /// How many flaws are told: a chain that is another one throughout has many.

@@ -22,6 +22,10 @@ use crate::keyring::{Keyring, Purpose, WorkingSecret};
 /// What stands before the first link.
 pub const GENESIS: LinkHash = [0; 32];
 
+/// What the record is called that tells of a new start of the chain: its detail
+/// names the last link that was let go, `through`.
+pub const FORGET: &str = "audit.forget";
+
 /// A link's digest.
 pub type LinkHash = [u8; 32];
 

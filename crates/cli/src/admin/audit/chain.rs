@@ -19,6 +19,9 @@ pub(super) struct Part {
     pub(super) items: Vec<Value>,
     pub(super) anchors: Vec<Value>,
     pub(super) keys: Value,
+    /// What the chain begins after, where its beginning was let go.
+    #[serde(default)]
+    pub(super) start: Option<Value>,
     pub(super) head: Value,
     pub(super) strays: Vec<String>,
     pub(super) next: Option<String>,

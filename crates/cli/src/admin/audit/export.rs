@@ -1,6 +1,7 @@
 //! The trail as JSON lines: page by page, so that memory does not grow with it.
 //!
-//! 1. `{"symbolon_audit": 1, "after", "keys"}`.
+//! 1. `{"symbolon_audit": 1, "after", "keys"}`, and `"start"`, an anchor, where
+//!    what was before it was let go.
 //! 2. A line for each record, and `{"anchor": …}` before those it holds.
 //! 3. `{"end": {"link", "hash", "records", "strays"}}`; without it the export
 //!    was cut short.
@@ -27,7 +28,14 @@ pub(super) async fn chain(
     loop {
         let part = chain::part(connection, after).await?;
         if !begun {
-            say(&json!({ "symbolon_audit": 1, "after": after, "keys": part.keys }))?;
+            let mut first = json!({ "symbolon_audit": 1, "after": after, "keys": part.keys });
+            let link = part.start.as_ref().and_then(|start| start["link"].as_i64());
+            if let (Some(link), Some(start)) = (link.filter(|link| *link > after), &part.start) {
+                after = link;
+                first["after"] = link.into();
+                first["start"] = start.clone();
+            }
+            say(&first)?;
             begun = true;
         }
         for anchor in &part.anchors {

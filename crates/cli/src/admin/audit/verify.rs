@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde_json::{Value, json};
-use symbolon_token::audit::{AnchorKey, ChainCheck, GENESIS, LinkHash};
+use symbolon_token::audit::{Anchor, AnchorKey, ChainCheck, GENESIS, LinkHash};
 
 use super::chain::{self, Line, digest, unreadable};
 use crate::admin::connection::Connection;
@@ -41,11 +41,30 @@ impl Known {
         })
     }
 
-    fn check(self, claimed: &Value, after: i64) -> Result<ChainCheck, Failed> {
+    /// A check from the first record on that there is: the first of all, the one
+    /// after the start that is told, or the one after a head that is known.
+    fn check(
+        self,
+        claimed: &Value,
+        after: i64,
+        start: Option<Value>,
+    ) -> Result<(ChainCheck, Option<Anchor>), Failed> {
         let keys = match self.keys.is_empty() {
             true => chain::keys(claimed).ok_or_else(|| unreadable("what names the keys"))?,
             false => self.keys,
         };
+        let unread = || unreadable("the start of the trail");
+        let start = start.map(|start| chain::anchor(start).ok_or_else(unread));
+        if let Some(start) = start.transpose()? {
+            let mut check = ChainCheck::since(keys, &start);
+            for (link, hash) in self.heads {
+                if link < start.link {
+                    return Err(too_old(link, &start));
+                }
+                check.expect(link, hash);
+            }
+            return Ok((check, Some(start)));
+        }
         let start = self.heads.iter().find(|(link, _)| *link == after);
         let start = match start {
             Some(start) => Some(*start),
@@ -61,14 +80,22 @@ impl Known {
         for (link, hash) in self.heads {
             check.expect(link, hash);
         }
-        Ok(check)
+        Ok((check, None))
     }
+}
+
+fn too_old(link: i64, start: &Anchor) -> Failed {
+    let what = format!(
+        "record {link} is not kept any more: the trail begins after record {}, anchored {}",
+        start.link, start.at
+    );
+    Failed::usage("audit.part", what)
 }
 
 /// Checks the server's own chain.
 pub(super) async fn server(connection: &Connection, known: Known) -> Result<(), Failed> {
     let mut part = chain::part(connection, 0).await?;
-    let mut check = known.check(&part.keys, 0)?;
+    let (mut check, start) = known.check(&part.keys, 0, part.start.take())?;
     loop {
         for value in part.anchors {
             let anchor = chain::anchor(value).ok_or_else(|| unreadable("an anchor"))?;
@@ -80,7 +107,12 @@ pub(super) async fn server(connection: &Connection, known: Known) -> Result<(), 
         let Some(next) = part.next else {
             let ends = part.head["link"].as_i64();
             let strays = part.strays;
-            return conclude(check, ends, strays, connection.json);
+            let end = End {
+                ends,
+                strays,
+                start,
+            };
+            return conclude(check, end, connection.json);
         };
         let next = next
             .parse()
@@ -121,13 +153,19 @@ pub(super) fn file(path: &Path, known: Known, json: bool) -> Result<(), Failed> 
         ));
     }
     let after = first["after"].as_i64().unwrap_or(0);
-    let mut check = known.check(&first["keys"], after)?;
+    let start = first.get("start").filter(|start| start.is_object());
+    let (mut check, start) = known.check(&first["keys"], after, start.cloned())?;
     while let Some(mut line) = next()? {
         if let Some(end) = line.get("end") {
             let strays = end["strays"].as_array().into_iter().flatten();
             let strays = strays.filter_map(|own| Some(own.as_str()?.to_owned()));
             let (ends, strays) = (end["link"].as_i64(), strays.collect());
-            return conclude(check, ends, strays, json);
+            let end = End {
+                ends,
+                strays,
+                start,
+            };
+            return conclude(check, end, json);
         }
         match line.get_mut("anchor") {
             Some(value) => {
@@ -154,12 +192,22 @@ fn take(check: &mut ChainCheck, value: Value) -> Result<(), Failed> {
     Ok(())
 }
 
-fn conclude(
-    check: ChainCheck,
+/// What was said of the chain besides its records.
+struct End {
     ends: Option<i64>,
     strays: Vec<String>,
-    json: bool,
-) -> Result<(), Failed> {
+    start: Option<Anchor>,
+}
+
+fn conclude(check: ChainCheck, end: End, json: bool) -> Result<(), Failed> {
+    let End {
+        ends,
+        strays,
+        start,
+    } = end;
+    let since = start
+        .as_ref()
+        .map(|start| (start.link, start.at.to_string()));
     let records = check.records();
     let (link, hash) = check.head();
     let written = |hash: LinkHash| {
@@ -178,8 +226,12 @@ fn conclude(
         format!("record {stray} (process and number) was put in: the chain has no link for it")
     }));
     if json {
-        let body =
-            json!({ "holds": flaws.is_empty(), "records": records, "head": head, "flaws": flaws });
+        let since = since
+            .as_ref()
+            .map(|(link, at)| json!({ "after": link, "anchored": at }));
+        let body = json!({
+            "holds": flaws.is_empty(), "records": records, "since": since, "head": head, "flaws": flaws,
+        });
         print::text(&body.to_string())?;
     } else {
         flaws.iter().try_for_each(|flaw| print::text(flaw))?;
@@ -197,7 +249,116 @@ fn conclude(
         print::text(&format!(
             "{records} records, each follows from the one before"
         ))?;
+        if let Some((link, at)) = since {
+            print::text(&format!(
+                "kept since {at}, after record {link}; what was before was let go"
+            ))?;
+        }
         print::text(&format!("head {}", head.unwrap_or_default()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use symbolon_testkit::{START, SeededEntropy};
+    use symbolon_token::Keyring;
+    use symbolon_token::audit::{FORGET, Record};
+
+    use super::*;
+
+    fn written(bytes: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn shown(anchor: &Anchor) -> Value {
+        json!({
+            "link": anchor.link, "hash": written(&anchor.hash), "at_ms": anchor.at.millis(),
+            "key": anchor.key, "signature": written(&anchor.signature),
+        })
+    }
+
+    /// An export of ten records of which the first four were let go, with the
+    /// digest of the second.
+    fn export() -> (Vec<Value>, LinkHash) {
+        let ring = Keyring::new(Keyring::generate(&SeededEntropy::new(3), Vec::new())).unwrap();
+        let keys = ring.anchor_keys();
+        let keys = keys
+            .iter()
+            .map(|(name, public)| json!({ "name": name, "public": written(public) }));
+        let keys: Vec<Value> = keys.collect();
+        let (mut before, mut second, mut lines) = (GENESIS, GENESIS, Vec::new());
+        for link in 1..=10 {
+            let record = Record {
+                link,
+                node: 1,
+                counter: link - 1,
+                at: START,
+                action: if link == 10 { FORGET } else { "client.create" }.to_owned(),
+                actor: "administrator".to_owned(),
+                subject: None,
+                client: None,
+                detail: r#"{"through":4}"#.to_owned(),
+                request: String::new(),
+            };
+            before = record.hash(&before);
+            if link == 2 {
+                second = before;
+            }
+            if link == 4 {
+                let start = shown(&ring.anchor(4, before, START));
+                let first =
+                    json!({ "symbolon_audit": 1, "after": 4, "keys": keys, "start": start });
+                lines = vec![first];
+            }
+            if link > 4 {
+                lines.push(json!({
+                    "link": link, "hash": written(&before), "node": "1", "counter": record.counter,
+                    "at_ms": START.millis(), "action": record.action, "actor": record.actor,
+                    "detail": record.detail, "request": record.request,
+                }));
+            }
+        }
+        lines.insert(
+            1,
+            json!({ "anchor": shown(&ring.anchor(10, before, START)) }),
+        );
+        lines.push(json!({ "end": { "link": 10, "strays": [] } }));
+        (lines, second)
+    }
+
+    fn verify(lines: &[Value], heads: Vec<(i64, LinkHash)>) -> Result<(), Failed> {
+        let name = format!("symbolon-verify-{}.jsonl", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+        let known = Known {
+            heads,
+            keys: Vec::new(),
+        };
+        let outcome = file(&path, known, true);
+        std::fs::remove_file(path).unwrap();
+        outcome
+    }
+
+    #[test]
+    fn an_export_of_what_was_kept_verifies_and_a_cut_one_does_not() {
+        let (lines, second) = export();
+        assert!(verify(&lines, Vec::new()).is_ok());
+
+        let early = verify(&lines, vec![(2, second)]).unwrap_err();
+        assert_eq!(early.code(), "audit.part", "{early}");
+
+        // Somebody names a later start, and leaves out what is before it.
+        let mut cut = lines.clone();
+        cut.remove(2);
+        let broken = verify(&cut, Vec::new()).unwrap_err();
+        assert_eq!(broken.code(), "audit.broken");
+        let mut unsigned = lines;
+        unsigned[0]["start"]["at_ms"] = 0.into();
+        let broken = verify(&unsigned, Vec::new()).unwrap_err();
+        assert_eq!(broken.code(), "audit.broken");
+    }
 }

@@ -24,6 +24,7 @@ pub(in crate::admin) async fn chain(cx: Cx, call: Call) -> Outcome {
         "items": found.rows.iter().map(shown).collect::<Vec<_>>(),
         "anchors": found.anchors.iter().map(anchor).collect::<Vec<_>>(),
         "keys": cx.keys.anchor_keys().iter().map(key).collect::<Vec<_>>(),
+        "start": found.start.as_ref().map(anchor),
         "head": { "link": found.head.link, "hash": found.head.hash.map(|hash| written(&hash)) },
         "strays": strays.map(|(node, counter)| format!("{node}.{counter}")).collect::<Vec<_>>(),
     });

@@ -62,6 +62,10 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
                 ("items", all("AuditRecord")),
                 ("anchors", all("AuditAnchor")),
                 ("keys", json!({ "type": "array", "items": key })),
+                (
+                    "start",
+                    json!({ "anyOf": [{ "$ref": "#/components/schemas/AuditAnchor" }, { "type": "null" }] }),
+                ),
                 ("head", head),
                 ("strays", texts()),
                 ("next", text()),

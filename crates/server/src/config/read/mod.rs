@@ -1,5 +1,6 @@
 //! From the tree to typed values; each mistake is noted and the rest is read on.
 
+mod audit;
 mod certificate;
 mod client;
 mod kept;

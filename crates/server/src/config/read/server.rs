@@ -15,7 +15,8 @@ use super::super::finding::{Finding, Location};
 use super::super::schema::{ADMIN, Kind, LIFETIMES, REGISTRATION, STORE, TLS, TOP};
 use super::super::secret::{Form, SecretSource};
 use super::super::{
-    Admin, ForwardedHeader, KeysConfig, Lifetimes, Statements, StoreConfig, StoreUrl, Tls,
+    Admin, AuditConfig, ForwardedHeader, KeysConfig, Lifetimes, Statements, StoreConfig, StoreUrl,
+    Tls,
 };
 use super::{Loading, asks_for, invalid, needs_feature, not_built};
 
@@ -37,6 +38,7 @@ pub(in super::super) struct Server {
     pub(in super::super) admin: Admin,
     pub(in super::super) lifetimes: Lifetimes,
     pub(in super::super) keys: KeysConfig,
+    pub(in super::super) audit: AuditConfig,
 }
 
 impl Loading<'_> {
@@ -75,6 +77,7 @@ impl Loading<'_> {
             admin: self.admin(root),
             lifetimes: self.lifetimes(root),
             keys: self.keys(root),
+            audit: self.audit(root),
         }
     }
 

@@ -34,6 +34,7 @@ const ROWS: &[(&str, &str, u32)] = &[
     (on!(loopback "[admin]\nlisten = '0.0.0.0:8090'"), "admin.listen.exposed", 3),
     (on!(loopback "[admin]\ntoken = 'short'"), "admin.token.short", 3),
     (on!(public "[admin]\ntoken = '0123456789abcdef0123456789abcdef'"), "admin.token.inline", 3),
+    (on!(loopback "[audit]\nretention = '30d'"), "audit.retention.short", 3),
     (on!(loopback "[lifetimes]\naccess_token = '2h'"), "lifetimes.access_token.long", 3),
     (on!(loopback "[lifetimes]\nid_token = '2h'"), "lifetimes.id_token.long", 3),
     (on!(loopback "[lifetimes]\nauthorization_code = '10m'"), "lifetimes.authorization_code.long", 3),
