@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin;
+use crate::admin::{self, Bearer};
 use crate::apart;
 use crate::app::{App, Edge, StartError};
 use crate::applicable;
@@ -271,7 +271,7 @@ pub async fn launch(
     // Before anything is counted.
     admin::install_metrics();
     let masters = Masters::configured(&config.store, &*edge.entropy)?;
-    let token = admin_token(config, &*edge.entropy)?;
+    let bearer = Arc::new(Bearer::new(&admin_token(config, &*edge.entropy)?));
     let certificate = config
         .tls
         .as_ref()
@@ -314,7 +314,7 @@ pub async fn launch(
     let private = serve::serve(
         listening(listeners.admin),
         None,
-        admin::router(&app, token, &config.admin.hosts),
+        admin::router(&app, &bearer, &config.admin.hosts),
         Capacity::of_administration(),
         stopped.clone(),
     );
@@ -336,7 +336,7 @@ pub async fn launch(
         chores,
         sender,
         asker,
-        reloading: Reloading::new(config, certificate),
+        reloading: Reloading::new(config, certificate, bearer),
         notice,
     })
 }

@@ -3,20 +3,21 @@
 //!
 //! 1. The certificate is read, and the blocks are held against the store.
 //! 2. Only then the blocks are applied, in one transaction.
-//! 3. Lifetimes, trusted proxies, clock skew and certificate are swapped, which
-//!    cannot fail.
+//! 3. Lifetimes, trusted proxies, clock skew, certificate and administration
+//!    token are swapped, which cannot fail.
 //! 4. What takes effect only at a start is named.
 
 use std::sync::Arc;
 
-use symbolon_token::{Digest, Secret};
+use symbolon_token::Digest;
 
+use crate::admin::Bearer;
 use crate::app::App;
 use crate::applicable;
 use crate::apply::{self, Applied};
 use crate::certificate::Certificate;
-use crate::config::{Config, MasterSource, SecretSource, StoreUrl};
-use crate::launch::LaunchError;
+use crate::config::{Config, MasterSource, StoreUrl};
+use crate::launch::{LaunchError, admin_token};
 
 /// What was taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +42,21 @@ pub enum ReloadError {
 pub(crate) struct Reloading {
     /// The certificate in use, where the server ends TLS itself.
     pub(crate) certificate: Option<Arc<Certificate>>,
+    /// Who may administrate.
+    pub(crate) bearer: Arc<Bearer>,
     /// What was fixed at the start.
     fixed: Vec<(&'static str, Digest)>,
 }
 
 impl Reloading {
-    pub(crate) fn new(config: &Config, certificate: Option<Arc<Certificate>>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        certificate: Option<Arc<Certificate>>,
+        bearer: Arc<Bearer>,
+    ) -> Self {
         Self {
             certificate,
+            bearer,
             fixed: fixed(config),
         }
     }
@@ -67,6 +75,7 @@ impl Reloading {
             }
             _ => None,
         };
+        let token = admin_token(config, app.entropy()).map_err(untouched)?;
         let checked = applicable::check(app, config).await;
         checked.map_err(|error| untouched(error.into()))?;
         let applied = apply::apply(app, config).await;
@@ -79,6 +88,9 @@ impl Reloading {
         app.settle(config);
         if let (Some(renewed), Some(certificate)) = (renewed, &self.certificate) {
             certificate.become_like(&renewed);
+        }
+        if self.bearer.become_only(&token) {
+            tracing::info!("the administration token is another one; the old one opens nothing");
         }
         Ok(Reloaded {
             applied,
@@ -157,7 +169,6 @@ fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
         ("keys", text(format!("{keys:?}"))),
         ("admin.listen", text(admin.listen.to_string())),
         ("admin.hosts", text(admin.hosts.join(" "))),
-        ("admin.token", source(&admin.token)),
     ]
 }
 
@@ -168,13 +179,5 @@ fn master(source: Option<&MasterSource>) -> Digest {
         Some(MasterSource::File(path)) => of(format!("file {}", path.display())),
         Some(MasterSource::Given(secret)) => Digest::of(secret.expose()),
         Some(MasterSource::Pkcs11(uri)) => of(format!("{uri:?}")),
-    }
-}
-
-fn source(source: &SecretSource) -> Digest {
-    let of = |secret: &Secret| Digest::of(secret.expose());
-    match source {
-        SecretSource::File(path) => Digest::of(format!("file {}", path.display()).as_bytes()),
-        SecretSource::Given(secret) => of(secret),
     }
 }

@@ -10,6 +10,7 @@
 //! before the answer.
 
 mod audit;
+mod bearer;
 mod body;
 mod call;
 mod claims;
@@ -49,7 +50,6 @@ use axum::routing::{MethodFilter, on};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request};
 use symbolon_store::AuditEvent;
-use symbolon_token::{Digest, Secret};
 
 use crate::app::App;
 use crate::cx::Cx;
@@ -58,6 +58,7 @@ use crate::respond::REQUEST_ID;
 use self::failed::{Failed, Outcome, Refused};
 use self::host::Hosts;
 
+pub use self::bearer::Bearer;
 pub use self::metrics::install_metrics;
 pub use self::openapi::openapi;
 pub use self::routes::{Access, Route, table};
@@ -65,13 +66,13 @@ pub(crate) use self::secrets::{hash_password, to_be_stored};
 pub(crate) use self::status_link::StatusLinks;
 pub(crate) use self::users::{canonical, login_names};
 
-/// Serves administration for whoever shows `token`, under addresses,
+/// Serves administration for whoever shows the bearer, under addresses,
 /// `localhost` and the names in `hosts`.
-pub fn router(app: &Arc<App>, token: Secret, hosts: &[String]) -> Router {
+pub fn router(app: &Arc<App>, bearer: &Arc<Bearer>, hosts: &[String]) -> Router {
     install_metrics();
     let admin = Administration {
         app: Arc::clone(app),
-        token: Digest::of(token.expose()),
+        bearer: Arc::clone(bearer),
         hosts: Hosts::new(hosts),
     };
     Arc::new(admin).router()
@@ -80,7 +81,7 @@ pub fn router(app: &Arc<App>, token: Secret, hosts: &[String]) -> Router {
 /// The administration of a running server.
 struct Administration {
     app: Arc<App>,
-    token: Digest,
+    bearer: Arc<Bearer>,
     hosts: Hosts,
 }
 
@@ -170,8 +171,7 @@ impl Administration {
         };
         let presented = line.to_str().ok().and_then(|line| line.split_once(' '));
         let bearer = presented.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
-        let is_right =
-            bearer.is_some_and(|(_, token)| Digest::of(token.as_bytes()).matches(&self.token));
+        let is_right = bearer.is_some_and(|(_, token)| self.bearer.is(token));
         if is_right && lines.next().is_none() {
             return Ok(());
         }
