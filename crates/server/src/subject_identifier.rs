@@ -4,6 +4,7 @@
 
 use symbolon_protocol::{Client, SubjectIdentifier};
 use symbolon_store::{FindPerson, FindPersonByName, Person};
+use symbolon_token::Id;
 
 use crate::admin::canonical;
 use crate::cx::Cx;
@@ -17,28 +18,47 @@ pub(crate) async fn find(
     client: &Client,
     identifier: &SubjectIdentifier,
 ) -> Result<Option<Person>, Failure> {
+    find_by(cx, identifier, |sub| subject::person(&cx.keys, client, sub)).await
+}
+
+/// The same as nobody's client sees people: by the public `sub`.
+pub(crate) async fn find_public(
+    cx: &Cx,
+    identifier: &SubjectIdentifier,
+) -> Result<Option<Person>, Failure> {
+    find_by(cx, identifier, |sub| sub.parse().ok()).await
+}
+
+async fn find_by(
+    cx: &Cx,
+    identifier: &SubjectIdentifier,
+    subject: impl Fn(&str) -> Option<Id<symbolon_token::Person>>,
+) -> Result<Option<Person>, Failure> {
     use SubjectIdentifier as S;
-    match identifier {
+    // Whoever is inside is simple.
+    let mut simple = identifier;
+    while let S::Complex { user, .. } = simple {
+        simple = user;
+    }
+    match simple {
         S::IssSub { iss, sub } if *iss == cx.settings.issuer.as_str() => {
-            by_subject(cx, client, sub).await
+            by_id(cx, subject(sub)).await
         }
-        S::IssSub { .. } => Ok(None),
-        S::Opaque(sub) => by_subject(cx, client, sub).await,
+        S::IssSub { .. } | S::Complex { .. } => Ok(None),
+        S::Opaque(sub) => by_id(cx, subject(sub)).await,
         S::Email(address) => by_email(cx, address).await,
         S::Account(uri) => match account(cx, uri) {
             Some(name) => by_name(cx, name).await,
             None => Ok(None),
         },
-        // Whoever is inside is simple, so this ends.
-        S::Complex { user, .. } => Box::pin(find(cx, client, user)).await,
     }
 }
 
-async fn by_subject(cx: &Cx, client: &Client, sub: &str) -> Result<Option<Person>, Failure> {
-    let Some(id) = subject::person(&cx.keys, client, sub) else {
-        return Ok(None);
-    };
-    Ok(cx.store.read(FindPerson { id }).await?)
+async fn by_id(cx: &Cx, id: Option<Id<symbolon_token::Person>>) -> Result<Option<Person>, Failure> {
+    match id {
+        Some(id) => Ok(cx.store.read(FindPerson { id }).await?),
+        None => Ok(None),
+    }
 }
 
 /// An address that nobody has verified may be anybody's.

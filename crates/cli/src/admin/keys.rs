@@ -72,10 +72,17 @@ enum KeysCommand {
         kid: String,
     },
     /// Takes a key back that somebody else may have: all that it made is dead at once
-    #[command(after_help = "Example:\n  symbolon keys distrust xS0wJ…")]
+    #[command(
+        after_help = "Example:\n  symbolon keys distrust xS0wJ…\n  symbolon keys distrust --all"
+    )]
     Distrust {
         /// The key's name, as `keys list` shows it
-        kid: String,
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        kid: Option<String>,
+        /// Every key that makes tokens, codes or heads of the feed: somebody
+        /// else may have them all
+        #[arg(long)]
+        all: bool,
     },
     /// Seals all keys under a new master key: `master_key_…` is the new one,
     /// `previous_master_key_…` the old one
@@ -118,17 +125,63 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
             let answer = connection.tell(&["keys", &kid, "retire"]).await?;
             print::list(&connection, &answer, &ROTATED)
         }
-        KeysCommand::Distrust { kid } => {
-            let answer = connection.tell(&["keys", &kid, "distrust"]).await?;
-            let warnings = answer["warnings"].as_array();
-            for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
-                eprintln!("warning: {warning}");
-            }
-            print::list(&connection, &answer, &COLUMNS)
-        }
+        KeysCommand::Distrust { kid, .. } => distrust(&connection, kid).await,
         // Needs no server, so it was done above.
         KeysCommand::Rewrap { .. } => Ok(()),
     }
+}
+
+/// What keys are for that `--all` leaves: names that others keep depend on the
+/// first two, stored secrets of clients on the next, and old anchors of the
+/// audit trail on the last.
+const KEPT: [&str; 5] = [
+    "pairwise",
+    "blinding",
+    "secret-digest",
+    "client-secret",
+    "audit",
+];
+
+/// Distrusts one key, or all that were there when the command began.
+async fn distrust(connection: &Connection, kid: Option<String>) -> Result<(), Failed> {
+    if let Some(kid) = kid {
+        let answer = distrust_one(connection, &kid).await?;
+        return print::list(connection, &answer, &COLUMNS);
+    }
+    for kid in making(&connection.read(&["keys"], &[]).await?) {
+        match distrust_one(connection, &kid).await {
+            // It has gone, or was distrusted, since the list was read.
+            Err(failed) if ["admin.not_found", "admin.conflict"].contains(&failed.code()) => {}
+            outcome => drop(outcome?),
+        }
+    }
+    let answer = connection.read(&["keys"], &[]).await?;
+    print::list(connection, &answer, &COLUMNS)
+}
+
+async fn distrust_one(connection: &Connection, kid: &str) -> Result<Value, Failed> {
+    let answer = connection.tell(&["keys", kid, "distrust"]).await?;
+    let warnings = answer["warnings"].as_array();
+    for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
+        eprintln!("warning: {warning}");
+    }
+    Ok(answer)
+}
+
+/// The keys of a list that make something, or whose work still counts.
+fn making(list: &Value) -> Vec<String> {
+    let items = list["items"].as_array().into_iter().flatten();
+    let is_making = |key: &&Value| {
+        let is = |name: &str, words: &[&str]| {
+            let own = key[name].as_str();
+            own.is_some_and(|own| words.contains(&own))
+        };
+        is("state", &["active", "next", "retiring"]) && !is("purpose", &KEPT)
+    };
+    let making = items.filter(is_making);
+    making
+        .filter_map(|key| key["kid"].as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Works on the store itself: the master key is no business of the admin API.

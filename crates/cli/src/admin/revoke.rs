@@ -42,6 +42,9 @@ struct What {
     /// A person, by user name or id: signs them out everywhere
     #[arg(long, value_name = "USER")]
     subject: Option<String>,
+    /// The same, by a subject identifier as others name people (RFC 9493), in JSON
+    #[arg(long, value_name = "JSON")]
+    subject_identifier: Option<String>,
     /// A client: all it was given so far
     #[arg(long, value_name = "ID")]
     client: Option<String>,
@@ -73,6 +76,13 @@ impl What {
         }
         if let (Some(organization), Some(user)) = (self.membership, user) {
             return Ok(json!({ "membership": { "organization": organization, "user": user } }));
+        }
+        if let Some(text) = self.subject_identifier {
+            let named: Value = serde_json::from_str(&text).map_err(|_| {
+                let why = "--subject-identifier takes JSON, as in '{\"format\":\"email\",\"email\":\"alice@example.com\"}'";
+                Failed::usage("revoke.subject_identifier", why)
+            })?;
+            return Ok(json!({ "sub_id": named }));
         }
         let found = given
             .into_iter()
@@ -126,6 +136,10 @@ mod tests {
             document(&["--subject", "alice"]),
             Some(json!({"subject": "alice"}))
         );
+        let named = r#"{"format":"email","email":"alice@example.com"}"#;
+        let sub_id = json!({"sub_id": {"format": "email", "email": "alice@example.com"}});
+        assert_eq!(document(&["--subject-identifier", named]), Some(sub_id));
+        assert_eq!(document(&["--subject-identifier", "alice"]), None);
         assert_eq!(document(&["--token", "abc"]), Some(json!({"token": "abc"})));
         let membership = json!({"membership": {"organization": "acme", "user": "alice"}});
         assert_eq!(

@@ -2,15 +2,16 @@
 
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::json;
-use symbolon_protocol::{ClientId, ForeignIssuer, OrganizationId};
+use serde_json::{Value, json};
+use symbolon_protocol::{ClientId, ForeignIssuer, OrganizationId, SubjectIdentifier};
 use symbolon_store::{EndFamily, FindFamily, RevokeClient, RevokeOrganization, Updated};
-use symbolon_token::{Family, Grant, Id, Session};
+use symbolon_token::{Family, Grant, Id, Person, Session};
 
 use crate::cx::Cx;
 use crate::departure;
 use crate::endpoint::revoke::{TakenBack, by_administrator};
 use crate::respond;
+use crate::subject_identifier;
 
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
@@ -25,6 +26,7 @@ struct Revocation {
     grant: Option<Id<Grant>>,
     session: Option<Id<Session>>,
     subject: Option<String>,
+    sub_id: Option<Value>,
     client: Option<ClientId>,
     organization: Option<OrganizationId>,
     issuer: Option<ForeignIssuer>,
@@ -42,7 +44,7 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
     let object = call.object()?;
     if object.len() != 1 {
         return Err(Refused::invalid(
-            "name exactly one of `token`, `family`, `grant`, `session`, `subject`, `client`, `organization`, `issuer`, `membership`",
+            "name exactly one of `token`, `family`, `grant`, `session`, `subject`, `sub_id`, `client`, `organization`, `issuer`, `membership`",
         )
         .into());
     }
@@ -63,6 +65,10 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
             subject: Some(named),
             ..
         } => revoke_person(&cx, &named).await?,
+        Revocation {
+            sub_id: Some(named),
+            ..
+        } => revoke_identified(&cx, &named).await?,
         Revocation {
             client: Some(id), ..
         } => revoke_client(&cx, id).await?,
@@ -124,6 +130,24 @@ async fn end_family(cx: &Cx, id: Id<Family>) -> Result<(), Failed> {
 
 async fn revoke_person(cx: &Cx, named: &str) -> Result<(), Failed> {
     let id = users::find(cx, named).await?.id;
+    revoke_by_id(cx, id).await
+}
+
+/// By a name that others have for the person (RFC 9493): of subjects, the one
+/// that is the same for every client.
+async fn revoke_identified(cx: &Cx, named: &Value) -> Result<(), Failed> {
+    let wrong = || Refused::member("sub_id", "is no subject identifier of a person");
+    let identifier = match SubjectIdentifier::read(named) {
+        // A session is less than a person: whoever means it gets nothing else.
+        Ok(SubjectIdentifier::Complex { .. }) | Err(_) => return Err(wrong().into()),
+        Ok(identifier) => identifier,
+    };
+    let found = subject_identifier::find_public(cx, &identifier).await?;
+    let nobody = || Refused::not_found("nobody is known by that subject identifier");
+    revoke_by_id(cx, found.ok_or_else(nobody)?.id).await
+}
+
+async fn revoke_by_id(cx: &Cx, id: Id<Person>) -> Result<(), Failed> {
     let mut audit = event(cx, "user.revoke");
     audit.subject = Some(id.to_string());
     if departure::revoke(cx, id, audit).await? == Updated::Missing {

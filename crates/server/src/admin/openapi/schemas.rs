@@ -381,6 +381,7 @@ fn add_revocation(add: &mut impl FnMut(&str, Value)) {
             &[("organization", text()), ("user", text())],
         ),
     ));
+    one_of.push(("sub_id", json!({ "type": "object" })));
     let mut revocation = object(&[], &one_of);
     revocation["minProperties"] = json!(1);
     revocation["maxProperties"] = json!(1);
