@@ -56,7 +56,7 @@ impl testing::Site for Site {
         Some(match client {
             "orders-api" => &self.words.api,
             "job" => &self.words.job,
-            "tv" => return None,
+            "tv" | "mail" => return None,
             _ => &self.words.web,
         })
     }

@@ -26,6 +26,7 @@ macro_rules! on_both_engines {
 }
 
 mod account;
+mod acts;
 mod administration;
 mod authlib;
 mod bounds;
@@ -55,6 +56,7 @@ mod leak;
 mod nodes;
 mod openidconnect;
 mod operate;
+mod page;
 mod partition;
 mod program;
 mod races;

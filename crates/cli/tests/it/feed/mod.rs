@@ -4,7 +4,7 @@
 mod api;
 mod faults;
 mod kind;
-mod partner;
+pub(crate) mod partner;
 mod propagation;
 
 use std::time::Duration;

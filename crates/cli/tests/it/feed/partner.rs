@@ -10,13 +10,13 @@ use tokio::net::TcpListener;
 use super::api::now;
 use crate::program::word;
 
-pub(super) struct Partner {
-    pub(super) issuer: String,
+pub(crate) struct Partner {
+    pub(crate) issuer: String,
     key: SigningKey,
 }
 
 impl Partner {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let key = signing_key();
         let set = json!({ "keys": [key.public_jwk()] }).to_string();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -27,7 +27,7 @@ impl Partner {
     }
 
     /// An assertion about somebody, for a server.
-    pub(super) fn assertion(&self, audience: &str) -> String {
+    pub(crate) fn assertion(&self, audience: &str) -> String {
         let now = now().seconds();
         let claims = json!({
             "iss": self.issuer, "sub": "carol", "aud": audience,
@@ -38,7 +38,7 @@ impl Partner {
 }
 
 /// A key of ES256.
-pub(super) fn signing_key() -> SigningKey {
+pub(crate) fn signing_key() -> SigningKey {
     let algorithm = SigningAlgorithm::Es256;
     SigningKey::from_pkcs8(algorithm, &SigningKey::generate(algorithm).unwrap()).unwrap()
 }
