@@ -53,6 +53,7 @@ mod keep;
 mod keys;
 mod kill;
 mod leak;
+mod leaks;
 mod nodes;
 mod openidconnect;
 mod operate;

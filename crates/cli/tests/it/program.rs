@@ -336,6 +336,11 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it has ended already")
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         send(&self.child, signal);
     }
