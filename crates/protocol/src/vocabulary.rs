@@ -130,6 +130,40 @@ words! {
 }
 
 words! {
+    /// What an API key is for: real work, or trying out.
+    Environment {
+        /// Real work.
+        Live = "live",
+        /// Trying out. It never passes where real work is done.
+        Test = "test",
+    }
+}
+
+words! {
+    /// Which API keys a resource takes.
+    TakenKeys {
+        /// None at all.
+        Nothing = "none",
+        /// Those for real work.
+        Live = "live",
+        /// Those for trying out.
+        Test = "test",
+        /// Both.
+        Any = "any",
+    }
+}
+
+impl TakenKeys {
+    /// Whether a key for an environment is among them.
+    pub const fn takes(self, environment: Environment) -> bool {
+        matches!(
+            (self, environment),
+            (Self::Any, _) | (Self::Live, Environment::Live) | (Self::Test, Environment::Test)
+        )
+    }
+}
+
+words! {
     /// How an access token is written down.
     TokenFormat {
         /// Readable and checked locally.

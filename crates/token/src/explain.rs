@@ -4,6 +4,7 @@ use std::fmt;
 
 use symbolon_protocol::{ErrorCode, Timestamp};
 
+use crate::api_key::KeyFlaw;
 use crate::jose::Invalid;
 use crate::jose::jwe::Unopened;
 use crate::macaroon::Flaw;
@@ -130,6 +131,8 @@ pub enum Refused {
     Seal,
     /// A macaroon is not good, or not good here.
     Macaroon(Flaw),
+    /// It is an API key that is not good, or not good here.
+    ApiKey(KeyFlaw),
     /// It is no access token.
     NotAnAccessToken(Shown),
     /// A claim is missing or of the wrong type.
@@ -183,6 +186,7 @@ impl Refused {
     pub fn check(&self) -> Check {
         match self {
             Self::Macaroon(flaw) => flaw.check(),
+            Self::ApiKey(flaw) => flaw.check(),
             Self::Signature(_)
             | Self::Encryption(_)
             | Self::Seal
@@ -205,6 +209,7 @@ impl Refused {
             Self::Encryption(unopened) => unopened.code(),
             Self::Seal => "seal_mismatch",
             Self::Macaroon(flaw) => flaw.code(),
+            Self::ApiKey(flaw) => flaw.code(),
             Self::NotAnAccessToken(_) => "not_an_access_token",
             Self::Claim(_) => "claim_malformed",
             Self::Expired { .. } => "expired",
@@ -235,6 +240,7 @@ impl Refused {
             Self::Encryption(unopened) => format!("signature: {unopened}"),
             Self::Seal => "signature: the token is not sealed by this issuer, or one of its characters was changed".into(),
             Self::Macaroon(flaw) => format!("{}: {flaw}", flaw.check()),
+            Self::ApiKey(flaw) => format!("{}: {flaw}", flaw.check()),
             Self::NotAnAccessToken(shown) => format!("signature: this is {}, not an access token", shown.words().0),
             Self::Claim(name) => format!("signature: claim `{name}` is missing or not of its type"),
             Self::Expired { expires, now } => {
@@ -268,6 +274,7 @@ impl Refused {
             Self::Encryption(unopened) => unopened.repair().into(),
             Self::Signature(_) | Self::Seal => "send the token exactly as it was issued; a changed scope or end makes it worthless".into(),
             Self::Macaroon(flaw) => flaw.repair().into(),
+            Self::ApiKey(flaw) => flaw.repair().into(),
             Self::NotAnAccessToken(shown) => shown.words().1.into(),
             Self::Claim(_) => "ask this issuer for a new access token".into(),
             Self::Expired { .. } => "renew it with the refresh token, or ask for a new one".into(),

@@ -79,6 +79,8 @@ kinds! {
     Discharge = "dis_";
     /// A device that waits for a person.
     DeviceAuthorization = "dev_";
+    /// An API key. The id tells nothing of the secret beside it.
+    ApiKey = "key_";
 }
 
 /// An identifier: two bytes of slot, fourteen random ones.

@@ -5,6 +5,7 @@
 //! of its own signatures and key pairs, and offers no other way.
 
 pub mod act;
+pub mod api_key;
 pub mod audit;
 pub mod authority;
 mod base62;
@@ -39,7 +40,9 @@ pub use authority::{
     Thumbprint, WouldWiden,
 };
 pub use clock::{Clock, Entropy, random};
-pub use id::{DeviceAuthorization, Discharge, Family, Grant, Id, Person, Session, Slot, Token};
+pub use id::{
+    ApiKey, DeviceAuthorization, Discharge, Family, Grant, Id, Person, Session, Slot, Token,
+};
 pub use keyring::{Keyring, Purpose};
 pub use master::MasterKey;
 pub use revocation::{Blinding, Marks, Position};

@@ -121,6 +121,39 @@ pub fn read_fixed<const T: usize>(kind: Kind, text: &str) -> Option<[u8; T]> {
     (checksum(kind, body) == sum).then_some(bytes)
 }
 
+/// Writes a credential of a fixed size whose body a letter precedes, which says
+/// to people which sort of it this is. The checksum covers the letter.
+pub(crate) fn write_lettered(kind: Kind, letter: u8, body: &[u8]) -> String {
+    let mut lettered = Vec::with_capacity(1 + body.len());
+    lettered.push(letter);
+    lettered.extend_from_slice(body);
+    let sum = checksum(kind, &lettered);
+    let mut bytes = Vec::with_capacity(body.len() + sum.len());
+    bytes.extend_from_slice(body);
+    bytes.extend_from_slice(&sum);
+    let mut text = String::with_capacity(12 + base62::encoded_len(bytes.len()));
+    for part in [MARK, "_", kind.word(), "_"] {
+        text.push_str(part);
+    }
+    text.push(char::from(letter));
+    base62::encode_into(&bytes, &mut text);
+    crate::secret::wipe(&mut bytes);
+    crate::secret::wipe(&mut lettered);
+    text
+}
+
+/// Reads what [`write_lettered`] wrote: the letter, the body and four more bytes.
+pub(crate) fn read_lettered<const T: usize>(kind: Kind, text: &str) -> Option<(u8, [u8; T])> {
+    let (letter, rest) = kind.body(text)?.as_bytes().split_first()?;
+    let bytes: [u8; T] = base62::decode(std::str::from_utf8(rest).ok()?)?;
+    let (body, sum) = bytes.split_at(T - 4);
+    let mut lettered = vec![*letter];
+    lettered.extend_from_slice(body);
+    let is_whole = checksum(kind, &lettered) == sum;
+    crate::secret::wipe(&mut lettered);
+    is_whole.then_some((*letter, bytes))
+}
+
 /// Writes a credential of any size.
 pub(crate) fn write_sealed(kind: Kind, mut body: Vec<u8>) -> String {
     let sum = checksum(kind, &body);

@@ -213,7 +213,7 @@ fn listed<T>(value: &str, one: fn(&str) -> Option<T>) -> Option<Vec<T>> {
 
 /// A network whose address has no bits beyond its prefix: one that has might
 /// mean the host or the network.
-fn network(text: &str) -> Option<IpNet> {
+pub(crate) fn network(text: &str) -> Option<IpNet> {
     let network: IpNet = text.parse().ok()?;
     (network.trunc() == network).then_some(network)
 }

@@ -31,6 +31,8 @@ mod root;
 mod server;
 mod shared;
 
+pub(crate) use caveat::network;
+
 pub use calendar::{Days, Hours};
 pub use caveat::{Caveat, InvalidCaveat};
 pub use context::{Context, Request};
