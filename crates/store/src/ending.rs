@@ -1,5 +1,6 @@
 //! What ends together: families with their grant, their session, their person,
-//! their client, their organization. Each is part of a larger act.
+//! their client, their organization, and API keys with whoever they act for.
+//! Each is part of a larger act.
 
 use symbolon_protocol::{ClientId, OrganizationId, Timestamp};
 use symbolon_token::{Grant, Id, Person, Session};
@@ -33,6 +34,13 @@ statements! {
         (SELECT a.slot, a.id FROM grants g
             JOIN family_authority a ON a.slot = g.slot AND a.grant_id = g.id
             WHERE g.organization = ?1 AND g.organization <> '')";
+    KEYS_OF_PERSON = "UPDATE api_key SET revoked = ?3
+        WHERE slot = ?1 AND person = ?2 AND revoked IS NULL";
+    KEYS_OF_CLIENT = "UPDATE api_key SET revoked = ?2 WHERE client = ?1 AND revoked IS NULL";
+    KEYS_OF_ORGANIZATION = "UPDATE api_key SET revoked = ?2
+        WHERE organization = ?1 AND organization <> '' AND revoked IS NULL";
+    KEYS_OF_MEMBER = "UPDATE api_key SET revoked = ?4
+        WHERE slot = ?1 AND person = ?2 AND organization = ?3 AND revoked IS NULL";
     FAMILIES_OF_MEMBER = "UPDATE family SET ended = ?4 WHERE slot = ?1 AND ended IS NULL AND id IN
         (SELECT a.id FROM grants g
             JOIN family_authority a ON a.slot = g.slot AND a.grant_id = g.id
@@ -60,7 +68,7 @@ pub(crate) async fn families_of_session(
     Ok(())
 }
 
-/// Ends every session and family of a person. Grants stay: they say what the
+/// Ends every session, family and API key of a person. Grants stay: they say what the
 /// person allowed, not that the person is there.
 pub(crate) async fn presence_of_person(
     tx: &mut Tx<'_>,
@@ -70,6 +78,7 @@ pub(crate) async fn presence_of_person(
     let binds = binds![person.slot(), person, now];
     tx.run(&SESSIONS_OF_PERSON, binds).await?;
     tx.run(&FAMILIES_OF_PERSON, binds).await?;
+    tx.run(&KEYS_OF_PERSON, binds).await?;
     Ok(())
 }
 
@@ -84,14 +93,15 @@ pub(crate) async fn grants_of_person(
     Ok(())
 }
 
-/// Ends every family of a client.
+/// Ends every family and API key of a client.
 pub(crate) async fn families_of_client(
     tx: &mut Tx<'_>,
     client: &ClientId,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    tx.run(&FAMILIES_OF_CLIENT, binds![client.as_str(), now])
-        .await?;
+    let binds = binds![client.as_str(), now];
+    tx.run(&FAMILIES_OF_CLIENT, binds).await?;
+    tx.run(&KEYS_OF_CLIENT, binds).await?;
     Ok(())
 }
 
@@ -106,17 +116,15 @@ pub(crate) async fn grants_of_client(
     families_of_client(tx, client, now).await
 }
 
-/// Ends every family that acts for an organization.
+/// Ends every family and API key that acts for an organization.
 pub(crate) async fn families_of_organization(
     tx: &mut Tx<'_>,
     organization: &OrganizationId,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    tx.run(
-        &FAMILIES_OF_ORGANIZATION,
-        binds![organization.as_str(), now],
-    )
-    .await?;
+    let binds = binds![organization.as_str(), now];
+    tx.run(&FAMILIES_OF_ORGANIZATION, binds).await?;
+    tx.run(&KEYS_OF_ORGANIZATION, binds).await?;
     Ok(())
 }
 
@@ -131,7 +139,8 @@ pub(crate) async fn grants_of_organization(
     families_of_organization(tx, organization, now).await
 }
 
-/// Ends the families that act for an organization on behalf of one member.
+/// Ends the families and API keys that act for an organization on behalf of one
+/// member.
 pub(crate) async fn families_of_member(
     tx: &mut Tx<'_>,
     organization: &OrganizationId,
@@ -140,5 +149,19 @@ pub(crate) async fn families_of_member(
 ) -> Result<(), Fault> {
     let binds = binds![person.slot(), person, organization.as_str(), now];
     tx.run(&FAMILIES_OF_MEMBER, binds).await?;
+    tx.run(&KEYS_OF_MEMBER, binds).await?;
+    Ok(())
+}
+
+/// Ends the API keys of one member alone: a key never comes back with fewer
+/// roles when the record of the change is forgotten.
+pub(crate) async fn keys_of_member(
+    tx: &mut Tx<'_>,
+    organization: &OrganizationId,
+    person: &Id<Person>,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let binds = binds![person.slot(), person, organization.as_str(), now];
+    tx.run(&KEYS_OF_MEMBER, binds).await?;
     Ok(())
 }

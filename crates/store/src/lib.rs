@@ -6,6 +6,7 @@
 //! commits; a [`Fault`] rolls back.
 
 mod act;
+mod api_key;
 mod attempt;
 mod audit;
 mod authorization_code;
@@ -56,6 +57,15 @@ mod trusted_issuer;
 mod uses;
 
 pub use act::{Act, Settled, Tx};
+pub use api_key::change::{
+    ApiKeyChange, ApiKeyChanged, ApiKeyMade, MakeApiKeys, NewApiKey, RevokeApiKey, RotateApiKey,
+    UpdateApiKey,
+};
+pub use api_key::list::ListApiKeys;
+pub use api_key::used::NoteApiKeyUses;
+pub use api_key::{
+    ApiKeyDocument, FindApiKey, FindImportedApiKey, HasImportedApiKeys, KeyOwner, StoredApiKey,
+};
 pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
 pub use audit::{
     AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditPlace, ChainHead, ForgetAudit, LinkAudit,

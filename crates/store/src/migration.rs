@@ -75,6 +75,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "places of sessions and the start of the audit trail",
         text: include_str!("migrations/0011_places_and_audit_start.sql"),
     },
+    Migration {
+        number: 12,
+        name: "API keys",
+        text: include_str!("migrations/0012_api_keys.sql"),
+    },
 ];
 
 /// The table that remembers which ran.

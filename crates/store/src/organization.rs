@@ -304,9 +304,13 @@ impl Act for SetMember {
         };
         let roles = document(&self.roles)?;
         tx.run(&SET_MEMBER, binds![id, person, &roles]).await?;
+        let has_lost = old.iter().any(|role| !self.roles.contains(role));
+        if has_lost {
+            ending::keys_of_member(tx, &self.organization, person, self.now).await?;
+        }
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
-        if old.iter().any(|role| !self.roles.contains(role)) {
+        if has_lost {
             let target = Target::Membership(self.organization.clone(), self.person);
             revocation::record(tx, &[(target, self.horizon)], self.now).await?;
         }

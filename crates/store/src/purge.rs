@@ -22,6 +22,9 @@ pub struct PurgeExpired {
 /// comes back to: a day and an hour.
 const MARGIN: i64 = 25 * 60 * 60 * 1000;
 
+/// How long an API key that ended is still shown.
+const KEYS_SHOWN: i64 = 30 * 24 * 60 * 60 * 1000;
+
 /// The first day of which what was used up is remembered.
 pub(crate) fn first_day(now: Timestamp) -> i64 {
     day(Timestamp::from_millis(now.millis().saturating_sub(MARGIN)))
@@ -48,6 +51,8 @@ pub struct Purged {
     pub devices: u64,
     /// Places in status lists of tokens that expired a day ago.
     pub statuses: u64,
+    /// API keys that ended, or were taken back, a month ago.
+    pub api_keys: u64,
 }
 
 impl Purged {
@@ -62,6 +67,7 @@ impl Purged {
             + self.discharges
             + self.devices
             + self.statuses
+            + self.api_keys
     }
 }
 
@@ -93,6 +99,15 @@ statements! {
     STATUSES = "DELETE FROM status_entry WHERE (list, place) IN
         (SELECT list, place FROM status_entry WHERE expires <= ?1
             ORDER BY expires, list, place LIMIT ?2)";
+    KEY_DIGESTS = "DELETE FROM api_key_digest WHERE (slot, id) IN
+        (SELECT slot, id FROM api_key WHERE revoked <= ?1 ORDER BY revoked, slot, id LIMIT ?2)";
+    API_KEYS = "DELETE FROM api_key WHERE (slot, id) IN
+        (SELECT slot, id FROM api_key WHERE revoked <= ?1 ORDER BY revoked, slot, id LIMIT ?2)";
+    // What ran out is taken back first; the month that follows lets whoever
+    // asks see what became of it.
+    END_KEYS = "UPDATE api_key SET revoked = expires WHERE (slot, id) IN
+        (SELECT slot, id FROM api_key WHERE expires <= ?1 AND revoked IS NULL
+            ORDER BY expires, slot, id LIMIT ?2)";
     DISCHARGES = "DELETE FROM discharge WHERE (slot, id) IN
         (SELECT slot, id FROM discharge WHERE expires <= ?1 ORDER BY expires, slot, id LIMIT ?2)";
 }
@@ -124,6 +139,11 @@ impl Act for PurgeExpired {
         // knows it.
         let devices = tx.run(&DEVICES, before).await?;
         let statuses = tx.run(&STATUSES, before).await?;
+
+        tx.run(&END_KEYS, before).await?;
+        let month = Timestamp::from_millis(self.now.millis().saturating_sub(KEYS_SHOWN));
+        tx.run(&KEY_DIGESTS, binds![month, limit]).await?;
+        let api_keys = tx.run(&API_KEYS, binds![month, limit]).await?;
         Ok(Purged {
             revocations,
             spent,
@@ -134,6 +154,7 @@ impl Act for PurgeExpired {
             discharges,
             devices,
             statuses,
+            api_keys,
         })
     }
 }

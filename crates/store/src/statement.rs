@@ -72,6 +72,10 @@ pub(crate) use {only, statements};
 #[cfg(test)]
 pub(crate) fn registered() -> Vec<&'static Sql> {
     [
+        crate::api_key::STATEMENTS,
+        crate::api_key::change::STATEMENTS,
+        crate::api_key::list::STATEMENTS,
+        crate::api_key::used::STATEMENTS,
         crate::attempt::STATEMENTS,
         crate::audit::STATEMENTS,
         crate::audit::chain::STATEMENTS,

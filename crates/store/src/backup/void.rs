@@ -2,9 +2,11 @@
 //!
 //! A backup knows nothing of what was taken back after it was made. So nothing
 //! that could have been is let live: tokens and codes die by the epoch that
-//! they carry, and families, sessions, grants and waiting devices end. People,
-//! clients, resources and organizations stay. Keys that make tokens are
-//! replaced, because one of them may have been distrusted since.
+//! they carry, and families, sessions, grants and waiting devices end. API keys
+//! stay and are disabled, until an administrator enables those that were not
+//! taken back since. People, clients, resources and organizations stay. Keys
+//! that make tokens are replaced, because one of them may have been distrusted
+//! since.
 //!
 //! Spec: RFC 9700 §4.14.2
 
@@ -44,6 +46,7 @@ statements! {
     FAMILIES = "UPDATE family SET ended = ?1 WHERE ended IS NULL";
     SESSIONS = "UPDATE session SET ended = ?1 WHERE ended IS NULL";
     GRANTS = "UPDATE grants SET withdrawn = ?1 WHERE withdrawn IS NULL";
+    API_KEYS = "UPDATE api_key SET enabled = 0, updated = ?1 WHERE revoked IS NULL";
     DEVICES = "DELETE FROM device_authorization";
     DISCHARGES = "DELETE FROM discharge";
     SIGNING = "UPDATE working_key SET state = 'retired', sealed = ?2, retires = ?3
@@ -63,7 +66,7 @@ impl Act for NewEpoch {
         let head = tx.one(&EPOCH, binds![at_least, self.now]).await?;
         let head = head.ok_or_else(|| Fault::broken("the feed has no head"))?;
         let epoch = head.number(0)?;
-        for end in [&FAMILIES, &SESSIONS, &GRANTS] {
+        for end in [&FAMILIES, &SESSIONS, &GRANTS, &API_KEYS] {
             tx.run(end, binds![self.now]).await?;
         }
         tx.run(&DEVICES, &[]).await?;

@@ -2,6 +2,7 @@
 //! this crate's own tests call them, and so does whoever doubts an engine.
 
 mod administration;
+mod api_key;
 mod code;
 mod device;
 mod feed;
@@ -179,6 +180,14 @@ async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
         outbox::a_client_has_so_many_streams_and_no_more,
         outbox::a_stream_that_stands_still_keeps_or_drops_what_happens,
         outbox::what_is_fetched_stays_until_it_was_taken,
+        api_key::a_key_is_made_for_whoever_may_act,
+        api_key::a_key_ends_with_whoever_it_acts_for,
+        api_key::a_key_that_is_cut_is_recorded_and_goes_on,
+        api_key::of_parallel_rotations_of_a_key_one_replaces_it,
+        api_key::a_key_is_taken_back_once,
+        api_key::a_key_from_elsewhere_is_found_by_its_digest,
+        api_key::a_use_of_a_key_is_written_at_most_once_a_minute,
         device::a_device_is_forgotten_a_day_after_it_stopped_waiting,
+        api_key::a_dead_key_is_forgotten_after_a_month,
     }
 }

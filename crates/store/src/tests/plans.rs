@@ -14,12 +14,15 @@ const SLOTTED: &[&str] = &[
     "spent",
     "discharge",
     "device_authorization",
+    "api_key",
 ];
 
 /// The statements of hot acts: all of these files, less what only an
 /// administrator asks for.
 fn hot() -> Vec<&'static Sql> {
     let all = [
+        crate::api_key::STATEMENTS,
+        crate::api_key::used::STATEMENTS,
         crate::authorization_code::STATEMENTS,
         crate::device_authorization::STATEMENTS,
         crate::discharge::STATEMENTS,
@@ -32,7 +35,12 @@ fn hot() -> Vec<&'static Sql> {
         crate::session_others::STATEMENTS,
         crate::spent::STATEMENTS,
     ];
-    let cold: [&Sql; 1] = [&crate::grant::OF_CLIENT];
+    let cold: [&Sql; 3] = [
+        &crate::grant::OF_CLIENT,
+        // Keys from elsewhere name no slot: a table of digests says it.
+        &crate::api_key::BY_DIGEST,
+        &crate::api_key::HAS_IMPORTED,
+    ];
     let mut hot = all.concat();
     hot.retain(|sql| !cold.iter().any(|cold| std::ptr::eq(*cold, *sql)));
     hot
@@ -57,7 +65,7 @@ async fn sqlite_finds_what_is_hot_by_slot_and_index() {
     let path = folder.path().join("symbolon.db");
     let connection = crate::sqlite::file::open_writer(&path).unwrap();
     // Names and aliases of what is small or has no slot.
-    let elsewhere = ["p", "h", "person", "feed_head"];
+    let elsewhere = ["p", "h", "m", "person", "feed_head"];
 
     for sql in hot().into_iter().filter(|sql| sql.is_for(Engine::Sqlite)) {
         let text = sql.text(Engine::Sqlite);
