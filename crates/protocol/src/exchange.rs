@@ -15,11 +15,17 @@ use crate::vocabulary::{ConsentPolicy, GrantType, TokenKind};
 pub const MAX_ENTRIES: usize = 100;
 /// Begins the name of every kind of token on the wire.
 const URN: &str = "urn:ietf:params:oauth:token-type:";
+/// The name of an API key on the wire, which no specification has.
+const API_KEY: &str = "urn:symbolon:params:oauth:token-type:api_key";
 
 impl TokenKind {
     /// The kind that an identifier of the wire names.
     pub fn from_urn(text: &str) -> Option<Self> {
-        text.strip_prefix(URN)?.parse().ok()
+        if text == API_KEY {
+            return Some(Self::ApiKey);
+        }
+        let kind = text.strip_prefix(URN)?.parse().ok();
+        kind.filter(|kind| *kind != Self::ApiKey)
     }
 
     /// The identifier on the wire.
@@ -30,6 +36,7 @@ impl TokenKind {
             Self::IdToken => "urn:ietf:params:oauth:token-type:id_token",
             Self::Jwt => "urn:ietf:params:oauth:token-type:jwt",
             Self::Saml2 => "urn:ietf:params:oauth:token-type:saml2",
+            Self::ApiKey => API_KEY,
         }
     }
 }
@@ -118,6 +125,10 @@ impl Client {
         }
         if policy.issues.contains(&TokenKind::RefreshToken) {
             let message = "`issues`: no refresh token comes of an exchange";
+            add("exchange", message.to_owned());
+        }
+        if policy.issues.contains(&TokenKind::ApiKey) {
+            let message = "`issues`: no API key comes of an exchange; an administrator makes it";
             add("exchange", message.to_owned());
         }
         let tells = [TokenKind::IdToken, TokenKind::Saml2];

@@ -14,7 +14,7 @@ use crate::mapping::ClaimMappings;
 use crate::scope::Scopes;
 use crate::uri::ResourceIdentifier;
 use crate::vocabulary::{
-    ContentEncryption, KeyManagement, MacaroonKeys, SigningAlgorithm, TokenFormat,
+    ContentEncryption, KeyManagement, MacaroonKeys, SigningAlgorithm, TakenKeys, TokenFormat,
 };
 
 /// Everything about a resource.
@@ -82,6 +82,9 @@ pub struct Resource {
     /// How its access tokens are encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_encrypted_response_enc: Option<ContentEncryption>,
+    /// Which API keys it takes.
+    #[serde(default = "live", skip_serializing_if = "is_live")]
+    pub api_keys: TakenKeys,
     /// Claims that its access tokens tell besides those of RFC 9068.
     #[serde(default, skip_serializing_if = "ClaimMappings::is_empty")]
     pub claims: ClaimMappings,
@@ -118,6 +121,7 @@ impl Resource {
             jwks_uri: None,
             access_token_encrypted_response_alg: None,
             access_token_encrypted_response_enc: None,
+            api_keys: TakenKeys::Live,
             claims: ClaimMappings::default(),
             organization: None,
         }
@@ -240,7 +244,19 @@ impl Resource {
 const fn jwt() -> TokenFormat {
     TokenFormat::Jwt
 }
-const fn es256() -> SigningAlgorithm {
+const fn live() -> TakenKeys {
+    TakenKeys::Live
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands every member by reference"
+)]
+fn is_live(keys: &TakenKeys) -> bool {
+    *keys == TakenKeys::Live
+}
+
+fn es256() -> SigningAlgorithm {
     SigningAlgorithm::Es256
 }
 

@@ -126,6 +126,8 @@ words! {
         Jwt = "jwt",
         /// A SAML 2.0 assertion.
         Saml2 = "saml2",
+        /// An API key of this server. Its identifier is one of ours.
+        ApiKey = "api_key",
     }
 }
 

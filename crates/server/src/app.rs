@@ -14,6 +14,7 @@ use symbolon_token::{Clock, Entropy, Family, Id, random};
 
 use crate::admin::StatusLinks;
 use crate::apart::{self, Apart};
+use crate::api_key::ApiKeys;
 use crate::authn::password::Passwords;
 use crate::client_certificate::Authorities;
 use crate::config::Config;
@@ -91,6 +92,8 @@ pub struct App {
     /// Documents of refresh families that were used lately.
     pub(crate) families: Cache<Id<Family>, Arc<FamilyDocument>>,
     pub(crate) passwords: Passwords,
+    /// API keys that were used lately.
+    pub(crate) api_keys: ApiKeys,
     pub(crate) seen: Seen,
     /// What was refused and issued lately.
     pub(crate) recent: Recent,
@@ -191,6 +194,7 @@ impl App {
             apart: Apart::default(),
             directory: Directory::new(store.clone()),
             passwords: Passwords::new(&*edge.entropy),
+            api_keys: ApiKeys::new(),
             guesses: GuessLimit::new(&*edge.entropy),
             limited: Limited::new(),
             polls: PollPace::new(),
@@ -243,6 +247,7 @@ impl App {
         let (configuration, head) = self.feed.follow(&self.store, began).await?;
         if self.directory.follow(configuration).await? {
             self.passwords.learn(&self.store).await?;
+            self.api_keys.learn(&self.store).await?;
         }
         self.follow_keys(configuration).await;
         // What is kept is of that version or newer, so it was right there.
@@ -331,6 +336,8 @@ impl App {
                 let believed = self.steady.believed();
                 self.feed.purge(believed - self.settings().clock_skew);
                 tokio::spawn(growth::forget(Arc::clone(&self), believed));
+                let app = Arc::clone(&self);
+                tokio::spawn(async move { app.note_uses().await });
             }
         }
     }
@@ -381,6 +388,14 @@ impl App {
     /// Refuses to decide on old knowledge of what was taken back.
     pub(crate) fn check_fresh(&self) -> Result<(), Broken> {
         self.feed.check_fresh(self.edge.clock.monotonic())
+    }
+
+    /// Writes down when API keys were used last, as far as that is noted in
+    /// memory. Nothing is decided by it, so a fault loses it and no more.
+    pub async fn note_uses(&self) {
+        if let Err(fault) = self.api_keys.uses.write(&self.store).await {
+            tracing::warn!(cause = %fault, "could not write when API keys were used");
+        }
     }
 
     /// Tells load balancers to send no more: the end is near.

@@ -373,6 +373,7 @@ impl Running {
             // Cancelled, or ended before.
             let _ = chore.await;
         }
+        self.app.note_uses().await;
         let mut seen = job::audit::Seen::default();
         // Where it fails, the next process links what is left.
         let _ = job::audit::link(&self.app, false, &mut seen).await;

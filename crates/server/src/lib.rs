@@ -3,6 +3,7 @@
 mod acquainted;
 pub mod admin;
 mod apart;
+mod api_key;
 pub mod app;
 mod applicable;
 pub mod apply;

@@ -142,7 +142,6 @@ impl Refused {
     }
 
     /// What the caller is told.
-    #[cfg(test)]
     pub(super) fn description(&self) -> &str {
         &self.description
     }

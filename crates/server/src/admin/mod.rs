@@ -9,6 +9,7 @@
 //! event in the same transaction; what this node holds in memory follows
 //! before the answer.
 
+mod api_keys;
 mod audit;
 mod bearer;
 mod body;

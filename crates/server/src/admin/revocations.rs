@@ -99,7 +99,7 @@ async fn revoke_token(cx: &Cx, token: &str) -> Result<(), Failed> {
     match by_administrator(cx, token).await? {
         TakenBack::Now | TakenBack::Before => Ok(()),
         TakenBack::NotOurs => Err(Refused::not_found(
-            "this is no access or refresh token of this server; it may be cut off, changed, or of another server: nothing was taken back",
+            "this is no access or refresh token and no API key of this server; it may be cut off, changed, or of another server: nothing was taken back",
         )
         .into()),
     }

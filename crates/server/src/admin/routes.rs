@@ -11,8 +11,8 @@ use crate::cx::Cx;
 use super::call::Call;
 use super::failed::Outcome;
 use super::{
-    audit, clients, explanations, grants, health, keys, metrics, openapi, organizations, outbox,
-    resources, revocations, sessions, status, tokens, trusted_issuers, users,
+    api_keys, audit, clients, explanations, grants, health, keys, metrics, openapi, organizations,
+    outbox, resources, revocations, sessions, status, tokens, trusted_issuers, users,
 };
 
 /// Who may call a route.
@@ -134,6 +134,15 @@ pub fn table() -> Vec<Route> {
         POST   "/admin/v1/keys:rotate"                       Token  [] KeyRotation                   => 200 KeyChanges             keys::rotate            "Uses the next keys as soon as they may be, or says what would happen when.";
         POST   "/admin/v1/keys/{kid}/retire"                 Token  [] Nothing                       => 200 KeyChanges             keys::retire            "Has an active key make nothing more, as soon as the next one may take over.";
         POST   "/admin/v1/keys/{kid}/distrust"               Token  [] Nothing                       => 200 DistrustedKeys         keys::distrust          "Takes a key back, with all that it made, and uses another at once.";
+        GET    "/admin/v1/api-keys"                          Token  [after limit client user organization] Nothing => 200 ApiKeyList    api_keys::list          "Lists API keys.";
+        POST   "/admin/v1/api-keys"                          Token  [] NewApiKey                     => 201 ApiKey                 api_keys::create        "Makes an API key; the answer shows it, once.";
+        POST   "/admin/v1/api-keys:import"                   Token  [] ApiKeyImport                  => 200 ApiKeysImported        api_keys::import        "Brings keys along from elsewhere, by the SHA-256 digests of their texts.";
+        GET    "/admin/v1/api-keys/{id}"                     Token  [] Nothing                       => 200 ApiKey                 api_keys::get           "Shows an API key, without its text.";
+        PATCH  "/admin/v1/api-keys/{id}"                     Token  [] ApiKeyPatch                   => 200 ApiKey                 api_keys::update        "Changes an API key.";
+        DELETE "/admin/v1/api-keys/{id}"                     Token  [] Nothing                       => 204 Nothing                api_keys::revoke        "Takes an API key back, and all that was made of it.";
+        POST   "/admin/v1/api-keys/{id}/rotate"              Token  [] ApiKeyRotation                => 201 ApiKey                 api_keys::rotate        "Puts another key in the place of one, which holds for the overlap.";
+        POST   "/admin/v1/api-keys/{id}/enable"              Token  [] Nothing                       => 200 ApiKey                 api_keys::enable        "Lets an API key work again.";
+        POST   "/admin/v1/api-keys/{id}/disable"             Token  [] Nothing                       => 200 ApiKey                 api_keys::disable       "Stops an API key and takes back what was made of it.";
         POST   "/admin/v1/revoke"                            Token  [] Revocation                    => 204 Nothing                revocations::create     "Takes back one thing: what hangs on it dies.";
         GET    "/admin/v1/explanations/{id}"                 Token  [] Nothing                       => 200 Explanation            explanations::get       "Says why a request was refused, or what became of a token, by its id.";
         POST   "/admin/v1/tokens:explain"                    Token  [] TokenQuestion                 => 200 Explanation            tokens::explain         "Says what a token is, which check it fails, and what took it back; it is read and forgotten.";

@@ -212,6 +212,7 @@ section!(RESOURCE, "[[resource]]", "resource.", {
     "status_list": Other, "false";
     "signing_alg": Text, r#""ES256""#;
     "macaroon_keys": Text, r#""server""#;
+    "api_keys": Text, r#""live""#;
     "introspection_client": Text, r#""orders-api""#;
     "introspection_clients": Texts, r#"["orders-api"]"#;
     "exchange_from": Texts, r#"["https://shop.example.com", "shop-api"]"#;

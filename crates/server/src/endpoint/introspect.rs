@@ -7,6 +7,9 @@
 //! inactive, so a reader that knows no conditions lets nobody through. An
 //! answer that counts a use is a use: it is asked for once a request.
 //!
+//! An API key is active for the server of an API that it names, and for its own
+//! client: `api_key` in the answer says which key it is (see `api_key`).
+//!
 //! Spec: RFC 7662 §2
 //! Spec: RFC 8693 §4.1, §4.4
 //! Spec: RFC 9701 §4, §5, §6
@@ -27,6 +30,7 @@ use symbolon_token::refresh::RefreshToken;
 
 use super::macaroon::{self, Use};
 use super::presented::{self, Live};
+use crate::api_key;
 use crate::authn::client::authenticate;
 use crate::cx::Cx;
 use crate::encryption;
@@ -82,6 +86,9 @@ struct Answer<'a> {
     /// the feed: the resource alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     rev: Option<&'a Value>,
+    /// Which API key it is, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<&'a Value>,
     /// Claims that the resource maps, for the resource alone.
     #[serde(flatten)]
     mapped: Map<String, Value>,
@@ -107,7 +114,11 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     if Kind::claimed_by(token) == Some(Kind::RefreshToken) {
         return Box::pin(refresh(&cx, caller.client(), token, signed)).await;
     }
-    match judge(&cx, caller.client(), token, &form).await? {
+    let judged = match api_key::is_shown(&cx, token) {
+        true => Box::pin(super::api_key::judge(&cx, caller.client(), token, &form)).await?,
+        false => judge(&cx, caller.client(), token, &form).await?,
+    };
+    match judged {
         Ok(Some(live)) => {
             let mapped = mapped(&cx, caller.client(), &live).await?;
             let is_reader = is_of_resource(&cx, caller.client(), &live);
@@ -215,6 +226,7 @@ fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {
         act: live.act.as_ref(),
         may_act: live.may_act.as_ref(),
         rev: None,
+        api_key: live.api_key.as_ref(),
         mapped: Map::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! One file per endpoint.
 
 pub(crate) mod account;
+pub(crate) mod api_key;
 pub(crate) mod assets;
 pub(crate) mod authorize;
 pub(crate) mod bearer;

@@ -49,6 +49,8 @@ pub(crate) struct Live {
     pub(crate) may_act: Option<Value>,
     /// What a record of the feed could hit it by, as a `rev` claim says it.
     pub(crate) rev: Option<Value>,
+    /// Which API key it is, where it is one.
+    pub(crate) api_key: Option<Value>,
 }
 
 /// Opens an access token for a use, and asks everything that does not depend
@@ -406,6 +408,7 @@ fn opaque_live(cx: &Cx, client: Arc<StoredClient>, token: &OpaqueToken) -> Live 
         act: act::claim(authority.actors()),
         may_act: act::may_act_claim(authority.may_act()),
         rev: Some(rev),
+        api_key: None,
         client,
     }
 }
@@ -438,6 +441,7 @@ fn jwt_live(cx: &Cx, client: Arc<StoredClient>, token: &AccessToken) -> Live {
         act: token.claims.get("act").cloned(),
         may_act: token.claims.get("may_act").cloned(),
         rev: token.claims.get("rev").cloned(),
+        api_key: None,
         auth_time: token
             .claims
             .get("auth_time")

@@ -6,7 +6,7 @@
 use axum::response::Response;
 use http::StatusCode;
 use symbolon_protocol::{Client, ClientId};
-use symbolon_store::{AuditEvent, EndFamily, FindFamily, RevokeToken};
+use symbolon_store::{ApiKeyChanged, AuditEvent, EndFamily, FindFamily, RevokeApiKey, RevokeToken};
 use symbolon_token::explain::Refused;
 use symbolon_token::mark::Kind;
 use symbolon_token::refresh::RefreshToken;
@@ -14,6 +14,7 @@ use symbolon_token::revocation::Hit;
 use symbolon_token::{Id, Token};
 
 use super::presented::{self, Read};
+use crate::api_key::{self, Asked};
 use crate::authn::client::authenticate;
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
@@ -69,6 +70,9 @@ async fn revoke(
 ) -> Result<TakenBack, Failure> {
     if Kind::claimed_by(token) == Some(Kind::RefreshToken) {
         return end_family(cx, token, caller, actor).await;
+    }
+    if api_key::is_shown(cx, token) {
+        return Box::pin(end_key(cx, token, caller, actor)).await;
     }
     let read = match read(cx, token) {
         Ok(read) => read,
@@ -179,4 +183,36 @@ async fn end_family(
     };
     cx.store.act(act).await?;
     Ok(TakenBack::Now)
+}
+
+/// An API key, by whoever holds its text: its client or an administrator.
+async fn end_key(
+    cx: &Cx,
+    text: &str,
+    caller: Option<&Client>,
+    actor: &str,
+) -> Result<TakenBack, Failure> {
+    let source = caller.map(|_| cx.address);
+    let Ok(found) = api_key::look_up(cx, text, Asked { source, by: actor }).await? else {
+        return Ok(TakenBack::NotOurs);
+    };
+    let facts = &found.kept.facts;
+    if caller.is_some_and(|caller| caller.id != facts.owner.client) {
+        return Err(Refusal::invalid_grant("token belongs to another client").into());
+    }
+    let mut audit = AuditEvent::new("api_key.revoke", actor);
+    audit.client = Some(facts.owner.client.to_string());
+    audit.subject = facts.owner.person.map(|person| person.to_string());
+    audit.detail = serde_json::json!({ "api_key": facts.id });
+    audit.request = cx.request.to_string();
+    let act = RevokeApiKey {
+        id: facts.id,
+        audit,
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+    };
+    match cx.store.act(act).await? {
+        ApiKeyChanged::Changed => Ok(TakenBack::Now),
+        _ => Ok(TakenBack::Before),
+    }
 }

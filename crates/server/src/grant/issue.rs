@@ -182,7 +182,6 @@ impl Issuable {
     }
 
     /// What may be issued.
-    #[cfg(feature = "saml")]
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
     }

@@ -15,6 +15,8 @@ pub struct Known {
     pub session: String,
     /// A key that signs, and that nothing here needs afterwards.
     pub key: String,
+    /// An API key that nothing here needs afterwards.
+    pub api_key: String,
     /// A request that was refused.
     pub refused: String,
     /// A password for whoever is created.
@@ -52,6 +54,10 @@ pub fn probes(known: &Known) -> Vec<Probe> {
     let grant = format!("/admin/v1/grants/{}", known.grant);
     let session = format!("/admin/v1/sessions/{}", known.session);
     let (key, password) = (&known.key, &known.password);
+    let held = format!("/admin/v1/api-keys/{}", known.api_key);
+    let new_key = json!({ "name": "made", "client": "job", "scopes": ["read:orders"], "resources": ["https://orders.example.com"] });
+    let mut brought = new_key.clone();
+    brought["digest"] = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae".into();
     vec![
         call(get(),    "/metrics",                                    "/metrics", none()),
         call(get(),    "/healthz",                                    "/healthz", none()),
@@ -82,6 +88,16 @@ pub fn probes(known: &Known) -> Vec<Probe> {
         call(post(),   "/admin/v1/clients/{id}/disable",              "/admin/v1/clients/made/disable", none()),
         call(post(),   "/admin/v1/clients/{id}/enable",               "/admin/v1/clients/made/enable", none()),
         call(delete(), "/admin/v1/clients/{id}",                      "/admin/v1/clients/made", none()),
+
+        call(post(),   "/admin/v1/api-keys",                          "/admin/v1/api-keys", new_key),
+        call(get(),    "/admin/v1/api-keys",                          "/admin/v1/api-keys?limit=1", none()),
+        call(post(),   "/admin/v1/api-keys:import",                   "/admin/v1/api-keys:import", json!({ "keys": [brought] })),
+        call(get(),    "/admin/v1/api-keys/{id}",                     &held, none()),
+        call(patch(),  "/admin/v1/api-keys/{id}",                     &held, json!({ "name": "other" })),
+        call(post(),   "/admin/v1/api-keys/{id}/disable",             &format!("{held}/disable"), none()),
+        call(post(),   "/admin/v1/api-keys/{id}/enable",              &format!("{held}/enable"), none()),
+        call(post(),   "/admin/v1/api-keys/{id}/rotate",              &format!("{held}/rotate"), none()),
+        call(delete(), "/admin/v1/api-keys/{id}",                     &held, none()),
 
         call(post(),   "/admin/v1/users",                             "/admin/v1/users", json!({ "username": "made", "password": password })),
         call(get(),    "/admin/v1/users",                             "/admin/v1/users?limit=1", none()),

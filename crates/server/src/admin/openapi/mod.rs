@@ -2,6 +2,7 @@
 //!
 //! Spec: OpenAPI Specification 3.1.0 §4.8
 
+mod api_keys;
 mod audit;
 mod encryption;
 mod exchange;
@@ -60,7 +61,7 @@ fn operation(route: &Route) -> Value {
         "responses": { route.status.to_string(): answer, "default": refusal() },
     });
     if let Some(content) = content(route.takes) {
-        let is_required = route.takes != "Rotation";
+        let is_required = !matches!(route.takes, "Rotation" | "ApiKeyRotation");
         operation["requestBody"] = json!({ "required": is_required, "content": content });
     }
     if route.access == Access::Token {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use symbolon_protocol::{
     AssertionAudience, ClientAuthentication, ClientKind, ConsentPolicy, GrantType, MacaroonKeys,
-    RefreshRotation, SigningAlgorithm, SubjectType, TokenFormat, registration,
+    RefreshRotation, SigningAlgorithm, SubjectType, TakenKeys, TokenFormat, registration,
 };
 
 /// All of them by name.
@@ -33,6 +33,7 @@ pub(super) fn all() -> Map<String, Value> {
         ("Grant", "GrantList"),
         ("Session", "SessionList"),
         ("Key", "KeyList"),
+        ("ApiKey", "ApiKeyList"),
         ("AuditEntry", "AuditList"),
         ("DeadLetter", "DeadLetterList"),
     ] {
@@ -45,6 +46,7 @@ pub(super) fn all() -> Map<String, Value> {
     super::exchange::add_trusted_issuers(&mut add);
     add_presence(&mut add);
     super::keys::add(&mut add);
+    super::api_keys::add(&mut add);
     add_process(&mut add);
     add_revocation(&mut add);
     super::outbox::add(&mut add);
@@ -226,6 +228,7 @@ pub(super) fn resource_fields() -> Vec<(&'static str, Value)> {
         ("status_list", boolean()),
         ("signing_alg", words(SigningAlgorithm::ALL)),
         ("macaroon_keys", words(MacaroonKeys::ALL)),
+        ("api_keys", words(TakenKeys::ALL)),
         ("introspection_client", text()),
         ("introspection_clients", texts()),
         ("exchange_from", texts()),
@@ -448,7 +451,7 @@ pub(super) fn boolean() -> Value {
 pub(super) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
-fn span() -> Value {
+pub(super) fn span() -> Value {
     json!({ "type": "string", "pattern": "^[0-9]+[smhd]$", "examples": ["10m"] })
 }
 

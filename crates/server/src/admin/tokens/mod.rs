@@ -9,6 +9,7 @@
 
 #[cfg(feature = "saml")]
 mod assertion;
+mod key;
 mod known;
 mod partner;
 
@@ -197,6 +198,9 @@ async fn told(cx: &Cx, question: &Question, what: What) -> Result<Told, Failed> 
     if matches!(what, What::Assertion) {
         #[cfg(feature = "saml")]
         return assertion::told(cx, question).await;
+    }
+    if crate::api_key::is_shown(cx, &question.token) {
+        return key::told(cx, question).await;
     }
     if let Some(told) = partner::told(cx, question).await {
         return Ok(told);

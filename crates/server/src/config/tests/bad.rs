@@ -116,6 +116,7 @@ const BLOCKS: &[(&str, &str, u32)] = &[
     (on!(resource "token_format = 'saml'"), "resource.token_format.invalid", 5),
     (on!(resource "require_key_binding = 'yes'"), "resource.require_key_binding.invalid", 5),
     (on!(resource "macaroon_keys = 'mine'"), "resource.macaroon_keys.invalid", 5),
+    (on!(resource "api_keys = 'some'"), "resource.api_keys.invalid", 5),
     (on!(resource "token_format = 'macaroon'\nmacaroon_keys = 'shared'"), "resource.macaroon_keys.invalid", 6),
     (on!(resource "sensitive_scopes = ['write']"), "resource.sensitive_scopes.invalid", 5),
     (on!(resource "access_token_lifetime = '2d'"), "resource.access_token_lifetime.invalid", 5),

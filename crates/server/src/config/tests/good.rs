@@ -65,6 +65,7 @@ sensitive_scopes = ["delete:orders"]
 scope_descriptions = { "read:orders" = "See your orders" }
 token_format = "opaque"
 macaroon_keys = "server"
+api_keys = "any"
 introspection_client = "orders-api"
 organization = "acme"
 [[client]]

@@ -14,7 +14,7 @@ use symbolon_token::{
     Actor, Authentication, Authority, Binding, Granted, Marks, Position, Subject, act,
 };
 
-use super::opened::{Asking, Holder, Opened};
+use super::opened::{Asking, Holder, Opened, Reach};
 use crate::endpoint::presented::{self, Body, Read};
 use crate::failure::Failure;
 use crate::grant::subject;
@@ -58,6 +58,7 @@ pub(super) fn of_read(
         holder: Holder::Client(issued_to.id.clone()),
         sector: subject::sector(issued_to),
         bound_like: Binding::NONE,
+        reach: Reach::Moving,
     })
 }
 

@@ -105,7 +105,7 @@ mod tests {
     use symbolon_token::revocation::Target;
     use symbolon_token::{Actor, Binding, Subject, Thumbprint};
 
-    use super::super::opened::Holder;
+    use super::super::opened::{Holder, Reach};
     use super::*;
 
     const AT: Position = Position {
@@ -129,6 +129,7 @@ mod tests {
             known: AT,
             ancestors: vec![ancestor(Target::Token, name), ancestor(Target::Subject, 7)],
             bound_like: Binding::NONE,
+            reach: Reach::Moving,
             authority,
         }
     }

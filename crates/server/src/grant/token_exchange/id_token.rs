@@ -16,7 +16,7 @@ use symbolon_token::{
     Actor, Ancestor, Authentication, Authority, Binding, Granted, Id, Person, Session, Subject,
 };
 
-use super::opened::{Asking, Holder, Opened};
+use super::opened::{Asking, Holder, Opened, Reach};
 use crate::cx::Cx;
 use crate::failure::Failure;
 use crate::grant::subject;
@@ -66,6 +66,7 @@ pub(super) async fn open(
         holder: Holder::Client(client.id.clone()),
         sector: subject::sector(client),
         bound_like: Binding::NONE,
+        reach: Reach::Moving,
     }))
 }
 

@@ -14,6 +14,7 @@
 //! Spec: RFC 8707 §2
 
 mod access_token;
+mod api_key;
 mod derive;
 mod id_token;
 mod opened;

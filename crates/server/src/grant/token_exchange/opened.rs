@@ -11,7 +11,7 @@ use symbolon_token::revocation::Target;
 use symbolon_token::{Actor, Ancestor, Authority, Binding, Position};
 
 use super::request::ShownToken;
-use super::{access_token, id_token, partner, refresh_token};
+use super::{access_token, api_key, id_token, partner, refresh_token};
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 use crate::grant::trusted_issuer::claimed_issuer;
@@ -57,6 +57,17 @@ pub(super) struct Opened {
     pub(super) name: Actor,
     /// In which ways the result has to be bound, whichever keys they are.
     pub(super) bound_like: Binding,
+    /// Where the result may be.
+    pub(super) reach: Reach,
+}
+
+/// Which APIs the result may be for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reach {
+    /// Those that the policies of both sides let it be moved to.
+    Moving,
+    /// Those that it names itself, whatever a policy says.
+    OwnApis,
 }
 
 impl Opened {
@@ -90,6 +101,8 @@ pub(super) async fn open(
             refresh_token::open(asking, text).await?
         }
         TokenKind::RefreshToken => Err("a refresh token names no actor"),
+        TokenKind::ApiKey if role == Role::Subject => Box::pin(api_key::open(asking, text)).await?,
+        TokenKind::ApiKey => Err("an API key names no actor"),
         #[cfg(feature = "saml")]
         TokenKind::Saml2 => super::saml2::open(asking, text).await?,
         #[cfg(not(feature = "saml"))]

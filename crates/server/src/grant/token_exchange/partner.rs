@@ -4,7 +4,7 @@
 
 use symbolon_token::Binding;
 
-use super::opened::{Asking, Holder, Opened};
+use super::opened::{Asking, Holder, Opened, Reach};
 use crate::grant::trusted_issuer::{self, Sent, Vouched};
 
 pub(super) async fn open(asking: Asking<'_>, text: &str) -> Result<Opened, &'static str> {
@@ -23,5 +23,6 @@ pub(super) fn opened(vouched: Vouched) -> Opened {
         sector: None,
         name: vouched.name,
         bound_like: Binding::NONE,
+        reach: Reach::Moving,
     }
 }

@@ -10,7 +10,7 @@
 use symbolon_protocol::{Client, ErrorCode, ExchangePolicy, ResourceIdentifier, TokenKind};
 use symbolon_token::{Actor, Authority, Subject};
 
-use super::opened::{Holder, Opened};
+use super::opened::{Holder, Opened, Reach};
 use super::request::ExchangeRequest;
 use crate::cx::Cx;
 use crate::failure::Refusal;
@@ -40,6 +40,13 @@ pub(super) fn check_kinds(
     {
         return Err(Refusal::invalid_request(
             "this client may not present tokens of this type",
+        ));
+    }
+    // A key signs nobody in: nothing of it says who did.
+    let is_of_key = request.subject.kind == TokenKind::ApiKey;
+    if is_of_key && !matches!(request.requested, TokenKind::AccessToken | TokenKind::Jwt) {
+        return Err(Refusal::invalid_request(
+            "an API key becomes an access token and nothing else",
         ));
     }
     if request.requested == TokenKind::RefreshToken || !policy.issues.contains(&request.requested) {
@@ -229,6 +236,9 @@ pub(super) fn target(
     check_organization(cx, subject, &audience)?;
     if own.contains(&audience) {
         return Ok(audience);
+    }
+    if subject.reach == Reach::OwnApis {
+        return Err(Refusal::invalid_target("the key is for other APIs"));
     }
     // However often it was exchanged since: a partner vouches for one API.
     if matches!(subject.authority.subject(), Subject::Foreign(_)) {

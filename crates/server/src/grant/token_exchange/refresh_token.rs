@@ -8,7 +8,7 @@ use symbolon_store::FindFamily;
 use symbolon_token::refresh::RefreshToken;
 use symbolon_token::{Actor, jwt};
 
-use super::opened::{Asking, Holder, Opened};
+use super::opened::{Asking, Holder, Opened, Reach};
 use crate::failure::Failure;
 use crate::grant::{family, subject};
 
@@ -55,5 +55,6 @@ pub(super) async fn open(
         sector: subject::sector(client),
         // A client that proves itself may change its key, not go without.
         bound_like: document.first,
+        reach: Reach::Moving,
     }))
 }

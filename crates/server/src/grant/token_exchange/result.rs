@@ -51,7 +51,7 @@ pub(super) async fn issue(
             let why = "this program was built without SAML";
             return Err(Refusal::invalid_request(why).into());
         }
-        TokenKind::RefreshToken => {
+        TokenKind::RefreshToken | TokenKind::ApiKey => {
             return Err(Refusal::invalid_request("no such token comes of an exchange here").into());
         }
     };

@@ -70,6 +70,7 @@ pub(crate) async fn known(server: &Server) -> Known {
         key: key.unwrap()["kid"].as_str().unwrap().to_owned(),
         grant: first("grants").await,
         session: first("sessions").await,
+        api_key: crate::api_key::make(server, serde_json::json!({})).await.0,
         password: PASSWORD.to_owned(),
     }
 }

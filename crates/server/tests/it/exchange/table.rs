@@ -79,6 +79,8 @@ async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
         .with("requested_token_type", &urn("saml2"))
         .token(server, "web")
         .await;
+    let of_api = json!({ "client": "orders-api", "scopes": ["read:orders"], "resources": [ORDERS, STOCK, SAFE, CELLAR] });
+    let (_, key) = crate::api_key::make(server, of_api).await;
     let own = Wallet::new();
     let bound = web_tokens(server, Some(&own)).await.text("access_token");
     let plain = [
@@ -106,6 +108,7 @@ async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
         ),
         ("`id_token`", "id_token", tokens.text("id_token"), "web"),
         ("JWT of a trusted issuer", "jwt", jwt, "orders-api"),
+        ("API key", "api_key", key, "orders-api"),
         ("`saml2`", "saml2", assertion, "web"),
         (
             "bound to a key, without its proof",
@@ -132,7 +135,14 @@ async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
 
 /// Lets the clients present and ask for everything, and move it anywhere.
 pub(super) async fn permit(server: &Server, issuer: &str) {
-    let kinds = ["access_token", "refresh_token", "id_token", "jwt", "saml2"];
+    let kinds = [
+        "access_token",
+        "refresh_token",
+        "id_token",
+        "jwt",
+        "saml2",
+        "api_key",
+    ];
     for resource in [STOCK, SAFE, CELLAR] {
         let path = format!(
             "/admin/v1/resources/{}",

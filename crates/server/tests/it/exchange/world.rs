@@ -19,6 +19,9 @@ pub(crate) const BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// The identifier of a kind of token.
 pub(crate) fn urn(kind: &str) -> String {
+    if kind == "api_key" {
+        return "urn:symbolon:params:oauth:token-type:api_key".to_owned();
+    }
     format!("urn:ietf:params:oauth:token-type:{kind}")
 }
 
