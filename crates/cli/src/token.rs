@@ -256,6 +256,11 @@ fn macaroon_shown(token: &str) -> Option<Value> {
 fn inspect(token: &str, json: bool) -> anyhow::Result<ExitCode> {
     let document = if let Some(document) = macaroon_shown(token) {
         document
+    } else if let Some(claimed) = symbolon_token::api_key::read(token) {
+        json!({
+            "rendering": "api_key", "id": claimed.id, "environment": claimed.environment,
+            "note": "what it permits, only the issuer knows",
+        })
     } else if let Some(kind) = Kind::claimed_by(token) {
         json!({ "rendering": "opaque", "kind": kind.name(), "note": "only the issuer can read it" })
     } else if let Some(header) = claimed_header(token) {

@@ -4,6 +4,7 @@
 //! server, `print` shows answers. Exit codes: 0 done, 1 refused or failed,
 //! 2 not understood.
 
+mod apikey;
 mod audit;
 mod client;
 mod connection;
@@ -37,6 +38,9 @@ pub(crate) enum AdminCommand {
     Client(client::Arguments),
     /// APIs that take access tokens
     Resource(resource::Arguments),
+    /// Keys for programs that only know how to send one
+    #[command(name = "apikey", alias = "api-key")]
+    ApiKey(apikey::Arguments),
     /// People who sign in
     User(user::Arguments),
     /// Organizations and their members
@@ -165,6 +169,7 @@ pub(crate) async fn run(command: AdminCommand) -> ExitCode {
     let outcome = match command {
         AdminCommand::Client(arguments) => client::run(arguments).await,
         AdminCommand::Resource(arguments) => resource::run(arguments).await,
+        AdminCommand::ApiKey(arguments) => apikey::run(arguments).await,
         AdminCommand::User(arguments) => user::run(arguments).await,
         AdminCommand::Organization(arguments) => organization::run(arguments).await,
         AdminCommand::TrustedIssuer(arguments) => trusted_issuer::run(arguments).await,

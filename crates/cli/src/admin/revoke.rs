@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
 struct What {
-    /// An access or refresh token; `-` reads it from standard input
+    /// An access or refresh token, or an API key; `-` reads it from standard input
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
     /// A refresh family

@@ -49,7 +49,8 @@ impl SecretFile {
             let _ = std::fs::remove_file(&path);
         };
         let mut answer = answer.inspect_err(|_| give_up())?;
-        let secret = answer.as_object_mut().and_then(|own| own.remove("secret"));
+        let members = answer.as_object_mut();
+        let secret = members.and_then(|own| own.remove("secret").or_else(|| own.remove("key")));
         match secret {
             Some(Value::String(secret)) => {
                 let written = file

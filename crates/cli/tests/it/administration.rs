@@ -17,7 +17,7 @@ async fn site(engine: Engine) -> (Site, Program) {
 
 impl Site {
     /// What a command answers as JSON; it must have done what it was told.
-    async fn done(&self, arguments: &[&str]) -> Value {
+    pub(crate) async fn done(&self, arguments: &[&str]) -> Value {
         let said = self.administer(&[arguments, &["--json"]].concat()).await;
         assert_eq!(said.code, Some(0), "{arguments:?}: {}", said.errors);
         assert_eq!(said.errors, "", "{arguments:?}");
@@ -25,14 +25,14 @@ impl Site {
     }
 
     /// What a command says on a terminal; it must have done what it was told.
-    async fn told(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn told(&self, arguments: &[&str]) -> String {
         let said = self.administer(arguments).await;
         assert_eq!(said.code, Some(0), "{arguments:?}: {}", said.errors);
         said.lines.join("\n")
     }
 
     /// A refusal: its exit code and its error code; it answers nothing.
-    async fn refused(&self, arguments: &[&str]) -> (i32, String) {
+    pub(crate) async fn refused(&self, arguments: &[&str]) -> (i32, String) {
         let said = self.administer(arguments).await;
         assert_eq!(said.lines, [""; 0], "{arguments:?}");
         (said.code.unwrap(), code(&said))

@@ -46,14 +46,14 @@ async fn load(site: &Site, stop: &AtomicBool) -> usize {
     count
 }
 
-async fn back_up(site: &Site, to: &str) -> Said {
+pub(crate) async fn back_up(site: &Site, to: &str) -> Said {
     let to = site.folder.join(to);
     site.run(&["backup", "--verify", "--json", "--to", to.to_str().unwrap()])
         .await
 }
 
 /// A store of an engine, empty, for the installation of `site`.
-async fn empty(site: &Site, engine: Engine) -> Site {
+pub(crate) async fn empty(site: &Site, engine: Engine) -> Site {
     let mut other = site.node();
     (other.issuer, other.listen) = (site.issuer.clone(), site.listen);
     other.store = match engine {
@@ -64,7 +64,7 @@ async fn empty(site: &Site, engine: Engine) -> Site {
     other
 }
 
-async fn restore(site: &Site, name: &str, more: &[&str]) -> Said {
+pub(crate) async fn restore(site: &Site, name: &str, more: &[&str]) -> Said {
     let path = site.folder.join(name);
     let arguments = [&["restore", path.to_str().unwrap()][..], more].concat();
     site.run(&arguments).await

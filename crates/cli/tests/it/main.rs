@@ -28,6 +28,7 @@ macro_rules! on_both_engines {
 mod account;
 mod acts;
 mod administration;
+mod apikey;
 mod authlib;
 mod bounds;
 mod browser;

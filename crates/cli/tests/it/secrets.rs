@@ -111,7 +111,7 @@ impl Run {
         let answer = read(request.send().await.unwrap()).await;
         self.keep(
             &answer,
-            &["secret", "client_secret", "url", "link", "password"],
+            &["secret", "client_secret", "key", "url", "link", "password"],
         );
         answer
     }
@@ -475,11 +475,20 @@ impl Run {
             |key: &&serde_json::Value| key["algorithm"] == "ES384" && key["state"] == "active";
         let key = keys["items"].as_array().unwrap().iter().find(spare);
         let key = key.unwrap()["kid"].as_str().unwrap().to_owned();
+        let held = serde_json::json!({
+            "name": "held", "client": "job", "scopes": ["read:orders"], "resources": [crate::configuration::ORDERS],
+        });
+        let held = self
+            .admin(Method::POST, "/admin/v1/api-keys", token, Some(held))
+            .await;
+        let api_key = held.json()["id"].as_str().map(str::to_owned);
+        let api_key = api_key.unwrap_or_else(|| panic!("{}", held.body));
         let refused = http().get(format!("{}/userinfo", self.site.issuer));
         let refused = read(refused.send().await.unwrap()).await;
         for probe in probes(&Known {
             refused: refused.text("request_id"),
             key,
+            api_key,
             grant,
             session,
             password,
