@@ -69,6 +69,8 @@ pub(crate) enum Scheme {
     Bearer,
     /// With the proof of a key.
     Dpop,
+    /// In a header for API keys alone.
+    ApiKey,
 }
 
 /// What a request is looked at for.

@@ -68,8 +68,8 @@ impl Verifier {
             }
         }
         match (sent.scheme, binding.key) {
-            (Scheme::Bearer, None) => Ok(()),
-            (Scheme::Bearer, Some(_)) => Err(Refusal::Binding(NotHeld::AsBearer)),
+            (Scheme::Bearer | Scheme::ApiKey, None) => Ok(()),
+            (Scheme::Bearer | Scheme::ApiKey, Some(_)) => Err(Refusal::Binding(NotHeld::AsBearer)),
             (Scheme::Dpop, None) => Err(Refusal::Binding(NotHeld::NotBound)),
             (Scheme::Dpop, Some(key)) => self.check_proof(sent, key, now),
         }

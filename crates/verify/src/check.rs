@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use symbolon_protocol::Timestamp;
-use symbolon_token::Digest;
 use symbolon_token::explain::{Refused, Shown};
 use symbolon_token::jose::{Invalid, MAX_JWT_BYTES, Unverified};
 use symbolon_token::jwt::{self, AccessToken, Expected, check_claims, check_type};
 use symbolon_token::macaroon::{self, Request};
 use symbolon_token::mark::{self, Kind};
+use symbolon_token::{Digest, api_key};
 
 use crate::bearer::{Presented, Sent};
 use crate::introspection::{Credentials, Question, Says};
@@ -28,8 +28,8 @@ use crate::requirement::{MAX_STALENESS, Requirement, Revocation, Staleness};
 use crate::verifier::Verifier;
 
 impl Verifier {
-    /// Checks what a request presents, JWT or opaque, against what a route
-    /// demands. Everything else about the token is told only where all six
+    /// Checks what a request presents, an access token of any kind or an API
+    /// key, against what a route demands. Everything else about the token is told only where all six
     /// checks passed, and whoever sends it holds what it is bound to.
     pub async fn check<'a>(
         &self,
@@ -37,7 +37,7 @@ impl Verifier {
         requirement: &Requirement,
     ) -> Result<Principal, Refusal> {
         let presented: Presented<'a> = presented.into();
-        let sent = presented.sent()?;
+        let sent = self.sent(presented)?;
         self.judge(sent, requirement, Request::default()).await
     }
 
@@ -51,7 +51,8 @@ impl Verifier {
         request: Request<'_>,
     ) -> Result<Principal, Refusal> {
         let presented: Presented<'a> = presented.into();
-        self.judge(presented.sent()?, requirement, request).await
+        self.judge(self.sent(presented)?, requirement, request)
+            .await
     }
 
     /// Judges a token as its issuer's verifier does.
@@ -77,7 +78,7 @@ impl Verifier {
         if let Some(subscription) = &self.inner.subscription {
             subscription.tick();
         }
-        let shown = Rendering::of(sent.token)?;
+        let shown = self.rendering(sent)?;
         // From here on, what is inside is the token; whoever sent it proves
         // possession for what was sent.
         let opened = match shown {
@@ -100,6 +101,7 @@ impl Verifier {
             }
             Rendering::Opaque => self.read_opaque(&one).await?,
             Rendering::Macaroon => Arc::new(self.read_macaroon(&one).await?),
+            Rendering::ApiKey => Arc::new(self.read_api_key(&one).await?),
         };
         api.check_binding(sent, &facts.token.binding, one.now)?;
         if !requirement.is_met_by(&facts.token.scopes) {
@@ -291,6 +293,7 @@ impl Verifier {
         let question = Question {
             token: one.token,
             request: Request::default(),
+            resource: None,
             is_for_once: true,
         };
         introspection.ask_about(credentials, &question).await
@@ -353,6 +356,7 @@ pub(crate) enum Rendering {
     Jwt,
     Opaque,
     Macaroon,
+    ApiKey,
 }
 
 impl Rendering {
@@ -374,6 +378,7 @@ impl Rendering {
             Some(Kind::AuthorizationCode) => Shown::Other("an authorization code"),
             Some(Kind::DeviceCode) => Shown::Other("a device code"),
             Some(Kind::ClientSecret) => Shown::Other("a client secret"),
+            Some(Kind::ApiKey) if api_key::read(token).is_some() => return Ok(Self::ApiKey),
             Some(Kind::ApiKey) => Shown::Other("an API key"),
             Some(Kind::SessionCookie) => Shown::Other("a session cookie"),
             Some(Kind::Administration) => Shown::Other("an administration token"),

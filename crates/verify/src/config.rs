@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use symbolon_protocol::{Issuer, ResourceIdentifier};
 use symbolon_token::jose::Algorithm;
 use symbolon_token::jose::jwe::DecryptionKey;
@@ -38,6 +39,9 @@ pub(crate) struct Config {
     /// What opens tokens; where there is any, none is taken in the open.
     pub(crate) decryption: Vec<Arc<DecryptionKey>>,
     pub(crate) scopes: Vec<String>,
+    /// Where API keys are taken besides the usual header.
+    pub(crate) key_header: Option<HeaderName>,
+    pub(crate) foreign_keys: ForeignKeys,
     pub(crate) skew: Duration,
     pub(crate) stale_if_error: Duration,
     pub(crate) hook: Option<Hook>,
@@ -61,6 +65,16 @@ pub(crate) enum Following {
     Nothing,
     /// It is, as the client that asks.
     Feed,
+}
+
+/// Whether a bearer token that is nothing else may be an API key from
+/// elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ForeignKeys {
+    /// It is refused without asking anyone.
+    Refused,
+    /// The issuer is asked.
+    Taken,
 }
 
 /// Which proofs have to carry a nonce.

@@ -51,6 +51,8 @@ impl Credentials {
 pub(crate) struct Question<'a> {
     pub(crate) token: &'a str,
     pub(crate) request: Request<'a>,
+    /// Which API asks, where the token may be for several of one server.
+    pub(crate) resource: Option<&'a str>,
     /// Whether an answer is for this once: it counts a use, or nothing would
     /// say when it is over.
     pub(crate) is_for_once: bool,
@@ -69,6 +71,9 @@ impl Question<'_> {
         }
         if let Some(address) = self.request.address {
             form.append_pair("client_ip", &address.to_string());
+        }
+        if let Some(resource) = self.resource {
+            form.append_pair("resource", resource);
         }
         form.finish()
     }
@@ -132,6 +137,7 @@ impl Introspection {
         let question = Question {
             token,
             request: Request::default(),
+            resource: None,
             is_for_once: false,
         };
         self.ask_once(as_whom, &question, digest).await

@@ -128,7 +128,7 @@ pub(crate) fn described(parts: &http::request::Parts) -> Described<'_> {
 impl RequireToken {
     async fn decide(&self, parts: &http::request::Parts) -> Result<Principal, Response<String>> {
         let config = &self.verifier.inner.config;
-        let outcome = match Presented::from(parts).sent() {
+        let outcome = match self.verifier.sent(Presented::from(parts)) {
             Err(refusal) => Err(refusal),
             Ok(_) if is_in_query(parts.uri.query()) => Err(Refusal::Malformed(Malformed::TwoWays)),
             Ok(sent) => {

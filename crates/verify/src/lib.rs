@@ -35,6 +35,7 @@
 //! request gets 503.
 
 mod ambient;
+mod api_key;
 mod authentication;
 mod bearer;
 mod binding;

@@ -136,6 +136,7 @@ fn question<'a>(one: &Presentation<'a>, is_feed_stale: bool) -> Question<'a> {
     Question {
         token: one.token,
         request: one.request,
+        resource: None,
         is_for_once: is_counted(one.token) || is_feed_stale,
     }
 }

@@ -36,6 +36,9 @@ pub enum Misconfigured {
     /// The origin under which the API is reached is not a web origin.
     #[error("origin: `https://`, a host, and a port where it is not the usual one")]
     Origin,
+    /// The name of a header is none, or is taken for something else.
+    #[error("API key header: a name of its own, as in `X-API-Key`")]
+    Header,
     /// A span is outside its limits.
     #[error("{0}")]
     Span(&'static str),
@@ -60,6 +63,7 @@ impl Misconfigured {
             Self::DecryptionKey(_) => "invalid_decryption_key",
             Self::DecryptionKeys => "too_many_decryption_keys",
             Self::Origin => "invalid_origin",
+            Self::Header => "invalid_header",
             Self::Span(_) => "span_out_of_range",
             Self::Environment(_) => "environment_incomplete",
             Self::Outbound(_) => "no_outbound",

@@ -14,7 +14,7 @@ use symbolon_token::macaroon::Count;
 
 use crate::ambient::{SystemClock, SystemEntropy};
 use crate::binding;
-use crate::config::{self, Config, Following, Nonces};
+use crate::config::{self, Config, Following, ForeignKeys, Nonces};
 use crate::decision::Decision;
 use crate::discovery::Discovery;
 use crate::fetch::Http;
@@ -123,6 +123,8 @@ impl Verifier {
             credentials: None,
             decryption: Vec::new(),
             scopes: Vec::new(),
+            key_header: None,
+            foreign_keys: ForeignKeys::Refused,
             skew: config::CLOCK_SKEW,
             stale_if_error: config::STALE_IF_ERROR,
             hook: None,

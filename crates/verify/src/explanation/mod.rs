@@ -88,7 +88,8 @@ fn vouched(rendering: &str, checks: &[Step]) -> Vouched {
 pub struct Explanation {
     /// The whole answer in a word.
     pub verdict: Verdict,
-    /// `jwt`, `jwe` (a JWT that is encrypted), `opaque`, `macaroon` or `other`.
+    /// `jwt`, `jwe` (a JWT that is encrypted), `opaque`, `macaroon`, `api_key` or
+    /// `other`.
     pub rendering: &'static str,
     /// A stable word: the refusal's, as logs have it.
     pub code: &'static str,
@@ -169,7 +170,7 @@ impl Verifier {
     ) -> Explanation {
         let shown = Shown {
             text: token,
-            sent: Presented::Token(token).sent(),
+            sent: self.sent(Presented::Token(token)),
             request,
         };
         self.explain_shown(&shown, requirement).await
@@ -183,7 +184,7 @@ impl Verifier {
         requirement: &Requirement,
     ) -> Explanation {
         let presented: Presented<'a> = presented.into();
-        let sent = presented.sent();
+        let sent = self.sent(presented);
         let text = match &sent {
             Ok(sent) => sent.token,
             Err(_) => shown_in(presented),
@@ -376,7 +377,7 @@ impl Verifier {
         shown: &Shown<'_>,
     ) -> Option<String> {
         let bare = recognized.repaired().filter(|own| !is_counted(own))?;
-        let sent = Presented::Token(bare).sent().ok()?;
+        let sent = self.sent(Presented::Token(bare)).ok()?;
         Some(match self.judge(sent, requirement, shown.request).await {
             Ok(_) => "without that, the token is valid".to_owned(),
             Err(refusal) => format!("without that, it would be refused too: {}", refusal.cause()),

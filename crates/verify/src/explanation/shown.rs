@@ -17,6 +17,7 @@ pub(super) fn rendering(token: &str) -> &'static str {
         Ok(Rendering::Jwt) if Unverified::parse(token).is_ok() => "jwt",
         Ok(Rendering::Opaque) | Err(Refused::Seal) => "opaque",
         Ok(Rendering::Macaroon) => "macaroon",
+        Ok(Rendering::ApiKey) => "api_key",
         _ => "other",
     }
 }

@@ -77,7 +77,7 @@ fn list(of: impl Fn(Check) -> Outcome, binding: Outcome, policy: Outcome) -> Vec
 }
 
 fn outcome(rendering: &str, refusal: &Refusal, check: Check) -> Outcome {
-    let by_word = matches!(rendering, "opaque" | "macaroon");
+    let by_word = matches!(rendering, "opaque" | "macaroon" | "api_key");
     match refusal {
         // Between revocation and scope.
         other if other.is_about_binding() => match check {
