@@ -118,7 +118,7 @@ impl Verifier {
             .introspection
             .check(credentials, &question)
             .await?;
-        let facts = Facts::new(self.vouched(&claims)?);
+        let facts = Facts::new(self.vouched(&claims)?, &self.inner.config.issuer);
         self.check_standing(one, &facts)?;
         self.check_records(&facts)?;
         Ok(facts)
