@@ -28,7 +28,6 @@ fn a_key_names_its_row_and_its_environment() {
     }
 }
 
-/// Attack: D108
 #[test]
 fn a_key_of_which_anything_was_changed_is_refused_without_asking_anyone() {
     let made = made(Environment::Test);

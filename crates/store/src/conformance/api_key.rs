@@ -239,23 +239,6 @@ pub(crate) async fn a_key_ends_with_whoever_it_acts_for(world: &World) -> Checke
     }
     check(!is_live(world, &key).await?, "it survives its client")?;
 
-    let key = made(world, owner.clone()).await?;
-    set_roles(world, &owner, &["buyer", "admin", "owner"]).await?;
-    check(is_live(world, &key).await?, "it dies of another role")?;
-    set_roles(world, &owner, &["buyer"]).await?;
-    check(!is_live(world, &key).await?, "it survives a role")?;
-
-    let key = made(world, owner.clone()).await?;
-    let remove = RemoveMember {
-        organization,
-        person,
-        audit: audit.clone(),
-        now,
-        horizon,
-    };
-    world.store.act(remove).await?;
-    check(!is_live(world, &key).await?, "it survives its membership")?;
-
     let other = of_client(world).await?;
     let key = made(world, other.clone()).await?;
     let revoke = RevokeClient {
@@ -269,6 +252,32 @@ pub(crate) async fn a_key_ends_with_whoever_it_acts_for(world: &World) -> Checke
         !is_live(world, &key).await?,
         "it survives what was taken back of its client",
     )
+}
+
+/// A key acts through a membership, and never with roles that are gone.
+pub(crate) async fn a_key_ends_with_the_membership_it_acts_through(world: &World) -> Checked {
+    let owner = of_member(world).await?;
+    let (Some(person), Some(organization)) = (owner.person, owner.organization.clone()) else {
+        return Err(Broken::from("nobody's organization"));
+    };
+    let (audit, now, horizon) = (world.audit("end"), world.now, world.horizon());
+
+    let key = made(world, owner.clone()).await?;
+    set_roles(world, &owner, &["buyer", "admin", "owner"]).await?;
+    check(is_live(world, &key).await?, "it dies of another role")?;
+    set_roles(world, &owner, &["buyer"]).await?;
+    check(!is_live(world, &key).await?, "it survives a role")?;
+
+    let key = made(world, owner.clone()).await?;
+    let remove = RemoveMember {
+        organization,
+        person,
+        audit,
+        now,
+        horizon,
+    };
+    world.store.act(remove).await?;
+    check(!is_live(world, &key).await?, "it survives its membership")
 }
 
 /// What makes a key permit less is recorded under its old mark.

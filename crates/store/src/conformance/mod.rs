@@ -182,6 +182,7 @@ async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
         outbox::what_is_fetched_stays_until_it_was_taken,
         api_key::a_key_is_made_for_whoever_may_act,
         api_key::a_key_ends_with_whoever_it_acts_for,
+        api_key::a_key_ends_with_the_membership_it_acts_through,
         api_key::a_key_that_is_cut_is_recorded_and_goes_on,
         api_key::of_parallel_rotations_of_a_key_one_replaces_it,
         api_key::a_key_is_taken_back_once,
