@@ -50,15 +50,33 @@ pub(crate) fn scope(value: &str, description: &str, choice: ScopeChoice) -> Cons
     }
 }
 
-/// Every page by name: its HTML, its response, and the ids it must have.
-pub(super) fn samples() -> Vec<(&'static str, String, Response, &'static [&'static str])> {
-    fn sample<P: Page>(
-        name: &'static str,
-        page: &P,
-        ids: &'static [&'static str],
-    ) -> (&'static str, String, Response, &'static [&'static str]) {
-        (name, page.render().unwrap(), page.response(), ids)
-    }
+/// A page: its name, its HTML, its response, and the ids it must have.
+type Sample = (&'static str, String, Response, &'static [&'static str]);
+
+fn sample<P: Page>(name: &'static str, page: &P, ids: &'static [&'static str]) -> Sample {
+    (name, page.render().unwrap(), page.response(), ids)
+}
+
+/// The pages of somebody's own account.
+fn account_samples() -> [Sample; 3] {
+    let account = &["sign-out-others", "password-submit", "end-everything"];
+    [
+        sample("account", &AccountPage::sample(), account),
+        sample(
+            "account-hostile",
+            &AccountPage::sample_hostile(HOSTILE),
+            &["account-again", "account-notice", "end-everything"],
+        ),
+        sample(
+            "account-ended",
+            &AccountEndedPage { site: site() },
+            &["account-back"],
+        ),
+    ]
+}
+
+/// Every page.
+pub(super) fn samples() -> Vec<Sample> {
     let failed = LoginPage {
         username: "ada".to_owned(),
         failure: Some(LoginFailure::Mismatch),
@@ -71,9 +89,8 @@ pub(super) fn samples() -> Vec<(&'static str, String, Response, &'static [&'stat
         ..ErrorPage::sample()
     };
     let login = &["username", "password", "login-submit"];
-    let account = &["sign-out-others", "password-submit", "end-everything"];
     let error = &["error-code", "error-description", "request-id"];
-    vec![
+    let mut all = vec![
         sample("login", &LoginPage::sample(), login),
         sample("login-failed", &failed, login),
         sample("login-hostile", &hostile_login(), login),
@@ -111,22 +128,13 @@ pub(super) fn samples() -> Vec<(&'static str, String, Response, &'static [&'stat
         ),
         sample("error", &ErrorPage::sample(), error),
         sample("error-ours", &ours, error),
-        sample("account", &AccountPage::sample(), account),
-        sample(
-            "account-hostile",
-            &AccountPage::sample_hostile(HOSTILE),
-            &["account-again", "account-notice", "end-everything"],
-        ),
-        sample(
-            "account-ended",
-            &AccountEndedPage { site: site() },
-            &["account-back"],
-        ),
         sample("logout", &LogoutPage::sample(), &["logout-confirm"]),
         sample("signed-out", &SignedOutPage::sample(), &[]),
         sample("form-post", &FormPostPage::sample(), &[]),
         sample("status", &StatusPage::sample(), &[]),
-    ]
+    ];
+    all.extend(account_samples());
+    all
 }
 
 pub(super) fn hostile_login() -> LoginPage {
