@@ -106,6 +106,53 @@ impl PathPattern {
         }
         parts.next().is_none()
     }
+
+    /// Whether some path is one of both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (mut own, mut others) = (self.segments.iter(), other.segments.iter());
+        loop {
+            match (own.next(), others.next()) {
+                (None, None) => return true,
+                (None, Some(_)) | (Some(_), None) => return false,
+                // What is left on the other side is at least one segment.
+                (Some(Segment::Rest), Some(_)) | (Some(_), Some(Segment::Rest)) => return true,
+                (Some(Segment::Text(one)), Some(Segment::Text(two))) if one != two => return false,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether every path of the other is one of these.
+    pub fn covers(&self, other: &Self) -> bool {
+        let (mut own, mut others) = (self.segments.iter(), other.segments.iter());
+        loop {
+            match (own.next(), others.next()) {
+                (None, None) => return true,
+                (Some(Segment::Rest), Some(_)) => return true,
+                (Some(Segment::One), Some(Segment::One | Segment::Text(_))) => {}
+                (Some(Segment::Text(one)), Some(Segment::Text(two))) if one == two => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Whether some path is one of both and neither pattern is the narrower one.
+    pub fn is_ambiguous_with(&self, other: &Self) -> bool {
+        self.overlaps(other) && self.covers(other) == other.covers(self)
+    }
+
+    /// Sorts patterns so that one whose paths are all another's as well comes
+    /// before that other.
+    pub fn rank(&self) -> impl Ord + use<> {
+        let is_text = |own: &&Segment| matches!(own, Segment::Text(_));
+        let literal = self.segments.iter().filter(is_text).count();
+        let is_open = self.segments.last() == Some(&Segment::Rest);
+        (
+            std::cmp::Reverse(literal),
+            is_open,
+            std::cmp::Reverse(self.segments.len()),
+        )
+    }
 }
 
 /// A segment without its escapes; `None` where it could be read in two ways.
@@ -162,6 +209,49 @@ mod tests {
         assert!(matches("/{*rest}", "/x"));
         assert!(matches("/", "/"));
         assert!(!matches("/", "/x"));
+    }
+
+    #[test]
+    fn a_narrower_pattern_is_covered_and_comes_first() {
+        let of = |text: &str| text.parse::<PathPattern>().unwrap();
+        for (wide, narrow) in [
+            ("/{*rest}", "/a"),
+            ("/{*rest}", "/{one}"),
+            ("/{*rest}", "/{one}/{*rest}"),
+            ("/{a}/{b}", "/a/{b}"),
+            ("/a/{b}", "/a/b"),
+            ("/a/{*rest}", "/a/{b}/c"),
+        ] {
+            let (wide, narrow) = (of(wide), of(narrow));
+            assert!(
+                wide.covers(&narrow) && wide.overlaps(&narrow),
+                "{wide} {narrow}"
+            );
+            assert!(!narrow.covers(&wide), "{wide} {narrow}");
+            assert!(narrow.rank() < wide.rank(), "{wide} {narrow}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_share_paths_without_covering_overlap_and_others_do_not() {
+        let of = |text: &str| text.parse::<PathPattern>().unwrap();
+        for (one, two, overlap) in [
+            ("/a/{b}", "/{a}/b", true),
+            ("/a/{*rest}", "/{a}/b", true),
+            ("/{x}", "/{y}", true),
+            ("/", "/{*rest}", false),
+            ("/a", "/b", false),
+            ("/a", "/a/{*rest}", false),
+            ("/{a}/c", "/a/b", false),
+        ] {
+            assert_eq!(of(one).overlaps(&of(two)), overlap, "{one} {two}");
+            assert_eq!(of(two).overlaps(&of(one)), overlap, "{two} {one}");
+        }
+        assert!(of("/{x}").covers(&of("/{y}")) && of("/{y}").covers(&of("/{x}")));
+        assert!(!of("/a/{b}").covers(&of("/{a}/b")));
+        assert!(of("/a/{b}").is_ambiguous_with(&of("/{a}/b")));
+        assert!(of("/{x}").is_ambiguous_with(&of("/{y}")));
+        assert!(!of("/a/{b}").is_ambiguous_with(&of("/a/b")));
     }
 
     #[test]
