@@ -57,7 +57,13 @@ impl<'a> Presented<'a> {
                 purpose: Purpose::Decide,
             }),
             Self::Headers(headers) => read(headers, None),
-            Self::Request(parts) => read(&parts.headers, Some(parts)),
+            Self::Request(parts) => {
+                let sent = read(&parts.headers, Some(parts))?;
+                match is_in_query(parts.uri.query()) {
+                    true => Err(Refusal::Malformed(Malformed::TwoWays)),
+                    false => Ok(sent),
+                }
+            }
         }
     }
 }
@@ -154,7 +160,7 @@ fn is_b64token(token: &[u8]) -> bool {
 }
 
 /// Whether a query carries an access token, which is never read.
-pub(crate) fn is_in_query(query: Option<&str>) -> bool {
+fn is_in_query(query: Option<&str>) -> bool {
     query
         .into_iter()
         .flat_map(|query| query.split('&'))

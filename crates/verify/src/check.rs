@@ -86,13 +86,8 @@ impl Verifier {
             _ => Cow::Borrowed(sent.token),
         };
         let token = &*opened;
-        let one = Presentation {
-            token,
-            digest: Digest::of(token.as_bytes()),
-            requirement,
-            request: sent.parts.map_or(request, described),
-            now: self.inner.config.clock.now(),
-        };
+        let request = sent.parts.map_or(request, described);
+        let one = self.presentation(token, requirement, request);
         let facts = match shown {
             Rendering::Jwt => {
                 let facts = self.read_jwt(&one).await?;
@@ -104,19 +99,29 @@ impl Verifier {
             Rendering::ApiKey => Arc::new(self.read_api_key(&one).await?),
         };
         api.check_binding(sent, &facts.token.binding, one.now)?;
-        if !requirement.is_met_by(&facts.token.scopes) {
-            let found = facts.token.scopes.iter();
-            return Err(Refusal::Refused(Refused::Scope {
-                needed: requirement.scopes().map(str::to_owned).collect(),
-                found: found.map(|scope| scope.as_str().to_owned()).collect(),
-            }));
-        }
+        check_scopes(requirement, &facts)?;
         let skew = self.inner.config.skew;
         requirement
             .sign_in()
             .check(&facts.token.claims, one.now, skew)
             .map_err(Refusal::Authentication)?;
         Ok(Principal::new(facts))
+    }
+
+    /// A token at a route now.
+    pub(crate) fn presentation<'a>(
+        &self,
+        token: &'a str,
+        requirement: &'a Requirement,
+        request: Request<'a>,
+    ) -> Presentation<'a> {
+        Presentation {
+            token,
+            digest: Digest::of(token.as_bytes()),
+            requirement,
+            request,
+            now: self.inner.config.clock.now(),
+        }
     }
 
     /// Signature, expiry, issuer, audience of a JWT.
@@ -215,7 +220,11 @@ impl Verifier {
     }
 
     /// The set in memory first, which costs nothing, then the issuer.
-    async fn check_revocation(&self, one: &Presentation<'_>, facts: &Facts) -> Result<(), Refusal> {
+    pub(crate) async fn check_revocation(
+        &self,
+        one: &Presentation<'_>,
+        facts: &Facts,
+    ) -> Result<(), Refusal> {
         self.check_records(facts)?;
         if let Some(subscription) = &self.inner.subscription {
             let Staleness::AtMost(allowed) = one.requirement.staleness(Staleness::Any) else {
@@ -268,7 +277,7 @@ impl Verifier {
 
     /// Signature and revocation of an opaque token by its issuer's word, the
     /// rest by the claims that come with it.
-    async fn read_opaque(&self, one: &Presentation<'_>) -> Result<Arc<Facts>, Refusal> {
+    pub(crate) async fn read_opaque(&self, one: &Presentation<'_>) -> Result<Arc<Facts>, Refusal> {
         let Some(credentials) = &self.inner.config.credentials else {
             return Err(Refused::NotAnAccessToken(Shown::Other(NOT_TAKEN)).into());
         };
@@ -339,6 +348,18 @@ impl Verifier {
             claims: claims.clone(),
         })
     }
+}
+
+/// The last of the six: what the token permits against what the route demands.
+pub(crate) fn check_scopes(requirement: &Requirement, facts: &Facts) -> Result<(), Refused> {
+    if requirement.is_met_by(&facts.token.scopes) {
+        return Ok(());
+    }
+    let found = facts.token.scopes.iter();
+    Err(Refused::Scope {
+        needed: requirement.scopes().map(str::to_owned).collect(),
+        found: found.map(|scope| scope.as_str().to_owned()).collect(),
+    })
 }
 
 /// One token at one route at one moment.

@@ -10,10 +10,9 @@ use symbolon_token::macaroon::Request as Described;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::bearer::{Presented, is_in_query};
+use crate::bearer::Presented;
 use crate::decision::Decision;
 use crate::principal::Principal;
-use crate::refusal::{Malformed, Refusal};
 use crate::requirement::Requirement;
 use crate::respond::request_id;
 use crate::verifier::Verifier;
@@ -130,7 +129,6 @@ impl RequireToken {
         let config = &self.verifier.inner.config;
         let outcome = match self.verifier.sent(Presented::from(parts)) {
             Err(refusal) => Err(refusal),
-            Ok(_) if is_in_query(parts.uri.query()) => Err(Refusal::Malformed(Malformed::TwoWays)),
             Ok(sent) => {
                 let judged = self
                     .verifier

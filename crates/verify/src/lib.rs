@@ -63,6 +63,7 @@ mod remembered;
 mod requirement;
 mod respond;
 mod revocations;
+mod standing;
 mod subscription;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -98,6 +99,7 @@ pub use misconfigured::Misconfigured;
 pub use principal::Principal;
 pub use refusal::{CannotKnow, Malformed, NotHeld, Refusal, Stale};
 pub use requirement::{Requirement, Revocation};
+pub use respond::request_id;
 pub use revocations::Revocations;
 pub use subscription::FeedState;
 pub use verifier::{NotReady, Verifier};

@@ -61,6 +61,10 @@ impl Principal {
         self.0.issuer.as_str()
     }
 
+    pub(crate) fn facts(&self) -> &Arc<Facts> {
+        &self.0
+    }
+
     /// The subject: a person, or the client itself.
     pub fn subject(&self) -> &str {
         &self.0.token.subject

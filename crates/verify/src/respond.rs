@@ -108,8 +108,10 @@ impl Verifier {
     }
 }
 
-/// The id that the caller sent, where it is one; otherwise a new one.
-pub(crate) fn request_id(headers: &HeaderMap, entropy: &dyn Entropy) -> String {
+/// The id that the caller sent in `X-Request-Id`, where it is one: 1 to 64
+/// letters, digits, `-`, `_` and `.`. Otherwise a new one. The layer takes the
+/// same, so answers and logs of whatever stands around it can agree.
+pub fn request_id(headers: &HeaderMap, entropy: &dyn Entropy) -> String {
     let sent = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     let is_sane = |id: &&str| {
         (1..=MAX_REQUEST_ID).contains(&id.len())
