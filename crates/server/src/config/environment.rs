@@ -153,7 +153,6 @@ impl Setting<'_> {
         };
         let key = section.find(name).ok_or_else(|| unknown(name))?;
         match (key.kind, rest) {
-            (Kind::NotBuilt(_), _) => table.put_text(name, self.value, &self.at),
             (Kind::Table(inner), [_, ..]) => {
                 let below = table
                     .table_mut(name, &self.at)

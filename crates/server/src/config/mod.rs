@@ -11,6 +11,7 @@ mod demand;
 mod document;
 mod environment;
 mod finding;
+mod gateway;
 mod read;
 mod schema;
 mod secret;
@@ -35,6 +36,10 @@ use crate::settings::MutualTls;
 pub use crate::keys::TokenUri;
 pub use demand::{Demands, NoRoute, Placed, ResourceDemand, RouteDemand, ScopesDemand};
 pub use finding::{Finding, Location, Severity};
+pub use gateway::{
+    GatewayClient, GatewayConfig, GatewayLoaded, GatewayRoute, GatewayUpstream, RouteNeeds,
+    ScopesNeeded,
+};
 pub use secret::SecretSource;
 pub use signal_source::{Effect, SignalSource, SubjectName};
 
@@ -92,6 +97,8 @@ pub struct Config {
     pub signal_sources: Vec<Arc<SignalSource>>,
     /// The people.
     pub people: Vec<ConfiguredPerson>,
+    /// The gateway, where the file has one.
+    pub gateway: Option<GatewayConfig>,
 }
 
 /// The server's certificate and its key, PEM.
@@ -396,30 +403,53 @@ impl Written<'_> {
         variables: BTreeMap<String, String>,
         command_timeout: std::time::Duration,
     ) -> Loaded {
-        let mut root = document::parse(self.text, self.file)?;
-        let mut findings = environment::overlay(&mut root, &variables);
-        findings.extend(read::normalize_clients(&mut root));
-        let mut loading = read::Loading {
-            findings,
-            folder: folder_of(self.path),
-            variables: &variables,
-            command_timeout,
-            has_inline_secret: false,
-            is_on_loopback: None,
-        };
+        let root = self.tree(&variables)?;
+        let mut loading = self.loading(root.1, &variables, command_timeout);
+        let root = root.0;
         let draft = loading.read(&root);
         if loading.has_inline_secret {
             loading.check_readers(self.path, &root.at);
         }
         let mut findings = loading.findings;
         findings.extend(advice::on(&draft, &root, loading.is_on_loopback));
-        let place = |finding: &Finding| {
-            let location = finding.location.as_ref();
-            location.map_or((0, 0), |location| (location.line, location.column))
-        };
-        findings.sort_by_key(place);
-        finish(draft, findings)
+        finish(draft, in_order(findings))
     }
+
+    /// The file with the variables laid over it, and what was found so far.
+    fn tree(
+        &self,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<(document::Table, Vec<Finding>), Vec<Finding>> {
+        let mut root = document::parse(self.text, self.file)?;
+        let mut findings = environment::overlay(&mut root, variables);
+        findings.extend(read::normalize_clients(&mut root));
+        Ok((root, findings))
+    }
+
+    fn loading<'v>(
+        &self,
+        findings: Vec<Finding>,
+        variables: &'v BTreeMap<String, String>,
+        command_timeout: std::time::Duration,
+    ) -> read::Loading<'v> {
+        read::Loading {
+            findings,
+            folder: folder_of(self.path),
+            variables,
+            command_timeout,
+            has_inline_secret: false,
+            is_on_loopback: None,
+        }
+    }
+}
+
+/// In the order of the file.
+fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| {
+        let location = finding.location.as_ref();
+        location.map_or((0, 0), |location| (location.line, location.column))
+    });
+    findings
 }
 
 fn finish(draft: read::Draft<'_>, findings: Vec<Finding>) -> Loaded {
@@ -465,6 +495,7 @@ fn finish(draft: read::Draft<'_>, findings: Vec<Finding>) -> Loaded {
             .map(|read| read.value)
             .collect(),
         people: draft.people.into_iter().map(|read| read.value).collect(),
+        gateway: draft.gateway,
     };
     Ok((config, findings))
 }

@@ -15,8 +15,6 @@ pub(super) enum Kind {
     Table(&'static Section),
     /// `[[block]]`.
     Blocks(&'static Section),
-    /// A part that is not built yet; what it is called.
-    NotBuilt(&'static str),
 }
 
 /// One key.
@@ -117,7 +115,7 @@ macro_rules! section {
     };
 }
 
-use Kind::{Blocks, NotBuilt, Other, Secret, Table, Text, Texts};
+use Kind::{Blocks, Other, Secret, Table, Text, Texts};
 
 section!(TOP, "", "", {
     "issuer": Text, r#""https://login.example.com""#;
@@ -144,7 +142,49 @@ section!(TOP, "", "", {
     "user": Blocks(&USER), "";
     "trusted_issuer": Blocks(&TRUSTED_ISSUER), "";
     "signal_source": Blocks(&SIGNAL_SOURCE), "";
-    "gateway": NotBuilt("gateway"), "";
+    "gateway": Table(&GATEWAY), "";
+});
+
+section!(GATEWAY, "[gateway]", "gateway.", {
+    "listen": Text, r#""127.0.0.1:8081""#;
+    "admin_listen": Text, r#""127.0.0.1:8091""#;
+    "issuer": Text, r#""https://login.example.com""#;
+    "external_url": Text, r#""https://api.example.com""#;
+    "algorithms": Texts, r#"["ES256"]"#;
+    "introspection_client": Text, r#""orders-api""#;
+    "introspection_secret": Secret, "";
+    "assertion_key": Secret, "";
+    "client_certificates": Other, "false";
+    "redis_url": Text, r#""""#;
+    "upstream": Blocks(&UPSTREAM), "";
+    "route": Blocks(&ROUTE), "";
+});
+
+section!(UPSTREAM, "[[gateway.upstream]]", "gateway.upstream.", {
+    "name": Text, r#""orders""#;
+    "url": Text, r#""http://127.0.0.1:9000""#;
+    "http2": Other, "false";
+    "connect_timeout": Text, r#""5s""#;
+    "response_timeout": Text, r#""30s""#;
+    "idle_timeout": Text, r#""5m""#;
+});
+
+section!(ROUTE, "[[gateway.route]]", "gateway.route.", {
+    "path": Text, r#""/orders/{id}""#;
+    "methods": Texts, r#"["GET"]"#;
+    "upstream": Text, r#""orders""#;
+    "issuer": Text, r#""https://login.example.com""#;
+    "audience": Text, r#""https://api.example.com""#;
+    "scopes": Texts, r#"["read:orders"]"#;
+    "any_scopes": Texts, r#"["read:orders", "admin"]"#;
+    "public": Other, "true";
+    "name": Text, r#""read an order""#;
+    "revocation": Text, r#""now""#;
+    "max_staleness": Text, r#""2s""#;
+    "max_body_bytes": Other, "10485760";
+    "on_expiry": Text, r#""close""#;
+    "pass_token": Other, "false";
+    "claims": Other, r#"{ "X-User" = "sub" }"#;
 });
 
 section!(TLS, "[tls]", "tls.", {

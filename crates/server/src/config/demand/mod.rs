@@ -3,8 +3,8 @@
 //!
 //! Only issuer, clock skew, resources and the gateway's routes are read, so a
 //! file that holds nothing else will do; whether the rest is right, `check`
-//! says. Routes are read as the gateway's blocks are written; the gateway that
-//! guards by them is not built yet, and `serve` refuses a file that has them.
+//! says. Routes are read as the gateway's blocks are written, and chosen as the
+//! gateway chooses them.
 
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use symbolon_token::macaroon::PathPattern;
 
 use super::document::{self, Node, Table, Value};
 use super::finding::{Finding, Location};
+use super::schema::ROUTE;
 use super::{read_text, unreadable};
 
 /// A setting and its line.
@@ -134,15 +135,15 @@ impl Demands {
         })
     }
 
-    /// The route that takes a request: of those that do, the one with most
-    /// that is literal.
+    /// The route that takes a request: of those that do, the narrowest, as the
+    /// gateway chooses it.
     pub fn route(&self, method: &str, path: &str) -> Result<&RouteDemand, NoRoute<'_>> {
         let mut like: Vec<&RouteDemand> = self
             .routes
             .iter()
             .filter(|own| own.pattern.matches(path))
             .collect();
-        like.sort_by_key(|own| std::cmp::Reverse(own.literal()));
+        like.sort_by_key(|own| own.pattern.rank());
         let takes = |own: &&&RouteDemand| {
             own.methods.is_empty() || own.methods.iter().any(|one| one.value == method)
         };
@@ -153,27 +154,6 @@ impl Demands {
         }
     }
 }
-
-impl RouteDemand {
-    /// How many of its segments are literal, then how many there are.
-    fn literal(&self) -> (usize, usize) {
-        let all = self.path.value.split('/').skip(1);
-        let literal = all.clone().filter(|own| !own.starts_with('{')).count();
-        (literal, all.count())
-    }
-}
-
-/// The keys that a route may have.
-const ROUTE: [&str; 8] = [
-    "path",
-    "methods",
-    "upstream",
-    "audience",
-    "scopes",
-    "any_scopes",
-    "public",
-    "name",
-];
 
 #[derive(Default)]
 struct Reading {
@@ -270,7 +250,7 @@ impl Reading {
 
     fn route(&mut self, block: &Table) -> Option<RouteDemand> {
         for entry in &block.entries {
-            if !ROUTE.contains(&entry.name.as_str()) {
+            if ROUTE.find(&entry.name).is_none() {
                 let message = format!("a route has no `{}`", entry.name);
                 let repair = "write `path`, `methods`, `upstream`, `audience`, and `scopes`, `any_scopes` or `public = true`";
                 self.wrong(&entry.named_at, message, repair);

@@ -3,11 +3,13 @@
 mod audit;
 mod certificate;
 mod client;
+mod gateway;
 mod kept;
 mod keys;
 mod organization;
 mod person;
 mod resource;
+mod route;
 mod server;
 mod signal_source;
 mod trusted_issuer;
@@ -26,6 +28,7 @@ use url::Url;
 
 use super::document::{Node, Table, Value};
 use super::finding::{Finding, Location};
+use super::gateway::GatewayConfig;
 use super::schema::{Section, TOP};
 use super::signal_source::SignalSource;
 use super::{ConfiguredClient, ConfiguredOrganization, ConfiguredPerson, ConfiguredTrustedIssuer};
@@ -86,6 +89,7 @@ pub(super) struct Draft<'t> {
     pub(super) trusted_issuers: Vec<Read<'t, ConfiguredTrustedIssuer>>,
     pub(super) signal_sources: Vec<Read<'t, Arc<SignalSource>>>,
     pub(super) people: Vec<Read<'t, ConfiguredPerson>>,
+    pub(super) gateway: Option<GatewayConfig>,
 }
 
 impl<'v> Loading<'v> {
@@ -100,7 +104,9 @@ impl<'v> Loading<'v> {
         let issuers = self.blocks(root, "trusted_issuer");
         let sources = self.blocks(root, "signal_source");
         let people = self.blocks(root, "user");
+        let gateway = self.gateway(root, &server);
         Draft {
+            gateway,
             issuer,
             server,
             resources: read_all(resources, |table| self.resource(table)),

@@ -10,9 +10,9 @@ use symbolon_token::Secret;
 use url::Url;
 
 use super::super::advice::is_host;
-use super::super::document::{Node, Table, Value};
+use super::super::document::{Table, Value};
 use super::super::finding::{Finding, Location};
-use super::super::schema::{ADMIN, Kind, LIFETIMES, REGISTRATION, STORE, TLS, TOP};
+use super::super::schema::{ADMIN, LIFETIMES, REGISTRATION, STORE, TLS, TOP};
 use super::super::secret::{Form, SecretSource};
 use super::super::{
     Admin, AuditConfig, ForwardedHeader, KeysConfig, Lifetimes, Statements, StoreConfig, StoreUrl,
@@ -43,7 +43,6 @@ pub(in super::super) struct Server {
 
 impl Loading<'_> {
     pub(super) fn server(&mut self, root: &Table) -> Server {
-        self.check_not_built(root);
         self.check_registration(root);
         let folder = self.folder.clone();
         let authorities: Vec<String> = self.values(root, &TOP, "trust_extra_ca");
@@ -78,17 +77,6 @@ impl Loading<'_> {
             lifetimes: self.lifetimes(root),
             keys: self.keys(root),
             audit: self.audit(root),
-        }
-    }
-
-    fn check_not_built(&mut self, root: &Table) {
-        for key in TOP.keys {
-            if let Kind::NotBuilt(part) = key.kind
-                && root.has(key.name)
-            {
-                let at = first_place(root, key.name);
-                self.add(not_built("key.not_built", at, asks_for(key.name, part)));
-            }
         }
     }
 
@@ -260,7 +248,7 @@ impl Loading<'_> {
 /// How many characters a secret has at least, off loopback.
 const MIN_SECRET_CHARACTERS: usize = 32;
 
-const fn on_this_machine(port: u16) -> SocketAddr {
+pub(super) const fn on_this_machine(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
@@ -282,17 +270,10 @@ fn bad_store_url(why: &'static str, at: &Location) -> Finding {
         .repair("write `url = \"sqlite://data/symbolon.db\"` or `url = \"postgres://user@host/database\"`")
 }
 
-/// Where a table, or the first of several blocks, begins.
-fn first_place<'t>(root: &'t Table, name: &str) -> &'t Location {
-    match root.find(name).map(|node| &node.value) {
-        Some(Value::Array(nodes)) => nodes.first().map_or(&root.at, |node| &node.at),
-        _ => root.place(name),
-    }
-}
-
 pub(super) fn missing_file(name: &str, table: &Table, path: &std::path::Path) -> Finding {
     let text = path.display();
-    let ends_with = |node: &&Node| node.text().is_some_and(|text| path.ends_with(text));
+    let ends_with =
+        |node: &&super::super::document::Node| node.text().is_some_and(|text| path.ends_with(text));
     let at = match table.find(name).map(|node| &node.value) {
         Some(Value::Array(nodes)) => nodes.iter().find(ends_with).map(|node| &node.at),
         _ => None,

@@ -105,7 +105,6 @@ const TOP: &[(&str, &str, u32)] = &[
     (on!(loopback "[[signal_source]]\nid = 'hr'\nissuer = 'https://x.test'\njwks_uri = 'https://x.test/jwks'\naudience = 'https://a.test'\npoll_url = 'ftp://x.test/poll'\npoll_token = 'x'"), "signal_source.poll_url.invalid", 7),
     (on!(loopback "[[signal_source]]\nid = 'hr'\nissuer = 'https://x.test'\njwks_uri = 'https://x.test/jwks'\naudience = 'https://a.test'\npoll_url = 'https://x.test/poll'\npoll_token = 'x'\neffects = ['delete']"), "signal_source.effects.invalid", 9),
     (on!(loopback "[[signal_source]]\nid = 'hr'\nissuer = 'https://x.test'\njwks_uri = 'https://x.test/jwks'\naudience = 'https://a.test'\npoll_url = 'https://x.test/poll'\npoll_token = 'x'\nalgorithms = ['none']"), "signal_source.algorithms.invalid", 9),
-    (on!(loopback "[gateway]\nlisten = 'x'"), "key.not_built", 2),
     (on!(loopback "[client]\nid = 'x'"), "block.invalid", 2),
     (on!(loopback "store = 'sqlite://x'"), "store.invalid", 2),
 ];
@@ -296,7 +295,6 @@ fn a_finding_reads_as_file_line_column_and_code() {
 fn a_part_that_no_binary_has_is_said_to_be_not_built_yet() {
     let folder = Folder::new();
     for (text, part) in [
-        (on!(loopback "[gateway]\n"), "gateway"),
         (
             on!(loopback "[registration]\nenabled = true"),
             "registration",

@@ -2,6 +2,7 @@
 
 mod bad;
 mod environment;
+mod gateway;
 mod good;
 mod reference;
 mod secret;

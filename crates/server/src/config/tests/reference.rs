@@ -31,10 +31,16 @@ fn rows() -> BTreeMap<String, Vec<(String, String)>> {
 fn every_key_has_a_row_with_its_example_and_no_row_is_left_over() {
     let mut rows = rows();
     let mut sections: Vec<&Section> = vec![&schema::TOP, &schema::MEMBER];
-    sections.extend(schema::TOP.keys.iter().filter_map(|key| match key.kind {
-        Kind::Table(section) | Kind::Blocks(section) => Some(section),
-        _ => None,
-    }));
+    let below = |section: &'static Section| {
+        section.keys.iter().filter_map(|key| match key.kind {
+            Kind::Table(section) | Kind::Blocks(section) => Some(section),
+            _ => None,
+        })
+    };
+    for section in below(&schema::TOP) {
+        sections.push(section);
+        sections.extend(below(section));
+    }
     for section in sections {
         let title = match section.title {
             "" => "At the top",
