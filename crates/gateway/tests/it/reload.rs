@@ -1,0 +1,118 @@
+//! New settings, and an end, while requests run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::issuer::{API, http};
+use crate::site::{Site, needs, route};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_settings_hold_at_once_and_no_connection_is_dropped() {
+    let site = Arc::new(Site::start().await);
+    let token = site.issuer.token(API, "read").await;
+    let (is_done, count) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let calling = {
+        let (site, token) = (Arc::clone(&site), token.clone());
+        let (is_done, count) = (Arc::clone(&is_done), Arc::clone(&count));
+        tokio::spawn(async move {
+            let client = http();
+            while !is_done.load(Ordering::SeqCst) {
+                let request = client.get(site.url("/orders/7")).bearer_auth(&token);
+                assert_eq!(request.send().await.unwrap().status(), 200);
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        })
+    };
+    for _ in 0..5 {
+        site.running.gateway.reload(site.settings()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut settings = site.settings();
+    settings
+        .routes
+        .push(route("/new", needs(&site.issuer.url, API, "read")));
+    assert_eq!(site.get("/new", &token).await.status(), 404);
+
+    site.running.gateway.reload(settings).await.unwrap();
+
+    assert_eq!(site.get("/new", &token).await.status(), 200);
+    is_done.store(true, Ordering::SeqCst);
+    calling.await.unwrap();
+    assert!(count.load(Ordering::SeqCst) > 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_that_lead_nowhere_change_nothing() {
+    let site = Site::start().await;
+    let token = site.issuer.token(API, "read").await;
+    let mut settings = site.settings();
+    settings.upstreams.clear();
+
+    let refused = site.running.gateway.reload(settings).await;
+
+    assert_eq!(refused.unwrap_err().code(), "gateway.upstream");
+    assert_eq!(site.get("/orders/7", &token).await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_stream_ends_when_new_settings_would_refuse_it() {
+    let site = Site::start().await;
+    let token = site.issuer.token(API, "read").await;
+    let mut answer = site.get("/events", &token).await;
+    assert!(answer.chunk().await.unwrap().is_some());
+    let mut settings = site.settings();
+    settings
+        .routes
+        .retain(|own| own.path.to_string() != "/events");
+    settings
+        .routes
+        .push(route("/events", needs(&site.issuer.url, API, "write")));
+
+    site.running.gateway.reload(settings).await.unwrap();
+
+    let rest = async { while let Ok(Some(_)) = answer.chunk().await {} };
+    assert!(timeout(Duration::from_secs(4), rest).await.is_ok());
+    assert_eq!(site.get("/events", &token).await.status(), 403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_begun_is_answered_to_the_end() {
+    let site = Site::start().await;
+    let token = site.issuer.token(API, "write").await;
+    let url = format!("{}", site.gateway);
+    let head = format!(
+        "POST /orders/7 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 10\r\n\r\nhello"
+    );
+    let mut stream = TcpStream::connect(&url).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    let stopping = tokio::spawn(site.running.stop());
+
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stream.write_all(b"world").await.unwrap();
+    let mut answer = String::new();
+    let reading = stream.read_to_string(&mut answer);
+    timeout(Duration::from_secs(10), reading)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(answer.contains("helloworld"), "{answer}");
+    assert!(
+        answer.to_ascii_lowercase().contains("connection: close"),
+        "{answer}"
+    );
+    timeout(Duration::from_secs(10), stopping)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(TcpStream::connect(&url).await.is_err());
+}
