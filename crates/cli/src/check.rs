@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use symbolon_server::config::Config;
+use symbolon_server::config::{Config, GatewayConfig};
 
 use crate::serve::counted;
 
@@ -24,10 +24,12 @@ pub(crate) struct CheckArguments {
 }
 
 pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
-    let findings = match Config::load(&arguments.config, std::env::vars()) {
-        Ok((_, advice)) => advice,
-        Err(findings) => findings,
+    let path = &arguments.config;
+    let findings = match GatewayConfig::is_own_file(path) {
+        true => GatewayConfig::load(path, std::env::vars()).map(|(_, advice)| advice),
+        false => Config::load(path, std::env::vars()).map(|(_, advice)| advice),
     };
+    let (Ok(findings) | Err(findings)) = findings;
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);

@@ -6,6 +6,7 @@ mod check;
 mod dev;
 mod doctor;
 mod explain;
+mod gateway;
 mod handed;
 mod log;
 mod macaroon;
@@ -42,6 +43,8 @@ enum Command {
     Dev(dev::DevArguments),
     /// The authorization server
     Serve(serve::ServeArguments),
+    /// The gateway: checks each request before a service behind it sees it
+    Gateway(gateway::GatewayArguments),
     /// Says what is wrong with a configuration, with file and line
     Check(check::CheckArguments),
     /// Brings the schema up to date, or says what it would do
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         match arguments.command {
             Command::Dev(arguments) => dev::run(arguments).await,
             Command::Serve(arguments) => serve::run(arguments).await,
+            Command::Gateway(arguments) => gateway::run(arguments).await,
             Command::Check(arguments) => check::run(&arguments),
             Command::Migrate(arguments) => migrate::run(&arguments).await,
             Command::Backup(arguments) => backup::run(&arguments).await,
@@ -112,7 +116,12 @@ fn code_of(error: &anyhow::Error) -> &'static str {
     }
     let launch = error.downcast_ref::<LaunchError>().map(LaunchError::code);
     let listen = error.downcast_ref::<ServeError>().map(ServeError::code);
-    launch.or(listen).unwrap_or("failed")
+    let gateway = error.downcast_ref::<symbolon_gateway::LaunchError>();
+    let gateway = gateway.map(symbolon_gateway::LaunchError::code);
+    let bound = error.downcast_ref::<symbolon_gateway::ServeError>();
+    let bound = bound.map(symbolon_gateway::ServeError::code);
+    let own = launch.or(listen).or(gateway).or(bound);
+    own.unwrap_or("failed")
 }
 
 /// Prints an error with its causes, each once.

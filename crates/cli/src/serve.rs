@@ -39,7 +39,15 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
 }
 
 fn read(path: &Path, tell: fn(&Finding)) -> anyhow::Result<Config> {
-    match Config::load(path, std::env::vars()) {
+    told(Config::load(path, std::env::vars()), tell)
+}
+
+/// What was read; what is wrong is told, what is unwise logged.
+pub(crate) fn told<T>(
+    loaded: Result<(T, Vec<Finding>), Vec<Finding>>,
+    tell: fn(&Finding),
+) -> anyhow::Result<T> {
+    match loaded {
         Ok((config, advice)) => {
             for finding in advice {
                 tracing::warn!(code = finding.code, "{}", finding.message);
@@ -93,17 +101,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
 /// A configuration with a mistake changes nothing. What takes effect only at a
 /// start is named, so that nobody believes that it already has.
 async fn reload(running: &Running, path: &Path) {
-    // In the log, in its form: standard error is a collector's by now.
-    let log = |finding: &Finding| {
-        let at = finding.location.as_ref().map(ToString::to_string);
-        let (code, at) = (finding.code, at.unwrap_or_default());
-        if finding.is_error() {
-            tracing::error!(code, at, "{}", finding.message);
-        } else {
-            tracing::warn!(code, at, "{}", finding.message);
-        }
-    };
-    let config = match read(path, log) {
+    let config = match read(path, log_finding) {
         Ok(config) => config,
         Err(error) => {
             tracing::error!(cause = %format!("{error:#}"), "configuration not applied; the old one stays");
@@ -125,6 +123,18 @@ async fn reload(running: &Running, path: &Path) {
             );
         }
         Err(error) => tracing::error!("{error}"),
+    }
+}
+
+/// Tells a finding in the log, in its form: standard error is a collector's
+/// once a program runs.
+pub(crate) fn log_finding(finding: &Finding) {
+    let at = finding.location.as_ref().map(ToString::to_string);
+    let (code, at) = (finding.code, at.unwrap_or_default());
+    if finding.is_error() {
+        tracing::error!(code, at, "{}", finding.message);
+    } else {
+        tracing::warn!(code, at, "{}", finding.message);
     }
 }
 

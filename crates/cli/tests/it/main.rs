@@ -47,6 +47,7 @@ mod explain;
 mod failover;
 mod feed;
 mod full_disk;
+mod gateway;
 mod greeting;
 mod handover;
 mod idle;
