@@ -21,6 +21,14 @@ pub(super) const API: &str = "demo-api";
 /// The demo user.
 pub(super) const USER: &str = "alice";
 
+/// Where each part listens.
+pub(super) struct Addresses {
+    pub(super) issuer: SocketAddr,
+    pub(super) gateway: SocketAddr,
+    pub(super) admin: SocketAddr,
+    pub(super) demo: SocketAddr,
+}
+
 /// What was made at the first start.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Secrets {
@@ -60,12 +68,7 @@ impl std::error::Error for Taken {}
 
 impl Home {
     /// Makes the folder what it has to be for these ports.
-    pub(super) fn prepare(
-        folder: &Path,
-        public: SocketAddr,
-        demo: SocketAddr,
-        admin: SocketAddr,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn prepare(folder: &Path, at: &Addresses) -> anyhow::Result<Self> {
         let failed = || format!("could not prepare `{}`", folder.display());
         fs::DirBuilder::new()
             .recursive(true)
@@ -79,23 +82,61 @@ impl Home {
             return Err(Taken(folder).into());
         }
         let secrets = secrets(&folder.join("secrets.json")).with_context(failed)?;
-        let issuer = format!("http://{public}");
+        let issuer = format!("http://{}", at.issuer);
         let home = Self {
             config: folder.join("symbolon.toml"),
             api_secret: folder.join("demo-api.secret"),
-            admin: format!("http://{admin}"),
+            admin: format!("http://{}", at.admin),
             admin_token: folder.join("admin.token"),
-            demo: format!("http://{demo}"),
+            demo: format!("http://{}", at.gateway),
             issuer,
             secrets,
             _lock: lock,
         };
         write_private(&home.api_secret, home.secrets.api.as_bytes()).with_context(failed)?;
-        write_private(&home.config, home.toml(public, admin)?.as_bytes()).with_context(failed)?;
+        write_private(&home.config, home.toml(at)?.as_bytes()).with_context(failed)?;
         Ok(home)
     }
 
-    fn toml(&self, public: SocketAddr, admin: SocketAddr) -> anyhow::Result<String> {
+    fn toml(&self, at: &Addresses) -> anyhow::Result<String> {
+        Ok([self.of_server(at)?, self.of_gateway(at)].concat())
+    }
+
+    /// The guard in front of the demo API.
+    fn of_gateway(&self, at: &Addresses) -> String {
+        let (audience, listen, upstream) = (&self.demo, at.gateway, at.demo);
+        let name = super::demo::UPSTREAM;
+        format!(
+            r#"
+# The gateway in front of the demo API: whoever shows no good token never gets there.
+[gateway]
+listen = "{listen}"
+admin_listen = ""
+introspection_client = "{API}"
+
+[[gateway.upstream]]
+name = "{name}"
+url = "http://{upstream}"
+
+[[gateway.route]]
+path = "/invoices/{{id}}"
+methods = ["GET"]
+upstream = "{name}"
+audience = "{audience}"
+scopes = ["read:invoices"]
+
+[[gateway.route]]
+path = "/invoices/{{id}}"
+methods = ["DELETE"]
+upstream = "{name}"
+audience = "{audience}"
+scopes = ["delete:invoices"]
+"#
+        )
+    }
+
+    fn of_server(&self, at: &Addresses) -> anyhow::Result<String> {
+        let (public, admin) = (at.issuer, at.admin);
         let Self {
             issuer,
             demo,
@@ -117,7 +158,7 @@ master_key_file = "master.key"
 listen = "{admin}"
 token_file = "admin.token"
 
-# The demo API. It checks tokens with the library `symbolon-verify`.
+# The demo API, behind the gateway.
 [[resource]]
 identifier = "{demo}"
 name = "Demo invoices"
@@ -143,7 +184,7 @@ optional_scopes = ["email"]
 resources = ["{demo}"]
 default_resource = "{demo}"
 
-# As this client the demo API asks whether a token was taken back.
+# As this client the gateway asks whether a token was taken back.
 [[client]]
 id = "{API}"
 name = "Demo API"

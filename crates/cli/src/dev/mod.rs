@@ -1,8 +1,9 @@
 //! `symbolon dev`: everything on this machine, all of it the real code.
 //!
-//! 1. Three ports: authorization server, demo API, administration.
+//! 1. Three ports: authorization server, gateway, administration; and one for
+//!    the demo API behind the gateway.
 //! 2. A configuration file and secrets in the data folder, made once.
-//! 3. The server, and the demo API behind `verify`.
+//! 3. The server, the gateway, and the demo API, which believes it alone.
 //! 4. A token by client credentials, over HTTP like anybody's.
 //! 5. Two `curl` lines: one that reads, one that is refused.
 
@@ -17,11 +18,13 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::Value;
+use symbolon_gateway::Launch;
 use symbolon_server::launch::{Listeners, launch};
 use symbolon_server::serve::{self as listener, Capacity};
 use tokio::sync::watch;
 
-use self::home::Home;
+use self::home::{Addresses, Home};
+use crate::gateway::{guard_edge, settings};
 use crate::serve::{Asked, Signals, edge, load};
 
 #[derive(clap::Args)]
@@ -35,7 +38,7 @@ pub(crate) struct DevArguments {
     /// Where the database, the keys and the configuration are kept
     #[arg(long, value_name = "DIR", default_value = "data/dev")]
     data: PathBuf,
-    /// The port of the authorization server; the demo API takes the next one,
+    /// The port of the authorization server; the gateway takes the next one,
     /// administration the one after. 0 picks free ones
     #[arg(long, value_name = "N", default_value_t = 8080,
         value_parser = clap::value_parser!(u16).range(..=i64::from(LAST_PORT)))]
@@ -66,14 +69,23 @@ struct Try {
 
 pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
-    let (listeners, demo) = bind(arguments.port).await?;
-    let public = listeners.public.local_addr()?;
-    let admin = listeners.admin.local_addr()?;
-    let home = Home::prepare(&arguments.data, public, demo.local_addr()?, admin)?;
-    let config = load(&home.config)?;
+    let (listeners, guard) = bind(arguments.port).await?;
+    let demo = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    let home = Home::prepare(
+        &arguments.data,
+        &Addresses {
+            issuer: listeners.public.local_addr()?,
+            gateway: guard.public.local_addr()?,
+            admin: listeners.admin.local_addr()?,
+            demo: demo.local_addr()?,
+        },
+    )?;
+    let mut config = load(&home.config)?;
+    let guarding = config.gateway.take().context("`dev` writes a gateway")?;
     let running = launch(&config, listeners, edge()).await?;
+    let guarding = guard.start(settings(guarding), guard_edge())?;
     let (stop, stopped) = watch::channel(false);
-    let router = demo::router(&home).await?;
+    let router = demo::router(&guarding.gateway, edge().clock);
     let capacity = Capacity::of_administration();
     let serving = tokio::spawn(listener::serve(demo, None, router, capacity, stopped));
     let ready = ready(&home, running.app.status_link()).await?;
@@ -83,6 +95,7 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<ExitCode> {
         print!("{}", words::greeting(&ready, &home, &words::Places::find()));
     }
     while !matches!(signals.next().await, Asked::End) {}
+    guarding.stop().await;
     // The demo API may have ended by itself; then there is nothing to stop.
     let _ = stop.send(true);
     running.stop().await;
@@ -94,7 +107,7 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<ExitCode> {
 const LAST_PORT: u16 = u16::MAX - 2;
 
 /// Three loopback ports: in a row, or whichever are free.
-async fn bind(port: u16) -> anyhow::Result<(Listeners, tokio::net::TcpListener)> {
+async fn bind(port: u16) -> anyhow::Result<(Listeners, Launch)> {
     let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let next = |by: u16| if port == 0 { 0 } else { port + by };
     let taken = || {
@@ -106,8 +119,8 @@ async fn bind(port: u16) -> anyhow::Result<(Listeners, tokio::net::TcpListener)>
     let listeners = Listeners::bind(at(port), at(next(2)))
         .await
         .with_context(taken)?;
-    let demo = listener::bind(at(next(1))).await.with_context(taken)?;
-    Ok((listeners, demo))
+    let guard = Launch::bind(at(next(1)), None).await.with_context(taken)?;
+    Ok((listeners, guard))
 }
 
 async fn ready(home: &Home, admin_url: String) -> anyhow::Result<Ready> {
