@@ -3,7 +3,8 @@
 //! Where the machine's clock jumps back, time goes on as the monotonic clock
 //! counts it. A jump ahead is followed at once, since it can only make things
 //! expire, but it is not believed: when the clock returns, so does the time.
-//! Across restarts the store keeps the latest time that was believed.
+//! Across restarts the store keeps the latest time that was believed; where the
+//! clock is ahead of it at a start, that is a jump like any other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
@@ -24,8 +25,11 @@ const PATIENCE: u32 = 60;
 #[derive(Debug)]
 pub(crate) struct Steady {
     inner: Arc<dyn Clock>,
-    /// What the wall clock is ahead of the monotonic one, in milliseconds.
+    /// What the time that was told is ahead of the monotonic clock, in
+    /// milliseconds.
     offset: AtomicI64,
+    /// The same of the time that is believed.
+    sure: AtomicI64,
     /// How often in turn it was found ahead of that.
     ahead: AtomicU32,
 }
@@ -36,19 +40,23 @@ impl Steady {
     pub(crate) fn new(inner: Arc<dyn Clock>, believed: Timestamp) -> Self {
         let wall = inner.now().millis();
         let gone_back = believed.millis().saturating_sub(wall);
-        let begin = if gone_back > REPAIR_MS {
+        let is_known = believed > Timestamp::EPOCH;
+        let (begin, sure) = if gone_back > REPAIR_MS {
             tracing::error!(
                 hours = gone_back / 3_600_000,
                 "the clock is behind the time that this installation has seen; it is taken to have been set right"
             );
-            wall
+            (wall, wall)
         } else {
-            wall.max(believed.millis())
+            let begin = wall.max(believed.millis());
+            (begin, if is_known { believed.millis() } else { begin })
         };
-        let offset = AtomicI64::new(begin.saturating_sub(since(&*inner)));
+        let after = |time: i64| AtomicI64::new(time.saturating_sub(since(&*inner)));
+        let (offset, sure) = (after(begin), after(sure));
         Self {
             inner,
             offset,
+            sure,
             ahead: AtomicU32::new(0),
         }
     }
@@ -56,24 +64,40 @@ impl Steady {
     /// The time that may be written down as having come: a jump ahead counts
     /// only once it has lasted an hour. Asked once a minute.
     pub(crate) fn believed(&self) -> Timestamp {
-        let (wall, steady) = (self.inner.now().millis(), self.steady());
-        let ahead = wall.saturating_sub(steady);
+        let wall = self.inner.now().millis();
+        // Who was ahead has been set right: what is told from here on does not
+        // run backwards either.
+        for offset in [&self.offset, &self.sure] {
+            if self.time(offset).saturating_sub(wall) > REPAIR_MS {
+                self.set(offset, wall);
+            }
+        }
+        let sure = self.time(&self.sure);
+        let ahead = wall.saturating_sub(sure);
         if ahead <= 0 {
             self.ahead.store(0, Ordering::Relaxed);
-            return Timestamp::from_millis(steady.max(wall));
+            return Timestamp::from_millis(sure);
         }
         let turns = self.ahead.fetch_add(1, Ordering::Relaxed);
         if ahead <= DRIFT_MS || turns >= PATIENCE {
             self.ahead.store(0, Ordering::Relaxed);
-            self.offset.fetch_add(ahead, Ordering::Relaxed);
+            self.set(&self.sure, wall);
+            if self.time(&self.offset) < wall {
+                self.set(&self.offset, wall);
+            }
             return Timestamp::from_millis(wall);
         }
-        Timestamp::from_millis(steady)
+        Timestamp::from_millis(sure)
     }
 
-    fn steady(&self) -> i64 {
-        let offset = self.offset.load(Ordering::Relaxed);
+    fn time(&self, offset: &AtomicI64) -> i64 {
+        let offset = offset.load(Ordering::Relaxed);
         offset.saturating_add(since(&*self.inner))
+    }
+
+    fn set(&self, offset: &AtomicI64, time: i64) {
+        let time = time.saturating_sub(since(&*self.inner));
+        offset.store(time, Ordering::Relaxed);
     }
 }
 
@@ -83,7 +107,7 @@ fn since(clock: &dyn Clock) -> i64 {
 
 impl Clock for Steady {
     fn now(&self) -> Timestamp {
-        let (wall, steady) = (self.inner.now().millis(), self.steady());
+        let (wall, steady) = (self.inner.now().millis(), self.time(&self.offset));
         let behind = steady.saturating_sub(wall);
         let is_repaired = behind > REPAIR_MS;
         Timestamp::from_millis(if is_repaired { wall } else { wall.max(steady) })
@@ -211,6 +235,39 @@ mod tests {
 
         let clock = Steady::new(Arc::clone(&two) as _, later(24));
         assert_eq!(clock.now().millis(), BEGIN);
+    }
+
+    /// A process that begins while the clock is ahead knows no better, but for
+    /// what the store keeps.
+    #[test]
+    fn a_start_ahead_is_believed_only_once_it_has_lasted_an_hour() {
+        let two = Two::new();
+        let later = |hours: i64| Timestamp::from_millis(BEGIN + hours * HOUR);
+        two.jump(24 * HOUR);
+
+        let clock = Steady::new(Arc::clone(&two) as _, later(0));
+
+        assert_eq!((clock.now(), clock.believed()), (later(24), later(0)));
+        let turns = (0..200).take_while(|_| {
+            two.pass(60_000);
+            clock.believed() < later(24)
+        });
+        assert_eq!(turns.count(), 59);
+        assert_eq!(clock.believed(), clock.now());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_right_still_does_not_run_backwards() {
+        let two = Two::new();
+        two.jump(24 * HOUR);
+        let clock = Steady::new(Arc::clone(&two) as _, Timestamp::from_millis(BEGIN));
+        two.jump(-24 * HOUR);
+        assert_eq!(clock.believed().millis(), BEGIN);
+
+        two.jump(-HOUR);
+
+        assert_eq!(clock.now().millis(), BEGIN);
+        assert_eq!(clock.believed().millis(), BEGIN);
     }
 
     /// R32: nothing overflows at the ends of time.
