@@ -42,17 +42,18 @@ impl Size {
 /// Forgets what has expired by a time that has surely come, beside everything
 /// else.
 pub(crate) async fn forget(app: Arc<App>, now: Timestamp) {
-    if let Err(fault) = run(&app, now).await {
+    if let Err(fault) = run(&app, now, SPAN).await {
         tracing::warn!(cause = %fault, "could not remove what has expired");
     }
 }
 
-async fn run(app: &App, now: Timestamp) -> Result<(), Fault> {
+/// The same at once, holding the job for a span.
+pub(crate) async fn run(app: &App, now: Timestamp, span: Duration) -> Result<(), Fault> {
     let clock = &app.edge.clock;
     let began = clock.monotonic();
     let claim = ClaimJob {
         name: PURGE,
-        span: SPAN,
+        span,
         now,
     };
     let Some(lease) = app.store.act(claim).await? else {

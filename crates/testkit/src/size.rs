@@ -73,6 +73,8 @@ pub enum Row {
     I31,
     /// Every request brings another locale.
     A038,
+    /// Random sequences are compared with a plain model.
+    M01,
     /// The time that a wrong secret takes is compared with an unknown client's.
     D123,
     /// The time that a wrong MAC takes is compared wherever it differs.

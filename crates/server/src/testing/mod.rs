@@ -28,5 +28,5 @@ pub use guesses::wrong_user_codes;
 pub use halves::{follow_directory, follow_feed};
 pub use node::Node;
 pub use probe::{Known, Probe, is_of_route, probes, without_a_probe};
-pub use purge::{forget_audit, link_audit, purge};
+pub use purge::{forget, forget_audit, link_audit, purge};
 pub use undone::undone_by;

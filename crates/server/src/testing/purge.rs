@@ -5,6 +5,7 @@ use std::time::Duration;
 use symbolon_store::{ClaimJob, PURGE, PurgeExpired};
 
 use crate::app::App;
+use crate::growth;
 use crate::job;
 
 /// Removes what has expired, from the store and from memory.
@@ -49,4 +50,19 @@ pub async fn forget_audit(app: &App) {
 pub async fn link_audit(app: &App) {
     let linked = job::audit::link(app, true, &mut job::audit::Seen::default()).await;
     linked.expect("a store that can be written");
+}
+
+/// Does what a node does once a minute: forgets what has expired by the time
+/// that it believes to have come, and writes that time down. The job is free
+/// again at once.
+///
+/// # Panics
+///
+/// Where the store cannot be written.
+#[expect(clippy::expect_used, reason = "tests stop where something is missing")]
+pub async fn forget(app: &App) {
+    let believed = app.steady.believed();
+    app.feed.purge(believed - app.settings().clock_skew);
+    let done = growth::run(app, believed, Duration::ZERO).await;
+    done.expect("a store that can be written");
 }
