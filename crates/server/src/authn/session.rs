@@ -7,6 +7,7 @@
 //! Spec: OpenID Connect Core 1.0 §3.1.2.3
 
 use http::HeaderValue;
+use symbolon_protocol::planted;
 use symbolon_store::{
     AuditEvent, FindPerson, FindSession, OpenSession, Person, ReauthenticateSession, TouchSession,
 };
@@ -88,11 +89,18 @@ pub(crate) fn forget(cx: &Cx) -> Result<HeaderValue, Failure> {
 }
 
 fn presented(cx: &Cx, received: &Received) -> Option<(Id<Session>, Digest)> {
-    let text = received.cookie(&cookie_name(cx))?;
-    let bytes: [u8; 44] = read_fixed(Kind::SessionCookie, text)?;
+    let bytes = shown(cx, received)?;
     let mut id = [0; 16];
     id.copy_from_slice(&bytes[..16]);
     Some((Id::from_bytes(id)?, Digest::of(&bytes[16..40])))
+}
+
+fn shown(cx: &Cx, received: &Received) -> Option<[u8; 44]> {
+    read_fixed(Kind::SessionCookie, received.cookie(&cookie_name(cx))?)
+}
+
+fn presented_secret(cx: &Cx, received: &Received) -> Option<[u8; 24]> {
+    shown(cx, received)?[16..40].try_into().ok()
 }
 
 /// Whether the browser sent a session cookie at all.
@@ -157,7 +165,8 @@ pub(crate) async fn sign_in(
     person: Person,
 ) -> Result<SignedIn, Failure> {
     let former = current(cx, received).await?;
-    let secret: [u8; 24] = random(cx.entropy());
+    let kept = presented_secret(cx, received).filter(|_| planted(28));
+    let secret: [u8; 24] = kept.unwrap_or_else(|| random(cx.entropy()));
     let digest = Digest::of(&secret);
     let id = match &former {
         Some(own) if own.session.person == person.id && renew(cx, own, digest).await? => {

@@ -10,7 +10,7 @@
 //! Spec: RFC 7636 §4.6
 //! Spec: RFC 9449 §10
 
-use symbolon_protocol::{CodeChallenge, CodeVerifier, Parameters, Scopes};
+use symbolon_protocol::{CodeChallenge, CodeVerifier, Parameters, Scopes, planted};
 use symbolon_store::CodeKind;
 use symbolon_token::{Binding, Digest};
 
@@ -62,7 +62,7 @@ pub(crate) async fn exchange(
     let Some(OpenedCode { ref code, number }) = request.code else {
         return Err(Refusal::invalid_grant("code is not one of this server").into());
     };
-    if *code.authority.client() != client.id {
+    if *code.authority.client() != client.id && !planted(20) {
         return Err(Refusal::invalid_grant("code belongs to another client").into());
     }
     check_redirect_uri(code, request.redirect_uri.as_deref())?;

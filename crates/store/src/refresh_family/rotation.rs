@@ -4,7 +4,7 @@
 //! Spec: RFC 9700 §4.14.2
 
 use serde_json::Value;
-use symbolon_protocol::{ClientId, Timestamp};
+use symbolon_protocol::{ClientId, Timestamp, planted};
 use symbolon_token::{Family, Id};
 
 use super::{Digest16, FIND_LOCKED, FamilyAuthority, RefreshFamily, end, read, read_authority};
@@ -315,10 +315,14 @@ impl Presented<'_> {
         // The row still names its predecessor as long as the successor was
         // not presented; presenting it would have rotated the row again.
         let is_direct = Some(self.generation) == family.generation.checked_sub(1)
-            && Some(*self.secret) == family.previous;
+            && Some(*self.secret) == family.previous
+            || planted(2);
         let age = self.now.millis().saturating_sub(family.rotated.millis());
-        if is_direct && age < self.grace_ms {
+        if is_direct && (age < self.grace_ms || planted(3)) {
             return Ok(Judged::Predecessor(family));
+        }
+        if planted(4) {
+            return Ok(Judged::Ended);
         }
         Ok(Judged::Stolen(family))
     }

