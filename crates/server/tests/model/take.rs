@@ -46,6 +46,9 @@ impl World {
         if reaches {
             self.book.end_token(at);
             self.tells("token.revoke");
+        } else if by == By::Owner {
+            // What died with a parent may still be taken back by itself.
+            self.tells_between("token.revoke", 0, 1);
         }
         Ok(())
     }
@@ -105,6 +108,7 @@ impl World {
             self.note_taken(what, which);
         } else if is_done {
             // What ran out may not have been forgotten yet: it is ended then.
+            self.tells_between("token.revoke", 0, 1);
             self.tells_between("family.end", 0, 1);
             self.tells_between("session.end", 0, 1);
         }
@@ -124,7 +128,8 @@ impl World {
         Some(match what {
             Taken::Token => {
                 let at = self.latest_token(which, |_| true)?;
-                (json!({ "token": self.book.tokens[at].text }), true)
+                let is_there = self.book.token_lives(at);
+                (json!({ "token": self.book.tokens[at].text }), is_there)
             }
             Taken::Family => {
                 let at = pick(which, self.book.families.len())?;

@@ -69,6 +69,8 @@ pub(super) struct World {
     pub(super) cookies: Vec<BTreeMap<String, String>>,
     /// What was saved last.
     pub(super) saved: Option<Saved>,
+    /// Whether somebody asked for other keys.
+    pub(super) has_rotated: bool,
     /// How far the wall clock is behind what it was, in milliseconds.
     pub(super) behind: i64,
     /// The clients' documents, to make them again.
@@ -118,6 +120,7 @@ impl World {
             engine,
             cookies: vec![BTreeMap::new(); BROWSERS.len()],
             saved: None,
+            has_rotated: false,
             behind: 0,
             documents: BTreeMap::new(),
             told: Vec::new(),
