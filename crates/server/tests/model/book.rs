@@ -312,14 +312,20 @@ impl Book {
         }
     }
 
-    /// A macaroon stands for its root, whatever was added to it.
-    pub(super) fn end_token(&mut self, at: usize) {
+    /// What dies where a token is taken back: a macaroon stands for its root,
+    /// whatever was added to it.
+    pub(super) fn root(&self, at: usize) -> usize {
         let mut root = at;
         while self.tokens[root].form == Form::Macaroon
             && let [parent] = self.tokens[root].parents[..]
         {
             root = parent;
         }
+        root
+    }
+
+    pub(super) fn end_token(&mut self, at: usize) {
+        let root = self.root(at);
         self.tokens[root].is_dead = true;
     }
 

@@ -20,7 +20,8 @@ impl World {
             By::Owner => own.client,
             By::Other => "spare",
         };
-        let reaches = by == By::Owner && self.book.is_on(client) && self.book.token_lives(at);
+        let is_live = self.book.token_lives(self.book.root(at));
+        let reaches = by == By::Owner && self.book.is_on(client) && is_live;
         let form = [("token", &*own.text)];
         for turn in 0..2 {
             let answer = self.peers[node].form("/revoke", client, &form).await;
@@ -128,7 +129,7 @@ impl World {
         Some(match what {
             Taken::Token => {
                 let at = self.latest_token(which, |_| true)?;
-                let is_there = self.book.token_lives(at);
+                let is_there = self.book.token_lives(self.book.root(at));
                 (json!({ "token": self.book.tokens[at].text }), is_there)
             }
             Taken::Family => {
@@ -179,7 +180,7 @@ impl World {
         match what {
             Taken::Token => {
                 let at = self.latest_token(which, |_| true).unwrap();
-                if self.book.token_lives(at) {
+                if self.book.token_lives(self.book.root(at)) {
                     self.tells("token.revoke");
                 }
                 self.book.end_token(at);
