@@ -39,10 +39,13 @@ impl Entropy for Counted {
     }
 }
 
-/// What a credential is made of, and how one is drawn.
+/// Draws one, and takes its secret out.
+type Draw = dyn Fn(&Counted) -> [u8; LOOKED_AT];
+
+/// A kind of credential, and how one is drawn.
 struct Drawn {
     name: &'static str,
-    draw: Box<dyn Fn(&Counted) -> [u8; LOOKED_AT]>,
+    draw: Box<Draw>,
 }
 
 fn drawn(name: &'static str, draw: impl Fn(&Counted) -> [u8; LOOKED_AT] + 'static) -> Drawn {
