@@ -3,6 +3,8 @@
 //!
 //! The text is `sym_key_`, a letter for the environment (`L` live, `T` test),
 //! and base62 of the id (16 bytes), a secret (192 random bits) and a checksum.
+//! The id is masked by the secret: it stands in audit rows and lists, where no
+//! part of a key's text belongs.
 //! A key that was brought along from elsewhere has its old text, of which only
 //! the SHA-256 digest is known here.
 //!
@@ -49,8 +51,9 @@ pub struct Made {
 pub fn make(slot: Slot, environment: Environment, entropy: &dyn Entropy) -> Made {
     let id = Id::new(slot, entropy);
     let mut body = [0; BODY];
-    body[..16].copy_from_slice(id.as_bytes());
     body[16..].copy_from_slice(&random::<SECRET>(entropy));
+    let masked = masked(*id.as_bytes(), &body[16..]);
+    body[..16].copy_from_slice(&masked);
     let text = Secret::from(write_lettered(Kind::ApiKey, letter(environment), &body));
     crate::secret::wipe(&mut body);
     Made { id, text }
@@ -70,6 +73,7 @@ pub fn read(text: &str) -> Option<Claimed> {
     let (letter, mut bytes) = read_lettered::<{ BODY + 4 }>(Kind::ApiKey, text)?;
     let mut id = [0; 16];
     id.copy_from_slice(&bytes[..16]);
+    let id = masked(id, &bytes[16..BODY]);
     crate::secret::wipe(&mut bytes);
     Some(Claimed {
         id: Id::from_bytes(id)?,
@@ -79,6 +83,15 @@ pub fn read(text: &str) -> Option<Claimed> {
             _ => return None,
         },
     })
+}
+
+/// The id under a mask of the secret, or without it: the same is done twice.
+fn masked(mut id: [u8; 16], secret: &[u8]) -> [u8; 16] {
+    let mask = Digest::of(secret);
+    for (byte, mask) in id.iter_mut().zip(mask.as_bytes()) {
+        *byte ^= mask;
+    }
+    id
 }
 
 const fn letter(environment: Environment) -> u8 {

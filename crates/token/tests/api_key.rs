@@ -23,6 +23,9 @@ fn a_key_names_its_row_and_its_environment() {
         assert!(text.starts_with(&format!("sym_key_{letter}")), "{text}");
         assert_eq!(text.len(), 70);
         assert_eq!(What::of(text), What::ApiKey);
+        let id = made.id.to_string();
+        let mut parts = (4..id.len() - 6).map(|at| &id[at..at + 6]);
+        assert!(!parts.any(|part| text.contains(part)), "{id}");
         let claimed = read(text).unwrap();
         assert_eq!((claimed.id, claimed.environment), (made.id, environment));
     }
