@@ -91,13 +91,34 @@ async fn a_key_dies_with_whoever_it_acts_for_and_stays_dead(server: Server) {
     let member = json!({
         "client": "web", "user": "alice", "organization": "acme", "scopes": ["read:orders"], "resources": [ORDERS],
     });
+    let (_, beside) = make(&server, json!({})).await;
+    for (end, body, back, again) in endings() {
+        let (id, key) = make(&server, member.clone()).await;
+        assert!(is_good(&server, &key).await, "{end}");
+
+        act(&server, &end, body).await;
+
+        assert!(!is_good(&server, &key).await, "{end}");
+        act(&server, &back, again).await;
+        assert!(!is_good(&server, &key).await, "{back}");
+        let shown = done(&server, Method::GET, &format!("/{id}"), Value::Null).await;
+        assert_eq!(shown["status"], "revoked", "{end}");
+        // The record is forgotten, the key is not.
+        server.advance(200 * 24 * 3600);
+        assert!(!is_good(&server, &key).await, "{end}");
+    }
+    assert!(!is_good(&server, &beside).await, "it has run out meanwhile");
+}
+
+/// What ends whatever alice does for acme through `web`, and what lets her act
+/// again.
+fn endings() -> Vec<(String, Value, String, Value)> {
     let members = "/admin/v1/organizations/acme/members/alice";
     let password = json!({ "password": crate::harness::PASSWORD });
     let nothing = || Value::Null;
     let web = "/admin/v1/clients/web";
     let (alice, acme) = ("/admin/v1/users/alice", "/admin/v1/organizations/acme");
-    let (_, beside) = make(&server, json!({})).await;
-    for (end, body, back, again) in [
+    vec![
         (
             format!("POST {alice}/disable"),
             nothing(),
@@ -152,23 +173,7 @@ async fn a_key_dies_with_whoever_it_acts_for_and_stays_dead(server: Server) {
             format!("PUT {members}"),
             json!({ "roles": ["buyer"] }),
         ),
-    ] {
-        let (id, key) = make(&server, member.clone()).await;
-        assert!(is_good(&server, &key).await, "{end}");
-
-        act(&server, &end, body).await;
-
-        assert!(!is_good(&server, &key).await, "{end}");
-        act(&server, &back, again).await;
-        assert!(!is_good(&server, &key).await, "{back}");
-        let shown = done(&server, Method::GET, &format!("/{id}"), Value::Null).await;
-        assert_eq!(shown["status"], "revoked", "{end}");
-        // The record is forgotten, the key is not.
-        server.advance(200 * 24 * 3600);
-        assert!(!is_good(&server, &key).await, "{end}");
-    }
-    server.advance(0);
-    assert!(!is_good(&server, &beside).await, "it has run out meanwhile");
+    ]
 }
 
 async fn act(server: &Server, what: &str, body: Value) {

@@ -61,6 +61,14 @@ pub(super) async fn furnish_macaroons(server: &Server) {
     client(server, "orders-api", more).await;
 }
 
+/// An API key of the client that may move tokens.
+async fn key(server: &Server) -> String {
+    let change = json!({
+        "client": "orders-api", "scopes": ["read:orders"], "resources": [ORDERS, STOCK, SAFE, CELLAR],
+    });
+    crate::api_key::make(server, change).await.1
+}
+
 async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
     let tokens = signed_in(server, "alice").await;
     let access = tokens.text("access_token");
@@ -79,8 +87,7 @@ async fn rows(server: &Server, partner: &Partner) -> Vec<Row> {
         .with("requested_token_type", &urn("saml2"))
         .token(server, "web")
         .await;
-    let of_api = json!({ "client": "orders-api", "scopes": ["read:orders"], "resources": [ORDERS, STOCK, SAFE, CELLAR] });
-    let (_, key) = crate::api_key::make(server, of_api).await;
+    let key = key(server).await;
     let own = Wallet::new();
     let bound = web_tokens(server, Some(&own)).await.text("access_token");
     let plain = [
