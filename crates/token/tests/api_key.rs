@@ -1,5 +1,4 @@
 //! Keys by their text, their digests and their networks.
-#![expect(clippy::unwrap_used, reason = "tests stop where something is missing")]
 
 use symbolon_protocol::Environment;
 use symbolon_testkit::SeededEntropy;
