@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use symbolon_server::testing::{probes, without_a_probe};
+use symbolon_server::testing::{Probe, probes, without_a_probe};
 
 use crate::access::admin::known;
 use crate::browser::{Browser, redemption, request};
@@ -41,14 +41,12 @@ async fn every_change_by_an_administrator_is_told_once(server: Server) {
     let probes = probes(&known(&server).await);
     assert!(without_a_probe(&probes).is_empty());
     let mut changes = 0;
-    for probe in &probes {
+    let of_administration = |probe: &&Probe| probe.path.starts_with("/admin");
+    for probe in probes.iter().filter(of_administration) {
         let answer = server
             .admin(probe.method.clone(), &probe.path, probe.body.clone())
             .await;
         assert!(answer.status < 300, "{} {}", probe.path, answer.body);
-        if !probe.path.starts_with("/admin") {
-            continue;
-        }
         let id = answer.header("x-request-id").unwrap().to_owned();
         let told = found(&server, &format!("request={id}")).await;
         let is_change = probe.method != Method::GET && !CHANGES_NOTHING.contains(&probe.route);

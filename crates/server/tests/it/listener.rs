@@ -128,8 +128,11 @@ async fn what_was_posted_does_not_stand_in_the_address(server: Server) {
     for answer in [&carried, &leaving] {
         let location = answer.header("location").unwrap();
         assert_eq!(answer.status, 303, "{}", answer.body);
-        for posted in [hint, "alice", "web", "state"] {
-            assert!(!location.contains(posted), "{location}");
+        assert!(!location.contains(hint), "{location}");
+        // What is sealed may spell any short word by chance.
+        let open = location.split("sym_tx_").next().unwrap();
+        for posted in ["alice", "web", "state"] {
+            assert!(!open.contains(posted), "{location}");
         }
     }
     // The person's browser goes there, with its cookies: both mean what they did.

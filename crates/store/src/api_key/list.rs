@@ -32,7 +32,7 @@ statements! {
         FROM api_key k LEFT JOIN person p ON p.id = k.person
             LEFT JOIN membership m ON m.organization = k.organization AND m.person = k.person
         WHERE (k.slot, k.id) > (?1, ?2) AND (?3 = '' OR k.client = ?3)
-            AND (?4 IS NULL OR k.person = ?4) AND (?5 = '' OR k.organization = ?5)
+            AND (k.person = ?4 OR ?4 IS NULL) AND (?5 = '' OR k.organization = ?5)
         ORDER BY k.slot, k.id LIMIT ?6";
 }
 
