@@ -506,3 +506,23 @@ async fn a_subscription_needs_credentials_and_ends_with_its_verifier() {
 
     stream.closed().await;
 }
+
+/// Whoever makes the first check in a runtime of its own takes the task along
+/// when that ends.
+#[test]
+fn the_feed_is_followed_again_when_the_runtime_of_who_followed_has_ended() {
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let serving = runtime();
+    let issuer = serving.block_on(Issuer::start());
+    let first = runtime();
+    let (verifier, _stream) = first.block_on(following(&issuer));
+
+    drop(first);
+
+    assert!(!verifier.feed().unwrap().is_connected);
+    runtime().block_on(async {
+        assert_eq!(code(&verifier, &issuer.good(), &read()).await, "good");
+        // Waits for a stream that is opened anew.
+        issuer.behaviour.feed.next().await;
+    });
+}

@@ -80,12 +80,24 @@ struct State {
     /// Where to go on from.
     place: Mutex<Option<String>>,
     turns: watch::Sender<u64>,
+    /// Whether somebody follows.
+    is_running: AtomicBool,
+}
+
+/// Whoever follows. However that ends, by a fault or with the runtime that it
+/// began in, the next check begins it anew.
+struct Following(Arc<State>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.is_connected.store(false, Ordering::Relaxed);
+        self.0.is_running.store(false, Ordering::Relaxed);
+    }
 }
 
 /// A subscription. It ends when it is dropped.
 pub(crate) struct Subscription {
     state: Arc<State>,
-    is_running: AtomicBool,
     task: Mutex<Option<AbortHandle>>,
 }
 
@@ -98,10 +110,10 @@ impl Subscription {
             last_failure: Mutex::default(),
             place: Mutex::default(),
             turns: watch::Sender::new(0),
+            is_running: AtomicBool::new(false),
         };
         Self {
             state: Arc::new(state),
-            is_running: AtomicBool::new(false),
             task: Mutex::default(),
         }
     }
@@ -109,11 +121,15 @@ impl Subscription {
     /// Begins to follow, where that has not begun.
     pub(crate) fn tick(&self) {
         // Read first: a swap at every check would pass the line from core to core.
-        if self.is_running.load(Ordering::Relaxed) || self.is_running.swap(true, Ordering::Relaxed)
-        {
+        let is_running = &self.state.is_running;
+        if is_running.load(Ordering::Relaxed) || is_running.swap(true, Ordering::Relaxed) {
             return;
         }
-        let task = tokio::spawn(follow::follow(Arc::clone(&self.state)));
+        let following = Following(Arc::clone(&self.state));
+        let task = tokio::spawn(async move {
+            follow::follow(Arc::clone(&following.0)).await;
+            drop(following);
+        });
         *lock(&self.task) = Some(task.abort_handle());
     }
 
