@@ -287,6 +287,9 @@ impl Act for FindRevocations {
     }
 }
 
+/// How long an access token lives at most: what no configuration may exceed.
+const MAX_ACCESS_TOKEN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Takes one access token back.
 #[derive(Clone, Debug)]
 pub struct RevokeToken {
@@ -340,8 +343,10 @@ impl Act for RevokeToken {
         }
 
         // One record hits all that these did, since each of their tokens was
-        // made before it, and lasts as long as the longest of them.
+        // made before it. It hits tokens besides, which nobody took back: it
+        // lasts until those, too, have ended, or they would come back to life.
         let longest = live.first().copied().unwrap_or(self.expires);
+        let longest = longest.max(self.now + MAX_ACCESS_TOKEN);
         tx.run(&FORGET_TOKENS, binds![client, subject]).await?;
         let all = Target::ClientSubject(self.client.clone(), self.subject.clone());
         record(tx, &[(all, longest.max(self.expires))], self.now).await

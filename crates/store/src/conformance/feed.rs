@@ -152,13 +152,7 @@ pub(crate) async fn an_expired_token_writes_no_record(world: &World) -> Checked 
 pub(crate) async fn the_hundred_and_first_token_record_stands_for_all(world: &World) -> Checked {
     let client = client(world)?;
     let subject = "usr_e";
-    let longest = world.now + DAY;
-    let first = RevokeToken {
-        expires: longest,
-        ..revoke(world, &client, subject)
-    };
-    world.store.act(first).await?;
-    let more = (1..MAX_TOKEN_RECORDS).map(|_| revoke(world, &client, subject));
+    let more = (0..MAX_TOKEN_RECORDS).map(|_| revoke(world, &client, subject));
     world.race(more.collect::<Vec<_>>()).await?;
 
     let made = world.store.act(revoke(world, &client, subject)).await?;
@@ -168,7 +162,8 @@ pub(crate) async fn the_hundred_and_first_token_record_stands_for_all(world: &Wo
     same(&targets, &vec![all.clone()])?;
     let records = world.records(&all).await?;
     let ends: Vec<Timestamp> = records.iter().map(|record| record.expires).collect();
-    same(&ends, &vec![longest])?;
+    // It hits others of the holder besides, and no token lives longer.
+    same(&ends, &vec![world.now + DAY])?;
 
     // In a race, too, they never pass the limit.
     let acts = (0..MAX_TOKEN_RECORDS * 2).map(|_| revoke(world, &client, "usr_f"));
@@ -205,6 +200,14 @@ pub(crate) async fn purging_keeps_whatever_lives(world: &World) -> Checked {
         "a session was lost",
     )?;
     let target = Target::Token(kept.token);
+    same(&world.records(&target).await?.len(), &1)?;
+
+    // An API whose clock is behind takes the token a while longer.
+    let purge = PurgeExpired {
+        now: kept.expires + MINUTE,
+        limit: 1000,
+    };
+    world.store.act(purge).await?;
     same(&world.records(&target).await?.len(), &1)?;
 
     let purge = PurgeExpired {
