@@ -30,14 +30,16 @@ async fn people_look_after_their_account_in_a_browser(engine: Engine) {
     // The application of the other browser, then that browser itself.
     let take = By::XPath("//button[normalize-space()='Take away']");
     chromium.find(take).await.click().await.unwrap();
-    let told = chromium.text("account-notice").await;
-    assert_eq!(told, "Example Shop has no access any more.");
+    chromium
+        .until_says("account-notice", "Example Shop has no access any more.")
+        .await;
     let token = tokens.text("refresh_token");
     let form = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
     assert_eq!(site.form("/token", "web", &form).await.status, 400);
     chromium.click("sign-out-others").await;
-    let told = chromium.text("account-notice").await;
-    assert_eq!(told, "One other device is signed out.");
+    chromium
+        .until_says("account-notice", "One other device is signed out.")
+        .await;
     assert!(
         elsewhere
             .get("/account")

@@ -140,6 +140,23 @@ impl Chromium {
         self.element(id).await.text().await.unwrap()
     }
 
+    /// Waits until an element says something: the page before may have one of
+    /// the same name, which goes away while it is read.
+    pub(crate) async fn until_says(&self, id: &str, wanted: &str) {
+        let begin = Instant::now();
+        loop {
+            let said = match self.driver.find(By::Id(id)).await {
+                Ok(element) => element.text().await.unwrap_or_default(),
+                Err(_) => String::new(),
+            };
+            if said == wanted {
+                return;
+            }
+            assert!(begin.elapsed() < PATIENCE, "`{said}`, not `{wanted}`");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Fills in the sign-in form and sends it.
     pub(crate) async fn sign_in(&self, username: &str, password: &str) {
         let field = self.element("username").await;
