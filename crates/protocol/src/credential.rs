@@ -11,7 +11,7 @@
 use serde_json::Value;
 
 /// Parts of names that speak of credentials, wherever they stand in a word.
-const INSIDE: [&str; 18] = [
+const INSIDE: [&str; 24] = [
     "password",
     "passwd",
     "passphrase",
@@ -30,7 +30,15 @@ const INSIDE: [&str; 18] = [
     "sessionid",
     "mnemonic",
     "hmackey",
+    "privkey",
+    "masterkey",
+    "recoverycode",
+    "backupcode",
+    "securityanswer",
+    "seedphrase",
 ];
+/// Names that do so as a whole.
+const WHOLE: [&str; 3] = ["authorization", "proxyauthorization", "httpauthorization"];
 /// Words of names that do so where they stand alone.
 const WORDS: [&str; 13] = [
     "hmac", "pwd", "pass", "pin", "otp", "totp", "hotp", "mfa", "jwt", "cookie", "bearer", "seed",
@@ -78,6 +86,9 @@ const OWN: [&str; 10] = [
 ];
 /// How long text of mixed characters is that nobody wrote by hand.
 const RANDOM_CHARACTERS: usize = 40;
+/// The lengths of keys that are drawn and written in hexadecimal: 256, 384 and
+/// 512 bits. Shorter ones are names of commits and devices, and UUIDs.
+const HEX_KEYS: [usize; 3] = [64, 96, 128];
 /// How deep a value may be.
 const MAX_DEPTH: usize = 8;
 
@@ -89,6 +100,7 @@ pub fn is_named_like_one(name: &str) -> bool {
         .map(|own| own.to_ascii_lowercase())
         .collect();
     INSIDE.iter().any(|part| compact.contains(part))
+        || WHOLE.contains(&compact.as_str())
         || words(name).any(|word| WORDS.contains(&word.as_str()))
 }
 
@@ -221,15 +233,21 @@ fn has_password(text: &str) -> bool {
 }
 
 /// One long word of capitals, small letters and digits together, as base64 and
-/// base62 write random bytes. Names, addresses, UUIDs and digests in
-/// hexadecimal are none.
+/// base62 write random bytes, or a key's length of hexadecimal, in which form
+/// this server's own master key is written. A digest of that length cannot be
+/// told from a key, and is refused with it. Names, addresses and UUIDs are none.
 fn is_random(text: &str) -> bool {
+    if HEX_KEYS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return true;
+    }
     let bytes = text.as_bytes();
+    // The secrets of AWS have 40 characters, few of which may be digits.
+    let is_of_aws = bytes.len() == 40;
     let is_one = |byte: &u8| is_base64url(*byte) || matches!(*byte, b'+' | b'/' | b'=');
     let count = |of: fn(&u8) -> bool| bytes.iter().filter(|byte| of(byte)).count();
     bytes.len() >= RANDOM_CHARACTERS
         && bytes.iter().all(is_one)
-        && count(u8::is_ascii_digit) >= 3
+        && count(u8::is_ascii_digit) >= if is_of_aws { 1 } else { 3 }
         && count(u8::is_ascii_uppercase) >= 3
         && count(u8::is_ascii_lowercase) >= 3
 }
@@ -267,6 +285,14 @@ mod tests {
             "auth_key",
             "hmac",
             "mnemonic",
+            "privkey",
+            "ssh_priv_key",
+            "Authorization",
+            "recovery_code",
+            "recoveryCodes",
+            "backup_codes",
+            "security_answer",
+            "master_key",
         ] {
             assert!(is_named_like_one(bad), "{bad}");
         }
@@ -280,6 +306,10 @@ mod tests {
             "opinion",
             "keyboard_layout",
             "employee_number",
+            "authorized_regions",
+            "authorization_level",
+            "security_clearance",
+            "recovery_email",
         ] {
             assert!(!is_named_like_one(good), "{good}");
         }
@@ -309,6 +339,9 @@ mod tests {
             "postgres://app:hunter2@db.internal/app",
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1234",
             "  sk-proj-0123456789abcdefghij ",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08",
         ] {
             assert!(looks_like(bad).is_some(), "{bad}");
         }
@@ -316,7 +349,7 @@ mod tests {
             "alice@example.com",
             "Sales & Marketing",
             "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "a187498f3c2b1d0e9f8a7b6c5d4e3f2a1b0c9d8e",
             "https://example.com/alice.png?size=AB12cd",
             "https://alice@example.com/",
             "+30 21 0123 4567",

@@ -2,6 +2,7 @@
 //!
 //! Spec: RFC 6749 §4.1.2.1, §5.2
 //! Spec: RFC 6750 §3.1
+//! Spec: RFC 7591 §3.2.2
 //! Spec: RFC 8628 §3.5
 //! Spec: RFC 8707 §2
 //! Spec: RFC 9449 §5, §7.1, §8, §9
@@ -96,6 +97,8 @@ codes! {
     InvalidRedirectUri = "invalid_redirect_uri", 400;
     /// Metadata of a client cannot be registered.
     InvalidClientMetadata = "invalid_client_metadata", 400;
+    /// The software statement of a client is by nobody who is trusted.
+    UnapprovedSoftwareStatement = "unapproved_software_statement", 400;
 }
 
 /// Whether a description holds only what RFC 6749 §5.2 lets it hold.

@@ -26,6 +26,7 @@ mod problem;
 pub mod registration;
 pub mod resource;
 pub mod scope;
+pub mod self_description;
 pub mod subject_identifier;
 pub mod time;
 pub mod trusted_issuer;

@@ -6,6 +6,7 @@
 //! Spec: RFC 8252 §7.3
 //! Spec: RFC 8707 §2
 
+mod client_id;
 mod target;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::{Host, Url};
 
+pub use client_id::{ClientIdUrl, Nearby};
 pub use target::TargetUri;
 
 /// How long any of these URIs may be, in bytes.
@@ -306,6 +308,16 @@ impl RedirectUri {
             Ok(url) => format!("{}:", url.scheme()),
             Err(_) => String::new(),
         }
+    }
+
+    /// The same without its port, where any port will do.
+    #[must_use]
+    pub fn with_any_port(&self) -> Self {
+        if !self.is_loopback_http() {
+            return self.clone();
+        }
+        let (head, tail) = without_port(&self.0);
+        Self(format!("{head}{tail}").into())
     }
 
     /// Whether this is plain http (on a loopback host).
