@@ -16,11 +16,14 @@
 pub mod json;
 pub mod jwe;
 mod jwk;
+mod low_s;
 mod roca;
 mod sign;
 mod verify;
 
 pub use jwk::{InvalidKey, KeySet, VerifyingKey};
+#[cfg(feature = "saml")]
+pub(crate) use low_s::is_lower;
 pub use sign::{SigningKey, hmac_sha256};
 pub use verify::{Algorithm, Header, Invalid, Unverified};
 

@@ -21,6 +21,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use symbolon_protocol::SigningAlgorithm;
 
+use super::low_s;
 use crate::secret::Secret;
 
 enum Pair {
@@ -163,11 +164,12 @@ impl SigningKey {
     )]
     pub(crate) fn sign_bytes(&self, signed: &[u8]) -> Vec<u8> {
         match &self.pair {
-            Pair::Ec(pair) => pair
-                .sign(&self.random, signed)
-                .expect("ECDSA signs")
-                .as_ref()
-                .to_vec(),
+            Pair::Ec(pair) => {
+                let signature = pair.sign(&self.random, signed).expect("ECDSA signs");
+                let mut signature = signature.as_ref().to_vec();
+                low_s::lower(&mut signature);
+                signature
+            }
             Pair::Ed(pair) => pair.sign(signed).as_ref().to_vec(),
             Pair::Pq(pair) => {
                 let mut signature = vec![0; pair.algorithm().signature_len()];

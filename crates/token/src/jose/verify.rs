@@ -9,6 +9,7 @@ use symbolon_protocol::SigningAlgorithm;
 
 use super::json;
 use super::jwk::VerifyingKey;
+use super::low_s;
 use super::{MAX_JWT_BYTES, MAX_KID_BYTES};
 
 /// An algorithm whose signatures can be checked. There is no `none` and no MAC.
@@ -263,7 +264,14 @@ impl<'a> Unverified<'a> {
         if !key.verifies(self.signed.as_bytes(), &signature) {
             return Err(Invalid::Signature);
         }
-        self.payload()
+        let claims = self.payload()?;
+        // An access token of this software has one text. Its mark is signed, so
+        // nobody can leave it out.
+        let is_own = claims.get("rev").is_some_and(Value::is_object);
+        if is_own && !low_s::is_lower(key.algorithm(), &signature) {
+            return Err(Invalid::Signature);
+        }
+        Ok(claims)
     }
 
     /// Checks a MAC by a secret: for assertions of clients alone.

@@ -110,6 +110,15 @@ impl EncryptionKey {
     pub(super) fn recipient(&self) -> &Recipient {
         &self.recipient
     }
+
+    /// The bare key, where it is one of RSA, for a form other than JWE.
+    #[cfg(feature = "saml")]
+    pub(crate) fn into_rsa(self) -> Option<OaepPublicEncryptingKey> {
+        match self.recipient {
+            Recipient::Rsa(key) => Some(key),
+            Recipient::Curve(_) => None,
+        }
+    }
 }
 
 impl std::fmt::Debug for EncryptionKey {

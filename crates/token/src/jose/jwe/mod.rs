@@ -103,13 +103,17 @@ impl EncryptionKey {
             }
         };
         let header = text(header.to_string().as_bytes());
-        let iv = draw_iv(encryption, entropy);
+        let mut iv = draw_iv(encryption, entropy);
         let found = match &agreed {
             None => source.key(encryption, &header, &iv),
             Some(_) => None,
         };
         let drawn = || found.unwrap_or_else(|| ContentKey::random(encryption, entropy));
+        let is_wrapped_by_rsa = agreed.is_none();
         let (key, wrapped) = self.wrap(encryption, agreed, drawn)?;
+        if is_wrapped_by_rsa {
+            source.vouch(&header, &wrapped, &mut iv);
+        }
         let sealed = key.seal(header.as_bytes(), content.bytes, &iv);
         let sealed = sealed.ok_or(Unencryptable)?;
         Ok(format!(

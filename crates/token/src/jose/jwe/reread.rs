@@ -7,14 +7,16 @@
 //! 1. Where both parties agree upon a key, the shared secret stands sealed in
 //!    the header, as the producer's name.
 //! 2. Where RSA wraps the content's key, that is not random but derived from a
-//!    working key of the server and what stands in the open: header and
-//!    initialization vector. The wrapped key itself is the reader's alone: that
-//!    it was changed, the reader sees and the server does not.
+//!    working key of the server and what stands in the open: the header and the
+//!    first half of the initialization vector, its salt. The wrapped key itself
+//!    is the reader's alone; the second half of the vector is a MAC over it, by
+//!    which the server sees that it was changed.
 //!
 //! Spec: RFC 7518 §4.6.1.2
 //! Spec: RFC 5869 §2.3
 //! Spec: NIST SP 800-38D §8.2.2
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use symbolon_protocol::{ContentEncryption, KeyManagement};
@@ -44,6 +46,15 @@ pub(super) enum Source<'a> {
 }
 
 impl Source<'_> {
+    /// Vouches in a vector for the key that RSA wrapped.
+    pub(super) fn vouch(self, header: &str, wrapped: &[u8], iv: &mut [u8]) {
+        if let Self::Of(secret) = self {
+            let (salt, word) = iv.split_at_mut(iv.len() / 2);
+            let mac = mac(secret, header, salt, wrapped);
+            word.iter_mut().zip(mac).for_each(|(own, byte)| *own = byte);
+        }
+    }
+
     /// The key of a content that RSA wraps; nothing where it is to be drawn.
     pub(super) fn key(
         self,
@@ -66,18 +77,32 @@ impl Source<'_> {
     }
 }
 
+fn mac(secret: &WorkingSecret, header: &str, salt: &[u8], wrapped: &[u8]) -> [u8; 32] {
+    secret.mac("symbolon jwe wrapped", &[header.as_bytes(), salt, wrapped])
+}
+
+/// Whether a vector vouches for a wrapped key.
+fn is_vouched(secret: &WorkingSecret, parts: &Parts<'_>) -> bool {
+    let iv = &parts.sealed.iv;
+    let (salt, word) = iv.split_at(iv.len() / 2);
+    let mac = mac(secret, parts.header, salt, &parts.wrapped);
+    mac.get(..word.len())
+        .is_some_and(|mac| verify_slices_are_equal(mac, word).is_ok())
+}
+
 /// The key of a content whose header and vector are these.
 ///
-/// INVARIANT: header and vector never come twice under one working key but by
-/// a collision of 96 random bits, which is the bound that GCM has under one
-/// key for its own vector.
+/// INVARIANT: key and vector never come twice but by a collision of 96 bits,
+/// which is the bound that GCM has under one key for its own vector: where two
+/// salts are the same, RSA wraps the same key to two texts, whose MACs differ.
 fn derived(
     secret: &WorkingSecret,
     encryption: ContentEncryption,
     header: &str,
     iv: &[u8],
 ) -> Option<ContentKey> {
-    let visible = [header.as_bytes(), b".", iv].concat();
+    let salt = iv.get(..iv.len() / 2)?;
+    let visible = [header.as_bytes(), b".", salt].concat();
     let mut bytes = LABELS.map(|label| secret.derive(label, &visible)).concat();
     let key = bytes.get(..key_length(encryption));
     let key = key.and_then(|bytes| ContentKey::from_bytes(encryption, bytes));
@@ -114,6 +139,7 @@ impl Keyring {
         }
         // A token does not say which key it is; there are few.
         self.all(keyring::Purpose::AccessToken)
+            .filter(|own| is_vouched(own, &parts))
             .filter_map(|own| derived(own, encryption, parts.header, &parts.sealed.iv))
             .find_map(open)
     }
