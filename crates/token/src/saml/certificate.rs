@@ -16,6 +16,7 @@ use x509_parser::public_key::PublicKey;
 
 use crate::authority::Thumbprint;
 use crate::jose::{SigningKey, VerifyingKey};
+use crate::secret::Secret;
 
 /// How long a certificate may be, in bytes.
 pub const MAX_CERTIFICATE_BYTES: usize = 16 * 1024;
@@ -104,6 +105,29 @@ impl Certificate {
         begins: Timestamp,
         ends: Timestamp,
     ) -> Result<Self, Uncertifiable> {
+        Self::made(key, name, [begins, ends], KeyUsagePurpose::DigitalSignature)
+    }
+
+    /// Makes the certificate of a key to which others encrypt. It is signed by
+    /// the key itself, as such certificates are, and that is all that this key
+    /// ever signs.
+    pub fn for_encryption(
+        document: &Secret,
+        name: &str,
+        begins: Timestamp,
+        ends: Timestamp,
+    ) -> Result<Self, Uncertifiable> {
+        let key = SigningKey::from_pkcs8(SigningAlgorithm::Rs256, document);
+        let key = key.map_err(|_| Uncertifiable)?;
+        Self::made(&key, name, [begins, ends], KeyUsagePurpose::KeyEncipherment)
+    }
+
+    fn made(
+        key: &SigningKey,
+        name: &str,
+        [begins, ends]: [Timestamp; 2],
+        usage: KeyUsagePurpose,
+    ) -> Result<Self, Uncertifiable> {
         let date = |instant: Timestamp| {
             time::OffsetDateTime::from_unix_timestamp(instant.seconds()).map_err(|_| Uncertifiable)
         };
@@ -115,7 +139,7 @@ impl Certificate {
         params.serial_number = Some(SerialNumber::from_slice(&serial[..16]));
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.key_usages = vec![usage];
         let signer = Certified::new(key).ok_or(Uncertifiable)?;
         let made = params.self_signed(&signer).map_err(|_| Uncertifiable)?;
         Self::from_der(made.der().to_vec()).map_err(|_| Uncertifiable)

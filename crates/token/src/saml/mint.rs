@@ -133,7 +133,7 @@ pub fn mint(
     if let Some((recipient, entropy)) = rendering.encrypt_to {
         let encrypted = recipient.encrypt(&xml, entropy);
         let encrypted = encrypted.map_err(|_| Unwritable::Encryption)?;
-        xml = write::encrypted(recipient.transport, &encrypted);
+        xml = write::encrypted(&encrypted);
     }
     Ok(BASE64_URL_SAFE_NO_PAD.encode(xml))
 }
@@ -160,14 +160,14 @@ fn said(
     let authentication = authority.authentication().map(|own| {
         let password = own.amr.iter().any(|method| &**method == "pwd");
         let context = if password { PASSWORD } else { UNSPECIFIED };
-        (own.time, context)
+        (own.time, context.into())
     });
     Ok(Said {
         id: format!("{}{}", claims::ID_PREFIX, written.token),
         issuer: written.issuer.as_str().to_owned(),
         issued: Timestamp::from_seconds(written.issued.seconds()),
         subject: written.subject.to_owned(),
-        format: rendering.format.uri(),
+        format: rendering.format.uri().into(),
         qualifiers: rendering.qualifiers.map(|own| own.map(str::to_owned)),
         recipient: rendering.recipient.to_owned(),
         in_response_to: rendering.in_response_to.map(str::to_owned),

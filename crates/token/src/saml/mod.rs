@@ -11,7 +11,8 @@
 //!    cover it (`signature`).
 //! 4. The element is read by the schema, and nothing unknown is passed over
 //!    ([`assertion`]).
-//! 5. What it says is judged (`judge`).
+//! 5. What it says is judged (`judge`), and of what this server wrote itself
+//!    also how it is spelled (`spelling`).
 //!
 //! Spec: SAML 2.0 Core §2, §5
 //! Spec: RFC 7522 §2, §3
@@ -28,6 +29,7 @@ mod names;
 mod presented;
 pub mod refused;
 mod signature;
+mod spelling;
 mod time;
 pub mod trusted;
 mod write;
@@ -35,7 +37,7 @@ mod xml;
 
 pub use assertion::{Assertion, Attribute, NameId};
 pub use certificate::Certificate;
-pub use encryption::{DecryptionKey, KeyTransport, Recipient};
+pub use encryption::{Cipher, DecryptionKey, KeyTransport, Recipient};
 pub use judge::Expected;
 pub use limits::{
     MAX_ASSERTION_BYTES, MAX_ATTRIBUTES_PER_TAG, MAX_DEPTH, MAX_NAMESPACES_PER_TAG, MAX_TAGS,

@@ -9,19 +9,24 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use symbolon_protocol::Timestamp;
 
 use super::assertion::{self, Assertion, Read};
-use super::encryption::{self, DecryptionKey};
+use super::encryption::{self, DecryptionKey, Encrypted};
 use super::judge::{self, Expected};
 use super::names::SAML;
 use super::refused::Refused;
 use super::trusted::Trusted;
 use super::xml::{Element, Xml};
-use super::{MAX_ASSERTION_BYTES, signature};
+use super::{MAX_ASSERTION_BYTES, signature, spelling, write};
+use crate::keyring::Keyring;
 
 /// An assertion that nobody has checked yet. Only its issuer can be asked for,
 /// so that whoever checks it can look up whether that one is trusted.
 pub struct Presented {
     document: Xml,
     claimed_issuer: String,
+    /// The text that the document was read from.
+    xml: String,
+    /// Whether what stands around that text is as this server writes it.
+    is_wrapped_as_written: bool,
 }
 
 /// The padding should not be there (RFC 7522 §2.1), and may be.
@@ -34,20 +39,48 @@ impl Presented {
     /// Takes the form parameter apart: base64url of one `Assertion`, or of one
     /// `EncryptedAssertion` for one of these keys.
     pub fn parse(text: &str, keys: &[DecryptionKey]) -> Result<Self, Refused> {
+        Self::taken_apart(text, keys, None)
+    }
+
+    /// The same for a server that writes assertions itself: what it encrypted
+    /// to somebody else it can read too.
+    pub fn parse_at_home(
+        text: &str,
+        keys: &[DecryptionKey],
+        ring: &Keyring,
+    ) -> Result<Self, Refused> {
+        Self::taken_apart(text, keys, Some(ring))
+    }
+
+    fn taken_apart(
+        text: &str,
+        keys: &[DecryptionKey],
+        ring: Option<&Keyring>,
+    ) -> Result<Self, Refused> {
         // Checked before it is decoded: four characters are three bytes.
         if text.len() > MAX_ASSERTION_BYTES.div_ceil(3) * 4 {
             return Err(Refused::TooLarge("bytes"));
         }
         let bytes = BASE64URL.decode(text).map_err(|_| Refused::Malformed)?;
-        let xml = String::from_utf8(bytes).map_err(|_| Refused::Malformed)?;
+        let mut xml = String::from_utf8(bytes).map_err(|_| Refused::Malformed)?;
         let mut document = Xml::parse(&xml)?;
+        let mut is_wrapped_as_written = !text.ends_with('=');
         if document.root()?.is(SAML, "EncryptedAssertion") {
-            document = Xml::parse(&encryption::decrypt(document.root()?, keys)?)?;
+            let encrypted = Encrypted::read(document.root()?)?;
+            let own = ring.and_then(|ring| ring.reread(&encrypted));
+            is_wrapped_as_written &= own.is_some() && write::encrypted(&encrypted) == xml;
+            xml = match own {
+                Some(own) => own,
+                None => encryption::decrypt(&encrypted, keys)?,
+            };
+            document = Xml::parse(&xml)?;
         }
         let claimed_issuer = assertion::claimed_issuer(root(&document)?)?;
         Ok(Self {
             document,
             claimed_issuer,
+            xml,
+            is_wrapped_as_written,
         })
     }
 
@@ -65,10 +98,16 @@ impl Presented {
 
     /// Checks one that this server made itself and that comes back: whom it is
     /// meant for, and where it was to be handed over, is judged by whoever asks
-    /// for this, as with any other token of ours. No skew: the clock that wrote
-    /// the end is this server's own.
+    /// for this, as with any other token of ours. No skew at its end: the clock
+    /// that wrote it is this server's own. And no other spelling: what is not
+    /// byte for byte as this server writes it was changed on the way, so that
+    /// there is one text for each assertion. None has a certificate in it.
     pub fn reopen(&self, own: &Trusted, now: Timestamp) -> Result<Assertion, Refused> {
         let (read, kid) = self.verify(own, now)?;
+        let is_as_written = || spelling::is_as_written(root(&self.document)?, &read, &self.xml);
+        if !self.is_wrapped_as_written || !is_as_written()? {
+            return Err(Refused::Spelling);
+        }
         let expires = judge::judge_own(&read, now)?;
         Ok(Assertion { read, kid, expires })
     }

@@ -59,6 +59,9 @@ pub enum Refused {
     /// No key of the issuer made this signature over these bytes.
     #[error("signature: it does not match")]
     Signature,
+    /// It is one of this server's own, in another spelling than it was written.
+    #[error("signature: the assertion is not spelled as this server wrote it")]
+    Spelling,
     /// It has ended.
     #[error("expiry: the assertion ended at {expires} (it is {now})")]
     Expired {
@@ -133,6 +136,7 @@ impl Refused {
             Self::Algorithm => "algorithm_not_allowed",
             Self::Transform => "transform_not_allowed",
             Self::Signature => "signature_mismatch",
+            Self::Spelling => "not_as_written",
             Self::Expired { .. } => "expired",
             Self::NotYet { .. } => "not_yet_valid",
             Self::TooLong { .. } => "lives_too_long",
@@ -155,7 +159,7 @@ impl Refused {
                 "have the issuer sign the assertion itself, and send it exactly as it was signed"
             }
             Self::Encrypted => {
-                "encrypt it to the certificate of this server, with AES-GCM and RSA-OAEP"
+                "encrypt it with AES-GCM and RSA-OAEP to the certificate at `/saml/encryption-certificates`, which is there where `[keys]` says `saml_decryption = true`"
             }
             Self::Schema(_) => "have the issuer leave out what the message names",
             Self::Issuer { .. } => "send an assertion of an issuer that is configured here",
@@ -168,6 +172,9 @@ impl Refused {
             }
             Self::Signature => {
                 "send it exactly as it was signed, and compare the configured certificate with the issuer's"
+            }
+            Self::Spelling => {
+                "send it byte for byte as this server wrote it, not read and written anew on the way"
             }
             Self::Expired { .. } => "ask the issuer for a new assertion",
             Self::NotYet { .. } => "set the clocks of issuer and server",

@@ -5,6 +5,8 @@
 //! Spec: XML Signature §4
 //! Spec: XML Encryption §3
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bergshamra_xml::uppsala::XmlWriter;
@@ -13,8 +15,8 @@ use symbolon_protocol::Timestamp;
 use super::assertion::Attribute;
 use super::encryption::{Encrypted, KeyTransport};
 use super::names::{
-    AES256_GCM, BEARER, DSIG, ELEMENT, ENVELOPED, EXCLUSIVE, MGF1_SHA256, RSA_OAEP, RSA_OAEP_MGF1P,
-    SAML, SHA1, SHA256, XENC, XENC11,
+    BEARER, DSIG, ELEMENT, ENVELOPED, EXCLUSIVE, MGF1_SHA256, RSA_OAEP, RSA_OAEP_MGF1P, SAML, SHA1,
+    SHA256, XENC, XENC11,
 };
 use super::time;
 
@@ -24,13 +26,13 @@ pub(super) struct Said {
     pub(super) issuer: String,
     pub(super) issued: Timestamp,
     pub(super) subject: String,
-    pub(super) format: &'static str,
+    pub(super) format: Cow<'static, str>,
     pub(super) qualifiers: [Option<String>; 2],
     pub(super) recipient: String,
     pub(super) in_response_to: Option<String>,
     pub(super) audience: String,
     pub(super) expires: Timestamp,
-    pub(super) authentication: Option<(Timestamp, &'static str)>,
+    pub(super) authentication: Option<(Timestamp, Cow<'static, str>)>,
     pub(super) session_index: Option<String>,
     pub(super) attributes: Vec<Attribute>,
 }
@@ -121,7 +123,7 @@ fn subject(out: &mut Nested, said: &Said) {
             .as_deref()
             .map(|own| ("InResponseTo", own)),
     );
-    let mut name = vec![("Format", said.format)];
+    let mut name = vec![("Format", &*said.format)];
     let qualified = ["NameQualifier", "SPNameQualifier"].into_iter();
     name.extend(
         qualified
@@ -147,8 +149,8 @@ fn conditions(out: &mut Nested, said: &Said, issued: &str) {
 }
 
 fn statements(out: &mut Nested, said: &Said) {
-    if let Some((when, context)) = said.authentication {
-        let when = time::write(when);
+    if let Some((when, context)) = &said.authentication {
+        let when = time::write(*when);
         let mut own = vec![("AuthnInstant", when.as_str())];
         own.extend(
             said.session_index
@@ -178,7 +180,7 @@ fn statements(out: &mut Nested, said: &Said) {
 }
 
 /// The text of an encrypted assertion.
-pub(super) fn encrypted(transport: KeyTransport, encrypted: &Encrypted) -> String {
+pub(super) fn encrypted(encrypted: &Encrypted) -> String {
     let mut out = Nested(XmlWriter::new());
     let cipher = |out: &mut Nested, bytes: &[u8]| {
         let text = BASE64_STANDARD.encode(bytes);
@@ -189,10 +191,13 @@ pub(super) fn encrypted(transport: KeyTransport, encrypted: &Encrypted) -> Strin
     out.around("saml:EncryptedAssertion", &[("xmlns:saml", SAML)], |out| {
         let own = [("xmlns:xenc", XENC), ("Type", ELEMENT)];
         out.around("xenc:EncryptedData", &own, |out| {
-            out.empty("xenc:EncryptionMethod", &[("Algorithm", AES256_GCM)]);
+            let method = [("Algorithm", encrypted.cipher.uri())];
+            out.empty("xenc:EncryptionMethod", &method);
             out.around("ds:KeyInfo", &[("xmlns:ds", DSIG)], |out| {
-                out.around("xenc:EncryptedKey", &[], |out| {
-                    method_of_key(out, transport);
+                let named = encrypted.key_id.as_deref().map(|own| ("Id", own));
+                let named: Vec<_> = named.into_iter().collect();
+                out.around("xenc:EncryptedKey", &named, |out| {
+                    method_of_key(out, encrypted.transport);
                     cipher(out, &encrypted.key);
                 });
             });

@@ -5,13 +5,16 @@ use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use symbolon_protocol::KeyManagement;
 use symbolon_protocol::SigningAlgorithm::{Es256, Rs256};
 use symbolon_testkit::{START, SeededEntropy, at};
-use symbolon_token::Secret;
 use symbolon_token::jose::SigningKey;
+use symbolon_token::jose::jwe::EncryptionKey;
 use symbolon_token::saml::{
-    Assertion, Certificate, DecryptionKey, KeyTransport, Recipient, Refused, open,
+    Assertion, Certificate, Cipher, DecryptionKey, KeyTransport, Presented, Recipient, Refused,
+    open,
 };
+use symbolon_token::{Keyring, Secret};
 
 use crate::fixture::{Making, SUBJECT, base64url, expected, key, part, trusted, xml};
 
@@ -136,8 +139,73 @@ fn any_changed_byte_of_key_or_text_gives_the_same_answer() {
     }
 }
 
+/// An assertion that is encrypted to a key of an API, as the server does it.
+fn for_an_api(cipher: Cipher, ring: &Keyring) -> String {
+    let key = SigningKey::from_pkcs8(Rs256, document()).unwrap();
+    let jwk = key.bare_jwk().as_object().unwrap().clone();
+    let key = EncryptionKey::from_jwk(&jwk, KeyManagement::RsaOaep256).unwrap();
+    let recipient = Recipient::registered(key, cipher, ring).unwrap();
+    let entropy = SeededEntropy::new(9);
+    let mut making = Making::new(Es256);
+    making.rendering.encrypt_to = Some((&recipient, &entropy));
+    making.mint().unwrap()
+}
+
+fn ring(seed: u64) -> Keyring {
+    Keyring::new(Keyring::generate(&SeededEntropy::new(seed), Vec::new())).unwrap()
+}
+
+#[test]
+fn what_is_encrypted_to_an_api_is_read_again_by_whoever_wrote_it_and_by_nobody_else() {
+    let own = ring(1);
+    for cipher in [Cipher::Aes128Gcm, Cipher::Aes256Gcm] {
+        let text = for_an_api(cipher, &own);
+        let reopened = |ring: &Keyring| {
+            let presented = Presented::parse_at_home(&text, &[], ring)?;
+            presented.reopen(&trusted(&key(Es256)), START)
+        };
+
+        assert_eq!(reopened(&own).unwrap().subject().value, SUBJECT);
+        assert_eq!(reopened(&ring(2)).unwrap_err(), Refused::Encrypted);
+        assert_eq!(
+            read(&xml(&text)).unwrap().subject().value,
+            SUBJECT,
+            "its reader"
+        );
+        assert!(!xml(&text).contains(SUBJECT));
+    }
+}
+
+/// Attack: J270
+#[test]
+fn any_changed_byte_of_what_was_encrypted_to_an_api_is_refused_at_home() {
+    let own = ring(1);
+    let text = for_an_api(Cipher::Aes256Gcm, &own);
+    let plain = xml(&text);
+    let is_taken = |text: &str| {
+        let presented = Presented::parse_at_home(text, &[], &own);
+        presented.is_ok_and(|own| own.reopen(&trusted(&key(Es256)), START).is_ok())
+    };
+    assert!(is_taken(&text), "the twin");
+    for at in (0..plain.len()).step_by(3) {
+        for other in [b'A', b'<', b' '] {
+            let mut bytes = plain.clone().into_bytes();
+            if bytes[at] != other {
+                bytes[at] = other;
+                assert!(!is_taken(&base64url(bytes)), "byte {at}");
+            }
+        }
+    }
+    assert!(!is_taken(&format!("{text}=")) && !is_taken(&base64url(format!("{plain}\n"))));
+    // Its own reader encrypts it to itself again: not as it was written.
+    assert!(!is_taken(&base64url(encrypted(KeyTransport::OaepSha256))));
+}
+
 #[test]
 fn only_a_strong_rsa_key_is_encrypted_to() {
+    let curve = key(Es256).bare_jwk().as_object().unwrap().clone();
+    let curve = EncryptionKey::from_jwk(&curve, KeyManagement::EcdhEs).unwrap();
+    assert!(Recipient::registered(curve, Cipher::default(), &ring(1)).is_err());
     let elliptic = Certificate::self_signed(&key(Es256), "x", START, at(60)).unwrap();
 
     assert!(Recipient::new(&elliptic, KeyTransport::OaepSha256).is_err());

@@ -128,7 +128,9 @@ fn one_of_our_own_comes_back_until_its_end_whoever_it_was_for() {
         symbolon_protocol::SigningAlgorithm::Rs256,
     ));
 
-    assert_eq!(reopen(-1), Err("not_yet_valid"));
+    // Another node of the server may be ahead by as much.
+    assert_eq!(reopen(-61), Err("not_yet_valid"));
+    assert_eq!(reopen(-60), Ok(()));
     assert_eq!((reopen(0), reopen(299)), (Ok(()), Ok(())));
     assert_eq!(reopen(300), Err("expired"));
     assert_eq!(

@@ -11,4 +11,5 @@ mod judging;
 mod limits;
 mod peers;
 mod properties;
+mod spelling;
 mod writing;

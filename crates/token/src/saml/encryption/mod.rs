@@ -6,9 +6,12 @@
 //! Spec: XML Encryption §3, §5.2.4, §5.5.2
 //! Spec: SAML 2.0 Core §2.3.4, §6
 
-use std::fmt;
+mod reread;
 
-use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{self, AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::{
@@ -26,6 +29,8 @@ use super::refused::Refused;
 use super::signature::base64;
 use super::xml::Element;
 use crate::clock::{Entropy, random};
+use crate::jose::jwe::EncryptionKey;
+use crate::keyring::{Keyring, WorkingSecret};
 use crate::secret::Secret;
 
 const NONCE_BYTES: usize = 12;
@@ -50,10 +55,53 @@ impl KeyTransport {
     }
 }
 
-/// Whom assertions are encrypted to: a relying party's RSA certificate.
+/// What the text is encrypted with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cipher {
+    /// AES-GCM with 128 bits.
+    Aes128Gcm,
+    /// AES-GCM with 256 bits.
+    #[default]
+    Aes256Gcm,
+}
+
+impl Cipher {
+    /// How long its key is, in bytes.
+    const fn key_bytes(self) -> usize {
+        match self {
+            Self::Aes128Gcm => 16,
+            Self::Aes256Gcm => 32,
+        }
+    }
+
+    const fn algorithm(self) -> &'static aead::Algorithm {
+        match self {
+            Self::Aes128Gcm => &AES_128_GCM,
+            Self::Aes256Gcm => &AES_256_GCM,
+        }
+    }
+
+    /// Its name in XML.
+    pub(super) const fn uri(self) -> &'static str {
+        match self {
+            Self::Aes128Gcm => AES128_GCM,
+            Self::Aes256Gcm => AES256_GCM,
+        }
+    }
+
+    fn named(uri: &str) -> Option<Self> {
+        let all = [Self::Aes128Gcm, Self::Aes256Gcm];
+        all.into_iter().find(|own| own.uri() == uri)
+    }
+}
+
+/// Whom assertions are encrypted to: the RSA key of a relying party.
 pub struct Recipient {
     key: OaepPublicEncryptingKey,
-    pub(super) transport: KeyTransport,
+    transport: KeyTransport,
+    cipher: Cipher,
+    /// By what the server that writes can read it again.
+    again: Option<Arc<WorkingSecret>>,
 }
 
 /// A certificate or key that nothing can be encrypted to.
@@ -67,8 +115,13 @@ impl fmt::Debug for Recipient {
     }
 }
 
-/// What was encrypted: the wrapped key and the text under it.
+/// What was encrypted: the wrapped key and the text under it. Only the allowed
+/// forms of it can be read.
 pub(super) struct Encrypted {
+    pub(super) transport: KeyTransport,
+    pub(super) cipher: Cipher,
+    /// The name of the wrapped key, by which a server finds its own again.
+    pub(super) key_id: Option<String>,
     pub(super) key: Vec<u8>,
     pub(super) data: Vec<u8>,
 }
@@ -85,29 +138,63 @@ impl Recipient {
             return Err(NotForEncryption);
         }
         let key = OaepPublicEncryptingKey::new(key).map_err(|_| NotForEncryption)?;
-        Ok(Self { key, transport })
+        Ok(Self {
+            key,
+            transport,
+            cipher: Cipher::default(),
+            again: None,
+        })
     }
 
-    /// Encrypts under a new key with AES-256-GCM.
+    /// Encrypts to a key that was registered for RSA-OAEP-256, so that this
+    /// installation can read it again.
+    pub fn registered(
+        key: EncryptionKey,
+        cipher: Cipher,
+        ring: &Keyring,
+    ) -> Result<Self, NotForEncryption> {
+        Ok(Self {
+            key: key.into_rsa().ok_or(NotForEncryption)?,
+            transport: KeyTransport::OaepSha256,
+            cipher,
+            again: Some(reread::current(ring)),
+        })
+    }
+
+    /// Encrypts under a key of one use.
     pub(super) fn encrypt(
         &self,
         plain: &str,
         entropy: &dyn Entropy,
     ) -> Result<Encrypted, NotForEncryption> {
-        let key = Zeroizing::new(random::<32>(entropy));
-        let nonce: [u8; NONCE_BYTES] = random(entropy);
-        let cipher = UnboundKey::new(&AES_256_GCM, key.as_slice()).map_err(|_| NotForEncryption)?;
-        let mut data = plain.as_bytes().to_vec();
-        LessSafeKey::new(cipher)
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut data)
-            .map_err(|_| NotForEncryption)?;
-        data.splice(0..0, nonce);
+        let salt = random(entropy);
+        let again = self.again.as_deref();
+        let content = match again {
+            Some(own) => reread::content_key(own, self.cipher, &salt),
+            None => Zeroizing::new(random::<32>(entropy)[..self.cipher.key_bytes()].to_vec()),
+        };
         let mut wrapped = vec![0; self.key.ciphertext_size()];
         let algorithm = self.transport.algorithm();
         self.key
-            .encrypt(algorithm, key.as_slice(), &mut wrapped, None)
+            .encrypt(algorithm, &content, &mut wrapped, None)
             .map_err(|_| NotForEncryption)?;
-        Ok(Encrypted { key: wrapped, data })
+        let nonce: [u8; NONCE_BYTES] = match again {
+            Some(own) => reread::word(own, self.cipher, &salt, &wrapped),
+            None => random(entropy),
+        };
+        let cipher = UnboundKey::new(self.cipher.algorithm(), &content);
+        let mut data = plain.as_bytes().to_vec();
+        LessSafeKey::new(cipher.map_err(|_| NotForEncryption)?)
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut data)
+            .map_err(|_| NotForEncryption)?;
+        data.splice(0..0, nonce);
+        Ok(Encrypted {
+            transport: self.transport,
+            cipher: self.cipher,
+            key_id: again.map(|_| reread::key_id(&salt)),
+            key: wrapped,
+            data,
+        })
     }
 }
 
@@ -146,41 +233,42 @@ impl DecryptionKey {
 
     /// The unwrapped key. Where it cannot be unwrapped, one that nobody can
     /// foresee takes its place, so that the next step fails in the same way.
-    fn unwrap(&self, wrapped: &Wrapped) -> Zeroizing<Vec<u8>> {
+    /// It is made in any case, so that either way takes as long.
+    fn unwrap(&self, encrypted: &Encrypted) -> Zeroizing<Vec<u8>> {
+        let wanted = encrypted.cipher.key_bytes();
+        let instead = hmac::sign(&self.instead, &encrypted.key);
+        let mut chosen = Zeroizing::new(instead.as_ref()[..wanted].to_vec());
         let mut buffer = Zeroizing::new(vec![0; self.key.min_output_size()]);
-        let algorithm = wrapped.transport.algorithm();
+        let algorithm = encrypted.transport.algorithm();
         let unwrapped = self
             .key
-            .decrypt(algorithm, &wrapped.key, &mut buffer, None)
-            .ok()
-            .filter(|own| own.len() == wrapped.key_bytes)
-            .map(|own| own.to_vec());
-        Zeroizing::new(unwrapped.unwrap_or_else(|| {
-            let mac = hmac::sign(&self.instead, &wrapped.key);
-            mac.as_ref()[..wrapped.key_bytes].to_vec()
-        }))
+            .decrypt(algorithm, &encrypted.key, &mut buffer, None);
+        if let Some(own) = unwrapped.ok().filter(|own| own.len() == wanted) {
+            chosen.copy_from_slice(own);
+        }
+        chosen
     }
 }
 
 /// Opens an `EncryptedAssertion`: what is inside is text again, of which
-/// nothing is trusted.
-pub(super) fn decrypt(element: Element<'_>, keys: &[DecryptionKey]) -> Result<String, Refused> {
-    let wrapped = Wrapped::read(element).map_err(|_| Refused::Encrypted)?;
-    keys.iter()
-        .find_map(|key| wrapped.open(key))
-        .ok_or(Refused::Encrypted)
+/// nothing is trusted. Every key is tried, whatever the first one gives.
+pub(super) fn decrypt(encrypted: &Encrypted, keys: &[DecryptionKey]) -> Result<String, Refused> {
+    let opened = keys
+        .iter()
+        .map(|key| encrypted.open(&key.unwrap(encrypted)));
+    // INVARIANT: nothing here ends early. One that has the right form costs one
+    // use of each key, whether it opens or not.
+    let opened = opened.fold(None, |found: Option<String>, own| found.or(own));
+    opened.ok_or(Refused::Encrypted)
 }
 
-/// An encrypted assertion taken apart. Only the allowed forms of it can be.
-struct Wrapped {
-    transport: KeyTransport,
-    key_bytes: usize,
-    key: Vec<u8>,
-    data: Vec<u8>,
-}
+impl Encrypted {
+    /// Takes an encrypted assertion apart.
+    pub(super) fn read(element: Element<'_>) -> Result<Self, Refused> {
+        Self::parts(element).map_err(|_| Refused::Encrypted)
+    }
 
-impl Wrapped {
-    fn read(element: Element<'_>) -> Result<Self, Refused> {
+    fn parts(element: Element<'_>) -> Result<Self, Refused> {
         let refused = Refused::Encrypted;
         let encrypted = element.children()?;
         let [data] = encrypted.as_slice() else {
@@ -194,11 +282,6 @@ impl Wrapped {
         let data_parts = data.children()?;
         let [method, info, cipher] = data_parts.as_slice() else {
             return Err(refused);
-        };
-        let key_bytes = match method.attribute("Algorithm") {
-            Some(AES128_GCM) => 16,
-            Some(AES256_GCM) => 32,
-            _ => return Err(refused),
         };
         let inside = info.children()?;
         let [key] = inside.as_slice() else {
@@ -217,21 +300,19 @@ impl Wrapped {
         if !right {
             return Err(refused);
         }
+        let named = method.attribute("Algorithm").and_then(Cipher::named);
         Ok(Self {
             transport: transport(method_of_key)?,
-            key_bytes,
+            cipher: named.ok_or(refused)?,
+            key_id: key.attribute("Id").map(str::to_owned),
             key: cipher_value(cipher_of_key)?,
             data: cipher_value(*cipher)?,
         })
     }
 
-    fn open(&self, key: &DecryptionKey) -> Option<String> {
-        let content = key.unwrap(self);
-        let algorithm = match self.key_bytes {
-            16 => &AES_128_GCM,
-            _ => &AES_256_GCM,
-        };
-        let cipher = UnboundKey::new(algorithm, &content).ok()?;
+    /// The text under a key.
+    fn open(&self, content: &[u8]) -> Option<String> {
+        let cipher = UnboundKey::new(self.cipher.algorithm(), content).ok()?;
         let (nonce, sealed) = self.data.split_at_checked(NONCE_BYTES)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut sealed = sealed.to_vec();

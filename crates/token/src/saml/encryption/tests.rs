@@ -26,7 +26,7 @@ fn presented(text: &str, times: usize) -> Result<String, Refused> {
     let mut text = text.to_owned();
     for _ in 0..times {
         let encrypted = recipient.encrypt(&text, &Sevens).unwrap();
-        text = write::encrypted(recipient.transport, &encrypted);
+        text = write::encrypted(&encrypted);
     }
     let token = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(text);
     let keys = [DecryptionKey::from_pkcs8(&document).unwrap()];

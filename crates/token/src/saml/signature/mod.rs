@@ -15,8 +15,9 @@ use super::names::{
     DSIG, ECDSA_SHA256, ECDSA_SHA384, ENVELOPED, EXCLUSIVE, RSA_SHA256, SHA256, SHA384, SHA512,
 };
 use super::refused::Refused;
+use super::write::Signed;
 use super::xml::Element;
-use crate::jose::{Algorithm, VerifyingKey};
+use crate::jose::{Algorithm, VerifyingKey, is_lower};
 
 /// How many prefixes a canonical form may be told to keep.
 const MAX_PREFIXES: usize = 32;
@@ -57,6 +58,25 @@ pub(super) fn verify<'k>(
         .find(|key| key.verifies(&info, &parts.value))
         .copied()
         .ok_or(Refused::Signature)
+}
+
+/// The signature on an element, as it is written here; nothing where it is one
+/// that this software never writes. Whether it is good, [`verify`] says.
+pub(super) fn as_written(signed: Element<'_>) -> Result<Option<Signed>, Refused> {
+    let parts = Parts::read(find(signed)?)?;
+    let algorithm = match parts.algorithm {
+        Algorithm::Rs256 => RSA_SHA256,
+        Algorithm::Es256 => ECDSA_SHA256,
+        _ => return Ok(None),
+    };
+    // Of the two signatures that ECDSA has for each, one is written.
+    let is_own = is_lower(parts.algorithm, &parts.value);
+    Ok(is_own.then(|| Signed {
+        algorithm,
+        digest: BASE64_STANDARD.encode(&parts.digest_value),
+        value: BASE64_STANDARD.encode(&parts.value),
+        certificate: None,
+    }))
 }
 
 /// The signature that is a child of the element, and the only one in it.
