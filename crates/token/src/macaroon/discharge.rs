@@ -14,6 +14,7 @@ use super::form::Bundle;
 use crate::clock::{Entropy, random};
 use crate::id::{Id, Person};
 use crate::keyring::{Keyring, Purpose};
+use crate::revocation::Position;
 use crate::seal::{self, Bound, Unsealable};
 use crate::secret::{Secret, wipe};
 use crate::wire::{Reader, Writer};
@@ -88,10 +89,9 @@ impl Asked {
         out.0
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut from = Reader(bytes);
+    fn decode(from: &mut Reader<'_>) -> Option<Self> {
         let person = Id::from_bytes(from.id()??)?;
-        let own = match from.number()? {
+        Some(match from.number()? {
             1 => Self::SignedIn {
                 person,
                 client: from.text()?.parse().ok()?,
@@ -108,8 +108,7 @@ impl Asked {
                 purpose: from.text()?.to_owned(),
             },
             _ => return None,
-        };
-        from.end().map(|()| own)
+        })
     }
 }
 
@@ -128,18 +127,26 @@ pub struct MadeCaveat {
 pub struct OpenedCaveat {
     /// What is asked for.
     pub asked: Asked,
+    /// How far the revocation feed had come when it was made: what is taken
+    /// back later takes its discharge back.
+    pub since: Position,
     key: Secret,
 }
 
-/// Makes a third-party caveat that this server will discharge.
+/// Makes a third-party caveat that this server will discharge: what is asked,
+/// and the number of the last record that was read before it was asked.
+///
+/// Layout of what is sealed: key (32), what is asked, number.
 pub fn make_caveat(
     keys: &Keyring,
     bound: Bound<'_>,
-    asked: &Asked,
+    (asked, sequence): (&Asked, i64),
     entropy: &dyn Entropy,
 ) -> MadeCaveat {
     let key: [u8; 32] = random(entropy);
-    let mut plain = [&key[..], &asked.encode()].concat();
+    let mut since = Writer(Vec::with_capacity(10));
+    since.number(u64::try_from(sequence).unwrap_or_default());
+    let mut plain = [&key[..], &asked.encode(), &since.0].concat();
     let sealed = seal::seal_bytes(
         keys.current(Purpose::Discharge),
         &associated(bound),
@@ -163,10 +170,18 @@ pub fn open_caveat(
     let secret = keys.find(Purpose::Discharge, number).ok_or(Unsealable)?;
     let mut plain = seal::open_bytes(secret, &associated(bound), id)?;
     let (key, asked) = plain.split_at_checked(32).ok_or(Unsealable)?;
+    let mut from = Reader(asked);
+    let asked = Asked::decode(&mut from).ok_or(Unsealable)?;
+    let sequence = from.number().and_then(|own| i64::try_from(own).ok());
     let opened = OpenedCaveat {
-        asked: Asked::decode(asked).ok_or(Unsealable)?,
+        asked,
+        since: Position {
+            epoch: bound.epoch,
+            sequence: sequence.ok_or(Unsealable)?,
+        },
         key: Secret::new(key.to_vec()),
     };
+    from.end().ok_or(Unsealable)?;
     wipe(&mut plain);
     Ok(opened)
 }

@@ -17,6 +17,7 @@
 //! Spec: Macaroons NDSS 2014 §2, §3
 //! Spec: libmacaroons formats 1 and 2 and JSON
 
+mod agreement;
 mod calendar;
 mod caveat;
 mod chain;
@@ -27,12 +28,14 @@ mod flaw;
 mod form;
 mod holder;
 mod path;
+mod path_index;
 mod root;
 mod server;
 mod shared;
 
 pub(crate) use caveat::network;
 
+pub use agreement::{Agreement, Given};
 pub use calendar::{Days, Hours};
 pub use caveat::{Caveat, InvalidCaveat};
 pub use context::{Context, Request};
@@ -42,6 +45,7 @@ pub use flaw::Flaw;
 pub use form::{is_counted, is_macaroon};
 pub use holder::{Contents, ShownCaveat, attenuate, inspect, present, require};
 pub use path::PathPattern;
+pub use path_index::PathIndex;
 pub use server::{MacaroonToken, Minted, Root, mint, name, open};
 pub use shared::{
     Period, SHARED_PERIOD_SECONDS, SharedKey, SharedPresented, SharedToken, mint_shared,

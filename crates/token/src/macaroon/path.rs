@@ -11,7 +11,7 @@ use std::str::FromStr;
 const MAX_SEGMENTS: usize = 64;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Segment {
+pub(super) enum Segment {
     Text(String),
     One,
     Rest,
@@ -84,20 +84,26 @@ impl PathPattern {
     /// Whether a path as it came in the request, without its query, is one of
     /// those meant.
     pub fn matches(&self, path: &str) -> bool {
-        let Some(inner) = path.strip_prefix('/') else {
+        self.takes(path, |text, part| text == part)
+    }
+
+    /// Whether a careless service could take a path for one of these: where names
+    /// differ in capitals or in the width of their letters, or by dots and blanks
+    /// at their ends, which Windows leaves off.
+    pub fn resembles(&self, path: &str) -> bool {
+        self.takes(path, is_nearly)
+    }
+
+    fn takes(&self, path: &str, is_same: impl Fn(&str, &str) -> bool) -> bool {
+        let Some(parts) = parts(path) else {
             return false;
         };
-        let parts = || inner.split('/').filter(|_| !inner.is_empty());
-        // All of them are read, also behind the place that decides.
-        if parts().nth(MAX_SEGMENTS).is_some() || parts().any(|part| decode(part).is_none()) {
-            return false;
-        }
-        let mut parts = parts().filter_map(decode);
+        let mut parts = parts.iter();
         for segment in &self.segments {
             let met = match (segment, parts.next()) {
                 (Segment::Rest, part) => return part.is_some(),
                 (Segment::One, Some(_)) => true,
-                (Segment::Text(text), Some(part)) => *text == part,
+                (Segment::Text(text), Some(part)) => is_same(text, part),
                 (_, None) => false,
             };
             if !met {
@@ -105,6 +111,10 @@ impl PathPattern {
             }
         }
         parts.next().is_none()
+    }
+
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
     }
 
     /// Whether some path is one of both.
@@ -155,6 +165,15 @@ impl PathPattern {
     }
 }
 
+/// The segments of a path without their escapes, all of them read; `None` where
+/// one could be read in two ways, or there are too many.
+pub(super) fn parts(path: &str) -> Option<Vec<Cow<'_, str>>> {
+    let inner = path.strip_prefix('/')?;
+    let parts = inner.split('/').filter(|_| !inner.is_empty());
+    let parts: Option<Vec<_>> = parts.take(MAX_SEGMENTS + 1).map(decode).collect();
+    parts.filter(|own| own.len() <= MAX_SEGMENTS)
+}
+
 /// A segment without its escapes; `None` where it could be read in two ways.
 fn decode(part: &str) -> Option<Cow<'_, str>> {
     let text = match part.contains('%') {
@@ -165,6 +184,38 @@ fn decode(part: &str) -> Option<Cow<'_, str>> {
         |own: char| own.is_control() || matches!(own, '/' | '\\' | '%' | '?' | '#' | ';');
     let is_plain = !text.is_empty() && !matches!(&*text, "." | "..") && !text.contains(is_doubtful);
     is_plain.then_some(text)
+}
+
+/// Whether two names are one to a service that is careless.
+fn is_nearly(text: &str, part: &str) -> bool {
+    match part.is_ascii() {
+        true => bare(text).eq_ignore_ascii_case(bare(part)),
+        false => folded(bare(text)).eq(folded(bare(part))),
+    }
+}
+
+/// A name as a careless service compares it.
+pub(super) fn names(text: &str) -> String {
+    match text.is_ascii() {
+        true => bare(text).to_ascii_lowercase(),
+        false => folded(bare(text)).collect(),
+    }
+}
+
+/// A name without what Windows leaves off.
+fn bare(text: &str) -> &str {
+    text.trim_end_matches(['.', ' '])
+}
+
+/// Letters without their width and their size, as far as either is known.
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    let narrow = |own: char| match own {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(own) - 0xfee0).unwrap_or(own),
+        own => own,
+    };
+    // First to capitals: some letters share theirs with another.
+    let capitals = text.chars().map(narrow).flat_map(char::to_uppercase);
+    capitals.flat_map(char::to_lowercase)
 }
 
 fn unescaped(part: &str) -> Option<String> {
@@ -209,6 +260,38 @@ mod tests {
         assert!(matches("/{*rest}", "/x"));
         assert!(matches("/", "/"));
         assert!(!matches("/", "/x"));
+    }
+
+    #[test]
+    fn what_differs_in_capitals_width_or_at_its_end_resembles_it() {
+        let resembles = |pattern: &str, path: &str| {
+            let pattern: PathPattern = pattern.parse().unwrap();
+            pattern.resembles(path)
+        };
+        for like in [
+            "/admin/users",
+            "/ADMIN/users",
+            "/Admin/Users",
+            "/admin./users",
+            "/admin%20/users",
+            "/admin/users.",
+            "/%ef%bd%81dmin/users",
+            "/adm%c4%b1n/users",
+            "/admin/u%c5%bfers",
+        ] {
+            assert!(resembles("/admin/users", like), "{like}");
+        }
+        assert!(resembles("/admin/{id}", "/ADMIN/7"));
+        assert!(resembles("/admin/{*rest}", "/Admin/7/8"));
+        for other in [
+            "/admins/users",
+            "/admin",
+            "/admin/users/7",
+            "/admin/u",
+            "/x/%",
+        ] {
+            assert!(!resembles("/admin/users", other), "{other}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use libmacaroon::Macaroon;
 use symbolon_protocol::Timestamp;
 
 use super::MAX_IDENTIFIER_BYTES;
+use super::agreement::{self, Agreement};
 use super::chain;
 use super::context::Context;
 use super::demands::{Count, Demands};
@@ -75,6 +76,7 @@ pub struct MacaroonToken {
     ends: Timestamp,
     narrowed: Authority,
     demands: Demands,
+    agreements: Vec<Agreement>,
 }
 
 impl MacaroonToken {
@@ -91,6 +93,12 @@ impl MacaroonToken {
     /// When it was made.
     pub fn issued(&self) -> Timestamp {
         self.issued
+    }
+
+    /// What each of its discharges rests on. Whoever judges a token asks whether
+    /// any of it was taken back.
+    pub fn agreements(&self) -> &[Agreement] {
+        &self.agreements
     }
 
     /// What it permits in a context, and what has to be counted for it.
@@ -126,6 +134,7 @@ pub fn open(keys: &Keyring, bound: Bound<'_>, text: &str) -> Result<MacaroonToke
         ends: authority.expires(),
         narrowed: demands.narrow(&authority)?,
         demands,
+        agreements: agreement::all(&bundle, keys, bound),
     })
 }
 

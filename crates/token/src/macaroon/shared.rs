@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 use symbolon_protocol::{ResourceIdentifier, Timestamp};
 
 use super::MAX_IDENTIFIER_BYTES;
+use super::agreement::{self, Agreement};
 use super::chain;
 use super::context::Context;
 use super::demands::{Count, Demands};
@@ -305,6 +306,8 @@ impl SharedPresented {
             ends: ends.ok_or(Flaw::Identifier)?,
             claims,
             demands,
+            keys: agreement::keys(&self.0),
+            agreements: Vec::new(),
         })
     }
 
@@ -335,7 +338,11 @@ impl SharedPresented {
         let identifier = self.0.root.identifier();
         chain::prove(&self.0, &chain_key(&key.secret, identifier))?;
         let plain = self.own(working, &key, bound)?;
-        self.proved(&plain)
+        let agreements = agreement::all(&self.0, keys, bound);
+        Ok(SharedToken {
+            agreements,
+            ..self.proved(&plain)?
+        })
     }
 
     /// The claims of the root that it was made from, whatever was added: for
@@ -386,9 +393,21 @@ pub struct SharedToken {
     ends: Timestamp,
     claims: Map<String, Value>,
     demands: Demands,
+    keys: Vec<u64>,
+    agreements: Vec<Agreement>,
 }
 
 impl SharedToken {
+    /// The marks of the keys behind its discharges: it dies with any of them.
+    pub fn discharge_keys(&self) -> &[u64] {
+        &self.keys
+    }
+
+    /// What each of its discharges rests on, as the server alone can read it.
+    pub fn agreements(&self) -> &[Agreement] {
+        &self.agreements
+    }
+
     /// Whether uses are counted.
     pub fn is_counted(&self) -> bool {
         self.demands.is_counted()

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use libmacaroon::{Format, Macaroon, MacaroonKey};
 use symbolon_testkit::{START, SeededEntropy};
 use symbolon_token::macaroon::{self, Asked, Flaw, MadeCaveat};
-use symbolon_token::{Id, Secret, Slot};
+use symbolon_token::{Id, Purpose, Secret, Slot};
 
 use crate::{BOUND, caveats, context, keys, minted, narrowed, open};
 
@@ -20,7 +20,7 @@ fn made() -> MadeCaveat {
         client: "job".parse().unwrap(),
         within: Duration::from_secs(600),
     };
-    macaroon::make_caveat(&keys(1), BOUND, &asked, &entropy)
+    macaroon::make_caveat(&keys(1), BOUND, (&asked, 7), &entropy)
 }
 
 fn discharge(made: &MadeCaveat, texts: &[&str]) -> String {
@@ -208,4 +208,28 @@ fn a_budget_in_a_discharge_is_counted_under_its_root() {
 
     assert_eq!(counts(&root), counts(&child));
     assert!(open(&narrowed(&["budget = 2"])).is_ok());
+}
+
+#[test]
+fn what_a_discharge_rests_on_is_told_by_the_key_and_the_caveat() {
+    let made = made();
+    let sent = macaroon::present(&required(&made), &[&discharge(&made, &[])]).unwrap();
+
+    let token = macaroon::open(&keys(1), BOUND, &sent).unwrap();
+
+    let [agreement] = token.agreements() else {
+        panic!("one discharge");
+    };
+    let given = agreement.given.as_ref().unwrap();
+    let asked = macaroon::open_caveat(&keys(1), BOUND, &made.id).unwrap();
+    assert_eq!(given.person, asked.asked.person());
+    assert_eq!((given.since.epoch, given.since.sequence), (BOUND.epoch, 7));
+    let number = u32::from_be_bytes(made.id[1..5].try_into().unwrap());
+    assert_eq!(agreement.key, Some(Purpose::Discharge.key_mark(number)));
+    assert!(
+        macaroon::open(&keys(1), BOUND, &minted())
+            .unwrap()
+            .agreements()
+            .is_empty()
+    );
 }
