@@ -174,6 +174,8 @@ pub enum Refused {
     },
     /// It was taken back.
     Revoked(Option<Hit>),
+    /// Its client was allowed what it says, and is not any more.
+    NotAllowedNow(&'static str),
     /// The issuer says that it is not active, and no more.
     Inactive,
     /// It is an assertion that is not good.
@@ -196,7 +198,7 @@ impl Refused {
             Self::Issuer { .. } => Check::Issuer,
             Self::Audience { .. } => Check::Audience,
             Self::Scope { .. } => Check::Scope,
-            Self::Revoked(_) | Self::Inactive => Check::Revocation,
+            Self::Revoked(_) | Self::NotAllowedNow(_) | Self::Inactive => Check::Revocation,
             #[cfg(feature = "saml")]
             Self::Assertion(refused) => refused.check(),
         }
@@ -218,6 +220,7 @@ impl Refused {
             Self::Audience { .. } => "wrong_audience",
             Self::Scope { .. } => "insufficient_scope",
             Self::Revoked(_) => "revoked",
+            Self::NotAllowedNow(_) => "not_allowed_now",
             Self::Inactive => "inactive",
             #[cfg(feature = "saml")]
             Self::Assertion(refused) => refused.code(),
@@ -260,6 +263,7 @@ impl Refused {
             Self::Revoked(Some(Hit::Parent(target))) => format!("revocation: a {} that it came from was taken back", target.name()),
             Self::Revoked(Some(Hit::Epoch)) => "revocation: it is from before a restore of the issuer".into(),
             Self::Revoked(None) => "revocation: it was taken back".into(),
+            Self::NotAllowedNow(why) => format!("revocation: {why}"),
             Self::Inactive => "revocation: the issuer says that the token is not active".into(),
             #[cfg(feature = "saml")]
             Self::Assertion(refused) => refused.to_string(),
@@ -282,7 +286,9 @@ impl Refused {
             Self::Issuer { expected, .. } => format!("get a token from `{expected}`, or configure the API for the other issuer"),
             Self::Audience { expected, .. } => format!("ask for the token with `resource={expected}`"),
             Self::Scope { needed, .. } => format!("ask for the token with `scope={}`, if the person and the client may have it", needed.join(" ")),
-            Self::Revoked(_) | Self::Inactive => "sign in again, or ask for a new token; a token that was taken back never works again".into(),
+            Self::Revoked(_) => "sign in again, or ask for a new token; a token that was taken back never works again".into(),
+            Self::NotAllowedNow(_) => "look at what the client is registered for now; give it back what it should have, or ask for a token without it".into(),
+            Self::Inactive => "sign in again, or ask for a new token; where new ones are refused too, whoever asks the issuer is not named by `introspection_client` of the API's `[[resource]]` there".into(),
             #[cfg(feature = "saml")]
             Self::Assertion(refused) => refused.repair().into(),
         }

@@ -36,6 +36,12 @@ impl Slot {
         Self(u16::from_be_bytes([high, low]) % SLOTS)
     }
 
+    /// The slot whose turn it is, of all of them one after the other.
+    pub const fn of_turn(turn: u64) -> Self {
+        // What is left is below the number of slots.
+        Self((turn % SLOTS as u64) as u16)
+    }
+
     /// A slot drawn at random, for a new person.
     pub fn random(entropy: &dyn Entropy) -> Self {
         Self(u16::from_be_bytes(random(entropy)) % SLOTS)
@@ -75,6 +81,8 @@ kinds! {
     Family = "fam_";
     /// One access token (its `jti`).
     Token = "tok_";
+    /// A browser at the gateway.
+    Browser = "brw_";
     /// A discharge that somebody waits for.
     Discharge = "dis_";
     /// A device that waits for a person.

@@ -252,14 +252,24 @@ impl Keyring {
     }
 
     /// The key with which new things of a purpose are made.
+    pub(crate) fn current(&self, purpose: Purpose) -> &WorkingSecret {
+        self.newest(purpose)
+    }
+
+    /// The same, for whoever keeps it longer than the ring.
+    #[cfg(feature = "saml")]
+    pub(crate) fn shared(&self, purpose: Purpose) -> Arc<WorkingSecret> {
+        Arc::clone(self.newest(purpose))
+    }
+
     #[expect(
         clippy::expect_used,
         reason = "`new` refuses a ring that lacks a purpose"
     )]
-    pub(crate) fn current(&self, purpose: Purpose) -> &WorkingSecret {
+    fn newest(&self, purpose: Purpose) -> &Arc<WorkingSecret> {
         self.secrets
             .get(&purpose)
-            .and_then(|own| own.current.as_deref())
+            .and_then(|own| own.current.as_ref())
             .expect("a ring without a key for a purpose is never made")
     }
 

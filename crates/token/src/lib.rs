@@ -9,6 +9,7 @@ pub mod api_key;
 pub mod audit;
 pub mod authority;
 mod base62;
+pub mod client_identifier;
 pub mod clock;
 pub mod dpop;
 pub mod explain;
@@ -41,7 +42,8 @@ pub use authority::{
 };
 pub use clock::{Clock, Entropy, random};
 pub use id::{
-    ApiKey, DeviceAuthorization, Discharge, Family, Grant, Id, Person, Session, Slot, Token,
+    ApiKey, Browser, DeviceAuthorization, Discharge, Family, Grant, Id, Person, Session, Slot,
+    Token,
 };
 pub use keyring::{Keyring, Purpose};
 pub use master::MasterKey;

@@ -34,11 +34,13 @@ pub enum Kind {
     Transaction,
     /// A browser's session cookie.
     SessionCookie,
+    /// The token by which a client changes its own registration.
+    Registration,
     /// The administrator's bearer, or a one-time link of theirs.
     Administration,
 }
 
-const KINDS: [(Kind, &str); 9] = [
+const KINDS: [(Kind, &str); 10] = [
     (Kind::AccessToken, "at"),
     (Kind::RefreshToken, "rt"),
     (Kind::AuthorizationCode, "ac"),
@@ -47,6 +49,7 @@ const KINDS: [(Kind, &str); 9] = [
     (Kind::ApiKey, "key"),
     (Kind::Transaction, "tx"),
     (Kind::SessionCookie, "ss"),
+    (Kind::Registration, "reg"),
     (Kind::Administration, "adm"),
 ];
 
@@ -70,6 +73,7 @@ impl Kind {
             Self::ApiKey => "API key",
             Self::Transaction => "sign-in transaction",
             Self::SessionCookie => "session cookie",
+            Self::Registration => "registration token",
             Self::Administration => "administration token",
         }
     }

@@ -95,6 +95,32 @@ impl Keyring {
     }
 }
 
+/// A key that belongs to no key ring: made from a secret that somebody else
+/// keeps, so that what it sealed opens for nobody without it.
+#[derive(Debug)]
+pub struct SealingKey(WorkingSecret);
+
+impl SealingKey {
+    /// Derives it from a secret of at least 128 bits of chance, for one use.
+    pub fn from_secret(secret: &[u8], used_for: &str) -> Self {
+        let made = WorkingSecret::new(0, *crate::secret::Digest::of(secret).as_bytes());
+        Self(WorkingSecret::new(
+            0,
+            made.mac("symbolon sealing key", &[used_for.as_bytes()]),
+        ))
+    }
+
+    /// Seals `plain`, tied to `about`.
+    pub fn seal(&self, about: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
+        seal_bytes(&self.0, about, plain, entropy)
+    }
+
+    /// Opens what was sealed about the same.
+    pub fn open(&self, about: &[u8], sealed: &[u8]) -> Result<crate::Secret, Unsealable> {
+        open_bytes(&self.0, about, sealed).map(crate::Secret::new)
+    }
+}
+
 /// A credential that was just made.
 pub struct Sealed {
     /// The credential.
@@ -120,7 +146,9 @@ const fn purpose(kind: Kind) -> Purpose {
         Kind::AuthorizationCode | Kind::DeviceCode => Purpose::AuthorizationCode,
         Kind::RefreshToken => Purpose::RefreshToken,
         Kind::ClientSecret => Purpose::ClientSecret,
-        Kind::Transaction | Kind::SessionCookie | Kind::Administration => Purpose::Transaction,
+        Kind::Transaction | Kind::SessionCookie | Kind::Registration | Kind::Administration => {
+            Purpose::Transaction
+        }
     }
 }
 

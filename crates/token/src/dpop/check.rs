@@ -107,7 +107,7 @@ pub enum InvalidProof {
     #[error("htu is another address than the request's")]
     Target,
     /// It is too old, or from the future.
-    #[error("iat is too long ago or in the future")]
+    #[error("iat is too long ago or in the future, or exp or nbf says no")]
     Time,
     /// It is for another access token.
     #[error("ath is not the hash of the access token")]
@@ -146,7 +146,9 @@ impl InvalidProof {
             Self::Claim(_) => "a claim of the DPoP proof is missing or malformed",
             Self::Method => "htm of the DPoP proof is not the method of the request",
             Self::Target => "htu of the DPoP proof is not the address of the request",
-            Self::Time => "iat of the DPoP proof is too long ago or in the future",
+            Self::Time => {
+                "iat of the DPoP proof is too long ago or in the future, or its exp or nbf says no"
+            }
             Self::Token => "ath of the DPoP proof is not the hash of the access token",
             Self::Replayed => "the DPoP proof was already used",
         }
@@ -203,8 +205,15 @@ fn check_claims(
         .flatten()
         .ok_or(InvalidProof::Claim("iat"))?;
     let acceptable_until = issued + MAX_AGE + expected.skew;
-    let is_ahead = issued > expected.now + ahead(expected.skew);
-    if is_ahead || acceptable_until < expected.now {
+    let is_ahead = |instant| instant > expected.now + ahead(expected.skew);
+    let stated = |name| jwt::instant(claims, name).map_err(|_| InvalidProof::Claim(name));
+    // Nobody has to send these two; who does, means them (RFC 7519 §4.1.4, §4.1.5).
+    let (ends, begins) = (stated("exp")?, stated("nbf")?);
+    let is_over = ends.is_some_and(|own| own + expected.skew <= expected.now);
+    if is_ahead(issued) || acceptable_until < expected.now {
+        return Err(InvalidProof::Time);
+    }
+    if is_over || begins.is_some_and(is_ahead) {
         return Err(InvalidProof::Time);
     }
     if let Some(token) = expected.access_token

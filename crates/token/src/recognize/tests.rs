@@ -113,6 +113,7 @@ fn every_kind_is_told_by_its_form() {
         ("sym_cs_abc".into(), What::ClientSecret),
         ("sym_key_abc".into(), What::ApiKey),
         ("sym_ss_abc".into(), What::SessionCookie),
+        ("sym_reg_abc".into(), What::Registration),
         ("sym_adm_abc".into(), What::Administration),
         ("sym_tx_abc".into(), What::Transaction),
         ("acme_at_0123456789".into(), What::OtherMark),

@@ -43,6 +43,8 @@ pub enum What {
     ApiKey,
     /// A session cookie.
     SessionCookie,
+    /// The token by which a client changes its own registration.
+    Registration,
     /// An administration token.
     Administration,
     /// A sign-in that is under way.
@@ -72,7 +74,7 @@ pub enum What {
 /// Kinds, stable words, what a person calls it, and what to send instead: a
 /// table, one kind a line.
 #[rustfmt::skip]
-const WORDS: [(What, &str, &str, &str); 27] = [
+const WORDS: [(What, &str, &str, &str); 28] = [
     (What::AccessToken, "access_token", "an access token", ""),
     (What::OpaqueToken, "opaque_token", "an opaque access token", ""),
     (What::Macaroon, "macaroon", "a macaroon", ""),
@@ -88,6 +90,7 @@ const WORDS: [(What, &str, &str, &str); 27] = [
     (What::ClientSecret, "client_secret", "a client secret", "a client secret is for the token endpoint alone; ask there for an access token, and replace this secret, since it was shown"),
     (What::ApiKey, "api_key", "an API key", "send an access token: this API takes no API keys"),
     (What::SessionCookie, "session_cookie", "a session cookie", "send an access token; a session cookie belongs to the browser and the sign-in pages"),
+    (What::Registration, "registration_token", "the token of a client's registration", "send an access token, and register the client again, since it was shown"),
     (What::Administration, "administration_token", "an administration token", "send an access token, and replace the administration token, since it was shown"),
     (What::Transaction, "transaction", "a sign-in under way", "let the browser finish the sign-in and send the `access_token` that comes of it"),
     (What::ClientAssertion, "client_assertion", "a client assertion", "exchange it for an access token at the token endpoint"),
@@ -183,6 +186,7 @@ impl What {
             Kind::ClientSecret => Self::ClientSecret,
             Kind::ApiKey => Self::ApiKey,
             Kind::SessionCookie => Self::SessionCookie,
+            Kind::Registration => Self::Registration,
             Kind::Administration => Self::Administration,
             Kind::Transaction => Self::Transaction,
         }

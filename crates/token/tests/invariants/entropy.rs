@@ -114,6 +114,7 @@ fn every_kind() -> Vec<Drawn> {
         sealed("authorization code", Kind::AuthorizationCode),
         sealed("sign-in transaction", Kind::Transaction),
         plain("client secret", Kind::ClientSecret),
+        plain("registration token", Kind::Registration),
         plain("administration token", Kind::Administration),
     ]
 }

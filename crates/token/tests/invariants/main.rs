@@ -187,9 +187,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(Row::I30.size(3, 400)))]
     #[test]
     fn i30_any_changed_byte_is_refused_in_every_form(root in bearer(), by in any::<u8>()) {
-        for form in [Form::Opaque, Form::Jwt, Form::Macaroon] {
+        for form in Form::ALL {
             let text = write(form, &root).unwrap();
-            for at in 0..text.len() {
+            // An assertion is long: each case takes another part of its bytes.
+            let step = if form == Form::Saml { 11 } else { 1 };
+            for at in (usize::from(by) % step..text.len()).step_by(step) {
                 let bad = changed(&text, at, by);
                 prop_assert!(read(form, &bad).is_none(), "{:?} {}", form, bad);
             }
@@ -208,7 +210,7 @@ proptest! {
     ) {
         for form in Form::ALL {
             let text = write(form, &root).unwrap();
-            let good = read(form, &text).unwrap();
+            prop_assert!(read(form, &text).is_some());
             let more = another(b' ', by) as char;
             for bad in [
                 text[..text.len() - cut].to_owned(),
@@ -221,37 +223,31 @@ proptest! {
                 text.to_lowercase(),
                 String::new(),
             ] {
-                // Padding is another spelling, which two of the forms may have,
-                // and so is a blank behind the document of the last.
-                let is_padding = bad.trim_end_matches('=') == text;
-                match read(form, &bad) {
-                    Some(told) if form == Form::Saml => prop_assert_eq!(told, good.clone()),
-                    told => prop_assert!(is_padding || told.is_none(), "{:?} {}", form, bad),
-                }
+                // Padding is another spelling, which one of the forms may have.
+                let is_padding = form == Form::Macaroon && bad.trim_end_matches('=') == text;
+                prop_assert!(is_padding || read(form, &bad).is_none(), "{:?} {}", form, bad);
             }
         }
     }
 }
 
-// XML has more than one spelling of one thing, and a signature covers the thing:
-// a changed byte of an assertion is refused, or it says the same under its id.
+// XML has more than one spelling of one thing, and a signature covers the thing;
+// but of its own assertions this server takes the one that it wrote.
 proptest! {
     #![proptest_config(cases(Row::I30))]
     #[test]
-    fn i30_a_changed_assertion_is_refused_or_says_the_same(
-        root in bearer(), at in any::<Index>(), by in any::<u8>(), in_xml in any::<bool>(),
+    fn i30_a_changed_byte_of_the_xml_of_an_assertion_is_refused(
+        root in bearer(), at in any::<Index>(), by in any::<u8>(), more in any::<bool>(),
     ) {
         let text = write(Form::Saml, &root).unwrap();
-        let good = read(Form::Saml, &text).unwrap();
-        let bad = if in_xml {
-            let xml = form::decoded(&text);
-            form::encoded(&changed(&xml, at.index(xml.len()), by))
-        } else {
-            changed(&text, at.index(text.len()), by)
+        prop_assert!(read(Form::Saml, &text).is_some());
+        let xml = form::decoded(&text);
+        let at = at.index(xml.len());
+        let bad = match more {
+            true => format!("{}{}{}", &xml[..at], another(b'\n', by) as char, &xml[at..]),
+            false => changed(&xml, at, by),
         };
-        if let Some(told) = read(Form::Saml, &bad) {
-            prop_assert_eq!(told, good);
-        }
+        prop_assert!(read(Form::Saml, &form::encoded(&bad)).is_none(), "{}", bad);
     }
 }
 

@@ -56,8 +56,7 @@ proptest! {
                 let padded = format!("{text}{}", "=".repeat(pads));
                 let has_padding = match form {
                     Form::Macaroon => pads == missing,
-                    Form::Saml => pads <= missing,
-                    Form::Opaque | Form::Jwt => false,
+                    Form::Opaque | Form::Jwt | Form::Saml => false,
                 };
                 let told = read(form, &padded);
                 prop_assert_eq!(told.is_some(), has_padding, "{:?} {}", form, padded);
@@ -67,7 +66,7 @@ proptest! {
     }
 
     #[test]
-    fn i30_blanks_are_read_nowhere_but_in_the_markup_of_an_assertion(root in bearer()) {
+    fn i30_blanks_are_read_nowhere(root in bearer()) {
         for form in Form::ALL {
             let text = write(form, &root).unwrap();
             for blank in [" ", "\n", "\r\n", "\t", "\u{a0}", "%20", "+"] {
@@ -78,34 +77,31 @@ proptest! {
             }
         }
         let text = write(Form::Saml, &root).unwrap();
-        let (good, xml) = (read(Form::Saml, &text).unwrap(), form::decoded(&text));
-        // Outside of what is text, two spellings have one canonical form.
-        for (from, to) in [(" ID=\"", "  ID=\""), (" ID=\"", "\n ID=\""), ("<saml:Conditions ", "<saml:Conditions\t")] {
-            let same = xml.replacen(from, to, 1);
-            prop_assert_ne!(&same, &xml);
-            prop_assert_eq!(read(Form::Saml, &form::encoded(&same)), Some(good.clone()));
-        }
-        // Between elements and inside of text they are words like any others.
-        for (from, to) in [("<saml:Conditions ", " <saml:Conditions "), ("</saml:Audience>", " </saml:Audience>")] {
+        let xml = form::decoded(&text);
+        // Inside of a tag they would have the same canonical form; between
+        // elements and inside of text they are words like any others.
+        for (from, to) in [
+            (" ID=\"", "  ID=\""), (" ID=\"", "\n ID=\""), ("<saml:Conditions ", "<saml:Conditions\t"),
+            ("<saml:Conditions ", " <saml:Conditions "), ("</saml:Audience>", " </saml:Audience>"),
+        ] {
             let other = xml.replacen(from, to, 1);
             prop_assert_ne!(&other, &xml);
             prop_assert_eq!(read(Form::Saml, &form::encoded(&other)), None);
         }
     }
 
-    /// Whoever has (r, s) can write (r, n - s). It is the same token: same
-    /// claims, same `jti`, and nothing is remembered by the text.
+    /// Whoever has (r, s) can write (r, n - s), which verifies as well.
     #[test]
-    fn i30_the_twin_of_an_ecdsa_signature_is_the_same_token(root in bearer()) {
+    fn i30_the_twin_of_an_ecdsa_signature_is_refused(root in bearer()) {
         let text = write(Form::Jwt, &root).unwrap();
-        let good = read(Form::Jwt, &text).unwrap();
+        prop_assert!(read(Form::Jwt, &text).is_some());
         let (signed, signature) = text.rsplit_once('.').unwrap();
         let mut signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
         let twin = minus(&ORDER_OF_P256, &signature[32..]);
         signature[32..].copy_from_slice(&twin);
         let twin = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(&signature));
 
-        prop_assert!(read(Form::Jwt, &twin).is_none_or(|told| told == good));
+        prop_assert!(read(Form::Jwt, &twin).is_none());
     }
 }
 
