@@ -2,7 +2,7 @@
 
 use symbolon_protocol::Timestamp;
 
-use super::{KEPT_DEAD, KEPT_WAITING, MessageId, message};
+use super::{KEPT_DEAD, KEPT_WAITING, MessageId, bound, message};
 use crate::act::{Act, Tx};
 use crate::audit::{self, AuditEvent};
 use crate::bind::binds;
@@ -123,7 +123,7 @@ statements! {
     // A new number, so that it stands behind all that waits.
     REVIVE = "INSERT INTO outbox
             (receiver, subject, jti, message, state, attempts, created, next_try, expires, reason)
-        SELECT receiver, subject, ?2, message, ?3, 0, created, ?4, ?5, ''
+        SELECT receiver, subject, ?2, message, ?3, 0, created, 0, ?4, ''
         FROM outbox WHERE number = ?1 AND state = 2";
     FIND = "SELECT receiver, jti FROM outbox WHERE number = ?1 AND state = 2 {for_update}";
     UNNAME = "UPDATE outbox SET jti = ?2 WHERE number = ?1";
@@ -134,12 +134,13 @@ statements! {
             (SELECT min(o.created) FROM outbox o WHERE o.receiver = r.receiver AND o.state < 2),
             (SELECT count(*) FROM outbox o WHERE o.receiver = r.receiver AND o.state = 2),
             r.dropped, r.failures, r.next_try
-        FROM outbox_receiver r ORDER BY r.receiver LIMIT 1000";
+        FROM outbox_receiver r WHERE r.is_full < 2 ORDER BY r.receiver LIMIT 1000";
     DIE = "UPDATE outbox SET state = 2, expires = ?2, reason = 'waited too long'
         WHERE number IN (SELECT number FROM outbox WHERE expires <= ?1 AND state < 2
             ORDER BY expires LIMIT ?3)";
+    // Not by the index of states, which has every dead letter.
     FORGET = "DELETE FROM outbox WHERE number IN (SELECT number FROM outbox
-        WHERE expires <= ?1 AND state = 2 ORDER BY expires LIMIT ?2)";
+        WHERE expires <= ?1 AND +state = 2 ORDER BY expires LIMIT ?2)";
     FORGET_SESSIONS = "DELETE FROM session_client WHERE (slot, session, client) IN
         (SELECT slot, session, client FROM session_client WHERE expires <= ?1
             ORDER BY expires LIMIT ?2)";
@@ -184,7 +185,7 @@ impl Act for RetryDeadLetter {
         tx.run(&UNNAME, binds![self.number, &spare.0]).await?;
         let state = signal_stream::state_of_messages(tx, &receiver).await?;
         let until = self.now + KEPT_WAITING;
-        let binds = binds![self.number, &jti, state, self.now, until];
+        let binds = binds![self.number, &jti, state, until];
         tx.run(&REVIVE, binds).await?;
         tx.run(&FORGET_ONE, binds![self.number]).await?;
         tx.run(&WAKE, binds![&receiver]).await?;
@@ -235,6 +236,7 @@ impl Act for PurgeOutbox {
         let forgotten = tx.run(&FORGET, binds![now, limit]).await?;
         let died = tx.run(&DIE, binds![now, now + KEPT_DEAD, limit]).await?;
         let sessions = tx.run(&FORGET_SESSIONS, binds![now, limit]).await?;
+        bound::relieve_all(tx).await?;
         Ok(SweptOutbox {
             died,
             forgotten,

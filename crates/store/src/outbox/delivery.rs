@@ -5,9 +5,11 @@
 //! writes under an old one, which is refused, so it neither forgets nor brings
 //! back what the next holder has dealt with.
 
+use std::time::Duration;
+
 use symbolon_protocol::Timestamp;
 
-use super::{KEPT_DEAD, MessageId, message};
+use super::{KEPT_DEAD, MessageId, bound, message};
 use crate::act::{Act, Tx};
 use crate::bind::binds;
 use crate::fault::Fault;
@@ -107,6 +109,9 @@ pub struct SettleMessages {
     pub now: Timestamp,
 }
 
+/// No receiver is leased, and none left alone, for as long as this.
+const FARTHEST: Duration = Duration::from_secs(60 * 60);
+
 /// Whether a lease still held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noted {
@@ -117,17 +122,23 @@ pub enum Noted {
 }
 
 statements! {
+    // What is put off beyond the farthest was put off by a clock that was ahead.
     DUE = "SELECT r.receiver FROM outbox_receiver r
-        WHERE r.leased_until <= ?1 AND r.next_try <= ?1 AND EXISTS (SELECT 1 FROM outbox o
-            WHERE o.receiver = r.receiver AND o.state = 0 AND o.next_try <= ?1)
+        WHERE r.is_full < 2 AND (r.leased_until <= ?1 OR r.leased_until > ?3)
+            AND (r.next_try <= ?1 OR r.next_try > ?3) AND EXISTS (SELECT 1 FROM outbox o
+                WHERE o.receiver = r.receiver AND o.state = 0
+                    AND (o.next_try <= ?1 OR o.next_try > ?3))
         ORDER BY r.next_try, r.receiver LIMIT ?2";
     LEASE = "UPDATE outbox_receiver SET fence = fence + 1, leased_until = ?3
-        WHERE receiver = ?1 AND leased_until <= ?2 AND next_try <= ?2
+        WHERE receiver = ?1 AND is_full < 2 AND (leased_until <= ?2 OR leased_until > ?4)
+            AND (next_try <= ?2 OR next_try > ?4)
         RETURNING fence, failures";
+    // Behind what is still held that was there before: it is about to be sent.
     HEADS = "SELECT o.number, o.jti, o.message, o.attempts, o.created FROM outbox o
-        WHERE o.receiver = ?1 AND o.state = 0 AND o.next_try <= ?2 AND NOT EXISTS (
-            SELECT 1 FROM outbox e WHERE e.receiver = o.receiver AND e.subject = o.subject
-                AND e.number < o.number AND e.state = 0)
+        WHERE o.receiver = ?1 AND o.state = 0 AND (o.next_try <= ?2 OR o.next_try > ?4)
+            AND NOT EXISTS (SELECT 1 FROM outbox e
+                WHERE e.receiver = o.receiver AND e.subject = o.subject
+                    AND e.number < o.number AND e.state < 2)
         ORDER BY o.number LIMIT ?3";
     GIVE_BACK = "UPDATE outbox_receiver SET leased_until = 0, failures = ?3, next_try = ?4
         WHERE receiver = ?1 AND fence = ?2";
@@ -154,8 +165,8 @@ impl Act for DueReceivers {
     const SINGLE: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<String>, Fault> {
-        tx.all(&DUE, binds![self.now, self.limit], |row| row.string(0))
-            .await
+        let binds = binds![self.now, self.limit, self.now + FARTHEST];
+        tx.all(&DUE, binds, |row| row.string(0)).await
     }
 }
 
@@ -163,11 +174,12 @@ impl Act for LeaseReceiver {
     type Out = Option<Leased>;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Leased>, Fault> {
-        let binds = binds![&self.receiver, self.now, self.until];
+        let farthest = self.now + FARTHEST;
+        let binds = binds![&self.receiver, self.now, self.until, farthest];
         let Some(row) = tx.one(&LEASE, binds).await? else {
             return Ok(None);
         };
-        let binds = binds![&self.receiver, self.now, self.limit];
+        let binds = binds![&self.receiver, self.now, self.limit, farthest];
         Ok(Some(Leased {
             fence: row.number(0)?,
             failures: row.count(1)?,
@@ -185,6 +197,8 @@ impl Act for SettleMessages {
         if tx.run(&GIVE_BACK, binds).await? == 0 {
             return Ok(Noted::Late);
         }
+        let is_news = |(_, outcome): &(i64, Delivered)| !matches!(outcome, Delivered::Later { .. });
+        let makes_room = self.outcomes.iter().any(is_news);
         for (number, outcome) in &self.outcomes {
             let receiver = &self.receiver;
             match outcome {
@@ -199,6 +213,9 @@ impl Act for SettleMessages {
                         .await?
                 }
             };
+        }
+        if makes_room {
+            bound::relieve(tx, &self.receiver).await?;
         }
         Ok(Noted::InTime)
     }

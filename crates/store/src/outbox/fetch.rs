@@ -5,7 +5,7 @@
 use symbolon_protocol::Timestamp;
 
 use super::delivery::{WaitingMessage, read};
-use super::{KEPT_DEAD, MessageId};
+use super::{KEPT_DEAD, MessageId, bound};
 use crate::act::{Act, Tx};
 use crate::bind::binds;
 use crate::fault::Fault;
@@ -39,8 +39,12 @@ statements! {
     FORGET = "DELETE FROM outbox WHERE receiver = ?1 AND jti = ?2 AND state = 1";
     REFUSE = "UPDATE outbox SET state = 2, expires = ?3, reason = ?4
         WHERE receiver = ?1 AND jti = ?2 AND state = 1";
+    // What was to be sent before it was to be fetched comes first: until all of it
+    // is held, nothing is read.
     READ = "SELECT number, jti, message, attempts, created FROM outbox
-        WHERE receiver = ?1 AND state = 1 AND expires > ?2 ORDER BY number LIMIT ?3";
+        WHERE receiver = ?1 AND state = 1 AND expires > ?2
+            AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.receiver = ?1 AND e.state = 0)
+        ORDER BY number LIMIT ?3";
 }
 
 impl Act for FetchMessages {
@@ -55,6 +59,9 @@ impl Act for FetchMessages {
         for refusal in &self.refused {
             let binds = binds![receiver, &refusal.id.0, until, refusal.reason];
             tx.run(&REFUSE, binds).await?;
+        }
+        if !self.taken.is_empty() || !self.refused.is_empty() {
+            bound::relieve(tx, receiver).await?;
         }
         tx.all(&READ, binds![receiver, self.now, self.limit], read)
             .await

@@ -6,15 +6,19 @@
 //!   receiver waits for another.
 //! - States: to be sent, to be fetched, dead. `delivery` sends, `fetch` is
 //!   asked for what is fetched, `dead_letter` shows what nobody took.
-//! - A receiver has at most [`MAX_WAITING`] messages. What comes on top is
+//! - A receiver has about [`MAX_WAITING`] messages at most. What comes on top is
 //!   counted and let go: whoever was away for so long has to look for itself.
+//!   `bound` looks after that, so that no act counts, or waits for another.
+//! - What waits goes, or is held instead of sent, a part at a time: `part`.
 //!
 //! Spec: RFC 8935 §2
 //! Spec: RFC 8936 §2
 
+pub(crate) mod bound;
 pub(crate) mod dead_letter;
 pub(crate) mod delivery;
 pub(crate) mod fetch;
+pub(crate) mod part;
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -30,6 +34,7 @@ use crate::row::{Row, document};
 use crate::signal::Message;
 use crate::statement::statements;
 
+pub use bound::{BoundReceivers, Written};
 pub use dead_letter::{
     DeadLetter, DropDeadLetter, ListDeadLetters, OutboxLine, OutboxState, PurgeOutbox,
     RetryDeadLetter, SweptOutbox,
@@ -39,8 +44,10 @@ pub use delivery::{
     WaitingMessage,
 };
 pub use fetch::{FetchMessages, Refusal};
+pub use part::{ForgetGone, SettleStream, UnsettledStreams};
 
-/// How many messages wait for one receiver at most.
+/// How many messages wait for one receiver at most, but for what is written
+/// until somebody has looked: a quarter of a second.
 pub const MAX_WAITING: u32 = 10_000;
 
 /// How long a message is offered before it is a dead letter.
@@ -106,12 +113,12 @@ statements! {
     ENTER_RECEIVER = "INSERT INTO outbox_receiver
             (receiver, fence, leased_until, next_try, failures, dropped)
         VALUES (?1, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
+    // One row is read, and none is locked: whoever takes something back waits
+    // for nobody's backlog.
     ADD = "INSERT INTO outbox
             (receiver, subject, jti, message, state, attempts, created, next_try, expires, reason)
-        SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, ?7, ''
-        WHERE (SELECT count(*) FROM (SELECT 1 AS one FROM outbox
-            WHERE receiver = ?1 AND state < 2 LIMIT ?8) AS waiting) < ?8";
-    COUNT_DROPPED = "UPDATE outbox_receiver SET dropped = dropped + 1 WHERE receiver = ?1";
+        SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 0, ?7, ''
+        WHERE NOT EXISTS (SELECT 1 FROM outbox_receiver WHERE receiver = ?1 AND is_full > 0)";
 }
 
 /// Writes a message into the transaction of the act that it tells of.
@@ -131,11 +138,9 @@ pub(crate) async fn add(
         new.state,
         now,
         expires,
-        MAX_WAITING,
     ];
-    if tx.run(&ADD, binds).await? == 0 {
-        tx.run(&COUNT_DROPPED, binds![&new.receiver]).await?;
-    }
+    let has_room = tx.run(&ADD, binds).await? > 0;
+    tx.shared.outbox.note(&new.receiver, has_room);
     Ok(())
 }
 
