@@ -14,6 +14,7 @@
 pub(crate) mod address;
 mod circuit;
 mod days;
+mod group;
 mod line;
 mod schema;
 
@@ -23,9 +24,11 @@ use std::time::Duration;
 
 use deadpool_postgres::{Client, StatementCache, Transaction};
 use futures_util::TryStreamExt;
+use symbolon_protocol::planted;
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::types::Type;
 
+use self::group::Group;
 use self::line::{Held, Line};
 use crate::act::{Act, Settled, Shared, Tx};
 use crate::bind::Bind;
@@ -44,9 +47,11 @@ const TRIES: usize = 8;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A database on PostgreSQL.
+#[derive(Clone)]
 pub(crate) struct Postgres {
     line: Arc<Line>,
     named: bool,
+    group: Arc<Group>,
 }
 
 /// The connection that an act's statements go to.
@@ -61,7 +66,8 @@ impl Postgres {
     pub(crate) async fn open(options: &Options) -> Result<Self, Fault> {
         let line = Line::new(address::parse(&options.url)?, options)?;
         let named = options.named_statements;
-        let postgres = Self { line, named };
+        let group = Arc::default();
+        let postgres = Self { line, named, group };
         // So that a wrong address is told at the start.
         postgres.line.connection().await?.give_back();
         Ok(postgres)
@@ -312,6 +318,7 @@ impl<A: Act> Errand for Writing<'_, A> {
         let (postgres, shared, act) = (self.postgres, self.shared, self.act);
         if self.is_in_doubt {
             match postgres.settle(client, shared, act).await? {
+                Settled::Done(_) if planted(38) => self.is_in_doubt = false,
                 Settled::Done(out) => return Ok(out),
                 Settled::Undone => self.is_in_doubt = false,
                 Settled::Unknown => return Err(unknown()),
