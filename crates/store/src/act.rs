@@ -25,6 +25,10 @@ pub trait Act: Send + Sync + 'static {
     /// Whether one statement is all: on PostgreSQL it is sent without `BEGIN`.
     const SINGLE: bool = false;
 
+    /// Whether it does nothing but take back, and locks nothing before the head
+    /// of the feed: on PostgreSQL those that wait on a node share a transaction.
+    const ONLY_TAKES_BACK: bool = false;
+
     /// Carries the act out. It can await nothing but the store.
     fn run<'a>(
         &'a self,
@@ -73,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) counter: AtomicI64,
     /// Numbers its messages.
     pub(crate) messages: AtomicI64,
+    /// Whom it has written messages to since it looked last.
+    pub(crate) outbox: crate::outbox::bound::Noted,
     /// How many acts that wrote were committed.
     pub(crate) commits: AtomicU64,
     /// Told of every committed revocation before the caller is answered.
@@ -93,6 +99,8 @@ pub struct Tx<'c> {
     pub(crate) wrote: bool,
     /// Whether a statement was sent that writes, whatever came of it.
     pub(crate) asked_to_write: bool,
+    /// Whether the head of the feed is locked.
+    pub(crate) has_head: bool,
     pub(crate) recorded: Vec<Revocation>,
 }
 
@@ -110,6 +118,7 @@ impl<'c> Tx<'c> {
             shared,
             wrote: false,
             asked_to_write: false,
+            has_head: false,
             recorded: Vec::new(),
         }
     }

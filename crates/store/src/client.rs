@@ -11,6 +11,7 @@ use crate::bind::binds;
 use crate::ending;
 use crate::fault::Fault;
 use crate::feed;
+use crate::registered_client;
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
 use crate::signal_stream;
@@ -253,10 +254,9 @@ async fn add_secret(
     Ok(())
 }
 
-impl Act for CreateClient {
-    type Out = Created;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Created, Fault> {
+impl CreateClient {
+    /// Enters it, as a part of a larger act: what nobody is told of.
+    pub(crate) async fn enter(&self, tx: &mut Tx<'_>) -> Result<Created, Fault> {
         let (id, document) = (&self.client.id, document(&self.client)?);
         let binds = binds![id.as_str(), &document, self.enabled, self.now];
         if tx.run(&CREATE, binds).await? == 0 {
@@ -266,8 +266,19 @@ impl Act for CreateClient {
             add_secret(tx, id, secret, self.now).await?;
         }
         audit::write(tx, &self.audit, self.now).await?;
-        feed::bump_configuration(tx).await?;
         Ok(Created::Created)
+    }
+}
+
+impl Act for CreateClient {
+    type Out = Created;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Created, Fault> {
+        let created = self.enter(tx).await?;
+        if created == Created::Created {
+            feed::bump_configuration(tx).await?;
+        }
+        Ok(created)
     }
 }
 
@@ -301,6 +312,7 @@ impl Act for DeleteClient {
             return Ok(Updated::Missing);
         }
         tx.run(&DELETE_SECRETS, binds![self.id.as_str()]).await?;
+        registered_client::forget(tx, &self.id).await?;
         ending::grants_of_client(tx, &self.id, self.now).await?;
         signal_stream::forget_client(tx, &self.id).await?;
         audit::write(tx, &self.audit, self.now).await?;

@@ -4,7 +4,7 @@
 //! Spec: RFC 6749 §1.3
 
 use symbolon_protocol::{Agreement, ClientId, OrganizationId, Timestamp};
-use symbolon_token::{Id, Person};
+use symbolon_token::{Id, Person, Session};
 
 use crate::act::{Act, Tx};
 use crate::audit::{self, AuditEvent};
@@ -55,6 +55,8 @@ pub struct Consent {
     pub client: ClientId,
     /// For which organization, if for one.
     pub organization: Option<OrganizationId>,
+    /// The session in which they say so, where they say it in one: it must live.
+    pub session: Option<Id<Session>>,
     /// What, as far as it still holds from before and is agreed to now.
     pub agreement: Agreement,
     /// The live grant that the caller read; `None` where it found none.
@@ -74,6 +76,8 @@ pub enum Consented {
     Granted(Grant),
     /// The live grant is not the one that was read: read and merge again.
     Changed,
+    /// The session has ended. Nothing was written.
+    SignedOut,
 }
 
 /// Withdraws a grant and ends its families.
@@ -132,6 +136,9 @@ macro_rules! columns {
 }
 
 statements! {
+    // Whoever ends the session, and maybe withdraws what was agreed to in it, waits
+    // for this, or is waited for.
+    SESSION = "SELECT 1 FROM session WHERE slot = ?1 AND id = ?2 AND ended IS NULL {for_share}";
     INSERT = concat!("INSERT INTO grants (slot, id, person, client, organization, agreement,
             created, updated, epoch, sequence)
         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, epoch, sequence
@@ -154,7 +161,7 @@ statements! {
     FIND_LIVE = concat!("SELECT ", columns!(), " FROM grants WHERE slot = ?1 AND person = ?2
         AND client = ?3 AND organization = ?4 AND withdrawn IS NULL");
     FIND = concat!("SELECT ", columns!(), " FROM grants WHERE slot = ?1 AND id = ?2");
-    OF_PERSON = concat!("SELECT ", columns!(), " FROM grants
+    OF_PERSON = concat!("SELECT ", columns!(), " FROM grants {by_grantor}
         WHERE slot = ?1 AND person = ?2 AND withdrawn IS NULL ORDER BY client, organization");
     OF_CLIENT = concat!("SELECT ", columns!(), " FROM grants WHERE client = ?1
         AND withdrawn IS NULL AND id > ?2 ORDER BY id LIMIT ?3");
@@ -182,6 +189,14 @@ impl Act for Consent {
     type Out = Consented;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Consented, Fault> {
+        if let Some(session) = &self.session
+            && tx
+                .one(&SESSION, binds![session.slot(), session])
+                .await?
+                .is_none()
+        {
+            return Ok(Consented::SignedOut);
+        }
         let is_less = |former: &&Grant| !former.agreement.is_within(&self.agreement);
         let superseded = self.former.as_ref().filter(is_less);
         let row = match (&self.former, superseded) {

@@ -12,6 +12,7 @@ mod audit;
 mod authorization_code;
 pub mod backup;
 mod bind;
+mod browser_session;
 mod client;
 pub mod conformance;
 mod count;
@@ -25,6 +26,7 @@ mod fault;
 mod faults;
 mod feed;
 mod grant;
+mod idle;
 mod job;
 mod key;
 mod meta;
@@ -37,6 +39,7 @@ mod person;
 mod postgres;
 mod purge;
 mod refresh_family;
+mod registered_client;
 mod resource;
 mod revocation;
 mod row;
@@ -44,6 +47,7 @@ mod schema;
 mod session;
 mod session_client;
 mod session_others;
+mod sign_in;
 mod signal;
 mod signal_receipt;
 mod signal_stream;
@@ -73,6 +77,11 @@ pub use audit::{
     VOID,
 };
 pub use authorization_code::{CodeKind, RedeemCode, Redeemed};
+pub use browser_session::{
+    BrowserSession, EndBrowserSession, EndBrowserSessionsOf, EndOfIssuerSession,
+    FindBrowserSession, KeepRenewed, LetGoRenewal, OpenBrowserSession, TakeRenewal,
+    TouchBrowserSession,
+};
 pub use client::{
     AddClientSecret, ClientIds, ClientSecret, CreateClient, Created, DeleteClient, FindClient,
     ListClients, NewSecret, RevokeClient, SetClientEnabled, StoredClient, UpdateClient, Updated,
@@ -87,6 +96,7 @@ pub use dialect::Engine;
 pub use discharge::{
     DecideDischarge, Decision, FindDischarge, OpenDischarge, TakeDischarge, Taken, Waiting,
 };
+pub use ending::{EndPart, HasMany, MANY, Whole};
 pub use examine::{Examined, examine};
 pub use fault::Fault;
 #[cfg(feature = "faults")]
@@ -95,6 +105,7 @@ pub use feed::{Feed, FeedPage, LoadFeed, LoadFeedPage, Position};
 pub use grant::{
     Consent, Consented, FindGrant, FindGrantById, Grant, GrantsOf, GrantsOfClient, WithdrawGrant,
 };
+pub use idle::EndIdle;
 pub use job::{ClaimJob, FindHighWater, Lease, PURGE, Under};
 pub use key::{
     AllKeys, ChangeKeys, Changed, DistrustKey, Distrusted, KeyChange, KeyState, LongestFamily,
@@ -108,10 +119,11 @@ pub use organization::{
     SetOrganizationEnabled, UpdateOrganization,
 };
 pub use outbox::{
-    DeadLetter, Delivered, DropDeadLetter, DueReceivers, EnterReceiver, FetchMessages, KEPT_DEAD,
-    KEPT_WAITING, LeaseReceiver, Leased, ListDeadLetters, MAX_WAITING, MessageId, Noted,
-    OutboxLine, OutboxState, Pause, PurgeOutbox, Refusal, RetryDeadLetter, SettleMessages,
-    SweptOutbox, WaitingMessage,
+    BoundReceivers, DeadLetter, Delivered, DropDeadLetter, DueReceivers, EnterReceiver,
+    FetchMessages, ForgetGone, KEPT_DEAD, KEPT_WAITING, LeaseReceiver, Leased, ListDeadLetters,
+    MAX_WAITING, MessageId, Noted, OutboxLine, OutboxState, Pause, PurgeOutbox, Refusal,
+    RetryDeadLetter, SettleMessages, SettleStream, SweptOutbox, UnsettledStreams, WaitingMessage,
+    Written,
 };
 pub use own_account::{ChangePassword, TakeAllBack};
 pub use person::{
@@ -121,7 +133,12 @@ pub use person::{
 pub use purge::{PurgeExpired, Purged};
 pub use refresh_family::{
     Digest16, EndFamily, FIRST_GENERATION, FamiliesOf, FamilyAuthority, FamilyLine, FindFamily,
-    GrantUse, GrantUsesOf, Live, NewFamily, RefreshFamily, Renew, Rotate, Rotated,
+    GrantUse, GrantUsesOf, Live, NewFamily, Present, PresentedAs, RefreshFamily, Renew, Rotate,
+    Rotated,
+};
+pub use registered_client::{
+    ClientOrigin, EndUnusedClients, EndedUnused, FindRegistration, LetClientGoOn, RegisterClient,
+    Registered, Registration, ReplaceRegistration, RevokeUnlistedClient, StopClient,
 };
 pub use resource::{
     AllResources, CreateResource, DeleteResource, FindResource, ListResources, ResourceWritten,
@@ -138,14 +155,18 @@ pub use session::{
     TouchSession,
 };
 pub use session_others::EndOtherSessions;
-pub use signal::{CLIENT, Event, Initiator, Message, STREAM};
+pub use sign_in::FindWhoSignsIn;
+pub use signal::{CLIENT, Event, Initiator, Message, ROLES, STREAM};
 pub use signal_receipt::{SECURITY_EVENT, SignalEffect, SignalTaken, TakeSignal};
 pub use signal_stream::{
     CreateStream, DeleteStream, FindStream, MAX_LEFT_OUT, MAX_STREAMS, SetSubject, SignalStream,
     StreamStatus, StreamWritten, StreamsOf, UpdateStream, VerifyStream,
 };
-pub use spent::{BEARER_ASSERTION, CLIENT_ASSERTION, SpendOnce, SpentProof};
-pub use status_list::{EnterStatus, LoadStatusList, ReserveStatusBlock, StatusEntry, StatusPlaces};
+pub use spent::{BEARER_ASSERTION, CLIENT_ASSERTION, SpendOnce, SpentProof, WasSpent};
+pub use status_list::{
+    EnterStatus, LoadStatusList, ReserveStatusBlock, STATUS_BLOCK, StatusBlock, StatusEntry,
+    StatusPlaces,
+};
 pub use store::{Options, Store};
 pub use together::{AllOrNothing, Step};
 pub use trusted_issuer::{
@@ -153,7 +174,7 @@ pub use trusted_issuer::{
     ListTrustedIssuers, RevokeTrustedIssuer, SetIssuerTrusted, StoredTrustedIssuer,
     UpdateTrustedIssuer,
 };
-pub use uses::{CountUses, Use, Uses};
+pub use uses::{CountUses, FindUses, Use, Uses};
 
 #[cfg(test)]
 mod tests;

@@ -80,6 +80,21 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "API keys",
         text: include_str!("migrations/0012_api_keys.sql"),
     },
+    Migration {
+        number: 13,
+        name: "receivers that have too many messages",
+        text: include_str!("migrations/0013_full_receivers.sql"),
+    },
+    Migration {
+        number: 14,
+        name: "clients that registered themselves",
+        text: include_str!("migrations/0014_registered_clients.sql"),
+    },
+    Migration {
+        number: 16,
+        name: "browser sessions of the gateway",
+        text: include_str!("migrations/0016_browser_sessions.sql"),
+    },
 ];
 
 /// The table that remembers which ran.

@@ -10,8 +10,10 @@ use crate::client::{Created, Updated};
 use crate::ending;
 use crate::fault::Fault;
 use crate::feed;
+use crate::person;
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
+use crate::signal::{self, Signal};
 use crate::statement::statements;
 
 /// An organization.
@@ -208,6 +210,19 @@ fn read(row: &Row) -> Result<Organization, Fault> {
     })
 }
 
+/// Tells others that a person is something else in an organization. The person
+/// is locked: what is told of one is told in the order in which it was committed.
+async fn tell(
+    tx: &mut Tx<'_>,
+    organization: &OrganizationId,
+    member: &Id<Person>,
+    audit: &AuditEvent,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let signal = Signal::Roles(organization.clone());
+    signal::tell(tx, member, &signal, audit, now).await
+}
+
 impl Act for CreateOrganization {
     type Out = Created;
 
@@ -298,15 +313,20 @@ impl Act for SetMember {
         if tx.one(&FIND, binds![id]).await?.is_none() {
             return Ok(Updated::Missing);
         }
+        person::lock(tx, person).await?;
         let old: Vec<String> = match tx.one(&ROLES, binds![id, person]).await? {
             Some(row) => row.json(0)?,
             None => Vec::new(),
         };
+        let has_gained = self.roles.iter().any(|role| !old.contains(role));
+        let has_lost = old.iter().any(|role| !self.roles.contains(role));
+        if has_gained || has_lost {
+            tell(tx, &self.organization, person, &self.audit, self.now).await?;
+        }
         let roles = document(&self.roles)?;
         tx.run(&SET_MEMBER, binds![id, person, &roles]).await?;
-        let has_lost = old.iter().any(|role| !self.roles.contains(role));
         if has_lost {
-            ending::keys_of_member(tx, &self.organization, person, self.now).await?;
+            ending::families_of_member(tx, &self.organization, person, self.now).await?;
         }
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
@@ -323,9 +343,11 @@ impl Act for RemoveMember {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
         let (id, person) = (self.organization.as_str(), &self.person);
+        person::lock(tx, person).await?;
         if tx.run(&REMOVE_MEMBER, binds![id, person]).await? == 0 {
             return Ok(Updated::Missing);
         }
+        tell(tx, &self.organization, person, &self.audit, self.now).await?;
         ending::families_of_member(tx, &self.organization, person, self.now).await?;
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;

@@ -10,6 +10,7 @@ use crate::bind::binds;
 use crate::client::Updated;
 use crate::ending;
 use crate::fault::Fault;
+use crate::feed::Position;
 use crate::person::Departure;
 use crate::signal::Signal;
 use crate::statement::statements;
@@ -53,14 +54,14 @@ statements! {
 }
 
 impl Act for ChangePassword {
-    /// `Missing` where the password is another one by now, or the person may
-    /// not come in. Nothing was written then.
-    type Out = Updated;
+    /// Where the record of it stands; nothing where the password is another one by
+    /// now, or the person may not come in. Nothing was written then.
+    type Out = Option<Position>;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Position>, Fault> {
         let binds = binds![&self.id, &self.was, &self.phc, self.now];
         if tx.run(&CHANGE, binds).await? == 0 {
-            return Ok(Updated::Missing);
+            return Ok(None);
         }
         let departure = Departure {
             id: self.id,
@@ -69,8 +70,7 @@ impl Act for ChangePassword {
             now: self.now,
             horizon: self.horizon,
         };
-        departure.write(tx).await?;
-        Ok(Updated::Updated)
+        departure.write(tx).await.map(Some)
     }
 }
 

@@ -9,9 +9,10 @@ use crate::act::{Act, Tx};
 use crate::audit::{self, AuditEvent};
 use crate::bind::binds;
 use crate::client::Updated;
+use crate::dialect::Engine;
 use crate::ending;
 use crate::fault::Fault;
-use crate::feed;
+use crate::feed::{self, Position};
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
 use crate::signal::{self, Signal};
@@ -195,6 +196,7 @@ pub struct ListPeople {
 statements! {
     CREATE = "INSERT INTO person (id, username, document, password, enabled, created, updated)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
+    LOCK = "SELECT id FROM person WHERE id = ?1 {for_update}";
     CURRENT = "SELECT username, document FROM person WHERE id = ?1 {for_update}";
     UPDATE = "UPDATE person SET username = ?2, document = ?3, updated = ?4 WHERE id = ?1";
     SET_PASSWORD = "UPDATE person SET password = ?2, updated = ?3 WHERE id = ?1";
@@ -215,7 +217,7 @@ statements! {
         FROM person WHERE id > ?1 ORDER BY id LIMIT ?2";
 }
 
-fn read(row: &Row) -> Result<Person, Fault> {
+pub(crate) fn read(row: &Row) -> Result<Person, Fault> {
     Ok(Person {
         id: row.id(0)?,
         username: row.string(1)?,
@@ -324,6 +326,15 @@ impl UpdatePerson {
     }
 }
 
+/// Has whatever else is done to a person wait for this act's end. SQLite has one
+/// writer, so that everybody waits there as it is.
+pub(crate) async fn lock(tx: &mut Tx<'_>, person: &PersonId) -> Result<(), Fault> {
+    if tx.engine() == Engine::Postgres {
+        tx.one(&LOCK, binds![person]).await?;
+    }
+    Ok(())
+}
+
 /// The end of what a person has running, as an act's last statements.
 pub(crate) struct Departure<'a> {
     pub(crate) id: PersonId,
@@ -334,17 +345,19 @@ pub(crate) struct Departure<'a> {
 }
 
 impl Departure<'_> {
-    pub(crate) async fn write(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+    /// Answers where the record stands.
+    pub(crate) async fn write(&self, tx: &mut Tx<'_>) -> Result<Position, Fault> {
         signal::tell(tx, &self.id, &self.signal, self.audit, self.now).await?;
         ending::presence_of_person(tx, &self.id, self.now).await?;
         audit::write(tx, self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
         if planted(21) {
-            return Ok(());
+            return Ok(Position::default());
         }
         let record = (Target::Subject(self.id), self.horizon);
-        revocation::record(tx, &[record], self.now).await?;
-        Ok(())
+        let made = revocation::record(tx, &[record], self.now).await?;
+        let made = made.first().map(|own| own.position);
+        made.ok_or_else(|| Fault::broken("no record was made"))
     }
 }
 

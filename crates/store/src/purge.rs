@@ -56,6 +56,8 @@ pub struct Purged {
     pub statuses: u64,
     /// API keys that ended, or were taken back, a month ago.
     pub api_keys: u64,
+    /// Sessions of browsers that ran out a day ago.
+    pub browser_sessions: u64,
 }
 
 impl Purged {
@@ -71,6 +73,7 @@ impl Purged {
             + self.devices
             + self.statuses
             + self.api_keys
+            + self.browser_sessions
     }
 }
 
@@ -107,10 +110,14 @@ statements! {
     API_KEYS = "DELETE FROM api_key WHERE (slot, id) IN
         (SELECT slot, id FROM api_key WHERE revoked <= ?1 ORDER BY revoked, slot, id LIMIT ?2)";
     // What ran out is taken back first; the month that follows lets whoever
-    // asks see what became of it.
+    // asks see what became of it. The sign keeps an engine from taking the index
+    // of what was taken back, and with it every key that lives.
     END_KEYS = "UPDATE api_key SET revoked = expires WHERE (slot, id) IN
-        (SELECT slot, id FROM api_key WHERE expires <= ?1 AND revoked IS NULL
+        (SELECT slot, id FROM api_key WHERE expires <= ?1 AND +revoked IS NULL
             ORDER BY expires, slot, id LIMIT ?2)";
+    BROWSER_SESSIONS = "DELETE FROM browser_session WHERE (slot, id) IN
+        (SELECT slot, id FROM browser_session WHERE idle_ends <= ?1
+            ORDER BY idle_ends, slot, id LIMIT ?2)";
     DISCHARGES = "DELETE FROM discharge WHERE (slot, id) IN
         (SELECT slot, id FROM discharge WHERE expires <= ?1 ORDER BY expires, slot, id LIMIT ?2)";
 }
@@ -152,6 +159,7 @@ impl Act for PurgeExpired {
         let month = Timestamp::from_millis(self.now.millis().saturating_sub(KEYS_SHOWN));
         tx.run(&KEY_DIGESTS, binds![month, limit]).await?;
         let api_keys = tx.run(&API_KEYS, binds![month, limit]).await?;
+        let browser_sessions = tx.run(&BROWSER_SESSIONS, before).await?;
         Ok(Purged {
             revocations,
             spent,
@@ -163,6 +171,7 @@ impl Act for PurgeExpired {
             devices,
             statuses,
             api_keys,
+            browser_sessions,
         })
     }
 }

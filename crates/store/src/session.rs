@@ -11,6 +11,7 @@ use crate::bind::binds;
 use crate::ending;
 use crate::fault::Fault;
 use crate::feed::Position;
+use crate::person;
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
 use crate::signal::{self, Signal};
@@ -81,6 +82,9 @@ pub struct OpenSession {
     pub device: String,
     /// The network that it is opened from.
     pub place: String,
+    /// Where the feed stood when the password was read that was proved. What was
+    /// taken back of the person since, another password among it, came first.
+    pub seen: Position,
     /// Another person's session in the same browser: it ends.
     pub replaces: Option<SessionId>,
     /// How many sessions of the person may live; those beyond, which were used
@@ -166,8 +170,11 @@ pub struct SessionsOf {
 statements! {
     OPEN = "INSERT INTO session (slot, id, person, secret, authenticated, created, seen,
             idle_ends, absolute_ends, acr, amr, device, place, epoch, sequence)
-        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, epoch, sequence
-        FROM feed_head WHERE one = 1 RETURNING epoch, sequence";
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, h.epoch, h.sequence
+        FROM feed_head h WHERE h.one = 1 AND h.epoch <= ?13 AND NOT EXISTS
+            (SELECT 1 FROM revocation r WHERE r.kind = 5 AND r.target = ?3
+                AND (r.epoch > ?13 OR r.epoch = ?13 AND r.sequence > ?14))
+        RETURNING epoch, sequence";
     REAUTHENTICATE = "UPDATE session SET secret = ?4, authenticated = ?5, acr = ?6, amr = ?7,
             seen = ?8
         WHERE slot = ?1 AND id = ?2 AND secret = ?3 AND ended IS NULL AND idle_ends > ?8
@@ -175,10 +182,10 @@ statements! {
     TOUCH = "UPDATE session SET seen = ?3, idle_ends = {least}(?4, absolute_ends)
         WHERE slot = ?1 AND id = ?2 AND ended IS NULL AND idle_ends > ?3 AND absolute_ends > ?3
             AND seen <= ?5";
-    END = "UPDATE session SET ended = ?3 WHERE slot = ?1 AND id = ?2 AND ended IS NULL
-        RETURNING person";
+    PERSON = "SELECT person FROM session WHERE slot = ?1 AND id = ?2 AND ended IS NULL";
+    END = "UPDATE session SET ended = ?3 WHERE slot = ?1 AND id = ?2 AND ended IS NULL";
     // The new one is not among them, so one less than the most may stay.
-    BEYOND = "SELECT id FROM session
+    BEYOND = "SELECT id FROM session {by_person}
         WHERE slot = ?1 AND person = ?2 AND id <> ?3 AND ended IS NULL
         ORDER BY seen DESC, id LIMIT 100 OFFSET ?4";
     FIND = "SELECT id, person, secret, authenticated, created, seen, idle_ends, absolute_ends,
@@ -186,7 +193,8 @@ statements! {
         FROM session WHERE slot = ?1 AND id = ?2";
     OF_PERSON = "SELECT id, person, secret, authenticated, created, seen, idle_ends,
             absolute_ends, acr, amr, device, epoch, sequence, ended, place
-        FROM session WHERE slot = ?1 AND person = ?2 AND ended IS NULL ORDER BY created, id";
+        FROM session {by_person}
+        WHERE slot = ?1 AND person = ?2 AND ended IS NULL ORDER BY created, id";
 }
 
 /// How long a use of a session need not be written down again.
@@ -212,10 +220,14 @@ fn read(row: &Row) -> Result<Session, Fault> {
 }
 
 impl Act for OpenSession {
-    /// Where in the feed it was opened.
-    type Out = Position;
+    /// Where in the feed it was opened; nothing where something of the person was
+    /// taken back since they proved themselves. Nothing was written then.
+    type Out = Option<Position>;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Position, Fault> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Position>, Fault> {
+        // Whoever takes something of the person back holds this until its record
+        // can be seen.
+        person::lock(tx, &self.person).await?;
         let amr = document(&self.amr)?;
         let binds = binds![
             self.id.slot(),
@@ -230,11 +242,13 @@ impl Act for OpenSession {
             &amr,
             &self.device,
             &self.place,
+            self.seen.epoch,
+            self.seen.sequence,
         ];
-        let row = tx.one(&OPEN, binds).await?;
-        let position = row
-            .ok_or_else(|| Fault::broken("the feed has no head"))?
-            .position(0)?;
+        let Some(row) = tx.one(&OPEN, binds).await? else {
+            return Ok(None);
+        };
+        let position = row.position(0)?;
         audit::write(tx, &self.audit, self.now).await?;
         let (slot, stay) = (self.id.slot(), self.most.saturating_sub(1));
         let binds = binds![slot, &self.person, &self.id, stay];
@@ -248,7 +262,7 @@ impl Act for OpenSession {
         if !records.is_empty() {
             revocation::record(tx, &records, self.now).await?;
         }
-        Ok(position)
+        Ok(Some(position))
     }
 }
 
@@ -259,10 +273,16 @@ pub(crate) async fn end(
     audit: &AuditEvent,
     now: Timestamp,
 ) -> Result<bool, Fault> {
-    let Some(row) = tx.one(&END, binds![id.slot(), id, now]).await? else {
+    let Some(row) = tx.one(&PERSON, binds![id.slot(), id]).await? else {
         return Ok(false);
     };
     let person = row.id(0)?;
+    // As every other act on a person does: messages about one are numbered in
+    // the order in which they are committed.
+    person::lock(tx, &person).await?;
+    if tx.run(&END, binds![id.slot(), id, now]).await? == 0 {
+        return Ok(false);
+    }
     signal::tell(tx, &person, &Signal::SessionEnds(*id), audit, now).await?;
     ending::families_of_session(tx, id, now).await?;
     Ok(true)

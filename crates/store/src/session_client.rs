@@ -28,7 +28,7 @@ statements! {
     TAKE = "DELETE FROM session_client WHERE slot = ?1 AND session = ?2
         RETURNING client, session";
     TAKE_OF_PERSON = "DELETE FROM session_client WHERE slot = ?1 AND session IN
-        (SELECT id FROM session WHERE slot = ?1 AND person = ?2 AND ended IS NULL)
+        (SELECT id FROM session {by_person} WHERE slot = ?1 AND person = ?2 AND ended IS NULL)
         RETURNING client, session";
 }
 

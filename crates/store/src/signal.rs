@@ -10,7 +10,7 @@
 //! Spec: OpenID RISC 1.0 §2
 
 use serde::{Deserialize, Serialize};
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{OrganizationId, Timestamp};
 use symbolon_token::{Id, Person, Session};
 
 use crate::act::Tx;
@@ -24,6 +24,10 @@ use crate::signal_stream;
 pub const CLIENT: &str = "client:";
 /// Begins the name of a receiver that is a stream.
 pub const STREAM: &str = "stream:";
+
+/// The claim that says what a person is in an organization. A message of it names
+/// the organization behind it.
+pub const ROLES: &str = "roles";
 
 /// What a message says. Who it is about is written in the receiver's own words
 /// when it is sent.
@@ -136,6 +140,8 @@ pub(crate) enum Signal {
     Purged,
     /// Claims with these names have changed.
     Claims(Vec<String>),
+    /// What the person is in an organization has changed.
+    Roles(OrganizationId),
 }
 
 impl Signal {
@@ -149,7 +155,7 @@ impl Signal {
             Self::Disabled => &[E::AccountDisabled, E::SessionRevoked, E::SessionsRevoked],
             Self::Enabled => &[E::AccountEnabled],
             Self::Purged => &[E::AccountPurged, E::SessionRevoked, E::SessionsRevoked],
-            Self::Claims(_) => &[E::TokenClaimsChange],
+            Self::Claims(_) | Self::Roles(_) => &[E::TokenClaimsChange],
         }
     }
 
@@ -164,6 +170,7 @@ impl Signal {
         match (self, event) {
             (Self::Password(change), Event::CredentialChange) => vec![(*change).to_owned()],
             (Self::Claims(names), _) => names.clone(),
+            (Self::Roles(organization), _) => vec![ROLES.to_owned(), organization.to_string()],
             _ => Vec::new(),
         }
     }
@@ -212,7 +219,7 @@ async fn tell_clients(
     (by, now): (Initiator, Timestamp),
 ) -> Result<(), Fault> {
     let told = match signal {
-        Signal::Enabled | Signal::Claims(_) => return Ok(()),
+        Signal::Enabled | Signal::Claims(_) | Signal::Roles(_) => return Ok(()),
         Signal::SessionEnds(session) => session_client::take(tx, session).await?,
         Signal::AllEnds | Signal::Password(_) | Signal::Disabled | Signal::Purged => {
             session_client::take_all(tx, person).await?

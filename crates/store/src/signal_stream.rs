@@ -12,8 +12,9 @@ use symbolon_token::{Id, Person};
 use crate::act::{Act, Tx};
 use crate::audit::{self, AuditEvent};
 use crate::bind::binds;
+use crate::ending::many;
 use crate::fault::Fault;
-use crate::outbox::{self, HELD, NewMessage, TO_SEND};
+use crate::outbox::{self, HELD, NewMessage, TO_SEND, part};
 use crate::row::Row;
 use crate::signal::{Event, Initiator, Message, STREAM};
 use crate::statement::statements;
@@ -99,7 +100,8 @@ pub struct CreateStream {
 }
 
 /// Replaces a stream, if it is still what the change was made from. What waits
-/// for it is kept, moved or let go, as its status says.
+/// for it is kept, moved or let go, as its status says: a first part at once, the
+/// rest by [`crate::SettleStream`].
 #[derive(Clone, Debug)]
 pub struct UpdateStream {
     /// The stream. Its id and client choose the row.
@@ -112,7 +114,8 @@ pub struct UpdateStream {
     pub now: Timestamp,
 }
 
-/// Deletes a stream of a client, and what waits for it.
+/// Deletes a stream of a client, and what waits for it: all of it where that is
+/// little, the rest by [`crate::ForgetGone`].
 #[derive(Clone, Debug)]
 pub struct DeleteStream {
     /// Its id.
@@ -188,19 +191,16 @@ statements! {
         WHERE id = ?1 AND client = ?2 AND updated = ?9";
     DELETE = "DELETE FROM signal_stream WHERE id = ?1 AND client = ?2";
     DELETE_SUBJECTS = "DELETE FROM signal_subject WHERE stream = ?1";
-    DELETE_MESSAGES = "DELETE FROM outbox WHERE receiver = ?1";
-    DELETE_WAITING = "DELETE FROM outbox WHERE receiver = ?1 AND state < 2";
-    DELETE_RECEIVER = "DELETE FROM outbox_receiver WHERE receiver = ?1";
-    MOVE_MESSAGES = "UPDATE outbox SET state = ?2 WHERE receiver = ?1 AND state < 2";
     FIND = "SELECT id, client, status, fetches, events, document, secret, created, updated
         FROM signal_stream WHERE id = ?1";
     OF_CLIENT = "SELECT id, client, status, fetches, events, document, secret, created, updated
         FROM signal_stream WHERE client = ?1 ORDER BY created, id";
-    OF_PERSON = "SELECT s.id, s.status, s.fetches, s.events
-        FROM signal_stream s JOIN client c ON c.id = s.client AND c.enabled = 1
-        WHERE s.status < 2 AND EXISTS (SELECT 1 FROM grants g WHERE g.slot = ?1
-                AND g.person = ?2 AND g.client = s.client AND g.withdrawn IS NULL)
-            AND NOT EXISTS (SELECT 1 FROM signal_subject x
+    // From the grants of one person: how many streams others have is no matter.
+    OF_PERSON = "SELECT DISTINCT s.id, s.status, s.fetches, s.events
+        FROM grants g JOIN signal_stream s ON s.client = g.client
+            JOIN client c ON c.id = s.client
+        WHERE g.slot = ?1 AND g.person = ?2 AND g.withdrawn IS NULL AND s.status < 2
+            AND c.enabled = 1 AND NOT EXISTS (SELECT 1 FROM signal_subject x
                 WHERE x.stream = s.id AND x.subject = ?2)
         ORDER BY s.id";
     LEAVE_OUT = "INSERT INTO signal_subject (stream, subject) SELECT ?1, ?2
@@ -268,6 +268,18 @@ pub(crate) async fn state_of_messages(tx: &mut Tx<'_>, receiver: &str) -> Result
     Ok(stream.map_or(TO_SEND, |own| state_of(own.status, own.fetches)))
 }
 
+/// The receiver of a stream, its status, and whether what is written for it is
+/// sent or held.
+pub(crate) async fn how_told(
+    tx: &mut Tx<'_>,
+    id: &str,
+) -> Result<Option<(String, (StreamStatus, u8))>, Fault> {
+    let row = tx.one(&FIND, binds![id]).await?;
+    let stream = row.as_ref().map(read).transpose()?;
+    let told = |own: SignalStream| (own.status, state_of(own.status, own.fetches));
+    Ok(stream.map(|own| (receiver_of(id), told(own))))
+}
+
 /// Forgets what a client was to be told: it is deleted.
 pub(crate) async fn forget_client(tx: &mut Tx<'_>, client: &ClientId) -> Result<(), Fault> {
     let id = client.as_str();
@@ -277,16 +289,14 @@ pub(crate) async fn forget_client(tx: &mut Tx<'_>, client: &ClientId) -> Result<
     for stream in streams {
         tx.run(&DELETE, binds![&stream, id]).await?;
         tx.run(&DELETE_SUBJECTS, binds![&stream]).await?;
-        forget_receiver(tx, &receiver_of(&stream)).await?;
+        part::forget(tx, &receiver_of(&stream)).await?;
     }
-    tx.run(&FORGET_CLIENT, binds![id]).await?;
-    forget_receiver(tx, &format!("{}{id}", crate::signal::CLIENT)).await
-}
-
-async fn forget_receiver(tx: &mut Tx<'_>, receiver: &str) -> Result<(), Fault> {
-    tx.run(&DELETE_MESSAGES, binds![receiver]).await?;
-    tx.run(&DELETE_RECEIVER, binds![receiver]).await?;
-    Ok(())
+    // Where sessions have too many clients, whoever deletes one has gone through
+    // them, slot by slot.
+    if !many::many_listen(tx).await? {
+        tx.run(&FORGET_CLIENT, binds![id]).await?;
+    }
+    part::forget(tx, &format!("{}{id}", crate::signal::CLIENT)).await
 }
 
 impl Act for CreateStream {
@@ -345,12 +355,8 @@ impl Act for UpdateStream {
             });
         }
         let receiver = receiver_of(&own.id);
-        if own.status == StreamStatus::Disabled {
-            tx.run(&DELETE_WAITING, binds![&receiver]).await?;
-        } else {
-            let state = state_of(own.status, own.fetches);
-            tx.run(&MOVE_MESSAGES, binds![&receiver, state]).await?;
-        }
+        let told = (own.status, state_of(own.status, own.fetches));
+        part::settle(tx, &receiver, told).await?;
         audit::write(tx, &self.audit, self.now).await?;
         Ok(StreamWritten::Written)
     }
@@ -365,7 +371,7 @@ impl Act for DeleteStream {
             return Ok(StreamWritten::Missing);
         }
         tx.run(&DELETE_SUBJECTS, binds![&self.id]).await?;
-        forget_receiver(tx, &receiver_of(&self.id)).await?;
+        part::forget(tx, &receiver_of(&self.id)).await?;
         audit::write(tx, &self.audit, self.now).await?;
         Ok(StreamWritten::Written)
     }

@@ -59,6 +59,7 @@ pub struct SpendOnce {
 statements! {
     SPEND = "INSERT INTO spent (day, slot, kind, key, again) VALUES (?1, ?2, ?3, ?4, 0)
         ON CONFLICT DO NOTHING";
+    FIND = "SELECT 1 FROM spent WHERE day = ?1 AND slot = ?2 AND kind = ?3 AND key = ?4";
 }
 
 /// The day of an item's own expiry: part of its key, so that a whole day can
@@ -77,5 +78,23 @@ impl Act for SpendOnce {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
         let binds = binds![day(self.expires), self.slot, self.kind, &self.key];
         Ok(tx.run(&SPEND, binds).await? > 0)
+    }
+}
+
+/// Looks whether something that may be used once was used, and uses nothing up.
+#[derive(Clone, Debug)]
+pub struct WasSpent(
+    /// What would use it up.
+    pub SpendOnce,
+);
+
+impl Act for WasSpent {
+    type Out = bool;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        let once = &self.0;
+        let binds = binds![day(once.expires), once.slot, once.kind, &once.key];
+        Ok(tx.one(&FIND, binds).await?.is_some())
     }
 }

@@ -122,6 +122,10 @@ impl Store {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.act(act).await,
             #[cfg(feature = "postgres")]
+            Backend::Postgres(postgres) if A::ONLY_TAKES_BACK => {
+                Box::pin(postgres.act_together(&self.inner.shared, act)).await
+            }
+            #[cfg(feature = "postgres")]
             // On the heap, so that flows which never come here stay small.
             Backend::Postgres(postgres) => Box::pin(postgres.act(&self.inner.shared, &act)).await,
         }
@@ -147,6 +151,12 @@ impl Store {
     /// How many acts that wrote were committed: what write budgets count.
     pub fn commits(&self) -> u64 {
         self.inner.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Whom this process has written messages to since it asked last: what
+    /// [`crate::BoundReceivers`] looks at.
+    pub fn written_receivers(&self) -> Vec<crate::outbox::Written> {
+        self.inner.shared.outbox.take()
     }
 
     /// Whether the disk of a SQLite file is full: what takes back is written, and

@@ -6,6 +6,7 @@ use crate::act::{Act, Tx};
 use crate::attempt::{COUNT, FORGIVE};
 use crate::bind::binds;
 use crate::fault::Fault;
+use crate::statement::statements;
 
 /// Counts one use under each of several names, or under none of them.
 #[derive(Clone, Debug)]
@@ -37,6 +38,30 @@ pub enum Uses {
         /// Which, as the act lists them.
         which: usize,
     },
+}
+
+/// Finds how often something was used, and counts nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct FindUses {
+    /// The name under which it is counted.
+    pub name: [u8; 32],
+    /// The time.
+    pub now: Timestamp,
+}
+
+statements! {
+    FIND_USES = "SELECT tries FROM attempt WHERE name = ?1 AND ends > ?2";
+}
+
+impl Act for FindUses {
+    type Out = u32;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<u32, Fault> {
+        let row = tx.one(&FIND_USES, binds![&self.name, self.now]).await?;
+        let tries = row.map_or(Ok(0), |row| row.number(0))?;
+        Ok(u32::try_from(tries).unwrap_or(u32::MAX))
+    }
 }
 
 impl Act for CountUses {

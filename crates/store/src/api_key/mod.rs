@@ -41,6 +41,9 @@ pub struct ApiKeyDocument {
     /// From where; from everywhere, where none is named.
     #[serde(default, skip_serializing_if = "Networks::is_everywhere")]
     pub networks: Networks,
+    /// The plan that gateways let it have, where it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// Whether it was brought along from elsewhere: then it is shown in its old
     /// text, and found by its digest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -219,7 +219,7 @@ impl LinkAudit {
         mut queues: Vec<VecDeque<Record>>,
         linked: &mut Linked,
     ) -> Result<(), Fault> {
-        let mut reached = BTreeMap::new();
+        let (mut reached, mut newest) = (BTreeMap::new(), self.now);
         while linked.rows < self.limit {
             let oldest = queues
                 .iter_mut()
@@ -234,6 +234,7 @@ impl LinkAudit {
                 break;
             };
             row.link = linked.head + 1;
+            newest = newest.max(row.at);
             let hash = row.hash(&linked.hash);
             let binds = binds![row.link, row.node, row.counter, &hash];
             tx.run(&LINK, binds).await?;
@@ -249,7 +250,8 @@ impl LinkAudit {
         }
         let (link, hash) = (linked.head, linked.hash);
         tx.run(&HEAD, binds![link, &hash]).await?;
-        let anchor = self.signer.anchor(link, hash, self.now);
+        // What was written while this was prepared is no later than its anchor.
+        let anchor = self.signer.anchor(link, hash, newest);
         let hour = anchor.at.millis().div_euclid(ANCHOR_MS);
         let binds = binds![hour, link, &hash, anchor.at, &anchor.key, &anchor.signature];
         tx.run(&ANCHOR, binds).await?;

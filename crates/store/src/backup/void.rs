@@ -4,7 +4,8 @@
 //! that could have been is let live: tokens and codes die by the epoch that
 //! they carry, and families, sessions, grants and waiting devices end. API keys
 //! stay and are disabled, until an administrator enables those that were not
-//! taken back since. People, clients, resources and organizations stay. Keys
+//! taken back since. Status lists begin anew: a verifier that asks for an older one
+//! gets none, whatever tokens it was of. People, clients, resources and organizations stay. Keys
 //! that make tokens are replaced, because one of them may have been distrusted
 //! since.
 //!
@@ -21,6 +22,7 @@ use crate::bind::binds;
 use crate::fault::Fault;
 use crate::key::{self, KeyState, WorkingKey};
 use crate::statement::statements;
+use crate::status_list;
 
 /// How long the public halves of replaced signing keys are kept, for logout
 /// hints alone.
@@ -49,6 +51,7 @@ statements! {
     API_KEYS = "UPDATE api_key SET enabled = 0, updated = ?1 WHERE revoked IS NULL";
     DEVICES = "DELETE FROM device_authorization";
     DISCHARGES = "DELETE FROM discharge";
+    BROWSER_SESSIONS = "DELETE FROM browser_session";
     SIGNING = "UPDATE working_key SET state = 'retired', sealed = ?2, retires = ?3
         WHERE purpose = ?1 AND algorithm IS NOT NULL AND state IN ('next', 'active', 'retiring')";
     WORKING = "UPDATE working_key SET state = 'distrusted', sealed = ?2, retires = ?3
@@ -71,6 +74,8 @@ impl Act for NewEpoch {
         }
         tx.run(&DEVICES, &[]).await?;
         tx.run(&DISCHARGES, &[]).await?;
+        tx.run(&BROWSER_SESSIONS, &[]).await?;
+        status_list::begin_epoch(tx, epoch).await?;
         self.renew_keys(tx).await?;
         let mut event = self.audit.clone();
         event.detail["epoch"] = json!(epoch);

@@ -9,7 +9,7 @@ use crate::client::{
     AddClientSecret, Created, DeleteClient, FindClient, ListClients, NewSecret, SetClientEnabled,
     UpdateClient, Updated,
 };
-use crate::grant::{Consent, Consented};
+use crate::grant::{Consent, Consented, Grant};
 use crate::organization::{
     CreateOrganization, DeleteOrganization, Members, MembershipsOf, Organization, RemoveMember,
     SetMember,
@@ -313,11 +313,14 @@ fn member(world: &World, organization: &OrganizationId, scene: &Scene, role: &st
 
 /// A role given writes no record; one taken away does.
 pub(crate) async fn a_role_taken_away_is_recorded(world: &World) -> Checked {
-    let scene = world.scene().await?;
+    let mut scene = world.scene().await?;
     let id = organization(world).await?;
     let target = Target::Membership(id.clone(), scene.person);
     world.store.act(member(world, &id, &scene, "buyer")).await?;
     same(&world.records(&target).await?.len(), &0)?;
+    let private = world.family(&scene).await?;
+    scene.grant = granted_for(world, &scene, &id).await?;
+    let family = world.family(&scene).await?;
 
     world
         .store
@@ -326,6 +329,11 @@ pub(crate) async fn a_role_taken_away_is_recorded(world: &World) -> Checked {
 
     let records = world.records(&target).await?;
     same(&records.len(), &1)?;
+    let lives = [
+        world.is_family_live(family.id).await?,
+        world.is_family_live(private.id).await?,
+    ];
+    same(&lives, &[false, true])?;
     let of = MembershipsOf {
         person: scene.person,
     };
@@ -361,19 +369,28 @@ pub(crate) async fn a_role_taken_away_is_recorded(world: &World) -> Checked {
 }
 
 /// Whoever acted for it does not any more.
+/// What somebody grants for an organization.
+async fn granted_for(
+    world: &World,
+    scene: &Scene,
+    organization: &OrganizationId,
+) -> Result<Grant, Broken> {
+    let consent = Consent {
+        organization: Some(organization.clone()),
+        ..world.consent(scene.person, &scene.client, "openid")
+    };
+    match world.store.act(consent).await? {
+        Consented::Granted(grant) => Ok(grant),
+        _ => Err(Broken::from("a consent for an organization was refused")),
+    }
+}
+
 pub(crate) async fn a_deleted_organization_ends_what_acts_for_it(world: &World) -> Checked {
     let mut scene = world.scene().await?;
     let id = organization(world).await?;
     world.store.act(member(world, &id, &scene, "buyer")).await?;
-    let consent = Consent {
-        organization: Some(id.clone()),
-        ..world.consent(scene.person, &scene.client, "openid")
-    };
     let private = world.family(&scene).await?;
-    let Consented::Granted(grant) = world.store.act(consent).await? else {
-        return Err(Broken::from("a consent for an organization was refused"));
-    };
-    scene.grant = grant;
+    scene.grant = granted_for(world, &scene, &id).await?;
     let family = world.family(&scene).await?;
     let delete = DeleteOrganization {
         id: id.clone(),

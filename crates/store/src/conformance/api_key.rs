@@ -29,6 +29,7 @@ fn document() -> Result<ApiKeyDocument, Broken> {
         resources: vec![resource.map_err(|_| Broken::from("a resource"))?],
         environment: Environment::Live,
         networks: Networks::default(),
+        plan: None,
         imported: false,
         replaces: None,
     })

@@ -9,7 +9,7 @@ use crate::feed::LoadFeed;
 use crate::grant::{Consent, Consented, FindGrant, FindGrantById};
 use crate::revocation::Target;
 use crate::session::EndSession;
-use crate::{SetPersonEnabled, WithdrawGrant};
+use crate::{GrantsOf, SetPersonEnabled, TakeAllBack, WithdrawGrant};
 
 /// One code makes one family, and many who hold it lose it.
 pub(crate) async fn of_parallel_redemptions_one_succeeds(world: &World) -> Checked {
@@ -142,6 +142,42 @@ pub(crate) async fn consent_widens_the_live_grant_only_as_it_was_read(world: &Wo
         organization: None,
     };
     same(&world.store.read(find).await?, &Some(grant))
+}
+
+/// Whoever takes everything back has taken back what is agreed to in a session
+/// that has ended by it, however late that is written.
+pub(crate) async fn nothing_is_agreed_to_in_a_session_that_has_ended(world: &World) -> Checked {
+    let scene = world.scene().await?;
+    let other = world.client()?;
+    let id = other.client.id.clone();
+    world.store.act(other).await?;
+    let consent = |session| Consent {
+        session: Some(session),
+        ..world.consent(scene.person, &id, "openid")
+    };
+    let end = TakeAllBack {
+        id: scene.person,
+        audit: world.audit("user.take_all_back"),
+        now: world.now,
+        horizon: world.horizon(),
+    };
+    world.store.act(end).await?;
+
+    let late = world.store.act(consent(scene.session)).await?;
+
+    same(&late, &Consented::SignedOut)?;
+    let grants = GrantsOf {
+        person: scene.person,
+    };
+    same(&world.store.read(grants).await?.len(), &0)?;
+    let open = world.session(scene.person);
+    let anew = consent(open.id);
+    world.store.act(open).await?;
+    let granted = world.store.act(anew).await?;
+    check(
+        matches!(granted, Consented::Granted(_)),
+        "nothing is agreed to in a session that lives",
+    )
 }
 
 /// What a person no longer agrees to dies with the grant that held it.

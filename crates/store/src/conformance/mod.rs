@@ -3,12 +3,14 @@
 
 mod administration;
 mod api_key;
+mod browser;
 mod code;
 mod device;
 mod feed;
 mod keys;
 mod once;
 mod outbox;
+mod parts;
 mod place;
 mod proof;
 mod refresh;
@@ -116,6 +118,7 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
         refresh::a_withdrawn_grant_ends_its_families,
         refresh::a_session_ends_only_families_that_hang_on_it,
         refresh::sessions_beyond_the_most_end_with_the_oldest,
+        refresh::a_session_is_not_opened_on_what_was_taken_back_since,
         code::of_parallel_redemptions_one_succeeds,
         code::a_second_use_is_recorded_even_without_a_refresh_family,
         code::a_code_of_a_withdrawn_grant_stays_spent,
@@ -123,6 +126,7 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
         code::a_code_of_a_disabled_person_is_worth_nothing,
         code::consent_widens_the_live_grant_only_as_it_was_read,
         code::a_consent_to_less_ends_what_came_of_more,
+        code::nothing_is_agreed_to_in_a_session_that_has_ended,
         code::of_parallel_consents_one_makes_the_grant,
         proof::a_replayed_proof_leaves_another_code_as_it_was,
         proof::a_code_that_returns_with_its_proof_ends_the_family,
@@ -138,6 +142,11 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
 
 async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
     behaviours! { world, outcomes;
+        browser::of_parallel_renewals_one_is_kept,
+        browser::a_browser_that_is_away_is_signed_out,
+        browser::the_issuer_ends_sessions_of_browsers,
+        browser::a_new_sign_in_takes_the_place_of_the_old,
+        browser::sessions_that_ran_out_are_forgotten,
         device::of_parallel_decisions_on_a_device_one_decides,
         device::a_device_that_stopped_waiting_is_not_decided_on,
         device::of_parallel_devices_with_one_code_one_waits,
@@ -180,6 +189,9 @@ async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
         outbox::a_client_has_so_many_streams_and_no_more,
         outbox::a_stream_that_stands_still_keeps_or_drops_what_happens,
         outbox::what_is_fetched_stays_until_it_was_taken,
+        parts::whom_a_clock_that_was_ahead_put_off_is_told_at_once,
+        parts::a_stream_that_is_told_otherwise_is_told_in_order,
+        parts::what_waits_for_somebody_who_is_gone_goes_in_parts,
         api_key::a_key_is_made_for_whoever_may_act,
         api_key::a_key_ends_with_whoever_it_acts_for,
         api_key::a_key_ends_with_the_membership_it_acts_through,

@@ -10,7 +10,7 @@ use crate::attempt::{Attempt, CountAttempt, ForgiveAttempt};
 use crate::meta::ClaimMeta;
 use crate::session::ReauthenticateSession;
 use crate::spent::{CLIENT_ASSERTION, SpendOnce};
-use crate::uses::{CountUses, Use, Uses};
+use crate::uses::{CountUses, FindUses, Use, Uses};
 
 /// A `jti` is good once over all who see it.
 pub(crate) async fn of_parallel_spendings_one_is_the_first(world: &World) -> Checked {
@@ -89,7 +89,13 @@ pub(crate) async fn uses_are_counted_together_or_not_at_all(world: &World) -> Ch
     };
     let outs = world.race(vec![alone; RACERS]).await?;
     let counted = outs.iter().filter(|out| **out == Uses::Counted).count();
-    same(&counted, &2)
+    same(&counted, &2)?;
+    let find = |now| FindUses {
+        name: many.name,
+        now,
+    };
+    same(&world.store.read(find(world.now)).await?, &5)?;
+    same(&world.store.read(find(until)).await?, &0)
 }
 
 /// As many as allowed pass, in a race too; a new window begins at none.

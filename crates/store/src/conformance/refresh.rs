@@ -8,7 +8,7 @@ use crate::feed::LoadFeed;
 use crate::refresh_family::{EndFamily, Live, NewFamily, Renew, Rotate, Rotated};
 use crate::revocation::Target;
 use crate::session::{EndSession, Ended, OpenSession, SessionsOf};
-use crate::{AuditFilter, FindFamily, ListAudit, WithdrawGrant};
+use crate::{AuditFilter, FindFamily, FindWhoSignsIn, ListAudit, SetPassword, WithdrawGrant};
 
 async fn family(world: &World) -> Result<NewFamily, Broken> {
     world.family(&world.scene().await?).await
@@ -282,4 +282,47 @@ pub(crate) async fn sessions_beyond_the_most_end_with_the_oldest(world: &World) 
         feed.revocations.iter().any(|own| own.target == gone),
         "no record names the session that ended",
     )
+}
+
+/// Whoever was shown to have the old password while it was changed has shown
+/// nothing, however late their session is written.
+pub(crate) async fn a_session_is_not_opened_on_what_was_taken_back_since(world: &World) -> Checked {
+    let name = world.word();
+    let create = world.person_named(&name);
+    let person = create.person.id;
+    world.store.act(create).await?;
+    let seen = async || {
+        let find = FindWhoSignsIn { name: name.clone() };
+        let found = world.store.read(find).await?;
+        let found = found.ok_or(Broken::from("nobody signs in under the name"))?;
+        Ok::<_, Broken>(found.1)
+    };
+    let early = seen().await?;
+    let act = SetPassword {
+        id: person,
+        phc: Some("$argon2id$another".to_owned()),
+        audit: world.audit("user.set_password"),
+        now: world.now,
+        horizon: world.horizon(),
+    };
+    world.store.act(act).await?;
+
+    let overtaken = OpenSession {
+        seen: early,
+        ..world.session(person)
+    };
+    let in_time = OpenSession {
+        seen: seen().await?,
+        ..world.session(person)
+    };
+    let opened = in_time.id;
+
+    same(&world.store.act(overtaken).await?, &None)?;
+    check(
+        world.store.act(in_time).await?.is_some(),
+        "a session was not opened on what is so now",
+    )?;
+    let live = world.store.read(SessionsOf { person }).await?;
+    let live: Vec<_> = live.into_iter().map(|session| session.id).collect();
+    same(&live, &vec![opened])
 }

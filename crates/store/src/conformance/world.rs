@@ -119,6 +119,7 @@ impl World {
             person,
             client: client.clone(),
             organization: None,
+            session: None,
             agreement: Agreement {
                 everywhere: scopes.parse().unwrap_or(Scopes::empty()),
                 ..Agreement::default()
@@ -141,6 +142,10 @@ impl World {
             acr: "urn:symbolon:password".to_owned(),
             amr: vec!["pwd".to_owned()],
             most: 50,
+            seen: Position {
+                epoch: i64::MAX,
+                sequence: i64::MAX,
+            },
             device: "a browser".to_owned(),
             place: "203.0.113.0".to_owned(),
             replaces: None,

@@ -39,11 +39,12 @@ pub struct FamilyLine {
 
 statements! {
     LIST = "SELECT f.id, a.created, f.rotated, f.generation, f.idle_ends, f.absolute_ends
-        FROM family_authority a
-            JOIN family f ON f.slot = a.slot AND f.id = a.id
-            JOIN grants g ON g.slot = a.slot AND g.id = a.grant_id
+        FROM family_authority a {by_grant}
+            CROSS JOIN family f CROSS JOIN grants g
             LEFT JOIN session s ON s.slot = a.slot AND s.id = a.session_id
-        WHERE a.slot = ?1 AND a.grant_id = ?2 AND g.withdrawn IS NULL AND s.ended IS NULL
+        WHERE a.slot = ?1 AND a.grant_id = ?2
+            AND f.slot = a.slot AND f.id = a.id AND g.slot = a.slot AND g.id = a.grant_id
+            AND g.withdrawn IS NULL AND s.ended IS NULL
             AND f.ended IS NULL AND f.idle_ends > ?3 AND f.absolute_ends > ?3
         ORDER BY a.created DESC, f.id LIMIT ?4";
 }

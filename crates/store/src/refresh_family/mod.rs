@@ -5,10 +5,12 @@
 //! Spec: RFC 9700 §4.14
 
 pub(crate) mod list;
+pub(crate) mod present;
 pub(crate) mod rotation;
 pub(crate) mod used;
 
 pub use list::{FamiliesOf, FamilyLine};
+pub use present::{Present, PresentedAs};
 pub use rotation::{Live, Renew, Rotate, Rotated};
 pub use used::{GrantUse, GrantUsesOf};
 

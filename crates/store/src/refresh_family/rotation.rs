@@ -277,17 +277,17 @@ impl Act for Renew {
 }
 
 /// A refresh token as it was shown, its MAC verified.
-struct Presented<'a> {
-    family: &'a Id<Family>,
-    generation: u32,
-    secret: &'a Digest16,
-    client: &'a ClientId,
-    grace_ms: i64,
-    now: Timestamp,
+pub(super) struct Presented<'a> {
+    pub(super) family: &'a Id<Family>,
+    pub(super) generation: u32,
+    pub(super) secret: &'a Digest16,
+    pub(super) client: &'a ClientId,
+    pub(super) grace_ms: i64,
+    pub(super) now: Timestamp,
 }
 
 /// What a presented refresh token turns out to be. The row stays locked.
-enum Judged {
+pub(super) enum Judged {
     Current(RefreshFamily),
     Predecessor(RefreshFamily),
     Stolen(RefreshFamily),
@@ -296,7 +296,7 @@ enum Judged {
 }
 
 impl Presented<'_> {
-    async fn judge(&self, tx: &mut Tx<'_>) -> Result<Judged, Fault> {
+    pub(super) async fn judge(&self, tx: &mut Tx<'_>) -> Result<Judged, Fault> {
         let binds = binds![self.family.slot(), self.family];
         let Some(row) = tx.one(&FIND_LOCKED, binds).await? else {
             return Ok(Judged::Ended);
@@ -328,14 +328,18 @@ impl Presented<'_> {
     }
 }
 
-struct Theft<'a> {
-    horizon: Timestamp,
-    audit: &'a AuditEvent,
-    now: Timestamp,
+pub(super) struct Theft<'a> {
+    pub(super) horizon: Timestamp,
+    pub(super) audit: &'a AuditEvent,
+    pub(super) now: Timestamp,
 }
 
 impl Theft<'_> {
-    async fn end(&self, tx: &mut Tx<'_>, family: &RefreshFamily) -> Result<Rotated, Fault> {
+    pub(super) async fn end(
+        &self,
+        tx: &mut Tx<'_>,
+        family: &RefreshFamily,
+    ) -> Result<Rotated, Fault> {
         end(tx, &family.id, self.now).await?;
         let mut event = self.audit.clone();
         if let Value::Object(detail) = &mut event.detail {

@@ -28,10 +28,10 @@ pub struct GrantUse {
 
 statements! {
     USES = "SELECT a.grant_id, MAX(f.rotated)
-        FROM grants g
-            JOIN family_authority a ON a.slot = g.slot AND a.grant_id = g.id
-            JOIN family f ON f.slot = a.slot AND f.id = a.id
+        FROM grants g {by_grantor}
+            CROSS JOIN family_authority a {by_grant} CROSS JOIN family f
         WHERE g.slot = ?1 AND g.person = ?2 AND g.withdrawn IS NULL
+            AND a.slot = g.slot AND a.grant_id = g.id AND f.slot = a.slot AND f.id = a.id
         GROUP BY a.grant_id";
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use symbolon_protocol::planted;
 
 use crate::fault::Fault;
 
@@ -103,6 +104,9 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Fault> {
          PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -8192;",
     )?;
+    if planted(37) {
+        connection.execute_batch("PRAGMA synchronous = OFF")?;
+    }
     Ok(connection)
 }
 

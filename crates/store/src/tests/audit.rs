@@ -143,6 +143,7 @@ on_both_engines! {
     what_is_old_enough_goes_and_the_rest_still_verifies
     what_no_old_anchor_holds_stays
     a_trail_that_was_cut_at_its_beginning_is_found
+    an_anchor_is_no_earlier_than_what_it_holds
 }
 
 async fn rows_are_linked_in_order_and_once(store: Store) {
@@ -162,6 +163,24 @@ async fn rows_are_linked_in_order_and_once(store: Store) {
     assert_eq!(first.hash, second.hash);
     assert!(!store.read(UnlinkedAudit { now: START }).await.unwrap());
     assert_eq!(actions(&store).await, ["a", "b", "c", "d"]);
+    assert_eq!(flaws(&store).await, (vec![], 0));
+}
+
+/// Whoever links asks for the time before it reads what others have written.
+async fn an_anchor_is_no_earlier_than_what_it_holds(store: Store) {
+    tell(&store, "a", false, START).await;
+    tell(&store, "b", false, START + MINUTE / 2).await;
+    tell(&store, "c", false, START).await;
+
+    link(&store, START + MINUTE / 4).await;
+
+    let list = ListAuditChain {
+        after: 0,
+        limit: 1000,
+    };
+    let chain = store.read(list).await.unwrap();
+    let anchors: Vec<_> = chain.anchors.iter().map(|own| own.at).collect();
+    assert_eq!(anchors, [START + MINUTE / 2]);
     assert_eq!(flaws(&store).await, (vec![], 0));
 }
 

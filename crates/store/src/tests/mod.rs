@@ -5,17 +5,25 @@ mod backup;
 mod damage;
 mod durability;
 mod engines;
+#[cfg(feature = "postgres")]
+mod group;
 mod growth;
 mod histories;
+mod idle;
 #[cfg(feature = "postgres")]
 mod line;
+mod many;
 mod newer;
 #[cfg(feature = "postgres")]
 mod nodes;
+#[cfg(feature = "postgres")]
+mod order;
+mod outbox;
 mod plans;
 mod power;
 mod schema;
 mod sizes;
+mod slots;
 mod speed;
 mod steps;
 

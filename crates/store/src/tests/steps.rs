@@ -24,7 +24,7 @@ use crate::{EndFamily, FindFamily, FindGrantById, RevokeToken, WithdrawGrant};
 const MOST: u64 = 400;
 
 /// A store of each engine.
-async fn each_engine(name: &str, run: impl AsyncFn(&World)) {
+pub(super) async fn each_engine(name: &str, run: impl AsyncFn(&World)) {
     let folder = Folder::new();
     let world = |store: Store, seed| World::new(store, Arc::new(SeededEntropy::new(seed)), START);
     let store = folder.store().await;
