@@ -17,6 +17,8 @@
 
 mod agreement;
 mod macaroon;
+#[cfg(feature = "sign-in")]
+pub mod sign_in;
 
 pub use agreement::{Agreement, InvalidAgreement};
 pub use macaroon::{Macaroon, ThirdParty};
