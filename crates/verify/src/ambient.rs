@@ -1,18 +1,36 @@
 //! The machine's own clock and randomness: the edge where both come from.
+//!
+//! Durations count on while the machine sleeps or a virtual one is paused: what was
+//! known before is as old as it is.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use symbolon_protocol::Timestamp;
 use symbolon_token::{Clock, Entropy};
 
 #[derive(Debug)]
-pub(crate) struct SystemClock(Instant);
+pub(crate) struct SystemClock(Duration);
 
 impl SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub(crate) fn new() -> Self {
-        Self(Instant::now())
+        Self(running())
     }
+}
+
+/// How long the machine has run.
+#[cfg(target_os = "linux")]
+fn running() -> Duration {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(since.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(since.tv_nsec).unwrap_or_default())
+}
+
+/// How long the machine has run, sleep left out: other systems say no more.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn running() -> Duration {
+    static BEGAN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    BEGAN.get_or_init(std::time::Instant::now).elapsed()
 }
 
 impl Clock for SystemClock {
@@ -26,7 +44,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.0.elapsed()
+        running().saturating_sub(self.0)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::check::{Presentation, Rendering};
 use crate::config::ForeignKeys;
 use crate::introspection::Question;
 use crate::misconfigured::Misconfigured;
-use crate::principal::Facts;
+use crate::principal::{Facts, KeyAsked};
 use crate::refusal::{Malformed, Refusal};
 use crate::verifier::Verifier;
 
@@ -113,12 +113,11 @@ impl Verifier {
             resource: self.expected(one).audiences.first().map(String::as_str),
             is_for_once: self.is_feed_stale(),
         };
-        let claims = self
-            .inner
-            .introspection
-            .check(credentials, &question)
-            .await?;
+        let claims = self.ask_active(credentials, &question).await?;
         let facts = Facts::new(self.vouched(&claims)?, &self.inner.config.issuer);
+        let facts = facts.of_key(KeyAsked {
+            address: one.request.address,
+        });
         self.check_standing(one, &facts)?;
         self.check_records(&facts)?;
         Ok(facts)

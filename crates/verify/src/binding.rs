@@ -51,7 +51,7 @@ impl Verifier {
     /// Refuses whoever does not hold what a token is bound to, a key-bound one
     /// that comes as a plain bearer, and one that comes with a proof and is not
     /// bound.
-    pub(crate) fn check_binding(
+    pub(crate) async fn check_binding(
         &self,
         sent: Sent<'_>,
         binding: &Binding,
@@ -71,11 +71,16 @@ impl Verifier {
             (Scheme::Bearer | Scheme::ApiKey, None) => Ok(()),
             (Scheme::Bearer | Scheme::ApiKey, Some(_)) => Err(Refusal::Binding(NotHeld::AsBearer)),
             (Scheme::Dpop, None) => Err(Refusal::Binding(NotHeld::NotBound)),
-            (Scheme::Dpop, Some(key)) => self.check_proof(sent, key, now),
+            (Scheme::Dpop, Some(key)) => self.check_proof(sent, key, now).await,
         }
     }
 
-    fn check_proof(&self, sent: Sent<'_>, key: Thumbprint, now: Timestamp) -> Result<(), Refusal> {
+    async fn check_proof(
+        &self,
+        sent: Sent<'_>,
+        key: Thumbprint,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let config = &self.inner.config;
         let (Some(parts), Some(origin)) = (sent.parts, &config.origin) else {
             return Err(Refusal::Binding(NotHeld::NoRequest));
@@ -101,7 +106,8 @@ impl Verifier {
             {
                 Ok(())
             }
-            outcome => outcome,
+            Ok(()) => self.use_up_together(&proof).await,
+            refused => refused,
         }
     }
 

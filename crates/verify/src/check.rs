@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use symbolon_protocol::Timestamp;
 use symbolon_token::explain::{Refused, Shown};
-use symbolon_token::jose::{Invalid, MAX_JWT_BYTES, Unverified};
+use symbolon_token::jose::{Algorithm, Invalid, MAX_JWT_BYTES, Unverified};
 use symbolon_token::jwt::{self, AccessToken, Expected, check_claims, check_type};
 use symbolon_token::macaroon::{self, Request};
 use symbolon_token::mark::{self, Kind};
@@ -68,14 +68,14 @@ impl Verifier {
 
     /// The one place where a principal is made. What callers prove to hold is
     /// proved to the API, whoever made their token.
-    async fn judge_own(
+    pub(crate) async fn judge_own(
         &self,
         api: &Self,
         sent: Sent<'_>,
         requirement: &Requirement,
         request: Request<'_>,
     ) -> Result<Principal, Refusal> {
-        if let Some(subscription) = &self.inner.subscription {
+        if let Some(subscription) = &self.inner.sources.subscription {
             subscription.tick();
         }
         let shown = self.rendering(sent)?;
@@ -98,7 +98,8 @@ impl Verifier {
             Rendering::Macaroon => Arc::new(self.read_macaroon(&one).await?),
             Rendering::ApiKey => Arc::new(self.read_api_key(&one).await?),
         };
-        api.check_binding(sent, &facts.token.binding, one.now)?;
+        api.check_binding(sent, &facts.token.binding, one.now)
+            .await?;
         check_scopes(requirement, &facts)?;
         let skew = self.inner.config.skew;
         requirement
@@ -127,8 +128,8 @@ impl Verifier {
     /// Signature, expiry, issuer, audience of a JWT.
     async fn read_jwt(&self, one: &Presentation<'_>) -> Result<Arc<Facts>, Refusal> {
         let Self { inner } = self;
-        inner.keys.tick();
-        if let Some(generation) = inner.keys.generation()
+        inner.sources.keys.tick();
+        if let Some(generation) = inner.sources.keys.generation()
             && let Some(facts) = inner.remembered.find(&one.digest, generation)
         {
             self.check_standing(one, &facts)?;
@@ -143,11 +144,44 @@ impl Verifier {
         let algorithm = named
             .filter(|named| inner.config.algorithms.contains(named))
             .ok_or(Refused::Signature(Invalid::Algorithm))?;
-        let held = inner.keys.holding(unverified.claimed_kid()).await;
-        let known = held.map_err(|why| match why {
+        let known = self.holding(&unverified, None).await?;
+        let refused = match self.signed(one, &known, (&unverified, algorithm)) {
+            Err(Refused::Signature(why)) => why,
+            other => return Ok(other?),
+        };
+        let is_by_another = matches!(refused, Invalid::Signature | Invalid::Algorithm);
+        if unverified.claimed_kid().is_some() || !is_by_another {
+            return Err(Refused::Signature(refused).into());
+        }
+        // An issuer that names no keys may sign with one that it shows by now.
+        match self.holding(&unverified, Some(known.generation)).await {
+            Ok(newer) => Ok(self.signed(one, &newer, (&unverified, algorithm))?),
+            Err(Refusal::Refused(_)) => Err(Refused::Signature(refused).into()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The keys that a token may be by; another set than one that was tried.
+    async fn holding(
+        &self,
+        unverified: &Unverified<'_>,
+        tried: Option<u64>,
+    ) -> Result<Arc<Known>, Refusal> {
+        let keys = &self.inner.sources.keys;
+        let held = keys.holding(unverified.claimed_kid(), tried).await;
+        held.map_err(|why| match why {
             NotHeld::Unknown => Refused::Signature(Invalid::UnknownKey).into(),
             NotHeld::CannotKnow => Refusal::CannotKnow(CannotKnow::Keys),
-        })?;
+        })
+    }
+
+    /// What a token says, where one of these keys signed it.
+    fn signed(
+        &self,
+        one: &Presentation<'_>,
+        known: &Known,
+        (unverified, algorithm): (&Unverified<'_>, Algorithm),
+    ) -> Result<Arc<Facts>, Refused> {
         let mut refused = Invalid::Algorithm;
         for key in known
             .set
@@ -156,13 +190,13 @@ impl Verifier {
         {
             match unverified.verify(key) {
                 Ok(claims) => {
-                    inner.remember_header(&unverified);
-                    return self.take_claims(one, &known, claims, key.kid());
+                    self.inner.remember_header(unverified);
+                    return self.take_claims(one, known, claims, key.kid());
                 }
                 Err(why) => refused = why,
             }
         }
-        Err(Refused::Signature(refused).into())
+        Err(Refused::Signature(refused))
     }
 
     fn take_claims(
@@ -171,7 +205,7 @@ impl Verifier {
         known: &Known,
         claims: Map<String, Value>,
         kid: Option<&str>,
-    ) -> Result<Arc<Facts>, Refusal> {
+    ) -> Result<Arc<Facts>, Refused> {
         let facts = Facts::new(
             check_claims(claims, kid, self.expected(one))?,
             &self.inner.config.issuer,
@@ -225,16 +259,31 @@ impl Verifier {
         one: &Presentation<'_>,
         facts: &Facts,
     ) -> Result<(), Refusal> {
+        // INVARIANT: the age is read before the records, which are taken in before
+        // it is set (`subscription`). The other way round, records that come
+        // between the two would be vouched for without having been looked at.
+        let subscription = self.inner.sources.subscription.as_ref();
+        let age = subscription.map(|own| own.age());
         self.check_records(facts)?;
-        if let Some(subscription) = &self.inner.subscription {
+        if let Some(age) = age {
             let Staleness::AtMost(allowed) = one.requirement.staleness(Staleness::Any) else {
                 return Ok(());
             };
-            let age = subscription.age();
             if age.is_some_and(|age| age <= allowed) {
                 return Ok(());
             }
-            return self.ask_instead(one, Stale { age, allowed }).await;
+            let failure = || self.inner.sources.subscription.as_ref()?.failure();
+            let asked = self.ask_whether_active(one).await;
+            // The reason is looked up once the answer is there: what was asked waits
+            // for it.
+            return asked.map_err(|refusal| match refusal {
+                Refusal::CannotKnow(_) => Refusal::CannotKnow(CannotKnow::Stale(Stale {
+                    age,
+                    allowed,
+                    failure: failure(),
+                })),
+                other => other,
+            });
         }
         if one.requirement.freshness() == Revocation::AtExpiry {
             return Ok(());
@@ -253,16 +302,6 @@ impl Verifier {
         hit.map_or(Ok(()), |hit| Err(Refused::Revoked(Some(hit))))
     }
 
-    /// Asks the issuer where the feed is too old; what it does not answer
-    /// nobody knows.
-    async fn ask_instead(&self, one: &Presentation<'_>, stale: Stale) -> Result<(), Refusal> {
-        let asked = self.ask_whether_active(one).await;
-        asked.map_err(|refusal| match refusal {
-            Refusal::CannotKnow(_) => Refusal::CannotKnow(CannotKnow::Stale(stale)),
-            other => other,
-        })
-    }
-
     async fn ask_whether_active(&self, one: &Presentation<'_>) -> Result<(), Refusal> {
         let config = &self.inner.config;
         let Some(credentials) = &config.credentials else {
@@ -270,7 +309,7 @@ impl Verifier {
         };
         match self.ask(credentials, one).await {
             Says::Active(_) => Ok(()),
-            Says::Inactive => Err(Refused::Inactive.into()),
+            Says::Inactive => Err(self.inactive().await),
             Says::Nothing => Err(Refusal::CannotKnow(CannotKnow::Introspection)),
         }
     }
@@ -283,7 +322,7 @@ impl Verifier {
         };
         let claims = match self.ask(credentials, one).await {
             Says::Active(claims) => claims,
-            Says::Inactive => return Err(Refused::Inactive.into()),
+            Says::Inactive => return Err(self.inactive().await),
             Says::Nothing => return Err(Refusal::CannotKnow(CannotKnow::Introspection)),
         };
         let facts = Facts::new(self.vouched(&claims)?, &self.inner.config.issuer);
@@ -292,10 +331,40 @@ impl Verifier {
         Ok(Arc::new(facts))
     }
 
+    /// What the issuer says of an active token, for whoever goes on with such a one
+    /// alone.
+    pub(crate) async fn ask_active(
+        &self,
+        credentials: &Credentials,
+        question: &Question<'_>,
+    ) -> Result<Arc<Map<String, Value>>, Refusal> {
+        let says = self
+            .inner
+            .sources
+            .introspection
+            .ask_about(credentials, question);
+        match says.await {
+            Says::Active(claims) => Ok(claims),
+            Says::Inactive => Err(self.inactive().await),
+            Says::Nothing => Err(Refusal::CannotKnow(CannotKnow::Introspection)),
+        }
+    }
+
+    /// What "inactive" means. To a client that may not know of the API's tokens
+    /// the issuer calls every one of them so.
+    ///
+    /// Spec: RFC 7662 §2.2
+    pub(crate) async fn inactive(&self) -> Refusal {
+        match &self.inner.sources.subscription {
+            Some(own) if own.is_shut_out().await => Refusal::CannotKnow(CannotKnow::NotItsReader),
+            _ => Refused::Inactive.into(),
+        }
+    }
+
     /// What the issuer says of a token. What it said a moment ago is a fact for
     /// as long as a record that hits it would be known.
     async fn ask(&self, credentials: &Credentials, one: &Presentation<'_>) -> Says {
-        let introspection = &self.inner.introspection;
+        let introspection = &self.inner.sources.introspection;
         if !self.is_feed_stale() {
             return introspection.ask(credentials, one.token, &one.digest).await;
         }
@@ -310,7 +379,7 @@ impl Verifier {
 
     /// Whether the feed is followed, and too old to go by.
     pub(crate) fn is_feed_stale(&self) -> bool {
-        let subscription = self.inner.subscription.as_ref();
+        let subscription = self.inner.sources.subscription.as_ref();
         subscription.is_some_and(|own| own.age().is_none_or(|age| age > MAX_STALENESS))
     }
 
@@ -402,6 +471,7 @@ impl Rendering {
             Some(Kind::ApiKey) if api_key::read(token).is_some() => return Ok(Self::ApiKey),
             Some(Kind::ApiKey) => Shown::Other("an API key"),
             Some(Kind::SessionCookie) => Shown::Other("a session cookie"),
+            Some(Kind::Registration) => Shown::Other("a registration token"),
             Some(Kind::Administration) => Shown::Other("an administration token"),
             Some(_) => Shown::Unknown,
         };

@@ -14,6 +14,7 @@ use crate::decision::Hook;
 use crate::fetch::Http;
 use crate::introspection::Credentials;
 use crate::revocations::Revocations;
+use crate::uses::SharedUses;
 use crate::verifier::Verifier;
 
 /// How far clocks may differ unless told otherwise, and at most.
@@ -46,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) stale_if_error: Duration,
     pub(crate) hook: Option<Hook>,
     pub(crate) counter: Option<Counter>,
+    /// What remembers uses for several processes.
+    pub(crate) uses: Option<Arc<dyn SharedUses>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) http: Http,

@@ -87,16 +87,26 @@ impl Discovery {
         (now.saturating_sub(found.at) < MAX_AGE).then_some(found)
     }
 
+    /// Where an address has no document of this issuer, the next one may: servers
+    /// answer paths that they do not know with a page, and 200.
     async fn ask(&self, now: Duration) -> Result<Found, FetchError> {
-        let mut last = FetchError::Unreachable;
+        let mut told = None;
         for address in addresses(&self.issuer) {
-            match self.http.read(&address).await {
-                Ok(answer) => return self.read(&answer.body, now),
+            let why = match self.http.read(&address).await {
+                Ok(answer) => match self.read(&answer.body, now) {
+                    Ok(found) => return Ok(found),
+                    Err(why) => why,
+                },
                 Err(FetchError::Unreachable) => return Err(FetchError::Unreachable),
-                Err(why) => last = why,
+                Err(why) => why,
+            };
+            // What is wrong with a document says more than that there is none.
+            let says_more = !matches!(why, FetchError::Status(_));
+            if told.is_none() || says_more {
+                told = Some(why);
             }
         }
-        Err(last)
+        Err(told.unwrap_or(FetchError::Unreachable))
     }
 
     fn read(&self, body: &[u8], now: Duration) -> Result<Found, FetchError> {

@@ -12,6 +12,7 @@ const ALGORITHMS: &str = "SYMBOLON_ALGORITHMS";
 const CLIENT_ID: &str = "SYMBOLON_CLIENT_ID";
 const CLIENT_SECRET: &str = "SYMBOLON_CLIENT_SECRET";
 const CLIENT_SECRET_FILE: &str = "SYMBOLON_CLIENT_SECRET_FILE";
+const EXTRA_CA: &str = "SYMBOLON_TRUST_EXTRA_CA";
 const DECRYPTION_KEY: &str = "SYMBOLON_DECRYPTION_KEY";
 const DECRYPTION_KEY_FILE: &str = "SYMBOLON_DECRYPTION_KEY_FILE";
 
@@ -21,7 +22,9 @@ impl Verifier {
     /// introspection, `SYMBOLON_CLIENT_ID` with `SYMBOLON_CLIENT_SECRET` or
     /// `SYMBOLON_CLIENT_SECRET_FILE`. Where tokens are encrypted to the API,
     /// `SYMBOLON_DECRYPTION_KEY` or `SYMBOLON_DECRYPTION_KEY_FILE` has its
-    /// private JWK. The error names everything that is missing.
+    /// private JWK. `SYMBOLON_TRUST_EXTRA_CA` is a PEM file of authorities that
+    /// the issuer may be under besides the machine's. The error names everything
+    /// that is missing.
     pub fn from_env() -> Result<Self, Misconfigured> {
         from(|name| std::env::var(name).ok())
     }
@@ -51,6 +54,13 @@ fn from(variable: impl Fn(&str) -> Option<String>) -> Result<Verifier, Misconfig
     };
     let key = secret(DECRYPTION_KEY, DECRYPTION_KEY_FILE);
     let secret = secret(CLIENT_SECRET, CLIENT_SECRET_FILE);
+    let authorities = set(EXTRA_CA).and_then(|path| match std::fs::read(&path) {
+        Ok(pem) => Some(pem),
+        Err(_) => {
+            missing.push(format!("{EXTRA_CA} (`{path}`)"));
+            None
+        }
+    });
     let is_given = set(CLIENT_SECRET).is_some() || set(CLIENT_SECRET_FILE).is_some();
     if id.is_some() && !is_given {
         missing.push(format!("{CLIENT_SECRET} or {CLIENT_SECRET_FILE}"));
@@ -64,6 +74,9 @@ fn from(variable: impl Fn(&str) -> Option<String>) -> Result<Verifier, Misconfig
     let mut verifier = Verifier::new(&issuer, &audience, algorithms(set(ALGORITHMS))?)?;
     if let Some(key) = key {
         verifier = verifier.decrypt_with(key)?;
+    }
+    if let Some(pem) = authorities {
+        verifier = verifier.trust_authorities(&pem)?;
     }
     match (id, secret) {
         (Some(id), Some(secret)) => verifier.introspect_as(&id, secret),
@@ -142,6 +155,14 @@ mod tests {
         let file = (DECRYPTION_KEY_FILE, "/nowhere/key.json");
         let error = of(&[WHOLE[0], WHOLE[1], file]).unwrap_err().to_string();
         assert!(error.contains(DECRYPTION_KEY_FILE), "{error}");
+    }
+
+    #[test]
+    fn authorities_are_read_or_said_to_be_wrong() {
+        let with = |value: &str| of(&[WHOLE[0], WHOLE[1], (EXTRA_CA, value)]).unwrap_err();
+        assert!(with("/nowhere/ca.pem").to_string().contains(EXTRA_CA));
+        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        assert_eq!(with(own).code(), "invalid_authorities");
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Axum: the principal as an extractor, and the route of the metadata document.
 //!
 //! Spec: RFC 9728 §3
+//! Spec: Fetch Standard §3.3
 
 use axum::Router;
 use axum::extract::FromRequestParts;
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -62,7 +66,18 @@ pub fn protected_resource_routes<S: Clone + Send + Sync + 'static>(
         ];
         std::future::ready((headers, document.clone()))
     };
+    // Anybody may read it from a page, with whatever headers: there is nothing
+    // to be had here but the document.
+    let preflight = || {
+        let headers = [
+            (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "*"),
+            (ACCESS_CONTROL_MAX_AGE, "86400"),
+        ];
+        std::future::ready((StatusCode::NO_CONTENT, headers))
+    };
     Router::new()
         .without_v07_checks()
-        .route(url.path(), get(serve))
+        .route(url.path(), get(serve).options(preflight))
 }

@@ -47,9 +47,20 @@ pub(crate) struct Answer {
     pub(crate) date: Option<Timestamp>,
 }
 
+/// Why authorities cannot be trusted.
+#[derive(Debug)]
+pub(crate) enum NoAuthority {
+    /// The text holds no certificate.
+    None,
+    /// The stack does not take one of them.
+    Refused(reqwest::Error),
+}
+
 #[derive(Clone)]
 pub(crate) struct Http {
     client: reqwest::Client,
+    /// Trusted besides the machine's own.
+    authorities: Vec<reqwest::Certificate>,
     /// Answers in place of the network, in tests of an API.
     #[cfg(any(test, feature = "testing"))]
     responder: Option<crate::testing::Responder>,
@@ -60,21 +71,41 @@ impl Http {
         clippy::disallowed_methods,
         reason = "this is the one outbound fetcher of this library"
     )]
-    pub(crate) fn new() -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
+    fn with(authorities: Vec<reqwest::Certificate>) -> Result<Self, reqwest::Error> {
+        let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TOTAL_TIMEOUT)
             .pool_max_idle_per_host(16)
-            .user_agent(concat!("symbolon-verify/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+            .user_agent(concat!("symbolon-verify/", env!("CARGO_PKG_VERSION")));
+        for one in &authorities {
+            builder = builder.add_root_certificate(one.clone());
+        }
         Ok(Self {
-            client,
+            client: builder.build()?,
+            authorities,
             #[cfg(any(test, feature = "testing"))]
             responder: None,
         })
+    }
+
+    pub(crate) fn new() -> Result<Self, reqwest::Error> {
+        Self::with(Vec::new())
+    }
+
+    /// The same, that trusts the certificates of a PEM text as well.
+    pub(crate) fn trusting(&self, pem: &[u8]) -> Result<Self, NoAuthority> {
+        let read = reqwest::Certificate::from_pem_bundle(pem).map_err(NoAuthority::Refused)?;
+        if read.is_empty() {
+            return Err(NoAuthority::None);
+        }
+        let authorities = [&self.authorities[..], &read].concat();
+        let made = Self::with(authorities).map_err(NoAuthority::Refused)?;
+        let mut own = self.clone();
+        (own.client, own.authorities) = (made.client, made.authorities);
+        Ok(own)
     }
 
     #[cfg(any(test, feature = "testing"))]
@@ -134,11 +165,11 @@ impl Http {
         &self,
         address: &str,
         authorization: &str,
-        nonce: &str,
+        asked: &[(&str, &str)],
         place: Option<&str>,
     ) -> Result<Stream, FetchError> {
         let mut address = checked(address)?;
-        address.query_pairs_mut().append_pair("nonce", nonce);
+        address.query_pairs_mut().extend_pairs(asked);
         let mut request = self
             .client
             .get(address)

@@ -11,7 +11,6 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use moka::future::Cache;
 use serde_json::{Map, Value};
-use symbolon_token::explain::Refused;
 use symbolon_token::jose::json;
 use symbolon_token::macaroon::Request;
 use symbolon_token::{Clock, Digest, Secret};
@@ -20,7 +19,6 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 
 use crate::discovery::Discovery;
 use crate::fetch::{FetchError, Http, TOTAL_TIMEOUT};
-use crate::refusal::{CannotKnow, Refusal};
 
 /// For how long an answer stands, counted from before it was asked for.
 const ANSWER_AGE: Duration = Duration::from_secs(1);
@@ -178,19 +176,6 @@ impl Introspection {
             return self.answer(as_whom, question).await.says;
         }
         self.ask_once(as_whom, question, &question.digest()).await
-    }
-
-    /// The same, for whoever goes on with an active token alone.
-    pub(crate) async fn check(
-        &self,
-        as_whom: &Credentials,
-        question: &Question<'_>,
-    ) -> Result<Arc<Map<String, Value>>, Refusal> {
-        match self.ask_about(as_whom, question).await {
-            Says::Active(claims) => Ok(claims),
-            Says::Inactive => Err(Refused::Inactive.into()),
-            Says::Nothing => Err(Refusal::CannotKnow(CannotKnow::Introspection)),
-        }
     }
 
     async fn answer(&self, as_whom: &Credentials, question: &Question<'_>) -> Answer {

@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use crate::bearer::Presented;
 use crate::decision::Decision;
+use crate::grpc;
 use crate::principal::Principal;
 use crate::requirement::Requirement;
 use crate::respond::request_id;
@@ -24,6 +25,7 @@ impl Verifier {
         RequireToken {
             verifier: self.clone(),
             requirement: Arc::new(requirement.into()),
+            spoken: Spoken::Http,
         }
     }
 }
@@ -33,6 +35,31 @@ impl Verifier {
 pub struct RequireToken {
     verifier: Verifier,
     requirement: Arc<Requirement>,
+    spoken: Spoken,
+}
+
+/// How refusals are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    /// By the status of the answer.
+    Http,
+    /// To calls of gRPC by `grpc-status`.
+    Grpc,
+}
+
+impl RequireToken {
+    /// The same before a service that speaks gRPC: a call is refused in
+    /// `grpc-status`, as gRPC has it, beside the HTTP status 200.
+    ///
+    /// It has to be said, because whoever looks at the HTTP status alone takes
+    /// such an answer for a success: a proxy that asks before it passes a
+    /// request on, whatever counts refusals. What a caller says of itself must
+    /// not choose it.
+    #[must_use]
+    pub fn grpc(mut self) -> Self {
+        self.spoken = Spoken::Grpc;
+        self
+    }
 }
 
 impl<S> Layer<S> for RequireToken {
@@ -127,13 +154,16 @@ pub(crate) fn described(parts: &http::request::Parts) -> Described<'_> {
 impl RequireToken {
     async fn decide(&self, parts: &http::request::Parts) -> Result<Principal, Response<String>> {
         let config = &self.verifier.inner.config;
-        let outcome = match self.verifier.sent(Presented::from(parts)) {
+        let sent = self.verifier.sent(Presented::from(parts));
+        let judge = match &sent {
+            Ok(sent) => self.verifier.of(sent.token),
+            Err(_) => &self.verifier,
+        };
+        let outcome = match sent {
             Err(refusal) => Err(refusal),
             Ok(sent) => {
-                let judged = self
-                    .verifier
-                    .judge(sent, &self.requirement, Described::default());
-                judged.await
+                let (api, asked) = (&self.verifier, Described::default());
+                judge.judge_own(api, sent, &self.requirement, asked).await
             }
         };
         if outcome.is_ok() && config.hook.is_none() {
@@ -144,12 +174,18 @@ impl RequireToken {
             hook(&Decision {
                 request_id: &request_id,
                 outcome: outcome.as_ref(),
-                feed: self.verifier.feed(),
+                feed: judge.feed(),
             });
         }
         outcome.map_err(|refusal| {
-            self.verifier
-                .answer(&refusal, &self.requirement, &request_id)
+            let headers = &parts.headers;
+            let answer = self
+                .verifier
+                .answer_to(headers, &refusal, &self.requirement, &request_id);
+            match self.spoken == Spoken::Grpc && grpc::is_call(headers) {
+                true => grpc::answer(&refusal, answer),
+                false => answer,
+            }
         })
     }
 }

@@ -37,6 +37,7 @@
 mod ambient;
 mod api_key;
 mod authentication;
+mod authorities;
 mod bearer;
 mod binding;
 mod chain;
@@ -50,6 +51,7 @@ mod explanation;
 #[cfg(feature = "axum")]
 mod extract;
 mod fetch;
+mod grpc;
 mod introspection;
 mod issuers;
 mod keys;
@@ -63,10 +65,12 @@ mod remembered;
 mod requirement;
 mod respond;
 mod revocations;
+mod sharing;
 mod standing;
 mod subscription;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod uses;
 mod verifier;
 
 /// The program in the README is compiled by the documentation tests.
@@ -101,5 +105,6 @@ pub use refusal::{CannotKnow, Malformed, NotHeld, Refusal, Stale};
 pub use requirement::{Requirement, Revocation};
 pub use respond::request_id;
 pub use revocations::Revocations;
-pub use subscription::FeedState;
+pub use subscription::{FeedState, FeedTrouble};
+pub use uses::{Remembered, SharedUses, Unremembered, Use};
 pub use verifier::{NotReady, Verifier};

@@ -20,9 +20,11 @@ pub use symbolon_token::macaroon::{
 };
 
 use symbolon_protocol::Timestamp;
+use symbolon_token::Ancestor;
 use symbolon_token::explain::Refused;
 use symbolon_token::jwt::check_claims;
 use symbolon_token::macaroon::{Context, SharedPresented, is_counted};
+use symbolon_token::revocation::Target;
 
 use crate::check::Presentation;
 use crate::introspection::Question;
@@ -63,7 +65,11 @@ impl Verifier {
         let id = shared
             .claimed_key()
             .ok_or(Refused::Macaroon(Flaw::Identifier))?;
-        let given = self.inner.macaroon_keys.find(credentials, &audience, &id);
+        let given = self
+            .inner
+            .sources
+            .macaroon_keys
+            .find(credentials, &audience, &id);
         let given = given.await.map_err(|why| match why {
             NotGiven::Unknown => Refused::Macaroon(Flaw::Identifier).into(),
             NotGiven::CannotKnow => Refusal::CannotKnow(CannotKnow::Keys),
@@ -72,20 +78,24 @@ impl Verifier {
         let token = shared
             .open(given.key(), given.bound(config.issuer.as_str()))
             .map_err(Refused::Macaroon)?;
+        let keys = token.discharge_keys().to_vec();
         let judged = token.judge(&context(config.skew, one));
         let (claims, counts) = judged.map_err(Refused::Macaroon)?;
-        let facts = Facts::new(
-            check_claims(claims, kid.as_deref(), expected)?,
-            &self.inner.config.issuer,
-        );
+        let mut token = check_claims(claims, kid.as_deref(), expected)?;
+        if let Some((marks, _)) = &mut token.rev {
+            let target = Target::Key;
+            let each = keys.into_iter().map(|name| Ancestor { target, name });
+            marks.lineage.extend(each);
+        }
+        let facts = Facts::new(token, &self.inner.config.issuer);
+        // INVARIANT: asked before the records, as in `check_revocation`.
+        let need_not_ask = self.need_not_ask(one, &counts);
         self.check_records(&facts)?;
-        if self.need_not_ask(one, &counts) {
-            self.count(&counts)?;
+        if need_not_ask {
+            self.count(&counts).await?;
         } else {
             // Whoever answers counts, too.
-            self.inner
-                .introspection
-                .check(credentials, &question(one, self.is_feed_stale()))
+            self.ask_active(credentials, &question(one, self.is_feed_stale()))
                 .await?;
         }
         Ok(facts)
@@ -96,7 +106,7 @@ impl Verifier {
     fn need_not_ask(&self, one: &Presentation<'_>, counts: &[Count]) -> bool {
         let is_at_expiry = one.requirement.freshness() == Revocation::AtExpiry;
         let usual = Staleness::AtMost(MAX_STALENESS);
-        match &self.inner.subscription {
+        match &self.inner.sources.subscription {
             Some(subscription) if counts.is_empty() => match one.requirement.staleness(usual) {
                 Staleness::Any => true,
                 Staleness::AtMost(allowed) => subscription.age().is_some_and(|age| age <= allowed),
@@ -105,25 +115,12 @@ impl Verifier {
         }
     }
 
-    /// Uses are counted here only where somebody said how.
-    fn count(&self, counts: &[Count]) -> Result<(), Refused> {
-        let Some(first) = counts.first() else {
-            return Ok(());
-        };
-        match &self.inner.config.counter {
-            None => Err(Refused::Macaroon(Flaw::Unjudged(first.caveat.clone()))),
-            Some(counter) if counter(counts) => Ok(()),
-            Some(_) => Err(Refused::Macaroon(Flaw::Spent(first.caveat.clone()))),
-        }
-    }
-
     async fn read_vouched(&self, one: &Presentation<'_>) -> Result<Facts, Refusal> {
         let Some(credentials) = &self.inner.config.credentials else {
             return Err(Refusal::CannotKnow(CannotKnow::NoSource));
         };
-        let introspection = &self.inner.introspection;
-        let claims = introspection
-            .check(credentials, &question(one, self.is_feed_stale()))
+        let claims = self
+            .ask_active(credentials, &question(one, self.is_feed_stale()))
             .await?;
         let facts = Facts::new(self.vouched(&claims)?, &self.inner.config.issuer);
         self.check_standing(one, &facts)?;

@@ -1,8 +1,8 @@
-//! The root keys of this resource's macaroons: fetched from the issuer as the
-//! client that may introspect, kept for a while, and never shown.
+//! The root keys of a resource's macaroons: fetched from the issuer as the client
+//! that may introspect, kept for a while and for each resource, and never shown.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -86,15 +86,29 @@ struct Entry {
     key: String,
 }
 
-/// The keys of one resource.
+/// The keys of every resource of an issuer that somebody here has asked for.
 pub(crate) struct MacaroonKeys {
     discovery: Arc<Discovery>,
     http: Http,
     clock: Arc<dyn Clock>,
     issuer: String,
+    /// Only what a verifier was told is its own: that is a bound.
+    resources: RwLock<HashMap<String, Arc<OfResource>>>,
+}
+
+/// The keys of one resource.
+#[derive(Default)]
+struct OfResource {
     held: ArcSwapOption<Held>,
     /// Held while somebody asks; inside, when somebody last did.
     turn: Mutex<Option<Duration>>,
+}
+
+impl OfResource {
+    fn within(&self, now: Duration, age: Duration, id: &str) -> Option<Given> {
+        let held = self.held.load_full()?;
+        (now.saturating_sub(held.at) < age).then(|| held.find(id))?
+    }
 }
 
 impl MacaroonKeys {
@@ -109,48 +123,62 @@ impl MacaroonKeys {
             http,
             clock,
             issuer: issuer.to_owned(),
-            held: ArcSwapOption::empty(),
-            turn: Mutex::new(None),
+            resources: RwLock::default(),
         }
     }
 
-    /// The key with a name, fetched where it is not known or too old.
+    /// What is known of a resource. A key of one is no key of another: names of
+    /// keys are the same everywhere, and whoever has a key can mint.
+    fn of(&self, resource: &str) -> Arc<OfResource> {
+        let known = self
+            .resources
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = known.get(resource) {
+            return Arc::clone(own);
+        }
+        drop(known);
+        let mut known = self
+            .resources
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(resource.to_owned()).or_default())
+    }
+
+    /// The key of a resource with a name, fetched where it is not known or too
+    /// old.
     pub(crate) async fn find(
         &self,
         as_whom: &Credentials,
         resource: &str,
         id: &str,
     ) -> Result<Given, NotGiven> {
-        if let Some(given) = self.within(MAX_AGE, id) {
+        let of = self.of(resource);
+        if let Some(given) = of.within(self.clock.monotonic(), MAX_AGE, id) {
             return Ok(given);
         }
-        let mut turn = self.turn.lock().await;
-        if let Some(given) = self.within(MAX_AGE, id) {
-            return Ok(given);
-        }
+        let mut turn = of.turn.lock().await;
         let now = self.clock.monotonic();
+        if let Some(given) = of.within(now, MAX_AGE, id) {
+            return Ok(given);
+        }
         if turn.is_none_or(|last| now.saturating_sub(last) >= PAUSE) {
             let asked = tokio::time::timeout(TOTAL_TIMEOUT, self.ask(as_whom, resource, now)).await;
             *turn = Some(now);
             if let Ok(Ok(held)) = asked {
-                self.held.store(Some(Arc::new(held)));
-                return self.within(MAX_AGE, id).ok_or(NotGiven::Unknown);
+                of.held.store(Some(Arc::new(held)));
+                let given = of.within(self.clock.monotonic(), MAX_AGE, id);
+                return given.ok_or(NotGiven::Unknown);
             }
         }
-        if let Some(given) = self.within(MAX_STALE, id) {
+        if let Some(given) = of.within(now, MAX_STALE, id) {
             return Ok(given);
         }
         // What was fetched lately and does not name it says that it is none.
-        match self.held.load_full() {
+        match of.held.load_full() {
             Some(held) if now.saturating_sub(held.at) < MAX_AGE => Err(NotGiven::Unknown),
             _ => Err(NotGiven::CannotKnow),
         }
-    }
-
-    fn within(&self, age: Duration, id: &str) -> Option<Given> {
-        let held = self.held.load_full()?;
-        let now = self.clock.monotonic();
-        (now.saturating_sub(held.at) < age).then(|| held.find(id))?
     }
 
     async fn ask(

@@ -45,6 +45,12 @@ pub enum Misconfigured {
     /// Variables of the environment are missing, or cannot be read.
     #[error("environment: missing or unreadable: {}", .0.join(", "))]
     Environment(Vec<String>),
+    /// Authorities that were to be trusted are none.
+    #[error("authorities: {0}; a file of certificates in PEM form is needed")]
+    Authorities(String),
+    /// Two verifiers cannot fetch together.
+    #[error("sharing: {0}")]
+    Sharing(&'static str),
     /// Outbound connections cannot be made on this machine.
     #[error("outbound connections: {0}")]
     Outbound(String),
@@ -66,6 +72,8 @@ impl Misconfigured {
             Self::Header => "invalid_header",
             Self::Span(_) => "span_out_of_range",
             Self::Environment(_) => "environment_incomplete",
+            Self::Authorities(_) => "invalid_authorities",
+            Self::Sharing(_) => "cannot_share",
             Self::Outbound(_) => "no_outbound",
         }
     }

@@ -1,6 +1,7 @@
 //! Who is calling, once every check has passed.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -16,6 +17,15 @@ pub(crate) struct Facts {
     pub(crate) audiences: Vec<String>,
     /// Who made it.
     issuer: Issuer,
+    /// With what an API key was asked about, where it is one.
+    pub(crate) key: Option<KeyAsked>,
+}
+
+/// What the issuer was told with an API key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyAsked {
+    /// Where the request came from: the key may be good from there alone.
+    pub(crate) address: Option<IpAddr>,
 }
 
 impl Facts {
@@ -41,7 +51,14 @@ impl Facts {
             token,
             audiences,
             issuer: issuer.clone(),
+            key: None,
         }
+    }
+
+    /// The same of an API key.
+    pub(crate) fn of_key(mut self, asked: KeyAsked) -> Self {
+        self.key = Some(asked);
+        self
     }
 }
 
@@ -63,6 +80,18 @@ impl Principal {
 
     pub(crate) fn facts(&self) -> &Arc<Facts> {
         &self.0
+    }
+
+    /// Whether both are of one token, and of one look at it: then all that they
+    /// say is the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A number that this principal alone has for as long as it is held, for
+    /// finding what was kept about it; [`is_same`](Self::is_same) compares.
+    pub fn place(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 
     /// The subject: a person, or the client itself.
@@ -93,6 +122,12 @@ impl Principal {
     /// The token's identifier (`jti`).
     pub fn token_id(&self) -> &str {
         &self.0.token.jti
+    }
+
+    /// Whether an API key was shown. Of one the issuer says for how long its
+    /// answer may be gone by ([`expires`](Self::expires)); the key lives longer.
+    pub fn is_api_key(&self) -> bool {
+        self.0.key.is_some()
     }
 
     /// When the token ends.

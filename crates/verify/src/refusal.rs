@@ -38,6 +38,10 @@ pub enum CannotKnow {
     /// What is known of the revocation feed is older than the route allows, and
     /// the issuer does not answer.
     Stale(Stale),
+    /// The issuer does not let whoever asks here know of this API's tokens.
+    NotItsReader,
+    /// Whoever remembers for all processes what was used does not answer.
+    Uses,
 }
 
 /// How old what is known of the revocation feed is.
@@ -45,6 +49,8 @@ pub enum CannotKnow {
 pub struct Stale {
     pub(crate) age: Option<Duration>,
     pub(crate) allowed: Duration,
+    /// Why the feed is not followed, in a stable word.
+    pub(crate) failure: Option<&'static str>,
 }
 
 impl Stale {
@@ -60,12 +66,33 @@ impl Stale {
 
     fn cause(&self) -> String {
         let allowed = self.allowed.as_secs_f64();
+        let issuer = match self.failure {
+            Some("credentials_refused") => {
+                "the issuer does not take the introspection client with this secret"
+            }
+            Some("no_resource_served") => NOT_ITS_READER,
+            _ => "the issuer does not answer",
+        };
         match self.age {
             Some(age) => format!(
-                "revocation: the feed was last known {:.1} s ago, the route allows {allowed:.1} s, and the issuer does not answer",
+                "revocation: the feed was last known {:.1} s ago, the route allows {allowed:.1} s, and {issuer}",
                 age.as_secs_f64()
             ),
-            None => "revocation: the feed was never reached since this process began, and the issuer does not answer".into(),
+            None => format!(
+                "revocation: the feed was never reached since this process began, and {issuer}"
+            ),
+        }
+    }
+
+    fn repair(&self) -> &'static str {
+        match self.failure {
+            Some("credentials_refused") => {
+                "compare the introspection client and its secret with what the issuer has registered"
+            }
+            Some("no_resource_served") => BE_ITS_READER,
+            _ => {
+                "check that this machine reaches the issuer's revocation feed; why the last stream ended say the log and `/readyz` of a gateway's admin listener, and `Verifier::feed` in a program"
+            }
         }
     }
 }
@@ -127,6 +154,7 @@ impl Refusal {
         match self {
             Self::Refused(refused) => Some(refused.check()),
             Self::CannotKnow(CannotKnow::Keys) => Some(Check::Signature),
+            Self::CannotKnow(CannotKnow::Uses) => None,
             Self::CannotKnow(_) => Some(Check::Revocation),
             Self::Missing
             | Self::Malformed(_)
@@ -155,6 +183,8 @@ impl Refusal {
             Self::CannotKnow(CannotKnow::Introspection) => "introspection_unavailable",
             Self::CannotKnow(CannotKnow::NoSource) => "revocation_unavailable",
             Self::CannotKnow(CannotKnow::Stale(_)) => "revocations_stale",
+            Self::CannotKnow(CannotKnow::NotItsReader) => "not_its_reader",
+            Self::CannotKnow(CannotKnow::Uses) => "uses_unavailable",
         }
     }
 
@@ -226,6 +256,10 @@ impl Refusal {
                 "revocation: the route wants it known now, and no introspection is set up".into()
             }
             Self::CannotKnow(CannotKnow::Stale(stale)) => stale.cause(),
+            Self::CannotKnow(CannotKnow::NotItsReader) => format!("revocation: {NOT_ITS_READER}"),
+            Self::CannotKnow(CannotKnow::Uses) => {
+                "what was used already is remembered elsewhere, and nobody answers there".into()
+            }
             other => other.description().into(),
         }
     }
@@ -233,7 +267,10 @@ impl Refusal {
     /// What would repair it, in one plain sentence.
     pub fn repair(&self) -> String {
         match self {
-            Self::Missing => "send `Authorization: Bearer <access token>`".into(),
+            Self::Missing => {
+                "send `Authorization: Bearer <access token>`; without the word `Bearer` it is none"
+                    .into()
+            }
             Self::Malformed(_) => {
                 "send the token once, in one header: `Authorization: Bearer <access token>`".into()
             }
@@ -257,8 +294,10 @@ impl Refusal {
             Self::CannotKnow(CannotKnow::NoSource) => {
                 "set up `introspect_as`, or let the route say `Revocation::AtExpiry`".into()
             }
-            Self::CannotKnow(CannotKnow::Stale(_)) => {
-                "check that this machine reaches the issuer's revocation feed; `Verifier::feed` says why the last stream ended".into()
+            Self::CannotKnow(CannotKnow::Stale(stale)) => stale.repair().into(),
+            Self::CannotKnow(CannotKnow::NotItsReader) => BE_ITS_READER.into(),
+            Self::CannotKnow(CannotKnow::Uses) => {
+                "check that this machine reaches the memory of uses that it shares".into()
             }
         }
     }
@@ -307,6 +346,10 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+const NOT_ITS_READER: &str =
+    "the issuer does not let the introspection client know what became of this API's tokens";
+const BE_ITS_READER: &str = "at the issuer, name the introspection client in `introspection_client` of the API's `[[resource]]`";
 
 /// How long a printed sentence may be, in characters.
 const MAX_PRINTED: usize = 600;

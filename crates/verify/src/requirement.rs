@@ -167,7 +167,7 @@ impl Requirement {
     }
 
     /// The scopes to ask for; what could not stand in a header is left out.
-    pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
         let (Needed::All(names) | Needed::Any(names)) = &self.needed;
         names
             .iter()

@@ -5,12 +5,13 @@
 //! Spec: RFC 9449 §7.1, §9
 //! Spec: RFC 9470 §3
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use symbolon_token::dpop::algorithm_names;
 use symbolon_token::explain::Check;
 use symbolon_token::{Entropy, random};
 
+use crate::bearer::Scheme;
 use crate::refusal::{NotHeld, Refusal};
 use crate::requirement::Requirement;
 use crate::verifier::Verifier;
@@ -22,13 +23,27 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("2");
 const MAX_REQUEST_ID: usize = 64;
 
 impl Verifier {
-    /// The answer to a request that is refused, for routes without the layer.
+    /// The answer to a request that is refused, for routes without the layer
+    /// that do not know how the token came: the challenge is for a bearer.
     pub fn answer(
         &self,
         refusal: &Refusal,
         requirement: &Requirement,
         request_id: &str,
     ) -> Response<String> {
+        self.answer_to(&HeaderMap::new(), refusal, requirement, request_id)
+    }
+
+    /// The same to a request with these headers: a token that came under the
+    /// scheme `DPoP` is answered under that scheme (RFC 9449 §7.1).
+    pub fn answer_to(
+        &self,
+        headers: &HeaderMap,
+        refusal: &Refusal,
+        requirement: &Requirement,
+        request_id: &str,
+    ) -> Response<String> {
+        let scheme = scheme(headers);
         let body = serde_json::json!({
             "error": refusal.error().as_str(),
             "error_description": refusal.description(),
@@ -46,7 +61,7 @@ impl Verifier {
         if matches!(refusal, Refusal::CannotKnow(_)) {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
         } else {
-            for challenge in self.challenges(refusal, requirement) {
+            for challenge in self.challenges(refusal, requirement, scheme) {
                 if let Ok(value) = HeaderValue::from_str(&challenge) {
                     headers.append(WWW_AUTHENTICATE, value);
                 }
@@ -61,7 +76,12 @@ impl Verifier {
     }
 
     /// The schemes under which a token may come: the one that failed says why.
-    fn challenges(&self, refusal: &Refusal, requirement: &Requirement) -> Vec<String> {
+    fn challenges(
+        &self,
+        refusal: &Refusal,
+        requirement: &Requirement,
+        scheme: Scheme,
+    ) -> Vec<String> {
         let algorithms = format!("algs=\"{}\"", algorithm_names());
         let with_proof = |rest: String| match rest.is_empty() {
             true => format!("DPoP {algorithms}"),
@@ -73,11 +93,12 @@ impl Verifier {
             Refusal::Binding(NotHeld::AsBearer) => vec![bare(&said), with_proof(String::new())],
             Refusal::Binding(
                 NotHeld::CertificateMissing | NotHeld::OtherCertificate | NotHeld::NoRequest,
-            ) => vec![bare(&said)],
+            ) if scheme != Scheme::Dpop => vec![bare(&said)],
             other if other.is_about_binding() => vec![with_proof(said)],
             Refusal::Missing if self.takes_proofs() => {
                 vec![bare(&said), with_proof(String::new())]
             }
+            _ if scheme == Scheme::Dpop && self.takes_proofs() => vec![with_proof(said)],
             _ => vec![bare(&said)],
         }
     }
@@ -105,6 +126,18 @@ impl Verifier {
             parts.extend(requirement.sign_in().parameters());
         }
         parts.join(", ")
+    }
+}
+
+/// The scheme that a token was sent under.
+fn scheme(headers: &HeaderMap) -> Scheme {
+    let sent = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let is_dpop = sent
+        .and_then(|sent| sent.split(|byte| *byte == b' ').next())
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"DPoP"));
+    match is_dpop {
+        true => Scheme::Dpop,
+        false => Scheme::Bearer,
     }
 }
 

@@ -4,6 +4,9 @@
 //! Spec: RFC 9068 §4
 //! Spec: RFC 7009 §2
 
+use std::sync::Arc;
+
+use symbolon_token::Position;
 use symbolon_token::macaroon::Request;
 
 use crate::check::{Rendering, check_scopes};
@@ -20,8 +23,10 @@ impl Verifier {
     /// proved once and stay so; a use of a macaroon is not counted again.
     ///
     /// With the feed ([`subscribe`](Self::subscribe)) a JWT or a macaroon costs
-    /// a look into memory; an opaque token, and a JWT without the feed, ask the
-    /// issuer at most once a second.
+    /// a look into memory; an opaque token, an API key, and a JWT without the
+    /// feed, ask the issuer at most once a second. An API key is asked about for
+    /// the address that its request came from, and goes on for as long as the
+    /// issuer says that it is good: `exp` is the end of an answer, not of the key.
     pub async fn check_standing_of(
         &self,
         principal: &Principal,
@@ -33,29 +38,62 @@ impl Verifier {
             .await
     }
 
+    /// Whether the feed holds a record about something that a principal's token
+    /// stands for: its person, client, session, grant, organization or
+    /// membership. The token is newer than that record, or it would be refused;
+    /// so something happened here, and not to this token. A record is held for
+    /// as long as it could hit a token.
+    pub fn has_record_about(&self, principal: &Principal) -> bool {
+        let facts = principal.facts();
+        let Some((marks, position)) = &facts.token.rev else {
+            return false;
+        };
+        let mut issuers = self.issuers();
+        let own = issuers.find(|own| own.issuer() == principal.issuer());
+        let before_all = Position {
+            sequence: i64::MIN,
+            ..*position
+        };
+        own.is_some_and(|own| own.revocations().hit(marks, before_all).is_some())
+    }
+
     async fn check_standing_alone(
         &self,
         facts: &Facts,
         token: &str,
         requirement: &Requirement,
     ) -> Result<(), Refusal> {
-        let rendering = Rendering::of(token)?;
+        // A key from elsewhere has no form of its own.
+        let rendering = match facts.key {
+            Some(_) => Rendering::ApiKey,
+            None => Rendering::of(token)?,
+        };
         let opened = match rendering {
             Rendering::Jwt => self.opened(token)?,
             Rendering::Opaque | Rendering::Macaroon | Rendering::ApiKey => token.into(),
         };
-        let one = self.presentation(&opened, requirement, Request::default());
-        self.check_standing(&one, facts)?;
-        match rendering {
-            Rendering::Jwt => self.check_revocation(&one, facts).await?,
-            Rendering::Opaque => {
-                self.read_opaque(&one).await?;
-            }
-            Rendering::ApiKey => {
-                self.read_api_key(&one).await?;
-            }
-            Rendering::Macaroon => self.check_records(facts)?,
+        // A key that is good from one network is good for what began there.
+        let request = Request {
+            address: facts.key.and_then(|key| key.address),
+            ..Request::default()
+        };
+        let one = self.presentation(&opened, requirement, request);
+        // Before its end: what may outlast that was taken back all the same.
+        self.check_records(facts)?;
+        if facts.key.is_none() {
+            self.check_standing(&one, facts)?;
         }
+        // What the issuer says by now, where it was asked for more than yes or no.
+        let now = match rendering {
+            Rendering::Jwt => {
+                self.check_revocation(&one, facts).await?;
+                None
+            }
+            Rendering::Opaque => Some(self.read_opaque(&one).await?),
+            Rendering::ApiKey => Some(Arc::new(self.read_api_key(&one).await?)),
+            Rendering::Macaroon => None,
+        };
+        let facts = now.as_deref().unwrap_or(facts);
         check_scopes(requirement, facts)?;
         let sign_in = requirement.sign_in();
         sign_in

@@ -19,12 +19,12 @@ use crate::decision::Decision;
 use crate::discovery::Discovery;
 use crate::fetch::Http;
 use crate::introspection::{Credentials, Introspection};
-use crate::keys::{Keys, Sources};
+use crate::keys::{self, Keys};
 use crate::macaroon_keys::MacaroonKeys;
 use crate::misconfigured::Misconfigured;
 use crate::remembered::Remembered;
 use crate::revocations::Revocations;
-use crate::subscription::{self, FeedState, Subscription};
+use crate::subscription::{self, FeedState, FeedTrouble, Subscription};
 
 /// Checks access tokens of one issuer for one API. Clones are cheap and share
 /// everything.
@@ -68,19 +68,75 @@ pub struct Verifier {
 
 pub(crate) struct Inner {
     pub(crate) config: Config,
-    pub(crate) discovery: Arc<Discovery>,
-    pub(crate) keys: Arc<Keys>,
-    pub(crate) introspection: Introspection,
-    pub(crate) macaroon_keys: MacaroonKeys,
+    pub(crate) sources: Sources,
     pub(crate) remembered: Remembered,
-    /// Where the issuer's feed is followed.
-    pub(crate) subscription: Option<Subscription>,
     /// Of the last token whose signature was good.
     pub(crate) header: ArcSwapOption<Header>,
     pub(crate) proofs: ProofMemory,
 }
 
+/// What is fetched from the issuer, once for all verifiers that share it.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) discovery: Arc<Discovery>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) introspection: Arc<Introspection>,
+    pub(crate) macaroon_keys: Arc<MacaroonKeys>,
+    /// Where the issuer's feed is followed.
+    pub(crate) subscription: Option<Arc<Subscription>>,
+}
+
+impl Sources {
+    fn of(config: &Config) -> Self {
+        let (http, clock) = (config.http.clone(), Arc::clone(&config.clock));
+        let discovery = Discovery::new(config.issuer.clone(), http.clone(), Arc::clone(&clock));
+        let discovery = Arc::new(discovery);
+        let keys = Keys::new(keys::Sources {
+            discovery: Arc::clone(&discovery),
+            http: http.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&config.entropy),
+            stale_if_error: config.stale_if_error,
+            issuer: config.issuer.as_str().into(),
+        });
+        let macaroon_keys = MacaroonKeys::new(
+            Arc::clone(&discovery),
+            http.clone(),
+            Arc::clone(&clock),
+            config.issuer.as_str(),
+        );
+        Self {
+            keys: Arc::new(keys),
+            macaroon_keys: Arc::new(macaroon_keys),
+            subscription: subscription(config, &discovery).map(Arc::new),
+            introspection: Arc::new(Introspection::new(Arc::clone(&discovery), http, clock)),
+            discovery,
+        }
+    }
+}
+
+impl Sources {
+    /// The same for a verifier of another API, whose feed is its own.
+    pub(crate) fn for_another(&self, config: &Config) -> Self {
+        Self {
+            subscription: subscription(config, &self.discovery).map(Arc::new),
+            ..self.clone()
+        }
+    }
+}
+
 impl Inner {
+    pub(crate) fn of(config: Config, sources: Sources) -> Self {
+        let proofs = ProofMemory::new(&*config.entropy, config.clock.now(), config.skew);
+        Self {
+            proofs,
+            sources,
+            remembered: Remembered::new(),
+            header: ArcSwapOption::empty(),
+            config,
+        }
+    }
+
     pub(crate) fn remember_header(&self, read: &Unverified<'_>) {
         let known = self.header.load();
         if !known
@@ -129,6 +185,7 @@ impl Verifier {
             stale_if_error: config::STALE_IF_ERROR,
             hook: None,
             counter: None,
+            uses: None,
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(SystemEntropy),
             http,
@@ -139,36 +196,9 @@ impl Verifier {
     }
 
     fn with(config: Config) -> Self {
-        let (http, clock) = (config.http.clone(), Arc::clone(&config.clock));
-        let discovery = Discovery::new(config.issuer.clone(), http.clone(), Arc::clone(&clock));
-        let discovery = Arc::new(discovery);
-        let keys = Keys::new(Sources {
-            discovery: Arc::clone(&discovery),
-            http: http.clone(),
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&config.entropy),
-            stale_if_error: config.stale_if_error,
-        });
-        let subscription = subscription(&config, &discovery);
-        let began = clock.now();
-        let proofs = ProofMemory::new(&*config.entropy, began, config.skew);
+        let sources = Sources::of(&config);
         Self {
-            inner: Arc::new(Inner {
-                proofs,
-                keys: Arc::new(keys),
-                macaroon_keys: MacaroonKeys::new(
-                    Arc::clone(&discovery),
-                    http.clone(),
-                    Arc::clone(&clock),
-                    config.issuer.as_str(),
-                ),
-                introspection: Introspection::new(Arc::clone(&discovery), http, clock),
-                discovery,
-                subscription,
-                remembered: Remembered::new(),
-                header: ArcSwapOption::empty(),
-                config,
-            }),
+            inner: Arc::new(Inner::of(config, sources)),
         }
     }
 
@@ -232,7 +262,14 @@ impl Verifier {
     /// export. They are also given to the `metrics` facade, as
     /// `revocations_age_seconds` and `revocations_records`.
     pub fn feed(&self) -> Option<FeedState> {
-        self.inner.subscription.as_ref().map(Subscription::shown)
+        let subscription = self.inner.sources.subscription.as_ref();
+        subscription.map(|own| own.shown())
+    }
+
+    /// Why the revocation feed is not followed, where it is meant to be and is
+    /// not: for logs and readiness.
+    pub fn feed_trouble(&self) -> Option<FeedTrouble> {
+        self.inner.sources.subscription.as_ref()?.trouble()
     }
 
     /// Takes tokens for another identifier of the same API too.
@@ -312,8 +349,17 @@ impl Verifier {
         self.but(|config| config.counter = Some(Arc::new(counter)))
     }
 
-    /// Takes time from elsewhere.
-    #[cfg(any(test, feature = "testing"))]
+    /// Remembers with other processes what was used: a DPoP proof is good once
+    /// for all of them, and uses of macaroons that are checked here are counted
+    /// by it instead of by [`count_uses`](Self::count_uses). Where it cannot
+    /// say, the request gets 503.
+    #[must_use]
+    pub fn share_uses(self, uses: Arc<dyn crate::SharedUses>) -> Self {
+        self.but(|config| config.uses = Some(uses))
+    }
+
+    /// Takes time from elsewhere than this machine's clock: for processes that
+    /// have a clock of their own, and for tests.
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn symbolon_token::Clock>) -> Self {
         self.but(|config| config.clock = clock)
@@ -325,8 +371,7 @@ impl Verifier {
         self.but(|config| config.http.answer_by(responder))
     }
 
-    /// Takes randomness from elsewhere.
-    #[cfg(any(test, feature = "testing"))]
+    /// Takes randomness from elsewhere than this machine.
     #[must_use]
     pub fn with_entropy(self, entropy: Arc<dyn symbolon_token::Entropy>) -> Self {
         self.but(|config| config.entropy = entropy)
@@ -343,12 +388,12 @@ impl Verifier {
     }
 
     async fn ready_alone(&self) -> Result<(), NotReady> {
-        if let Some(subscription) = &self.inner.subscription {
+        if let Some(subscription) = &self.inner.sources.subscription {
             subscription.tick();
         }
-        let ready = self.inner.keys.ready().await;
+        let ready = self.inner.sources.keys.ready().await;
         ready.map_err(|why| NotReady(format!("no key of the issuer could be had: {why}")))?;
-        if let Some(subscription) = &self.inner.subscription {
+        if let Some(subscription) = &self.inner.sources.subscription {
             let reached = subscription.ready().await;
             reached.map_err(|why| NotReady(format!("revocation feed: {why}")))?;
         }
@@ -410,6 +455,7 @@ fn subscription(config: &Config, discovery: &Arc<Discovery>) -> Option<Subscript
             entropy: Arc::clone(&config.entropy),
             credentials: Arc::clone(credentials),
             issuer: config.issuer.as_str().to_owned(),
+            resource: config.resource.as_str().to_owned(),
             revocations: config.revocations.clone(),
         })
     })

@@ -169,3 +169,59 @@ async fn a_header_that_means_something_else_holds_no_keys() {
     }
     assert_eq!(API, issuer.asking().metadata()["resource"]);
 }
+
+/// Something that stays open is asked about as it began: a key that is good from
+/// one network would end at the first look otherwise.
+#[tokio::test]
+async fn what_began_with_a_key_is_asked_about_from_where_it_came() {
+    let issuer = Issuer::start().await;
+    issuer.says_active(|_| {});
+    let verifier = issuer.asking().take_imported_api_keys();
+    let own = read();
+    let from = Request {
+        address: Some("192.0.2.1".parse().unwrap()),
+        ..Request::default()
+    };
+    for key in [key(), FOREIGN.to_owned()] {
+        let caller = verifier.check_request(&key, &own, from).await.unwrap();
+        assert!(caller.is_api_key());
+        issuer.advance(2);
+
+        verifier
+            .check_standing_of(&caller, &key, &own)
+            .await
+            .unwrap();
+
+        let asked = asked(&issuer);
+        assert!(asked.contains("client_ip=192.0.2.1"), "{asked}");
+        assert!(asked.contains("resource="), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn what_began_with_a_key_goes_on_while_the_issuer_says_so_and_no_longer() {
+    let issuer = Issuer::start().await;
+    issuer.says_active(|_| {});
+    let verifier = issuer.asking();
+    let (own, key) = (read(), key());
+    let caller = verifier.check(&key, &own).await.unwrap();
+    let standing = async || {
+        issuer.advance(2);
+        let standing = verifier.check_standing_of(&caller, &key, &own).await;
+        standing.map_err(|refusal| refusal.code())
+    };
+
+    // The answer that it began with is over, the key is not.
+    let end = caller.expires();
+    issuer.advance(3600);
+    issuer.says_active(|claims| claims["exp"] = json!(end.seconds() + 7200));
+    assert_eq!(standing().await, Ok(()));
+
+    issuer.says_active(|claims| {
+        claims["exp"] = json!(end.seconds() + 7200);
+        claims["scope"] = json!("other");
+    });
+    assert_eq!(standing().await, Err("insufficient_scope"));
+    issuer.says(json!({ "active": false }));
+    assert_eq!(standing().await, Err("inactive"));
+}

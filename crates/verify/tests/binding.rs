@@ -154,6 +154,33 @@ async fn a_token_that_is_not_bound_is_not_taken_with_a_proof() {
     assert_eq!(support::with_token(&app, &token).await.status, 200);
 }
 
+#[tokio::test]
+async fn a_token_that_came_as_dpop_is_refused_under_that_scheme() {
+    let (issuer, verifier) = settled().await;
+    let over = issuer.token(|claims| claims["exp"] = (START.seconds() - 60).into());
+    let app = app(&verifier, at_expiry());
+
+    for (token, status, error) in [
+        (&over, 401, "invalid_token"),
+        (&"nonsense".to_owned(), 401, "invalid_token"),
+    ] {
+        let got = sent(&app, dpop(token)).await;
+        assert_eq!(got.status, status, "{}", got.body);
+        let challenge = got.challenge();
+        assert!(challenge.starts_with("DPoP algs="), "{challenge}");
+        assert!(
+            challenge.contains(&format!(r#"error="{error}""#)),
+            "{challenge}"
+        );
+        let got = support::with_token(&app, token).await;
+        assert!(
+            got.challenge().starts_with("Bearer "),
+            "{}",
+            got.challenge()
+        );
+    }
+}
+
 /// Attack: F177
 /// Attack: F184
 #[tokio::test]

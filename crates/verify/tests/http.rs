@@ -478,3 +478,57 @@ async fn a_route_of_another_audience_takes_its_own_tokens_alone() {
     assert_eq!(with_token(&usual, &issuer.good()).await.status, 200);
     assert_eq!(with_token(&admin, &issuer.good()).await.status, 401);
 }
+
+/// Whoever looks at the status alone must not take a refusal for a success because
+/// the caller said that it speaks gRPC.
+#[tokio::test]
+async fn a_refusal_is_told_by_the_status_whatever_the_caller_says_it_speaks() {
+    let issuer = Issuer::start().await;
+    let expired = issuer.token(|claims| claims["exp"] = 1.into());
+    let plain = app(&issuer.verifier(), at_expiry());
+    let handler = async |caller: Principal| caller.subject().to_owned();
+    let layer = issuer.verifier().require(at_expiry()).grpc();
+    let grpc = Router::new().route("/invoices", get(handler).layer(layer));
+    let ask = async |app: &Router, kind: &str, token: &str| {
+        let request = Request::get("/invoices")
+            .header("content-type", kind)
+            .header("authorization", format!("Bearer {token}"));
+        call(app, request.body(Body::empty()).unwrap()).await
+    };
+
+    for kind in ["application/grpc", "application/grpc+proto", "text/plain"] {
+        assert_eq!(ask(&plain, kind, &expired).await.status, 401, "{kind}");
+        assert_eq!(ask(&plain, kind, &issuer.good()).await.status, 200);
+    }
+    let told = ask(&grpc, "application/grpc", &expired).await;
+    assert_eq!((told.status.as_u16(), &*told.body), (200, ""));
+    assert_eq!(told.headers["grpc-status"], "16");
+    assert!(told.challenge().contains("error=\"invalid_token\""));
+    assert_eq!(ask(&grpc, "text/plain", &expired).await.status, 401);
+    let good = ask(&grpc, "application/grpc", &issuer.good()).await;
+    assert!(!good.headers.contains_key("grpc-status"));
+}
+
+#[tokio::test]
+async fn pages_may_ask_for_the_metadata_with_headers_of_their_own() {
+    let issuer = Issuer::start().await;
+    let app: Router = protected_resource_routes(&issuer.verifier());
+    let path = "/.well-known/oauth-protected-resource/v1";
+
+    let preflight = Request::options(path)
+        .header("origin", "https://page.example")
+        .header("access-control-request-method", "GET")
+        .header("access-control-request-headers", "mcp-protocol-version");
+    let told = call(&app, preflight.body(Body::empty()).unwrap()).await;
+    let got = call(&app, Request::get(path).body(Body::empty()).unwrap()).await;
+
+    assert_eq!(told.status, 204);
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-headers", "*"),
+    ] {
+        assert_eq!(told.headers[name], value);
+    }
+    assert_eq!(got.status, 200);
+    assert_eq!(got.headers["access-control-allow-origin"], "*");
+}

@@ -6,9 +6,12 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
+
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
+use support::feed::at;
 use support::{API, Issuer, app, at_expiry, call, key, opaque, with_token};
 use symbolon_protocol::SigningAlgorithm;
 use symbolon_testkit::START;
@@ -122,6 +125,31 @@ async fn possession_is_proved_to_the_api_whoever_made_the_token() {
 
     assert_eq!(told.status, 401);
     assert_eq!((got.status.as_u16(), &*got.body), (200, "usr_1"));
+}
+
+/// A decision on old knowledge says how old it was: that of the issuer whose
+/// token it was.
+#[tokio::test]
+async fn a_decision_tells_of_the_feed_of_the_issuer_that_made_the_token() {
+    let (first, second) = (Issuer::start().await, Issuer::start().await);
+    let partner = second.subscribed();
+    let (ready, stream) = tokio::join!(partner.ready(), second.snapshot(at(5), &[]));
+    ready.unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    let both = first.verifier().also_trust(partner).unwrap();
+    let both = both.on_decision(move |decision| {
+        let feed = decision.feed().map(|own| own.sequence);
+        telling.lock().unwrap().push(feed);
+    });
+    let app = app(&both, at_expiry());
+
+    for token in [first.good(), second.good(), "nonsense".to_owned()] {
+        with_token(&app, &token).await;
+    }
+
+    assert_eq!(*told.lock().unwrap(), [None, Some(5), None]);
+    drop(stream);
 }
 
 #[tokio::test]

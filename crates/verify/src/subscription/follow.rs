@@ -13,7 +13,8 @@ use symbolon_token::{Entropy, random};
 use tokio::time::{sleep, timeout};
 
 use super::intake::{Expected, Intake, Lie};
-use super::{State, lock};
+use super::trouble::{CREDENTIALS_REFUSED, NO_RESOURCE_SERVED};
+use super::{Failure, State, lock};
 use crate::fetch::{FetchError, Stream, TOTAL_TIMEOUT};
 use crate::requirement::MAX_STALENESS;
 
@@ -21,8 +22,13 @@ use crate::requirement::MAX_STALENESS;
 /// twice as long, and between half of it and all.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The same where the issuer refuses: somebody has to change something there, and
+/// wrong credentials that come every second look like somebody who guesses.
+const LONGEST_REFUSED: Duration = Duration::from_secs(30);
 /// How long a stream may be silent: heads come every second.
 const MAX_SILENCE: Duration = Duration::from_secs(5);
+/// How often the age is told.
+const TOLD: Duration = Duration::from_secs(1);
 /// How long the first head may take, behind a snapshot.
 const MAX_SNAPSHOT: Duration = Duration::from_secs(60);
 /// How often what can hit nothing any more is dropped.
@@ -47,8 +53,8 @@ enum Ended {
 impl Ended {
     fn code(&self) -> &'static str {
         match self {
-            Self::Fetch(FetchError::Status(401)) => "credentials_refused",
-            Self::Fetch(FetchError::Status(403)) => "no_resource_served",
+            Self::Fetch(FetchError::Status(401)) => CREDENTIALS_REFUSED,
+            Self::Fetch(FetchError::Status(403)) => NO_RESOURCE_SERVED,
             Self::Fetch(FetchError::Status(_)) => "feed_refused",
             Self::Fetch(FetchError::Malformed(_)) => "feed_not_offered",
             Self::Fetch(_) => "feed_unreachable",
@@ -56,6 +62,25 @@ impl Ended {
             Self::Silent => "stream_silent",
             Self::Late => "stream_late",
             Self::Closed => "stream_closed",
+        }
+    }
+
+    /// How long it waits at most before the next stream.
+    const fn longest_pause(&self) -> Duration {
+        match self {
+            Self::Fetch(FetchError::Status(401 | 403)) => LONGEST_REFUSED,
+            _ => LONGEST_PAUSE,
+        }
+    }
+
+    /// What happened, in words.
+    fn words(&self) -> String {
+        match self {
+            Self::Fetch(error) => error.to_string(),
+            Self::Lie(lie) => format!("the stream is not believed: {}", lie.code()),
+            Self::Silent => "the stream was silent".into(),
+            Self::Late => "the stream's heads arrive late".into(),
+            Self::Closed => "the issuer closed the stream".into(),
         }
     }
 }
@@ -74,14 +99,33 @@ impl From<Lie> for Ended {
 
 /// Follows for ever.
 pub(super) async fn follow(state: Arc<State>) {
+    tokio::join!(streams(&state), tell(&state));
+}
+
+/// Tells how old the knowledge is, whatever a stream does meanwhile: a number
+/// that stands still looks like knowledge that does not age.
+async fn tell(state: &State) {
+    loop {
+        sleep(TOLD).await;
+        state.measure();
+    }
+}
+
+async fn streams(state: &Arc<State>) {
     let mut pause = FIRST_PAUSE;
     loop {
         let mut heads = 0;
-        let ended = one(&state, &mut heads).await;
+        let ended = one(state, &mut heads).await;
         state.is_connected.store(false, Ordering::Relaxed);
-        let code = ended.code();
-        *lock(&state.last_failure) = Some(code);
-        metrics::counter!("revocations_streams_total", "ended" => code).increment(1);
+        let (code, longest) = (ended.code(), ended.longest_pause());
+        *lock(&state.last_failure) = Some(Failure {
+            code,
+            words: ended.words(),
+        });
+        state.turns.send_modify(|turn| *turn += 1);
+        let issuer = state.from.issuer.clone();
+        metrics::counter!("revocations_streams_total", "issuer" => issuer, "ended" => code)
+            .increment(1);
         if let Ended::Lie(_) = ended {
             // Where it says that it was is worth nothing.
             *lock(&state.place) = None;
@@ -89,9 +133,9 @@ pub(super) async fn follow(state: Arc<State>) {
         if heads > 0 {
             pause = FIRST_PAUSE;
         }
+        pause = pause.min(longest);
         sleep(jittered(pause, &*state.from.entropy)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-        state.measure();
+        pause = (pause * 2).min(longest);
     }
 }
 
@@ -146,7 +190,11 @@ async fn open(state: &Arc<State>) -> Result<(Stream, Intake, Duration), Ended> {
     let asked = from.clock.monotonic();
     let basic = from.credentials.basic();
     let place = place.as_deref().filter(|_| held.is_some());
-    let stream = from.http.stream(endpoint, &basic, &nonce, place).await?;
+    let asked_for = [("nonce", &*nonce), ("resource", &*from.resource)];
+    let stream = from
+        .http
+        .stream(endpoint, &basic, &asked_for, place)
+        .await?;
     Ok((stream, intake, asked))
 }
 
@@ -165,7 +213,8 @@ impl Reading<'_> {
         let (mut last_head, mut patience) = (self.asked, MAX_SNAPSHOT);
         loop {
             let next = timeout(MAX_SILENCE, stream.next()).await;
-            let Some(bytes) = next.map_err(|_| Ended::Silent)?? else {
+            let next = next.map_err(|_| Ended::Silent)?;
+            let Some(bytes) = next? else {
                 return Ok(());
             };
             let before = *self.heads;
@@ -202,5 +251,22 @@ impl Reading<'_> {
             Some(age) if age <= MAX_STALENESS => Ok(()),
             _ => Err(Ended::Late),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_refused_comes_back_less_often_than_whoever_found_nobody() {
+        let of = |error| Ended::Fetch(error).longest_pause();
+
+        assert_eq!(of(FetchError::Status(401)), LONGEST_REFUSED);
+        assert_eq!(of(FetchError::Status(403)), LONGEST_REFUSED);
+        for other in [FetchError::Unreachable, FetchError::Status(503)] {
+            assert_eq!(of(other), LONGEST_PAUSE);
+        }
+        assert_eq!(Ended::Silent.longest_pause(), LONGEST_PAUSE);
     }
 }

@@ -12,17 +12,20 @@
 
 mod follow;
 mod intake;
+mod trouble;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
+use symbolon_protocol::planted;
 use symbolon_token::{Clock, Entropy};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use self::intake::{News, Taken};
+pub use self::trouble::FeedTrouble;
 use crate::discovery::Discovery;
 use crate::fetch::Http;
 use crate::introspection::Credentials;
@@ -30,6 +33,9 @@ use crate::revocations::Revocations;
 
 /// How long a readiness check waits for the first snapshot.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// How long a doubtful answer waits for the first stream to be answered.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
 
 /// What a verifier knows of its issuer's revocation feed: numbers to export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -66,7 +72,15 @@ pub(crate) struct Sources {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) issuer: String,
+    /// The API whose records are asked for.
+    pub(crate) resource: String,
     pub(crate) revocations: Revocations,
+}
+
+/// How the last stream ended.
+struct Failure {
+    code: &'static str,
+    words: String,
 }
 
 /// What the task and the checks share.
@@ -76,7 +90,7 @@ struct State {
     /// clock and one; zero where the feed was never reached.
     confirmed: AtomicU64,
     is_connected: AtomicBool,
-    last_failure: Mutex<Option<&'static str>>,
+    last_failure: Mutex<Option<Failure>>,
     /// Where to go on from.
     place: Mutex<Option<String>>,
     turns: watch::Sender<u64>,
@@ -148,7 +162,7 @@ impl Subscription {
             epoch: position.epoch,
             sequence: position.sequence,
             is_connected: own.is_connected.load(Ordering::Relaxed),
-            last_failure: *lock(&own.last_failure),
+            last_failure: own.failure(),
         }
     }
 
@@ -166,8 +180,27 @@ impl Subscription {
         let _ = tokio::time::timeout(WAIT, reached).await;
         match self.age() {
             Some(_) => Ok(()),
-            None => Err(lock(&self.state.last_failure).unwrap_or("revocations_not_reached")),
+            None => Err(self.state.failure().unwrap_or("revocations_not_reached")),
         }
+    }
+
+    /// Why nothing is known now, in a stable word; nothing where a stream is open.
+    pub(crate) fn failure(&self) -> Option<&'static str> {
+        match self.state.is_connected.load(Ordering::Relaxed) {
+            true => None,
+            false => self.state.failure(),
+        }
+    }
+
+    /// Whether the issuer does not let this reader know what became of the API's
+    /// tokens: then its word "inactive" says nothing either. Waits a moment for the
+    /// first stream to be answered.
+    pub(crate) async fn is_shut_out(&self) -> bool {
+        let mut turns = self.state.turns.subscribe();
+        if self.age().is_none() && self.state.failure().is_none() {
+            let _ = tokio::time::timeout(FIRST_ANSWER, turns.changed()).await;
+        }
+        self.failure() == Some(trouble::NO_RESOURCE_SERVED)
     }
 }
 
@@ -180,6 +213,10 @@ impl Drop for Subscription {
 }
 
 impl State {
+    fn failure(&self) -> Option<&'static str> {
+        lock(&self.last_failure).as_ref().map(|own| own.code)
+    }
+
     fn age(&self) -> Option<Duration> {
         let confirmed = self.confirmed.load(Ordering::Acquire).checked_sub(1)?;
         let now = self.from.clock.monotonic();
@@ -207,6 +244,7 @@ impl State {
         *lock(&self.place) = place;
         // A server whose clock runs ahead makes nothing younger than now.
         let made = (asked + elapsed).min(self.from.clock.monotonic());
+        let stale = if planted(41) { Duration::ZERO } else { stale };
         let known = millis(made.saturating_sub(stale)).saturating_add(1);
         self.confirmed.fetch_max(known, Ordering::AcqRel);
         self.turns.send_modify(|turn| *turn += 1);
@@ -214,11 +252,12 @@ impl State {
     }
 
     fn measure(&self) {
+        let issuer = || self.from.issuer.clone();
         if let Some(age) = self.age() {
-            metrics::gauge!("revocations_age_seconds").set(age.as_secs_f64());
+            metrics::gauge!("revocations_age_seconds", "issuer" => issuer()).set(age.as_secs_f64());
         }
         let records = self.from.revocations.len();
-        metrics::gauge!("revocations_records").set(records as f64);
+        metrics::gauge!("revocations_records", "issuer" => issuer()).set(records as f64);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The issuer: its keys, what it took back, and whether it answers.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub(super) struct Inner {
     pub(super) clock: Arc<TestClock>,
     /// How many tokens were made: their names.
     pub(super) made: AtomicU64,
+    /// The API keys that were made, and what they say.
+    pub(super) keys: Mutex<HashMap<String, Value>>,
     /// The names of tokens that were taken back.
     revoked: Mutex<HashSet<String>>,
     is_down: AtomicBool,
@@ -43,6 +45,7 @@ impl Issuer {
             key,
             clock: Arc::new(TestClock::new()),
             made: AtomicU64::new(0),
+            keys: Mutex::default(),
             revoked: Mutex::default(),
             is_down: AtomicBool::new(false),
         }))
@@ -71,7 +74,7 @@ impl Issuer {
         TestToken::new(&self.0)
     }
 
-    /// Takes a token back. A verifier that asked about it within the last
+    /// Takes a token or an API key back. A verifier that asked about it within the last
     /// second of the clock hears of it in the next.
     pub fn revoke(&self, token: &str) {
         if let Some(id) = self.0.id(token) {
@@ -112,12 +115,22 @@ impl Inner {
         revoked.unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
-    /// The name of a token of its own.
+    /// The name of a token or an API key of its own.
     fn id(&self, token: &str) -> Option<String> {
-        let key = self.key.public_jwk();
-        let key = VerifyingKey::from_jwk(key.as_object()?).ok()?;
-        let claims = Unverified::parse(token).ok()?.verify(&key).ok()?;
+        let claims = match self.claims_of_key(token) {
+            Some(claims) => claims,
+            None => {
+                let key = self.key.public_jwk();
+                let key = VerifyingKey::from_jwk(key.as_object()?).ok()?;
+                Value::Object(Unverified::parse(token).ok()?.verify(&key).ok()?)
+            }
+        };
         Some(claims.get("jti")?.as_str()?.to_owned())
+    }
+
+    fn claims_of_key(&self, text: &str) -> Option<Value> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.get(text).cloned()
     }
 
     /// What the network would bring; nothing where nobody answers.
@@ -143,10 +156,15 @@ impl Inner {
     fn introspect(&self, form: &str) -> Value {
         let mut pairs = url::form_urlencoded::parse(form.as_bytes());
         let token = pairs.find(|(name, _)| name == "token");
-        let id = token.and_then(|(_, token)| self.id(&token));
+        let token = token.map(|(_, token)| token).unwrap_or_default();
         let revoked = self.revoked.lock();
         let revoked = revoked.unwrap_or_else(PoisonError::into_inner);
-        json!({ "active": id.is_some_and(|id| !revoked.contains(&id)) })
+        if self.id(&token).is_none_or(|id| revoked.contains(&id)) {
+            return json!({ "active": false });
+        }
+        let mut says = self.claims_of_key(&token).unwrap_or_else(|| json!({}));
+        says["active"] = true.into();
+        says
     }
 }
 

@@ -1,14 +1,16 @@
 //! A token in the making: good, but for what a test breaks.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use symbolon_token::Clock;
+use symbolon_protocol::Environment;
 use symbolon_token::explain::Check;
+use symbolon_token::{Clock, Slot, api_key};
 
 use super::issuer::{ISSUER, Inner};
+use crate::ambient::SystemEntropy;
 
 /// How long a token lives where the test says nothing.
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -73,12 +75,41 @@ impl TestToken {
 
     /// The token as it is sent.
     pub fn sign(&self) -> String {
+        let claims = self.claims();
+        let key = &self.issuer.key;
+        let token = key.sign("at+jwt", claims.to_string().as_bytes());
+        match self.is_broken(Check::Signature) {
+            true => with_another_signature(&token),
+            false => token,
+        }
+    }
+
+    /// The same as an API key: a text that says nothing by itself, and of which
+    /// the issuer says what the token would.
+    pub fn sign_as_api_key(&self) -> String {
+        let mut claims = self.claims();
+        let environment = Environment::Live;
+        let made = api_key::make(Slot::random(&SystemEntropy), environment, &SystemEntropy);
+        let text = made.text.expose_str().to_owned();
+        claims["api_key"] = json!({ "id": made.id, "name": "test", "environment": environment });
+        if !self.is_broken(Check::Signature) {
+            let keys = self.issuer.keys.lock();
+            let mut keys = keys.unwrap_or_else(PoisonError::into_inner);
+            keys.insert(text.clone(), claims);
+        }
+        text
+    }
+
+    fn is_broken(&self, check: Check) -> bool {
+        self.broken.contains(&check)
+    }
+
+    fn claims(&self) -> Value {
         let number = self.issuer.made.fetch_add(1, Ordering::SeqCst);
         let id = format!("test-{number}");
         let now = self.issuer.clock.now().seconds();
         let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX / 2);
-        let is_broken = |check| self.broken.contains(&check);
-        let begins = match is_broken(Check::Expiry) {
+        let begins = match self.is_broken(Check::Expiry) {
             // Any skew that can be configured is over.
             true => now.saturating_sub(lifetime).saturating_sub(3600),
             false => now,
@@ -93,26 +124,19 @@ impl TestToken {
         for (name, value) in &self.claims {
             claims[name] = value.clone();
         }
-        if is_broken(Check::Issuer) {
+        if self.is_broken(Check::Issuer) {
             claims["iss"] = json!("https://other-issuer.test");
         }
-        if is_broken(Check::Audience) {
+        if self.is_broken(Check::Audience) {
             claims["aud"] = json!("https://other-audience.test");
         }
-        if is_broken(Check::Scope) {
+        if self.is_broken(Check::Scope) {
             claims["scope"] = json!("other-scope.test");
         }
-        if is_broken(Check::Revocation) {
+        if self.is_broken(Check::Revocation) {
             self.issuer.revoke(id);
         }
-        let token = self
-            .issuer
-            .key
-            .sign("at+jwt", claims.to_string().as_bytes());
-        match is_broken(Check::Signature) {
-            true => with_another_signature(&token),
-            false => token,
-        }
+        claims
     }
 }
 

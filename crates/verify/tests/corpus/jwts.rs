@@ -41,6 +41,10 @@ fn edits() -> Vec<Case> {
         case("the scope was replaced by one of another kind", |g| edited(&g.good(), |c| c["scope"] = "superuser".into()), "scope_changed", "signature", "ask the issuer for the scope"),
         case("the scope was replaced by two others", |g| edited(&g.good(), |c| c["scope"] = "admin root".into()), "scope_changed", "signature", "ask the issuer for the scope"),
         case("scopes that nobody guesses were replaced", |g| edited(&g.with(|c| c["scope"] = "a:b c:d read:invoices".into()), |c| c["scope"] = "admin".into()), "signature_mismatch", "signature", "`scope` (now `admin`)"),
+        case("scope and end were changed together", |g| edited(&g.good(), |c| { c["scope"] = "read:invoices delete:invoices".into(); c["exp"] = (g.now.seconds() + 86_400 * 365).into(); }), "scope_and_expiry_changed", "signature", "ask the issuer for the scope"),
+        case("the audience was changed", |g| edited(&g.good(), |c| c["aud"] = "https://other.example.com".into()), "audience_changed", "signature", "for that API"),
+        case("the subject of a machine was changed", |g| edited(&g.with(|c| c["sub"] = "web".into()), |c| c["sub"] = "admin".into()), "subject_changed", "signature", "for that API"),
+        case("the client of a machine was changed", |g| edited(&g.with(|c| c["sub"] = "web".into()), |c| c["client_id"] = "admin".into()), "client_changed", "signature", "for that API"),
         case("the end was moved", |g| edited(&g.good(), |c| c["exp"] = (g.now.seconds() + 86_400 * 365).into()), "expiry_changed", "signature", "renew it"),
         case("the end of an expired token was moved", |g| {
             let old = g.with(|c| { c["iat"] = (g.now.seconds() - 7200).into(); c["exp"] = (g.now.seconds() - 3600).into(); });

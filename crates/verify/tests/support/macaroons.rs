@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use symbolon_testkit::{START, SeededEntropy};
 use symbolon_token::jwt::Written;
-use symbolon_token::macaroon::{self as engine, Period};
+use symbolon_token::macaroon::{self as engine, Period, SharedKey};
 use symbolon_token::seal::Bound;
 use symbolon_token::{Authority, Granted, Id, Keyring, Position, Slot};
 use symbolon_verify::macaroon::{Caveat, attenuate};
@@ -59,16 +59,25 @@ pub(crate) fn shared_for(issuer: &Issuer, audience: &str) -> String {
     .unwrap()
 }
 
-/// Lets the issuer give out the keys of this API.
+/// Lets the issuer give out the keys of this API, whatever it is asked for.
 pub(crate) fn share(issuer: &Issuer) {
+    *issuer.behaviour.macaroon_keys.lock().unwrap() = Reply::Json(document(issuer, API));
+}
+
+/// The keys of a resource.
+pub(crate) fn keys_of(issuer: &Issuer, resource: &str) -> Vec<SharedKey> {
     let now = Period::of(START);
-    let all = engine::shared_keys(
+    engine::shared_keys(
         &keys(),
         bound(issuer),
-        &API.parse().unwrap(),
+        &resource.parse().unwrap(),
         (now, now.next()),
-    );
-    let all: Vec<Value> = all
+    )
+}
+
+/// The same as a document.
+pub(crate) fn document(issuer: &Issuer, resource: &str) -> Value {
+    let all: Vec<Value> = keys_of(issuer, resource)
         .iter()
         .map(|key| {
             json!({
@@ -78,8 +87,7 @@ pub(crate) fn share(issuer: &Issuer) {
             })
         })
         .collect();
-    let document = json!({ "issuer": issuer.url, "resource": API, "epoch": 1, "keys": all });
-    *issuer.behaviour.macaroon_keys.lock().unwrap() = Reply::Json(document);
+    json!({ "issuer": issuer.url, "resource": resource, "epoch": 1, "keys": all })
 }
 
 pub(crate) fn narrow(token: &str, caveats: &[&str]) -> String {

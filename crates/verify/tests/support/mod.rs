@@ -4,6 +4,7 @@
 
 pub(crate) mod feed;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,8 +39,13 @@ pub(crate) enum Reply {
 pub(crate) struct Behaviour {
     pub(crate) jwks: Mutex<Reply>,
     pub(crate) metadata: Mutex<Option<Reply>>,
+    /// What is at the second place where metadata may be.
+    pub(crate) other_metadata: Mutex<Option<Reply>>,
     pub(crate) introspection: Mutex<Reply>,
     pub(crate) macaroon_keys: Mutex<Reply>,
+    /// Where that is said for a resource, instead of the reply for all.
+    pub(crate) macaroon_keys_of: Mutex<HashMap<String, Value>>,
+    pub(crate) feed_keys: Mutex<Option<Reply>>,
     pub(crate) macaroon_keys_read: AtomicUsize,
     pub(crate) jwks_read: AtomicUsize,
     pub(crate) questions: AtomicUsize,
@@ -47,6 +53,16 @@ pub(crate) struct Behaviour {
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) feed: Arc<feed::Feed>,
     url: String,
+}
+
+impl Behaviour {
+    fn keys_for(&self, form: &str) -> Reply {
+        let mut pairs = url::form_urlencoded::parse(form.as_bytes());
+        let resource = pairs.find(|(name, _)| name == "resource").unwrap().1;
+        let own = self.macaroon_keys_of.lock().unwrap();
+        let own = own.get(&*resource).cloned().map(Reply::Json);
+        own.unwrap_or_else(|| self.macaroon_keys.lock().unwrap().clone())
+    }
 }
 
 pub(crate) struct Issuer {
@@ -76,8 +92,11 @@ impl Issuer {
             clock: Arc::clone(&clock),
             jwks: Mutex::new(Reply::Json(set(&[&key]))),
             metadata: Mutex::new(None),
+            other_metadata: Mutex::new(None),
             introspection: Mutex::new(Reply::Json(json!({ "active": true }))),
             macaroon_keys: Mutex::new(Reply::Raw(400, Vec::new())),
+            macaroon_keys_of: Mutex::default(),
+            feed_keys: Mutex::default(),
             macaroon_keys_read: AtomicUsize::new(0),
             jwks_read: AtomicUsize::new(0),
             questions: AtomicUsize::new(0),
@@ -87,6 +106,7 @@ impl Issuer {
         });
         let app = Router::new()
             .route("/.well-known/oauth-authorization-server", get(metadata))
+            .route("/.well-known/openid-configuration", get(other_metadata))
             .route("/jwks", get(jwks))
             .route("/introspect", post(introspect))
             .route("/macaroon-keys", post(macaroon_keys))
@@ -187,6 +207,11 @@ async fn answer(reply: Reply) -> Response<Body> {
     .unwrap()
 }
 
+async fn other_metadata(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
+    let chosen = behaviour.other_metadata.lock().unwrap().clone();
+    answer(chosen.unwrap_or(Reply::Raw(404, Vec::new()))).await
+}
+
 async fn metadata(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
     let url = &behaviour.url;
     let chosen = behaviour.metadata.lock().unwrap().clone();
@@ -211,7 +236,8 @@ async fn jwks(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
 }
 
 async fn jwks_of_the_feed(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
-    answer(Reply::Json(set(&[&behaviour.feed.key]))).await
+    let chosen = behaviour.feed_keys.lock().unwrap().clone();
+    answer(chosen.unwrap_or(Reply::Json(set(&[&behaviour.feed.key])))).await
 }
 
 /// An instant as `Date` writes it; readers pass the day of the week over.
@@ -224,10 +250,9 @@ fn date(instant: String) -> String {
     format!("Thu, {day} {} {year} {time} GMT", MONTHS[month - 1])
 }
 
-async fn macaroon_keys(State(behaviour): State<Arc<Behaviour>>) -> Response<Body> {
+async fn macaroon_keys(State(behaviour): State<Arc<Behaviour>>, body: String) -> Response<Body> {
     behaviour.macaroon_keys_read.fetch_add(1, Ordering::SeqCst);
-    let reply = behaviour.macaroon_keys.lock().unwrap().clone();
-    answer(reply).await
+    answer(behaviour.keys_for(&body)).await
 }
 
 async fn introspect(
