@@ -1,0 +1,193 @@
+//! What a client that registered itself may look at, change and end of its own
+//! registration, by the token that it was given.
+//!
+//! - A change gives another token; the one that was shown opens nothing more.
+//! - Where answers go elsewhere after a change, people are asked again, and
+//!   what the client was given so far is dead.
+//! - Unknown client, other token, no token: one answer.
+//!
+//! Spec: RFC 7592 §2.1, §2.2, §2.3, §3
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Value, json};
+use symbolon_protocol::{ClientId, ErrorCode};
+use symbolon_store::{
+    AuditEvent, DeleteClient, FindRegistration, ReplaceRegistration, RevokeClient,
+    SetClientEnabled, StoredClient, Updated, Whole,
+};
+use symbolon_token::mark::{self, read_fixed};
+use symbolon_token::{Digest, Secret};
+
+use super::{add_management, described, make_token, no_token, said, shown};
+use crate::authn::client::is_right;
+use crate::cx::Cx;
+use crate::departure;
+use crate::ending::{self, Leaves};
+use crate::failure::{Failure, Refusal};
+use crate::outbox::part;
+use crate::received::{Authorization, Received};
+use crate::respond;
+
+/// A registration whose token was shown.
+struct Own {
+    stored: Arc<StoredClient>,
+    token: Digest,
+}
+
+async fn own(cx: &Cx, received: &Received) -> Result<Own, Failure> {
+    let Authorization::Given(presented) = received.authorization("Bearer") else {
+        return Err(no_token().into());
+    };
+    // A typo needs no database.
+    if read_fixed::<36>(mark::Kind::Registration, presented).is_none() {
+        return Err(no_token().into());
+    }
+    let token = Digest::of(presented.as_bytes());
+    let path = received.uri.path();
+    let id = path.rsplit('/').next().and_then(|own| own.parse().ok());
+    let id: ClientId = id.ok_or_else(no_token)?;
+    let found = cx.store.read(FindRegistration { id: id.clone() }).await?;
+    let is_own = found
+        .and_then(|found| found.token)
+        .is_some_and(|own| own.matches(&token));
+    let stored = match is_own {
+        true => cx.find_client(&id).await?.filter(|own| own.enabled),
+        false => None,
+    };
+    let stored = stored.ok_or_else(no_token)?;
+    Ok(Own { stored, token })
+}
+
+/// Answers `GET /register/{id}`.
+pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let own = own(&cx, &received).await?;
+    let Authorization::Given(token) = received.authorization("Bearer") else {
+        return Err(no_token().into());
+    };
+    Ok(respond::json(
+        StatusCode::OK,
+        &body(&cx, &own.stored, token),
+    ))
+}
+
+fn body(cx: &Cx, stored: &StoredClient, token: &str) -> Value {
+    let mut body = shown(&stored.client);
+    body["client_id_issued_at"] = stored.created.seconds().into();
+    if !stored.secrets.is_empty() {
+        body["client_secret_expires_at"] = 0.into();
+    }
+    add_management(cx, &mut body, &stored.client.id, token);
+    body
+}
+
+/// Answers `PUT /register/{id}`.
+pub(crate) async fn put(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let own = own(&cx, &received).await?;
+    let said = said(&received)?;
+    let before = &own.stored.client;
+    let wrong = |why| Refusal::new(ErrorCode::InvalidClientMetadata, why);
+    if said.get("client_id").and_then(Value::as_str) != Some(before.id.as_str()) {
+        return Err(wrong("client_id is that of the registration").into());
+    }
+    // Neither is the client's to choose, nor are the times (RFC 7592 §2.2).
+    let fixed = [
+        "registration_access_token",
+        "registration_client_uri",
+        "client_secret_expires_at",
+        "client_id_issued_at",
+    ];
+    if fixed.iter().any(|name| said.contains_key(*name)) {
+        return Err(wrong("what the registration was answered with is not sent back").into());
+    }
+    // It may say the secret that it has, and chooses none.
+    if let Some(shown) = said.get("client_secret") {
+        let shown = Secret::from(shown.as_str().unwrap_or_default());
+        if !is_right(&cx.keys, &own.stored.secrets, &shown, cx.now) {
+            return Err(wrong("client_secret is the one that was given").into());
+        }
+    }
+    let client = described(&cx, &said, Some(before.id.clone()))?;
+    if client.authentication() != before.authentication() {
+        return Err(wrong("token_endpoint_auth_method is changed by registering again").into());
+    }
+    let next = make_token(&cx);
+    let moved = client.redirect_uris != before.redirect_uris;
+    let mut audit = event(&cx, "client.reregister", &before.id);
+    audit.detail = json!({ "redirect_uris": client.redirect_uris, "asks_again": moved });
+    let of = Whole::Client(client.id.clone());
+    if moved {
+        ask_again(&cx, &of, &client.id).await?;
+    }
+    let act = ReplaceRegistration {
+        client: client.clone(),
+        tokens: (own.token, Digest::of(next.expose())),
+        asks_again: moved,
+        audit,
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+    };
+    if cx.store.act(act).await? != Updated::Updated {
+        return Err(no_token().into());
+    }
+    if moved {
+        ending::finish(&cx.app, &of, Leaves::Itself).await?;
+    }
+    departure::follow(&cx).await;
+    let stored = StoredClient {
+        client,
+        ..(*own.stored).clone()
+    };
+    let body = body(&cx, &stored, next.expose_str());
+    Ok(respond::json(StatusCode::OK, &body))
+}
+
+/// People are asked again where answers go elsewhere. Where so many have agreed
+/// that their grants do not end in one act, they end before the addresses change:
+/// who asks again changes nothing any more.
+async fn ask_again(cx: &Cx, of: &Whole, id: &ClientId) -> Result<(), Failure> {
+    let first = RevokeClient {
+        id: id.clone(),
+        audit: event(cx, "client.revoke", id),
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+    };
+    Ok(ending::empty(cx, of, Leaves::Itself, first).await?)
+}
+
+/// Answers `DELETE /register/{id}`.
+pub(crate) async fn delete(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let own = own(&cx, &received).await?;
+    let id = own.stored.client.id.clone();
+    let leaves = match &own.stored.client.logout.backchannel_logout_uri {
+        Some(_) => Leaves::Nothing,
+        None => Leaves::Itself,
+    };
+    let first = SetClientEnabled {
+        id: id.clone(),
+        enabled: false,
+        audit: event(&cx, "client.disable", &id),
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+    };
+    ending::empty(&cx, &Whole::Client(id.clone()), leaves, first).await?;
+    let act = DeleteClient {
+        audit: event(&cx, "client.unregister", &id),
+        id,
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+    };
+    cx.store.act(act).await?;
+    part::follow_deletion(&cx).await;
+    departure::follow(&cx).await;
+    Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+fn event(cx: &Cx, action: &'static str, id: &ClientId) -> AuditEvent {
+    let mut audit = AuditEvent::new(action, id.to_string());
+    audit.client = Some(id.to_string());
+    audit.request = cx.request.to_string();
+    audit
+}
