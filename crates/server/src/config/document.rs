@@ -50,7 +50,15 @@ pub(super) fn parse(text: &str, file: &str) -> Result<Table, Vec<Finding>> {
         let at = error
             .span()
             .map_or_else(|| Location::whole(file), |span| lines.locate(span.start));
-        Finding::error("file.syntax", &at, error.message().replace('\n', ", "))
+        let message = error.message().replace('\n', ", ");
+        let key = error.span().and_then(|span| text.get(span));
+        if let Some(key) = key.filter(|_| message == "duplicate key") {
+            let message = format!("`{}` stands there twice", key.trim());
+            return Finding::error("file.syntax", &at, message)
+                .because("nobody can tell which of the two holds")
+                .repair("keep one of them");
+        }
+        Finding::error("file.syntax", &at, message)
             .because("what is not TOML cannot be read")
             .repair("write TOML 1.0: `key = \"value\"`, `[section]`, `[[block]]`")
     };

@@ -95,6 +95,39 @@ impl Finding {
         }
     }
 
+    /// Something that is wrong with a file that the configuration names: where,
+    /// with a line from 1, or 0 where it is wrong as a whole.
+    pub fn of_file(code: &'static str, at: Location, message: impl Into<String>) -> Self {
+        Self::error(code, &at, message)
+            .because("what a file says wrong would guard nothing")
+            .repair("change the file where the message says")
+    }
+
+    /// What is wrong with a file that the configuration names.
+    pub fn in_file(
+        code: &'static str,
+        (file, line, column): (&str, u32, u32),
+        message: String,
+    ) -> Self {
+        let at = Location {
+            file: file.into(),
+            line,
+            column,
+        };
+        Self::error(code, &at, message)
+            .because("a file that cannot be read whole is not read at all: what it was to refuse would be allowed")
+            .repair("change the file as the message says")
+    }
+
+    /// The same as a warning.
+    #[must_use]
+    pub fn as_warning(self) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..self
+        }
+    }
+
     /// An error where `wrong`, otherwise a warning.
     pub(super) fn error_if(wrong: bool, finding: Self) -> Self {
         let severity = if wrong {

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use http::uri::PathAndQuery;
 use http::{HeaderName, Method};
 use ipnet::IpNet;
 use symbolon_protocol::Lifetime;
@@ -13,7 +14,11 @@ use symbolon_token::macaroon::PathPattern;
 use url::Url;
 
 use super::finding::{Finding, Location};
-use super::{ForwardedHeader, Tls, Written, in_order, read_text, secret, unreadable};
+use super::graphql::RouteGraphql;
+use super::mcp::McpConfig;
+use super::policy::{PolicyConfig, RiskConfig, RoutePolicy};
+use super::quota::{GatewayQuotas, RouteQuota};
+use super::{ForwardedHeader, StorePlace, Tls, Written, in_order, read_text, secret, unreadable};
 
 /// Everything that the file says of the gateway, and what it shares with the
 /// server; relative paths are already absolute.
@@ -29,10 +34,17 @@ pub struct GatewayConfig {
     pub introspection: Option<GatewayClient>,
     /// The key that signs assertions, PKCS#8.
     pub assertion_key: Option<Secret>,
+    /// Another key of that kind, which is published and signs nothing: the next
+    /// one, or the one before.
+    pub assertion_key_other: Option<Secret>,
+    /// Where and how other proxies ask about requests, if they may.
+    pub forward_auth: Option<GatewayForwardAuth>,
     /// The services behind it.
     pub upstreams: Vec<GatewayUpstream>,
     /// Which requests go where.
     pub routes: Vec<GatewayRoute>,
+    /// Limits, plans, and who counts.
+    pub quotas: GatewayQuotas,
     /// How far the clocks of others may be off.
     pub clock_skew: Lifetime,
     /// Networks whose forwarding headers are believed.
@@ -45,6 +57,48 @@ pub struct GatewayConfig {
     pub tls: Option<Tls>,
     /// Whether callers are asked for theirs.
     pub client_certificates: bool,
+    /// Where people sign in, where they do.
+    pub browser: Option<GatewayBrowser>,
+    /// Policies, where there are any.
+    pub policy: Option<PolicyConfig>,
+    /// What makes a request risky, where that is asked.
+    pub risk: Option<RiskConfig>,
+}
+
+/// `[gateway.browser]`.
+#[derive(Debug)]
+pub struct GatewayBrowser {
+    /// Who signs people in: the gateway's issuer.
+    pub issuer: String,
+    /// As which client.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+    /// The origin under which browsers reach the gateway.
+    pub external_url: String,
+    /// Below which path.
+    pub path: String,
+    /// Where a person is after signing out.
+    pub after_sign_out: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// The APIs of the routes that sessions are for.
+    pub resources: Vec<String>,
+    /// How long a session lives that nobody uses.
+    pub session_idle: Lifetime,
+    /// How long it lives at most.
+    pub session_absolute: Lifetime,
+    /// Where sessions are kept.
+    pub store: StorePlace,
+}
+
+/// What a route takes sessions of browsers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrowserUse {
+    /// What scripts call.
+    Api,
+    /// Pages too.
+    Pages,
 }
 
 /// `introspection_client` with its secret.
@@ -58,13 +112,76 @@ pub struct GatewayClient {
     pub secret: Secret,
 }
 
+/// `[gateway.forward_auth]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayForwardAuth {
+    /// How requests are described.
+    pub dialect: AskedIn,
+    /// Who may ask.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Under which path.
+    pub path: String,
+    /// On which listener of its own, where it has one.
+    pub listen: Option<SocketAddr>,
+}
+
+/// How a proxy describes a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AskedIn {
+    /// `auth_request`.
+    Nginx,
+    /// The ingress controller.
+    IngressNginx,
+    /// `forward_auth`.
+    Caddy,
+    /// ForwardAuth.
+    Traefik,
+    /// `ext_authz` over HTTP.
+    Envoy,
+    /// `ext_authz` over gRPC.
+    EnvoyGrpc,
+}
+
+/// Which server of an upstream gets a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// Each in turn.
+    #[default]
+    RoundRobin,
+    /// The one that is at the fewest.
+    LeastRequests,
+}
+
+/// How servers are asked whether they are well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What is asked for.
+    pub target: PathAndQuery,
+    /// How often.
+    pub interval: Lifetime,
+    /// How long an answer may take.
+    pub timeout: Lifetime,
+    /// After how many good answers a server is well.
+    pub healthy: u32,
+    /// After how many others it is not.
+    pub unhealthy: u32,
+}
+
 /// `[[gateway.upstream]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayUpstream {
     /// What routes call it.
     pub name: String,
-    /// Scheme, host and port.
-    pub url: Url,
+    /// Scheme, host and port of each server.
+    pub urls: Vec<Url>,
+    /// Which of them gets a request.
+    pub balance: Balance,
+    /// How they are asked whether they are well, where they are.
+    pub check: Option<HealthCheck>,
+    /// After how many failures one is left alone, and for how long.
+    pub ejection: Option<(u32, Lifetime)>,
     /// Whether it speaks HTTP/2.
     pub http2: bool,
     /// How long a connection may take.
@@ -96,6 +213,16 @@ pub struct GatewayRoute {
     pub pass_token: bool,
     /// Claims that the upstream gets as headers.
     pub claims: Vec<(HeaderName, String)>,
+    /// Whether a session stands for a token, and for what.
+    pub browser: Option<BrowserUse>,
+    /// What may be reached behind its path, where an MCP server is there.
+    pub mcp: Option<McpConfig>,
+    /// The graph behind it.
+    pub graphql: Option<RouteGraphql>,
+    /// What it costs, and of which limits.
+    pub quota: RouteQuota,
+    /// What it says of policies.
+    pub policy: RoutePolicy,
     /// Where the block stands.
     pub at: Location,
 }
@@ -119,6 +246,8 @@ pub enum RouteNeeds {
         at_expiry: bool,
         /// How old knowledge of revocations may be.
         max_staleness: Option<Lifetime>,
+        /// How old the issuer's keys may become while it is away.
+        stale_if_error: Option<Lifetime>,
     },
 }
 

@@ -12,7 +12,12 @@ mod document;
 mod environment;
 mod finding;
 mod gateway;
+mod graphql;
+mod mcp;
+mod policy;
+mod quota;
 mod read;
+mod registration;
 mod schema;
 mod secret;
 mod signal_source;
@@ -37,9 +42,17 @@ pub use crate::keys::TokenUri;
 pub use demand::{Demands, NoRoute, Placed, ResourceDemand, RouteDemand, ScopesDemand};
 pub use finding::{Finding, Location, Severity};
 pub use gateway::{
-    GatewayClient, GatewayConfig, GatewayLoaded, GatewayRoute, GatewayUpstream, RouteNeeds,
-    ScopesNeeded,
+    AskedIn, Balance, BrowserUse, GatewayBrowser, GatewayClient, GatewayConfig, GatewayForwardAuth,
+    GatewayLoaded, GatewayRoute, GatewayUpstream, HealthCheck, RouteNeeds, ScopesNeeded,
 };
+pub use graphql::{GraphqlLimit, RouteGraphql};
+pub use mcp::{McpArgument, McpConfig, McpRule};
+pub use policy::{PolicyConfig, RISK_SIGNALS, RiskConfig, RoutePolicy};
+pub use quota::{
+    GatewayLimit, GatewayPlan, GatewayQuotas, GatewayRedis, LimitMode, LimitRule, LimitWebhook,
+    RouteQuota,
+};
+pub use registration::RegistrationConfig;
 pub use secret::SecretSource;
 pub use signal_source::{Effect, SignalSource, SubjectName};
 
@@ -85,6 +98,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// How long the audit trail is kept.
     pub audit: AuditConfig,
+    /// Who may describe itself as a client.
+    pub registration: Arc<RegistrationConfig>,
     /// The APIs.
     pub resources: Vec<Resource>,
     /// The applications.
@@ -123,6 +138,28 @@ pub struct StoreConfig {
     pub previous_master_key: Option<MasterSource>,
 }
 
+/// Which database, and how its statements are prepared.
+#[derive(Debug)]
+pub struct StorePlace {
+    /// The database.
+    pub url: StoreUrl,
+    /// Whether statements are prepared by name.
+    pub statements: Statements,
+}
+
+impl StoreConfig {
+    /// Which database it is.
+    pub fn place(&self) -> StorePlace {
+        StorePlace {
+            url: match &self.url {
+                StoreUrl::Sqlite(path) => StoreUrl::Sqlite(path.clone()),
+                StoreUrl::Postgres(url) => StoreUrl::Postgres(Secret::new(url.expose().to_vec())),
+            },
+            statements: self.statements,
+        }
+    }
+}
+
 /// Where a master key is.
 #[derive(Debug)]
 pub enum MasterSource {
@@ -143,6 +180,8 @@ pub struct KeysConfig {
     pub key_set_cache: Lifetime,
     /// Whether there are keys for ML-DSA, in a set of their own.
     pub experimental_ml_dsa: bool,
+    /// Whether there are keys to which partners encrypt assertions.
+    pub saml_decryption: bool,
 }
 
 impl Default for KeysConfig {
@@ -151,6 +190,7 @@ impl Default for KeysConfig {
             rotation: Lifetime::seconds(90 * 24 * 60 * 60),
             key_set_cache: Lifetime::seconds(60 * 60),
             experimental_ml_dsa: false,
+            saml_decryption: false,
         }
     }
 }
@@ -477,6 +517,7 @@ fn finish(draft: read::Draft<'_>, findings: Vec<Finding>) -> Loaded {
         lifetimes: server.lifetimes,
         keys: server.keys,
         audit: server.audit,
+        registration: Arc::new(server.registration),
         resources: draft.resources.into_iter().map(|read| read.value).collect(),
         clients: draft.clients.into_iter().map(|read| read.value).collect(),
         organizations: draft

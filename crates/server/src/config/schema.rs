@@ -54,6 +54,10 @@ impl Section {
 
     /// The known name that is most like `name`.
     pub(super) fn nearest(&self, name: &str) -> String {
+        // What most others call it.
+        if name == "type" && self.find("kind").is_some() {
+            return "kind".to_owned();
+        }
         self.names()
             .min_by_key(|known| distance(known, name))
             .unwrap_or_default()
@@ -79,6 +83,12 @@ impl Key {
     pub(super) fn is_secret(&self) -> bool {
         matches!(self.kind, Kind::Secret)
     }
+}
+
+/// The name that is most like `name`, where any is like it at all.
+pub(super) fn nearest_of<'n>(names: impl Iterator<Item = &'n str>, name: &str) -> Option<&'n str> {
+    let likely = names.filter(|known| distance(known, name) <= name.len().div_ceil(2));
+    likely.min_by_key(|known| distance(known, name))
 }
 
 /// How many characters must be changed, added or left out.
@@ -143,6 +153,10 @@ section!(TOP, "", "", {
     "trusted_issuer": Blocks(&TRUSTED_ISSUER), "";
     "signal_source": Blocks(&SIGNAL_SOURCE), "";
     "gateway": Table(&GATEWAY), "";
+    "limit": Blocks(&LIMIT), "";
+    "plan": Blocks(&PLAN), "";
+    "policy": Table(&POLICY), "";
+    "risk": Table(&RISK), "";
 });
 
 section!(GATEWAY, "[gateway]", "gateway.", {
@@ -154,15 +168,48 @@ section!(GATEWAY, "[gateway]", "gateway.", {
     "introspection_client": Text, r#""orders-api""#;
     "introspection_secret": Secret, "";
     "assertion_key": Secret, "";
+    "assertion_key_other": Secret, "";
     "client_certificates": Other, "false";
-    "redis_url": Text, r#""""#;
+    "redis_url": Text, r#""rediss://counts.internal:6379""#;
+    "redis_user": Text, r#""gateway""#;
+    "redis_password": Secret, "";
+    "redis_ca": Text, r#""redis-ca.pem""#;
+    "limit_webhook": Other, r#"{ upstream = "billing", path = "/limits" }"#;
+    "browser": Table(&BROWSER), "";
+    "forward_auth": Table(&FORWARD_AUTH), "";
     "upstream": Blocks(&UPSTREAM), "";
     "route": Blocks(&ROUTE), "";
+});
+
+section!(BROWSER, "[gateway.browser]", "gateway.browser.", {
+    "client": Text, r#""shop""#;
+    "client_secret": Secret, "";
+    "path": Text, r#""/auth""#;
+    "scopes": Texts, r#"["profile", "read:orders", "offline_access"]"#;
+    "session_idle": Text, r#""8h""#;
+    "session_absolute": Text, r#""7d""#;
+    "after_sign_out": Text, r#""/""#;
+});
+
+section!(FORWARD_AUTH, "[gateway.forward_auth]", "gateway.forward_auth.", {
+    "dialect": Text, r#""nginx""#;
+    "trusted_proxies": Texts, r#"["127.0.0.1/32"]"#;
+    "path": Text, r#""/.symbolon/forward-auth""#;
+    "listen": Text, r#""127.0.0.1:8082""#;
 });
 
 section!(UPSTREAM, "[[gateway.upstream]]", "gateway.upstream.", {
     "name": Text, r#""orders""#;
     "url": Text, r#""http://127.0.0.1:9000""#;
+    "urls": Texts, r#"["http://127.0.0.1:9000", "http://127.0.0.1:9001"]"#;
+    "balance": Text, r#""round_robin""#;
+    "health_path": Text, r#""/healthz""#;
+    "health_interval": Text, r#""5s""#;
+    "health_timeout": Text, r#""2s""#;
+    "healthy_after": Other, "2";
+    "unhealthy_after": Other, "3";
+    "eject_after": Other, "3";
+    "eject_for": Text, r#""30s""#;
     "http2": Other, "false";
     "connect_timeout": Text, r#""5s""#;
     "response_timeout": Text, r#""30s""#;
@@ -181,10 +228,127 @@ section!(ROUTE, "[[gateway.route]]", "gateway.route.", {
     "name": Text, r#""read an order""#;
     "revocation": Text, r#""now""#;
     "max_staleness": Text, r#""2s""#;
+    "stale_if_error": Text, r#""1h""#;
     "max_body_bytes": Other, "10485760";
     "on_expiry": Text, r#""close""#;
     "pass_token": Other, "false";
     "claims": Other, r#"{ "X-User" = "sub" }"#;
+    "browser": Text, r#""api""#;
+    "mcp": Table(&MCP), "";
+    "graphql": Table(&GRAPHQL), "";
+    "limits": Texts, r#"["burst"]"#;
+    "cost": Other, "3";
+    "feature": Text, r#""exports""#;
+    "policy": Text, r#""shadow""#;
+});
+
+section!(GRAPHQL, "[gateway.route.graphql]", "gateway.route.graphql.", {
+    "schema": Text, r#""schema.graphql""#;
+    "rules": Text, r#""rules.graphql""#;
+    "on_denied": Text, r#""refuse""#;
+    "mode": Text, r#""enforce""#;
+    "introspection": Other, r#"["read:schema"]"#;
+    "policies": Other, r#"{ staff = "roles = staff" }"#;
+    "subscriptions": Other, "false";
+    "persisted": Text, r#""off""#;
+    "manifest": Text, r#""operations.json""#;
+    "automatic_persisted": Other, "false";
+    "max_cost": Other, "10000";
+    "list_size": Other, "10";
+    "max_depth": Other, "20";
+    "max_fields": Other, "1000";
+    "max_aliases": Other, "50";
+    "max_root_fields": Other, "20";
+    "max_directives": Other, "50";
+    "max_tokens": Other, "8000";
+    "max_document_bytes": Other, "65536";
+    "max_request_bytes": Other, "1048576";
+    "max_answer_bytes": Other, "4194304";
+    "max_batch": Other, "0";
+});
+
+section!(MCP, "[gateway.route.mcp]", "gateway.route.mcp.", {
+    "origins": Texts, r#"["https://app.example.com"]"#;
+    "unlisted": Text, r#""refuse""#;
+    "tool": Blocks(&MCP_TOOL), "";
+    "prompt": Blocks(&MCP_PROMPT), "";
+    "resource": Blocks(&MCP_RESOURCE), "";
+});
+
+section!(MCP_TOOL, "[[gateway.route.mcp.tool]]", "gateway.route.mcp.tool.", {
+    "name": Text, r#""transfer""#;
+    "scopes": Texts, r#"["write:payments"]"#;
+    "arguments": Other, r#"{ amount = { max = 100 } }"#;
+    "cost": Other, "1";
+});
+
+section!(MCP_PROMPT, "[[gateway.route.mcp.prompt]]", "gateway.route.mcp.prompt.", {
+    "name": Text, r#""greet""#;
+    "scopes": Texts, r#"["read:prompts"]"#;
+    "arguments": Other, r#"{ language = ["en", "fr"] }"#;
+    "cost": Other, "1";
+});
+
+section!(MCP_RESOURCE, "[[gateway.route.mcp.resource]]", "gateway.route.mcp.resource.", {
+    "uri": Text, r#""file:///public/*""#;
+    "scopes": Texts, r#"["read:files"]"#;
+    "cost": Other, "1";
+});
+
+section!(LIMIT, "[[limit]]", "limit.", {
+    "name": Text, r#""monthly""#;
+    "per": Text, r#""client""#;
+    "rate": Other, "100";
+    "burst": Other, "20";
+    "quota": Other, "10000";
+    "period": Text, r#""month""#;
+    "window": Text, r#""30d""#;
+    "credits": Other, "1000";
+    "refill": Other, "100";
+    "every": Text, r#""1d""#;
+    "concurrency": Other, "10";
+    "mode": Text, r#""strict""#;
+    "lease": Other, "50";
+    "on_error": Text, r#""refuse""#;
+    "give_back": Other, "false";
+});
+
+section!(PLAN, "[[plan]]", "plan.", {
+    "name": Text, r#""pro""#;
+    "limits": Texts, r#"["monthly"]"#;
+    "features": Texts, r#"["exports"]"#;
+    "clients": Texts, r#"["web"]"#;
+    "organizations": Texts, r#"["acme"]"#;
+    "default": Other, "false";
+});
+
+section!(POLICY, "[policy]", "policy.", {
+    "files": Texts, r#"["orders.cedar"]"#;
+    "schemas": Texts, r#"["own.cedarschema"]"#;
+    "entities": Texts, r#"["groups.json"]"#;
+    "mode": Text, r#""enforce""#;
+    "authzen_url": Text, r#""https://pdp.example.com/access/v1/evaluation""#;
+    "authzen_token": Secret, "";
+    "authzen_timeout": Text, r#""1s""#;
+    "evaluation_token": Secret, "";
+    "evaluation_url": Text, r#""https://pdp.example.com""#;
+});
+
+section!(RISK, "[risk]", "risk.", {
+    "mode": Text, r#""enforce""#;
+    "weights": Other, r#"{ "new_network" = 20, "new_user_agent" = 0 }"#;
+    "step_up": Other, "40";
+    "step_up_acr": Texts, r#"["phr"]"#;
+    "step_up_max_age": Text, r#""5m""#;
+    "refuse": Other, "70";
+    "revoke": Other, "90";
+    "revoke_url": Text, r#""http://127.0.0.1:8090""#;
+    "revoke_token": Secret, "";
+    "places": Text, r#""places.csv""#;
+    "familiar_after": Text, r#""1h""#;
+    "failures": Other, "5";
+    "failures_within": Text, r#""5m""#;
+    "max_speed_kmh": Other, "1000";
 });
 
 section!(TLS, "[tls]", "tls.", {
@@ -194,7 +358,14 @@ section!(TLS, "[tls]", "tls.", {
 });
 
 section!(REGISTRATION, "[registration]", "registration.", {
-    "enabled": Other, "false";
+    "enabled": Other, "true";
+    "client_id_metadata_documents": Other, "true";
+    "document_hosts": Texts, r#"["app.example.com"]"#;
+    "refused_document_hosts": Texts, r#"["bad.example.com"]"#;
+    "origins": Texts, r#"["https://inspector.example.com"]"#;
+    "initial_access_token": Secret, "";
+    "resources": Texts, r#"["https://api.example.com"]"#;
+    "scopes": Texts, r#"["openid", "read:orders"]"#;
     "require_pkce_confidential": Other, "true";
     "assertion_audience": Text, r#""issuer_or_token_endpoint""#;
     "unused_lifetime": Text, r#""7d""#;
@@ -232,6 +403,7 @@ section!(KEYS, "[keys]", "keys.", {
     "rotation": Text, r#""90d""#;
     "key_set_cache": Text, r#""1h""#;
     "experimental_ml_dsa": Other, "false";
+    "saml_decryption": Other, "false";
 });
 
 section!(AUDIT, "[audit]", "audit.", {

@@ -45,6 +45,9 @@ pub(super) struct Given {
     pub(super) at: Location,
 }
 
+/// What is told of a file with a secret that cannot be read.
+const UNREADABLE: &str = "secret.file.unreadable";
+
 impl Loading<'_> {
     /// The secret of a name, in whichever form it stands.
     pub(super) fn secret(&mut self, table: &Table, name: &str) -> Option<Given> {
@@ -76,10 +79,16 @@ impl Loading<'_> {
                 })
             }
             Err(Refused(code, message)) => {
+                let mut repair = format!(
+                    "give `{name}_file`, `{name}_env` or `{name}_command` something that holds the secret"
+                );
+                if code == UNREADABLE {
+                    repair.push_str(", or make one: `(umask 077; openssl rand -hex 32 > FILE)`");
+                }
                 self.add(
                     Finding::error(code, &node.at, format!("`{stands_as}`: {message}"))
                         .because("a secret that cannot be had opens nothing")
-                        .repair(format!("give `{name}_file`, `{name}_env` or `{name}_command` something that holds the secret")),
+                        .repair(repair),
                 );
                 None
             }
@@ -134,7 +143,7 @@ impl Loading<'_> {
         let path = self.folder.join(path);
         let unreadable = |error: std::io::Error| {
             Refused(
-                "secret.file.unreadable",
+                UNREADABLE,
                 format!("could not read `{}`: {error}", path.display()),
             )
         };

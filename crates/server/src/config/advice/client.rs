@@ -1,5 +1,6 @@
 //! What is unwise about a client.
 
+use symbolon_protocol::uri::is_loopback;
 use symbolon_protocol::{
     AssertionAudience, Client, ClientKind, ConsentPolicy, GrantType, RefreshRotation,
     RegisteredKeys,
@@ -177,6 +178,12 @@ impl Advice<'_, '_> {
         self.on_address((code, "sector_identifier_uri"), sector, table);
         let logout = client.logout.backchannel_logout_uri.as_deref();
         let code = "client.backchannel_logout_uri.http";
+        // On one machine nobody is on the way.
+        let is_here = |uri: &&str| {
+            let url = url::Url::parse(uri);
+            self.is_on_loopback == Some(true) && url.is_ok_and(|url| is_loopback(&url))
+        };
+        let logout = logout.filter(|uri| !is_here(uri));
         self.on_address((code, "backchannel_logout_uri"), logout, table);
         self.on_key_set(
             (

@@ -11,7 +11,7 @@ mod trusted_issuer;
 
 use symbolon_protocol::Client;
 
-pub(super) use server::is_host;
+pub(super) use server::{is_everybody, is_host, is_wide, on_trust};
 
 use super::document::Table;
 use super::finding::Finding;
@@ -19,7 +19,7 @@ use super::read::Draft;
 
 /// The scopes of OpenID Connect and of this server's own endpoints, which no
 /// resource needs to know.
-const OPENID_SCOPES: [&str; 9] = [
+pub(super) const OPENID_SCOPES: [&str; 9] = [
     "ssf.manage",
     "ssf.read",
     "global-token-revocation",

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::StoreUrl;
+use super::super::document::Table;
 use super::super::finding::Finding;
+use super::super::read::Server;
 use super::super::schema::TOP;
 use super::Advice;
 
@@ -17,48 +19,74 @@ const METADATA: [&str; 3] = [
     "metadata.google.internal",
 ];
 
+/// Whose clocks and whose word are believed: the same for the server and for a
+/// gateway with a file of its own.
+pub(in super::super) fn on_trust(root: &Table, server: &Server) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = on_clock_skew(root, server).into_iter().collect();
+    findings.extend(on_proxies(root, &server.trusted_proxies));
+    findings
+}
+
+fn on_clock_skew(root: &Table, server: &Server) -> Option<Finding> {
+    let skew = server.clock_skew;
+    if skew.as_seconds() <= 60 {
+        return None;
+    }
+    let at = root.place("clock_skew");
+    let finding = Finding::warning("clock_skew.wide", at, format!("`clock_skew` is {skew}"))
+        .because("what has expired is taken for that much longer; over `120s` is refused")
+        .repair("keep the clocks right and write `clock_skew = \"10s\"`");
+    Some(Finding::error_if(skew.as_seconds() > 120, finding))
+}
+
+fn on_proxies(root: &Table, networks: &[IpNet]) -> Vec<Finding> {
+    let told = |code, at, what: String| {
+        Finding::warning(code, at, format!("{what} trusts more than a network of one's own"))
+            .because("whoever is trusted chooses the address that guesses are counted under, and the certificate that is believed")
+            .repair("name the addresses of the proxies alone")
+    };
+    if is_everybody(networks) && !networks.iter().any(|own| own.prefix_len() == 0) {
+        // Said in parts, so no part of it is the one that is wrong.
+        let at = root.place("trusted_proxies");
+        let finding = told("trusted_proxies.everyone", at, "all of it together".into());
+        return vec![Finding::error_if(true, finding)];
+    }
+    let wide = networks.iter().filter(|own| is_wide(own));
+    let one = |network: &IpNet| {
+        let at = root.place_of("trusted_proxies", &network.to_string());
+        let everyone = network.prefix_len() == 0;
+        let code = match everyone {
+            true => "trusted_proxies.everyone",
+            false => "trusted_proxies.wide",
+        };
+        Finding::error_if(everyone, told(code, at, format!("`{network}`")))
+    };
+    wide.map(one).collect()
+}
+
+/// Whether a network is larger than anybody's own.
+pub(in super::super) const fn is_wide(network: &IpNet) -> bool {
+    match network {
+        IpNet::V4(own) => own.prefix_len() < 8,
+        IpNet::V6(own) => own.prefix_len() < 7,
+    }
+}
+
+/// Whether networks leave nobody out, of one version or the other.
+pub(in super::super) fn is_everybody(networks: &[IpNet]) -> bool {
+    let whole: Vec<IpNet> = networks.iter().map(IpNet::trunc).collect();
+    IpNet::aggregate(&whole)
+        .iter()
+        .any(|own| own.prefix_len() == 0)
+}
+
 impl Advice<'_, '_> {
     pub(super) fn on_server(&mut self) {
-        self.on_clock_skew();
-        self.on_proxies();
+        self.findings
+            .extend(on_trust(self.root, &self.draft.server));
         self.on_outbound();
         self.on_listeners();
         self.on_store();
-    }
-
-    fn on_clock_skew(&mut self) {
-        let skew = self.draft.server.clock_skew;
-        if skew.as_seconds() <= 60 {
-            return;
-        }
-        let at = self.root.place("clock_skew");
-        let finding = Finding::warning("clock_skew.wide", at, format!("`clock_skew` is {skew}"))
-            .because("what has expired is taken for that much longer; over `120s` is refused")
-            .repair("keep the clocks right and write `clock_skew = \"10s\"`");
-        self.add(Finding::error_if(skew.as_seconds() > 120, finding));
-    }
-
-    fn on_proxies(&mut self) {
-        for network in &self.draft.server.trusted_proxies {
-            let at = self.root.place_of("trusted_proxies", &network.to_string());
-            let everyone = network.prefix_len() == 0;
-            let narrow = match network {
-                IpNet::V4(_) => 8,
-                IpNet::V6(_) => 7,
-            };
-            if network.prefix_len() >= narrow {
-                continue;
-            }
-            let code = if everyone {
-                "trusted_proxies.everyone"
-            } else {
-                "trusted_proxies.wide"
-            };
-            let finding = Finding::warning(code, at, format!("`{network}` trusts more than a network of one's own"))
-                .because("whoever is trusted chooses the address that guesses are counted under, and the certificate that is believed")
-                .repair("name the addresses of the proxies alone");
-            self.add(Finding::error_if(everyone, finding));
-        }
     }
 
     fn on_outbound(&mut self) {
@@ -131,6 +159,7 @@ impl Advice<'_, '_> {
             );
         }
         self.on_port();
+        self.on_tls();
         if listen.ip().is_loopback() {
             return;
         }
@@ -152,6 +181,32 @@ impl Advice<'_, '_> {
                 .repair("add `[tls]`, or the proxy's network to `trusted_proxies`"),
             );
         }
+    }
+
+    /// Where the listener speaks TLS and the issuer says http, nobody who goes
+    /// where the issuer says is understood, unless a proxy stands between them.
+    fn on_tls(&mut self) {
+        let server = &self.draft.server;
+        let Some(issuer) = &self.draft.issuer else {
+            return;
+        };
+        let speaks_tls = server.tls.is_some() && server.trusted_proxies.is_empty();
+        if !speaks_tls || !issuer.as_str().starts_with("http:") {
+            return;
+        }
+        let at = self.root.place("issuer");
+        self.add(
+            Finding::warning(
+                "issuer.plaintext",
+                at,
+                format!(
+                    "the issuer is `{issuer}`, and `[tls]` makes `{}` speak TLS",
+                    server.listen
+                ),
+            )
+            .because("clients go where the issuer says, speak http there, and are not understood")
+            .repair("write the issuer with `https`, or leave `[tls]` out on one machine"),
+        );
     }
 
     /// On one machine there is nobody between issuer and listener, unless a

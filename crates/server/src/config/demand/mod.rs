@@ -76,6 +76,9 @@ pub enum NoRoute<'d> {
     Path(Location),
     /// This one is, and takes other methods.
     Method(&'d RouteDemand),
+    /// A service could take it for one of this route, which is narrower than the
+    /// one that has it.
+    Nearly(&'d RouteDemand),
 }
 
 /// All that a file demands.
@@ -144,11 +147,18 @@ impl Demands {
             .filter(|own| own.pattern.matches(path))
             .collect();
         like.sort_by_key(|own| own.pattern.rank());
-        let takes = |own: &&&RouteDemand| {
+        let takes = |own: &RouteDemand| {
             own.methods.is_empty() || own.methods.iter().any(|one| one.value == method)
         };
-        match (like.iter().find(takes), like.first()) {
-            (Some(route), _) => Ok(route),
+        let nearly = |found: &RouteDemand| {
+            let mut others = self.routes.iter().filter(|own| takes(own));
+            others.find(|own| {
+                let (wide, own) = (&found.pattern, &own.pattern);
+                wide.covers(own) && own.resembles(path) && !own.matches(path)
+            })
+        };
+        match (like.iter().find(|own| takes(own)), like.first()) {
+            (Some(route), _) => nearly(route).map_or(Ok(*route), |own| Err(NoRoute::Nearly(own))),
             (None, Some(first)) => Err(NoRoute::Method(first)),
             (None, None) => Err(NoRoute::Path(self.file.clone())),
         }

@@ -62,6 +62,10 @@ fn the_most_literal_route_takes_a_request_and_what_none_takes_is_refused() {
         Err(NoRoute::Method(_))
     ));
     assert!(matches!(path("GET", "/invoices"), Err(NoRoute::Path(_))));
+    assert!(matches!(
+        path("GET", "/orders/NEW"),
+        Err(NoRoute::Nearly(own)) if own.path.value == "/orders/new"
+    ));
     assert!(
         path("GET", "/orders//7").is_err(),
         "an empty segment is no segment"

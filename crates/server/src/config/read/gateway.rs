@@ -1,30 +1,27 @@
-//! `[gateway]` and its upstreams.
+//! `[gateway]`.
 
 use std::net::SocketAddr;
 
 use serde_json::Value as Json;
+use symbolon_protocol::Issuer;
 use symbolon_protocol::uri::is_loopback;
-use symbolon_protocol::{Issuer, Lifetime};
 use symbolon_token::Secret;
 use symbolon_token::jose::Algorithm;
 use url::Url;
 
+use super::super::advice::on_trust;
 use super::super::document::{Node, Table, Value};
 use super::super::finding::{Finding, Location};
 use super::super::gateway::{
     GatewayClient, GatewayConfig, GatewayRoute, GatewayUpstream, RouteNeeds,
 };
-use super::super::schema::{GATEWAY, TOP, UPSTREAM};
+use super::super::quota::GatewayQuotas;
+use super::super::schema::{GATEWAY, TOP};
+use super::beside_issuer::tables;
+use super::browser::AroundBrowser;
 use super::route::OfGateway;
 use super::server::{Server, on_this_machine};
-use super::{Loading, invalid, not_built};
-
-/// How long connecting, answering and silence may take unless told otherwise.
-const CONNECT: Lifetime = Lifetime::seconds(5);
-const RESPONSE: Lifetime = Lifetime::seconds(30);
-const IDLE: Lifetime = Lifetime::seconds(300);
-/// How long a name may be, in bytes.
-const MAX_NAME_BYTES: usize = 64;
+use super::{Loading, invalid};
 
 impl Loading<'_> {
     /// The gateway of a file that may hold nothing else.
@@ -40,59 +37,81 @@ impl Loading<'_> {
         let url = named.and_then(|text| Url::parse(&text).ok());
         self.is_on_loopback = url.map(|url| is_loopback(&url));
         let server = self.server(root);
+        self.findings.extend(on_trust(root, &server));
         self.gateway(root, &server)
     }
 
     /// The gateway, where the file has one.
     pub(super) fn gateway(&mut self, root: &Table, server: &Server) -> Option<GatewayConfig> {
-        let table = self.section(root, "gateway", &GATEWAY)?;
-        self.check_redis(table);
+        self.check_watched(root);
+        let Some(table) = self.section(root, "gateway", &GATEWAY) else {
+            self.check_no_quotas(root);
+            return None;
+        };
+        let forward_auth = self.forward_auth(table);
+        let is_asked = table.has("forward_auth");
         let upstreams: Vec<&Table> = self.blocks(table, "upstream");
         let upstreams: Vec<(GatewayUpstream, &Table)> = upstreams
             .into_iter()
-            .filter_map(|block| Some((self.upstream(block)?, block)))
+            .filter_map(|block| Some((self.upstream(block, is_asked)?, block)))
             .collect();
         self.check_names(&upstreams);
         let of = OfGateway {
             issuer: self.issuer_of_gateway(root, table),
+            names_issuer: root.has("issuer") || table.has("issuer"),
             algorithms: self.algorithms(table),
             root,
-            upstreams: upstreams.iter().map(|(own, _)| own.name.clone()).collect(),
+            has_policy: root.has("policy"),
+            upstreams: names_of_upstreams(table),
         };
+        let quotas = self.quotas(root, table, &of.upstreams);
         let routes = self.routes(table, &of);
-        self.advise_on_unused(&upstreams, &routes);
+        self.check_routes(table, &quotas, &routes);
+        self.advise_on_paths(table);
+        // Of a route with a mistake nobody knows where it leads.
+        if routes.len() == tables(table, "route").len() {
+            self.advise_on_unused(&upstreams, &routes, &quotas);
+        }
         let introspection = self.introspection((root, table), of.issuer.as_deref(), &routes);
         let listen: Option<SocketAddr> = self.value(table, &GATEWAY, "listen");
-        Some(GatewayConfig {
+        let external_url = self.external_url(table);
+        let around = AroundBrowser {
+            root,
+            server,
+            issuer: of.issuer.as_deref(),
+            external_url: external_url.as_deref(),
+            routes: &routes,
+        };
+        let browser = self.browser(table, &around);
+        let own = GatewayConfig {
+            browser,
             listen: listen.unwrap_or_else(|| on_this_machine(8081)),
             admin_listen: self.admin_listen(table),
-            external_url: self.external_url(table),
+            external_url,
             introspection,
-            assertion_key: self.assertion_key(table),
+            assertion_key: self.assertion_key(table, "assertion_key"),
+            assertion_key_other: self.other_assertion_key(table),
+            forward_auth,
             upstreams: upstreams.into_iter().map(|(own, _)| own).collect(),
             routes,
+            quotas,
             clock_skew: server.clock_skew,
             trusted_proxies: server.trusted_proxies.clone(),
             forwarded_header: server.forwarded_header,
             trust_extra_ca: server.trust_extra_ca.clone(),
             tls: server.tls.clone(),
             client_certificates: self.client_certificates(table, server),
-        })
-    }
-
-    fn check_redis(&mut self, table: &Table) {
-        let url: Option<String> = self.value(table, &GATEWAY, "redis_url");
-        if url.is_some_and(|url| !url.is_empty()) {
-            let at = table.place("redis_url");
-            let message = "asks for `redis_url`: counters that gateways share are not built yet";
-            self.add(not_built("key.not_built", at, message));
-        }
+            policy: self.policy(root),
+            risk: self.risk(root),
+        };
+        self.compare_with_issuer((root, table), server, &own);
+        Some(own)
     }
 
     fn client_certificates(&mut self, table: &Table, server: &Server) -> bool {
         let asks: Option<bool> = self.value(table, &GATEWAY, "client_certificates");
-        if asks == Some(true) && server.tls.is_none() {
-            let why = "certificates are shown in a handshake: it needs `[tls]`";
+        if asks == Some(true) && server.tls.is_none() && server.trusted_proxies.is_empty() {
+            let why = "certificates are shown in a handshake: it needs `[tls]`, or `trusted_proxies` that say what they saw";
             let at = table.place("client_certificates");
             self.add(invalid(&GATEWAY, "client_certificates", at, why));
         }
@@ -143,80 +162,35 @@ impl Loading<'_> {
         Some(origin?.origin().ascii_serialization())
     }
 
-    fn assertion_key(&mut self, table: &Table) -> Option<Secret> {
+    fn other_assertion_key(&mut self, table: &Table) -> Option<Secret> {
+        const NAME: &str = "assertion_key_other";
+        let other = self.assertion_key(table, NAME)?;
+        // Under whichever of its names.
+        let names = ["", "_file", "_env", "_command"];
+        if !names
+            .iter()
+            .any(|end| table.has(&format!("assertion_key{end}")))
+        {
+            let why = "it stands beside `assertion_key`, which is missing: a key that is drawn is nobody else's";
+            let at = table.place(NAME);
+            self.add(invalid(&GATEWAY, NAME, at, why));
+        }
+        Some(other)
+    }
+
+    fn assertion_key(&mut self, table: &Table, name: &'static str) -> Option<Secret> {
         use symbolon_protocol::SigningAlgorithm;
         use symbolon_token::jose::SigningKey;
 
-        let given = self.secret(table, "assertion_key")?;
+        let given = self.secret(table, name)?;
         let document = pkcs8(given.secret.expose_str());
         let is_key = |own: &Secret| SigningKey::from_pkcs8(SigningAlgorithm::Es256, own).is_ok();
         let document = document.filter(is_key);
         if document.is_none() {
             let why = "it is a private key for ES256, PKCS#8 in PEM";
-            self.add(invalid(&GATEWAY, "assertion_key", &given.at, why));
+            self.add(invalid(&GATEWAY, name, &given.at, why));
         }
         document
-    }
-
-    fn upstream(&mut self, table: &Table) -> Option<GatewayUpstream> {
-        self.check_keys(table, &UPSTREAM);
-        for name in ["name", "url"] {
-            if !table.has(name) {
-                self.add(invalid(&UPSTREAM, name, &table.at, "it is missing"));
-            }
-        }
-        let name: Option<String> = self.value(table, &UPSTREAM, "name");
-        let name = name.filter(|name| {
-            let plain = |own: u8| own.is_ascii_alphanumeric() || b"-_.".contains(&own);
-            let fits = (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(plain);
-            if !fits {
-                let why = "a name has letters, digits, `-`, `_` and `.`, and at most 64 of them";
-                self.add(invalid(&UPSTREAM, "name", table.place("name"), why));
-            }
-            fits
-        });
-        let url = self.upstream_url(table);
-        let span = |own: &mut Self, name: &str, usual: Lifetime| {
-            let given: Option<Lifetime> = own.value(table, &UPSTREAM, name);
-            if given.is_some_and(|given| given.as_seconds() == 0) {
-                let why = "it is a second or more";
-                own.add(invalid(&UPSTREAM, name, table.place(name), why));
-            }
-            given.unwrap_or(usual)
-        };
-        let (connect, response, idle) = (
-            span(self, "connect_timeout", CONNECT),
-            span(self, "response_timeout", RESPONSE),
-            span(self, "idle_timeout", IDLE),
-        );
-        let http2 = self.value(table, &UPSTREAM, "http2").unwrap_or(false);
-        Some(GatewayUpstream {
-            name: name?,
-            url: url?,
-            http2,
-            connect_timeout: connect,
-            response_timeout: response,
-            idle_timeout: idle,
-        })
-    }
-
-    fn upstream_url(&mut self, table: &Table) -> Option<Url> {
-        let text: String = self.value(table, &UPSTREAM, "url")?;
-        let at = table.place("url");
-        let Some(url) = Url::parse(&text).ok().filter(is_origin) else {
-            let why = "it is `http://` or `https://`, a host and a port, and nothing behind: what is judged is the path that is sent";
-            self.add(invalid(&UPSTREAM, "url", at, why));
-            return None;
-        };
-        if url.scheme() == "http" && !is_loopback(&url) {
-            let message = format!("`{text}` is reached without TLS");
-            self.add(
-                Finding::warning("gateway.upstream.plain", at, message)
-                    .because("whoever is between gateway and service reads and writes for both")
-                    .repair("use `https://`, or let something on this machine bring TLS"),
-            );
-        }
-        Some(url)
     }
 
     fn check_names(&mut self, upstreams: &[(GatewayUpstream, &Table)]) {
@@ -282,9 +256,14 @@ impl Loading<'_> {
         &mut self,
         upstreams: &[(GatewayUpstream, &Table)],
         routes: &[GatewayRoute],
+        quotas: &GatewayQuotas,
     ) {
         for (own, table) in upstreams {
-            if !routes.iter().any(|route| route.upstream == own.name) {
+            let is_told = quotas
+                .webhook
+                .as_ref()
+                .is_some_and(|to| to.upstream == own.name);
+            if !is_told && !routes.iter().any(|route| route.upstream == own.name) {
                 let message = format!("no route leads to `{}`", own.name);
                 self.add(
                     Finding::warning("gateway.upstream.unused", table.place("name"), message)
@@ -296,6 +275,13 @@ impl Loading<'_> {
     }
 }
 
+/// Every upstream that is named, one with a mistake too.
+fn names_of_upstreams(table: &Table) -> Vec<String> {
+    let blocks = tables(table, "upstream").into_iter();
+    let names = blocks.filter_map(|own| Some(own.find("name")?.text()?.to_owned()));
+    names.collect()
+}
+
 /// Something that there may be once.
 pub(super) fn twice(at: &Location, message: String) -> Finding {
     Finding::error("gateway.twice", at, message)
@@ -304,7 +290,7 @@ pub(super) fn twice(at: &Location, message: String) -> Finding {
 }
 
 /// The block of a client, as it stands.
-fn client_block<'t>(root: &'t Table, id: &str) -> Option<&'t Table> {
+pub(super) fn client_block<'t>(root: &'t Table, id: &str) -> Option<&'t Table> {
     let Value::Array(blocks) = &root.find("client")?.value else {
         return None;
     };
@@ -315,7 +301,7 @@ fn client_block<'t>(root: &'t Table, id: &str) -> Option<&'t Table> {
 }
 
 /// Whether an address is scheme, host and port, and nothing else.
-fn is_origin(url: &Url) -> bool {
+pub(super) fn is_origin(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
         && url.host_str().is_some_and(|host| !host.is_empty())
         && url.username().is_empty()

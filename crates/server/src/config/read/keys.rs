@@ -31,6 +31,18 @@ impl Loading<'_> {
         if let Some(given) = self.value(table, &KEYS, "experimental_ml_dsa") {
             keys.experimental_ml_dsa = given;
         }
+        if let Some(given) = self.value(table, &KEYS, "saml_decryption") {
+            keys.saml_decryption = given;
+        }
+        if keys.saml_decryption && !cfg!(feature = "saml") {
+            let at = table.place("saml_decryption");
+            self.add(needs_feature(
+                "key.not_built",
+                at,
+                "`saml_decryption`",
+                "saml",
+            ));
+        }
         if !CACHE_SECONDS.contains(&keys.key_set_cache.as_seconds()) {
             let at = table.place("key_set_cache");
             let why = "verifiers keep a set for at least `60s` and at most `24h`";

@@ -1,18 +1,28 @@
 //! From the tree to typed values; each mistake is noted and the rest is read on.
 
 mod audit;
+mod beside_issuer;
+mod browser;
 mod certificate;
 mod client;
+mod forward_auth;
 mod gateway;
+mod graphql;
 mod kept;
 mod keys;
+mod mcp;
 mod organization;
 mod person;
+mod policy;
+mod quota;
+mod registration;
 mod resource;
+mod risk;
 mod route;
 mod server;
 mod signal_source;
 mod trusted_issuer;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -188,6 +198,20 @@ impl<'v> Loading<'v> {
         values
     }
 
+    /// Origins of pages, as a browser writes them.
+    pub(super) fn origins(&mut self, table: &Table, section: &Section) -> Vec<String> {
+        let origins: Vec<String> = self.values(table, section, "origins");
+        for origin in &origins {
+            let parsed = url::Url::parse(origin).ok();
+            if parsed.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
+                let at = table.place_of("origins", origin);
+                let why = "it is an origin, as in `https://app.example.com`";
+                self.add(invalid(section, "origins", at, why));
+            }
+        }
+        origins
+    }
+
     /// A path, from the folder of the file.
     pub(super) fn path(&mut self, table: &Table, section: &Section, name: &str) -> Option<PathBuf> {
         let text: String = self.value(table, section, name)?;
@@ -219,7 +243,7 @@ impl<'v> Loading<'v> {
         Some(table)
     }
 
-    fn blocks<'t>(&mut self, root: &'t Table, name: &str) -> Vec<&'t Table> {
+    pub(super) fn blocks<'t>(&mut self, root: &'t Table, name: &str) -> Vec<&'t Table> {
         let Some(node) = root.find(name) else {
             return Vec::new();
         };

@@ -15,6 +15,8 @@ use super::{Loading, invalid};
 
 /// How large a body may be unless told otherwise, in bytes.
 const MAX_BODY_BYTES: u64 = 10 * 1024 * 1024;
+/// How long keys may be kept while their issuer is away, in seconds.
+const STALE_IF_ERROR: std::ops::RangeInclusive<u32> = 60..=7 * 24 * 60 * 60;
 /// What the gateway answers itself.
 const OWN_PATHS: [&str; 2] = [
     "/.well-known/symbolon-gateway/jwks.json",
@@ -24,8 +26,11 @@ const OWN_PATHS: [&str; 2] = [
 /// What routes take from what is around them.
 pub(super) struct OfGateway<'t> {
     pub(super) issuer: Option<String>,
+    /// Whether the file names one, a wrong one too.
+    pub(super) names_issuer: bool,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) root: &'t Table,
+    pub(super) has_policy: bool,
     pub(super) upstreams: Vec<String>,
 }
 
@@ -65,8 +70,7 @@ impl Loading<'_> {
         let methods = self.methods(table);
         let upstream: Option<String> = self.value(table, &ROUTE, "upstream");
         if let Some(name) = upstream.as_ref().filter(|own| !of.upstreams.contains(own)) {
-            let why = format!("there is no upstream `{name}`");
-            self.add(invalid(&ROUTE, "upstream", table.place("upstream"), &why));
+            self.unknown_upstream(table, name, &of.upstreams);
         }
         let needs = self.needs(table, of, seen);
         let is_public = matches!(needs, Some(RouteNeeds::Public));
@@ -82,6 +86,8 @@ impl Loading<'_> {
                 self.add(invalid(&ROUTE, name, table.place(name), why));
             }
         }
+        let mcp = self.mcp(table, needs.as_ref());
+        let quota = self.quota_of_route(table);
         let name: Option<String> = self.value(table, &ROUTE, "name");
         let max_body_bytes: Option<u64> = self.value(table, &ROUTE, "max_body_bytes");
         let path = path?;
@@ -103,15 +109,38 @@ impl Loading<'_> {
             runs_on,
             pass_token: pass_token.unwrap_or(false),
             claims,
+            browser: self.browser_use(table),
+            mcp,
+            graphql: self.graphql_of_route(table),
+            quota,
+            policy: self.policy_of_route(table, of.has_policy),
             at: table.place("path").clone(),
         })
+    }
+
+    fn unknown_upstream(&mut self, table: &Table, name: &str, known: &[String]) {
+        let known = match known {
+            [] => "none".to_owned(),
+            all => format!("`{}`", all.join("`, `")),
+        };
+        let message = format!("there is no upstream `{name}`; the file has {known}");
+        let finding = invalid(&ROUTE, "upstream", table.place("upstream"), "");
+        let finding = Finding { message, ..finding };
+        self.add(
+            finding
+                .because("a request that leads nowhere was not meant")
+                .repair("write the name of a `[[gateway.upstream]]`, or add one"),
+        );
     }
 
     fn path_of_route(&mut self, table: &Table) -> Option<PathPattern> {
         let text: String = self.value(table, &ROUTE, "path")?;
         let read = text.parse();
         if read.is_err() {
-            let why = "it has segments, `{one}`, and at the end `{*rest}`";
+            let why = match text.len() > 1 && text.ends_with('/') {
+                true => "it ends in a slash, and no request that does gets through",
+                false => "it has segments, `{one}`, and at the end `{*rest}`",
+            };
             self.add(invalid(&ROUTE, "path", table.place("path"), why));
         }
         read.ok()
@@ -174,6 +203,7 @@ impl Loading<'_> {
         };
         let at_expiry = self.at_expiry(table, of, issuer.as_deref());
         let max_staleness: Option<Lifetime> = self.value(table, &ROUTE, "max_staleness");
+        let stale_if_error = self.stale_if_error(table);
         let audience = audience?;
         if self.findings[seen..].iter().any(Finding::is_error) {
             // The rest of it is not compared.
@@ -186,7 +216,18 @@ impl Loading<'_> {
             scopes: scopes?,
             at_expiry,
             max_staleness,
+            stale_if_error,
         })
+    }
+
+    fn stale_if_error(&mut self, table: &Table) -> Option<Lifetime> {
+        let given: Lifetime = self.value(table, &ROUTE, "stale_if_error")?;
+        if !STALE_IF_ERROR.contains(&given.as_seconds()) {
+            let why = "it is between a minute and a week";
+            let at = table.place("stale_if_error");
+            self.add(invalid(&ROUTE, "stale_if_error", at, why));
+        }
+        Some(given)
     }
 
     fn advise_on_public(&mut self, table: &Table) {
@@ -213,7 +254,7 @@ impl Loading<'_> {
             let read: Issuer = self.value(table, &ROUTE, "issuer")?;
             return Some(read.as_str().to_owned());
         }
-        if of.issuer.is_none() {
+        if !of.names_issuer {
             let why = "it is missing here and in `[gateway]`: anybody's token would do";
             self.add(invalid(&ROUTE, "issuer", &table.at, why));
         }

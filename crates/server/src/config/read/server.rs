@@ -1,24 +1,25 @@
-//! What stands at the top of the file, and in `[tls]`, `[store]`, `[admin]`,
-//! `[lifetimes]` and `[registration]`.
+//! What stands at the top of the file, and in `[tls]`, `[store]`, `[admin]`
+//! and `[lifetimes]`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use symbolon_protocol::{AssertionAudience, Lifetime};
+use symbolon_protocol::Lifetime;
 use symbolon_token::Secret;
 use url::Url;
 
 use super::super::advice::is_host;
 use super::super::document::{Table, Value};
 use super::super::finding::{Finding, Location};
-use super::super::schema::{ADMIN, LIFETIMES, REGISTRATION, STORE, TLS, TOP};
+use super::super::registration::RegistrationConfig;
+use super::super::schema::{ADMIN, LIFETIMES, STORE, TLS, TOP};
 use super::super::secret::{Form, SecretSource};
 use super::super::{
     Admin, AuditConfig, ForwardedHeader, KeysConfig, Lifetimes, Statements, StoreConfig, StoreUrl,
     Tls,
 };
-use super::{Loading, asks_for, invalid, needs_feature, not_built};
+use super::{Loading, invalid, needs_feature};
 
 /// Everything but the issuer and the blocks.
 pub(in super::super) struct Server {
@@ -39,11 +40,20 @@ pub(in super::super) struct Server {
     pub(in super::super) lifetimes: Lifetimes,
     pub(in super::super) keys: KeysConfig,
     pub(in super::super) audit: AuditConfig,
+    pub(in super::super) registration: RegistrationConfig,
+}
+
+/// The database of a file that names none: a gateway's own file may lie beside its
+/// issuer's, and SQLite serves one process.
+fn usual_store(root: &Table) -> &'static str {
+    match root.has("gateway") && !root.has("issuer") {
+        true => "data/gateway.db",
+        false => "data/symbolon.db",
+    }
 }
 
 impl Loading<'_> {
     pub(super) fn server(&mut self, root: &Table) -> Server {
-        self.check_registration(root);
         let folder = self.folder.clone();
         let authorities: Vec<String> = self.values(root, &TOP, "trust_extra_ca");
         let authorities: Vec<PathBuf> = authorities.iter().map(|path| folder.join(path)).collect();
@@ -77,25 +87,7 @@ impl Loading<'_> {
             lifetimes: self.lifetimes(root),
             keys: self.keys(root),
             audit: self.audit(root),
-        }
-    }
-
-    fn check_registration(&mut self, root: &Table) {
-        let Some(table) = self.section(root, "registration", &REGISTRATION) else {
-            return;
-        };
-        // Read for their mistakes alone; what they say has no reader yet.
-        self.value::<bool>(table, &REGISTRATION, "require_pkce_confidential");
-        self.value::<AssertionAudience>(table, &REGISTRATION, "assertion_audience");
-        self.value::<Lifetime>(table, &REGISTRATION, "unused_lifetime");
-        let enabled: Option<bool> = self.value(table, &REGISTRATION, "enabled");
-        if enabled == Some(true) {
-            let at = table.place("enabled");
-            self.add(not_built(
-                "key.not_built",
-                at,
-                asks_for("registration", "registration"),
-            ));
+            registration: self.registration(root),
         }
     }
 
@@ -148,7 +140,7 @@ impl Loading<'_> {
         });
         let statements = self.value(table, &STORE, "statements");
         StoreConfig {
-            url: url.unwrap_or_else(|| StoreUrl::Sqlite(self.folder.join("data/symbolon.db"))),
+            url: url.unwrap_or_else(|| StoreUrl::Sqlite(self.folder.join(usual_store(root)))),
             statements: statements.unwrap_or(Statements::Named),
             master_key: self.master_key(table),
             previous_master_key: self.previous_master_key(table),

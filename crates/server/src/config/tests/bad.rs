@@ -57,12 +57,15 @@ const TOP: &[(&str, &str, u32)] = &[
     (on!(loopback "trusted_proxies = [\n'10.0.0.0/8',\n'ten']"), "trusted_proxies.invalid", 4),
     (on!(loopback "trusted_proxies = ['10.0.0.0/8',\n'0.0.0.0/0']"), "trusted_proxies.everyone", 3),
     (on!(loopback "trusted_proxies = ['::/0']"), "trusted_proxies.everyone", 2),
+    (on!(loopback "trusted_proxies = ['0.0.0.0/1', '128.0.0.0/1']"), "trusted_proxies.everyone", 2),
     (on!(loopback "clock_skew = '121s'"), "clock_skew.wide", 2),
     (on!(loopback "clock_skew = '10'"), "clock_skew.invalid", 2),
     (on!(loopback "trust_extra_ca = ['missing.pem']"), "file.missing", 2),
     (on!(loopback "outbound_allow = ['https://keys.test']"), "outbound_allow.invalid", 2),
     (on!(loopback "outbound_allow = ['0.0.0.0/0']"), "outbound_allow.everyone", 2),
-    (on!(loopback "[registration]\nenabled = true"), "key.not_built", 3),
+    (on!(loopback "[registration]\nunused_lifetime = '5m'"), "registration.unused_lifetime.invalid", 3),
+    (on!(loopback "[registration]\ndocument_hosts = ['https://app.test']"), "registration.document_hosts.invalid", 3),
+    (on!(loopback "[registration]\nscopes = ['a b']"), "registration.scopes.invalid", 3),
     (on!(loopback "[registration]\nunused_lifetime = 'week'"), "registration.unused_lifetime.invalid", 3),
     (on!(loopback "[admin]\nhosts = ['symbolon.internal',\n'https://admin.test']"), "admin.hosts.invalid", 4),
     (on!(loopback "[store]\nurl = 'mysql://x'"), "store.url.invalid", 3),
@@ -77,6 +80,8 @@ const TOP: &[(&str, &str, u32)] = &[
     (on!(loopback "[store]\nmaster_key_pkcs11 = 'pkcs11:token=a'"), "store.master_key_pkcs11.invalid", 3),
     #[cfg(not(feature = "pkcs11"))]
     (on!(loopback "[store]\nmaster_key_pkcs11 = 'pkcs11:token=a'"), "key.not_built", 3),
+    #[cfg(not(feature = "saml"))]
+    (on!(loopback "[keys]\nsaml_decryption = true"), "key.not_built", 3),
     (on!(loopback "[keys]\nkey_set_cache = '59s'"), "keys.key_set_cache.invalid", 3),
     (on!(loopback "[keys]\nkey_set_cache = '25h'"), "keys.key_set_cache.invalid", 3),
     (on!(loopback "[keys]\nrotation = '59m'"), "keys.rotation.invalid", 3),
@@ -295,10 +300,6 @@ fn a_finding_reads_as_file_line_column_and_code() {
 fn a_part_that_no_binary_has_is_said_to_be_not_built_yet() {
     let folder = Folder::new();
     for (text, part) in [
-        (
-            on!(loopback "[registration]\nenabled = true"),
-            "registration",
-        ),
         (on!(client "profile = 'fapi2'"), "fapi2"),
         (
             on!(client "frontchannel_logout_uri = 'https://a.test'"),

@@ -99,7 +99,7 @@ fn a_wrong_value_is_said_by_the_name_of_its_variable() {
     let variables = [
         ("SYMBOLON_LISTEN", "nowhere"),
         ("SYMBOLON_REGISTRATION__ENABLED", "maybe"),
-        ("SYMBOLON_GATEWAY__REDIS_URL", "redis://127.0.0.1"),
+        ("SYMBOLON_GATEWAY__REDIS_URL", "http://127.0.0.1"),
     ];
 
     let loaded = folder.load_with(BASE, &variables);
@@ -111,7 +111,11 @@ fn a_wrong_value_is_said_by_the_name_of_its_variable() {
     codes.sort_unstable();
     assert_eq!(
         codes,
-        ["environment.invalid", "key.not_built", "listen.invalid"]
+        [
+            "environment.invalid",
+            "gateway.redis_url.invalid",
+            "listen.invalid"
+        ]
     );
     assert!(printed(&loaded).contains("$SYMBOLON_LISTEN: error[listen.invalid]"));
 }

@@ -1,9 +1,13 @@
 //! Tests of the configuration file.
 
 mod bad;
+mod beside;
+mod browser;
 mod environment;
 mod gateway;
 mod good;
+mod mcp;
+mod policy;
 mod reference;
 mod secret;
 mod unwise;
