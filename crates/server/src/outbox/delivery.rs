@@ -64,26 +64,37 @@ pub(super) enum Receiver {
     },
 }
 
+/// Why nobody is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NoReceiver {
+    /// There is nobody to be told, ever.
+    Gone(&'static str),
+    /// The stream stands still, or is fetched by now: what waits is kept for it.
+    NotCalled,
+}
+
 impl Receiver {
     /// The receiver of a name; the error says why there is none.
-    pub(super) async fn find(cx: &Cx, name: &str) -> Result<Result<Self, &'static str>, Broken> {
+    pub(super) async fn find(cx: &Cx, name: &str) -> Result<Result<Self, NoReceiver>, Broken> {
+        let gone = |why| Ok(Err(NoReceiver::Gone(why)));
         if let Some(id) = name.strip_prefix(CLIENT) {
             let Some(client) = client(cx, id).await? else {
-                return Ok(Err("the client is gone"));
+                return gone("the client is gone");
             };
-            let uri = client.client.logout.backchannel_logout_uri.clone();
-            let gone = "the client wants no logout tokens";
-            return Ok(uri.map(|uri| Self::Client { client, uri }).ok_or(gone));
+            let Some(uri) = client.client.logout.backchannel_logout_uri.clone() else {
+                return gone("the client wants no logout tokens");
+            };
+            return Ok(Ok(Self::Client { client, uri }));
         }
         let id = name.strip_prefix(STREAM).unwrap_or_default().to_owned();
         let Some(stream) = cx.store.read(FindStream { id }).await? else {
-            return Ok(Err("the stream is gone"));
+            return gone("the stream is gone");
         };
         let Some(client) = client(cx, stream.client.as_str()).await? else {
-            return Ok(Err("the client is gone"));
+            return gone("the client is gone");
         };
         if stream.status != StreamStatus::Enabled || stream.fetches {
-            return Ok(Err("the stream is not pushed any more"));
+            return Ok(Err(NoReceiver::NotCalled));
         }
         let Some(document) = StreamDocument::read(&stream) else {
             return Err(Broken::Impossible("a stream does not read back"));

@@ -15,6 +15,7 @@
 mod backoff;
 mod delivery;
 mod logout_token;
+pub(crate) mod part;
 pub(crate) mod security_event;
 
 use std::collections::HashSet;
@@ -24,8 +25,8 @@ use std::time::Duration;
 
 use symbolon_protocol::Timestamp;
 use symbolon_store::{
-    Delivered, DueReceivers, LeaseReceiver, Leased, Noted, OutboxState, Pause, PurgeOutbox,
-    SettleMessages,
+    BoundReceivers, Delivered, DueReceivers, LeaseReceiver, Leased, Noted, OutboxState, Pause,
+    PurgeOutbox, SettleMessages,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,7 +35,7 @@ use crate::app::App;
 use crate::failure::Broken;
 use crate::metric;
 
-use self::delivery::{Receiver, Sent};
+use self::delivery::{NoReceiver, Receiver, Sent};
 
 /// How often a node looks whether something is to be sent.
 const LOOK: Duration = Duration::from_millis(250);
@@ -79,6 +80,7 @@ pub(crate) async fn send_for_ever(app: Arc<App>, mut stopped: watch::Receiver<bo
                         under_way.spawn(deliver(Arc::clone(&app), receiver));
                     }
                 }
+                bound(&app).await;
                 looks = looks.wrapping_add(1);
                 if looks.is_multiple_of(LOOKS_PER_SWEEP) {
                     sweep(&app).await;
@@ -89,6 +91,18 @@ pub(crate) async fn send_for_ever(app: Arc<App>, mut stopped: watch::Receiver<bo
     // A message whose answer nobody waits for would be sent again.
     let rest = async { while under_way.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(FAREWELL, rest).await;
+}
+
+/// Marks whoever has too many messages by now.
+async fn bound(app: &App) {
+    let written = app.store.written_receivers();
+    if written.is_empty() {
+        return;
+    }
+    if let Err(fault) = app.store.act(BoundReceivers { written }).await {
+        // What is written next to one of them has it looked at again.
+        tracing::debug!(cause = %fault, "could not count what waits");
+    }
 }
 
 async fn due(app: &App, room: usize) -> Vec<String> {
@@ -144,7 +158,7 @@ async fn turn(app: &Arc<App>, receiver: &str) -> Result<Turn, Broken> {
         outcomes: Vec::new(),
         pause: Pause {
             failures: 0,
-            next_try: now,
+            next_try: Timestamp::EPOCH,
         },
         now,
     };
@@ -174,7 +188,9 @@ async fn send_all(
     let cx = app.cx(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let to = match Receiver::find(&cx, &settle.receiver).await? {
         Ok(to) => to,
-        Err(reason) => {
+        // What waits is about to be held.
+        Err(NoReceiver::NotCalled) => return Ok(()),
+        Err(NoReceiver::Gone(reason)) => {
             let numbers = leased.messages.iter().map(|waiting| waiting.number);
             let never = |number| (number, Delivered::Never { reason });
             settle.outcomes.extend(numbers.map(never));
@@ -221,10 +237,14 @@ fn rest(app: &App, failures: u32, now: Timestamp) -> Pause {
 }
 
 /// Declares dead what waited too long, and says how things stand.
-async fn sweep(app: &App) {
+pub(crate) async fn sweep(app: &App) {
+    if let Err(fault) = part::put_right(app).await {
+        tracing::warn!(cause = %fault, "could not put right what waits in the outbox");
+    }
     loop {
         let purge = PurgeOutbox {
-            now: app.edge.clock.now(),
+            // Not by a clock that may have jumped ahead: what is dead stays so.
+            now: app.sure(),
             limit: SWEEP_BATCH,
         };
         match app.store.act(purge).await {

@@ -8,8 +8,10 @@
 //! Spec: OpenID RISC 1.0 §2
 
 use serde_json::{Map, Value, json};
-use symbolon_protocol::{Client, Scopes, SigningAlgorithm};
-use symbolon_store::{Event, FindPerson, GrantsOf, Initiator, SignalStream, WaitingMessage};
+use symbolon_protocol::{Client, OrganizationId, Scopes, SigningAlgorithm};
+use symbolon_store::{
+    Event, FindPerson, GrantsOf, Initiator, MembershipsOf, ROLES, SignalStream, WaitingMessage,
+};
 use symbolon_token::{Id, Person};
 
 use crate::cx::Cx;
@@ -142,7 +144,12 @@ async fn payload(
             event["change_type"] = change.into();
         }
         Event::TokenClaimsChange => {
-            let claims = known_claims(cx, client, person, &message.words).await?;
+            let claims = match &*message.words {
+                [named, organization] if named == ROLES => {
+                    known_roles(cx, client, person, organization).await?
+                }
+                names => known_claims(cx, client, person, names).await?,
+            };
             if claims.is_empty() {
                 return Ok(None);
             }
@@ -183,6 +190,33 @@ async fn known_claims(
         .filter(|told| names.iter().any(|name| name == told))
         .map(|name| (name.to_owned(), value(name)))
         .collect())
+}
+
+/// What the person is now in an organization, where the client acts for them in
+/// that one: it is told so in the access tokens that it gets. Who is no member
+/// any more has no roles.
+async fn known_roles(
+    cx: &Cx,
+    client: &Client,
+    person: Id<Person>,
+    organization: &str,
+) -> Result<Map<String, Value>, Failure> {
+    let is_it = |id: &OrganizationId| id.as_str() == organization;
+    let grants = cx.store.read(GrantsOf { person }).await?;
+    let acts_there = grants
+        .iter()
+        .any(|own| own.client == client.id && own.organization.as_ref().is_some_and(is_it));
+    if !acts_there {
+        return Ok(Map::new());
+    }
+    let memberships = cx.store.read(MembershipsOf { person }).await?;
+    let own = memberships
+        .into_iter()
+        .find(|own| is_it(&own.organization.id));
+    let roles = own.map_or(Value::Null, |own| own.roles.into());
+    let told = [("organization", organization.into()), (ROLES, roles)];
+    let told = told.into_iter();
+    Ok(told.map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use symbolon_store::{
 
 use super::{Right, body, find, no_stream, receiver};
 use crate::cx::Cx;
-use crate::endpoint::bearer::with_nonce;
+use crate::endpoint::bearer::{check_still_good, with_nonce};
 use crate::failure::{Failure, Refusal};
 use crate::outbox::security_event;
 use crate::received::Received;
@@ -43,10 +43,7 @@ struct Asked {
 pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
     let client = receiver(&cx, &received, Right::Look).await?;
     let id = received.uri.path().rsplit('/').next().unwrap_or_default();
-    let (stream, _) = find(&cx, &client, id).await?;
-    if !stream.fetches {
-        return Err(no_stream().into());
-    }
+    let mut stream = fetched(&cx, &client, id).await?;
     let mut asked = Asked::read(&body(&received)?)?;
     let mut left = PATIENCE;
     // Whoever waits holds a place of its own, and there are not many.
@@ -61,6 +58,19 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         }
         tokio::time::sleep(LOOK).await;
         left = left.saturating_sub(LOOK);
+        // Whoever waits may have lost what let them ask.
+        check_still_good(&cx, &received).await?;
+        stream = fetched(&cx, &client, id).await?;
+    }
+}
+
+/// The stream, if it is fetched.
+async fn fetched(cx: &Cx, client: &StoredClient, id: &str) -> Result<SignalStream, Failure> {
+    let (stream, _) = find(cx, client, id).await?;
+    if stream.fetches {
+        Ok(stream)
+    } else {
+        Err(no_stream().into())
     }
 }
 

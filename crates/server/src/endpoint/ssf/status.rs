@@ -11,6 +11,7 @@ use super::{Right, audit, body, find, receiver, stream_id, written};
 use crate::cx::Cx;
 use crate::endpoint::bearer::with_nonce;
 use crate::failure::{Failure, Refusal};
+use crate::outbox::part;
 use crate::received::Received;
 use crate::respond;
 use crate::streams::{StreamDocument, status_named, status_word};
@@ -51,6 +52,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         now: cx.now,
     };
     written(cx.store.act(act).await?)?;
+    part::follow_stream(&cx, &stream.id).await;
     Ok(answer(&cx, &received, &stream, &document))
 }
 

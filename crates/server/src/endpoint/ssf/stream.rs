@@ -17,6 +17,7 @@ use super::{Right, audit, body, find, receiver, stream_id, written};
 use crate::cx::Cx;
 use crate::endpoint::bearer::with_nonce;
 use crate::failure::{Broken, Failure, Refusal};
+use crate::outbox::part;
 use crate::received::Received;
 use crate::respond;
 use crate::streams::{self, StreamDocument, Wish};
@@ -132,6 +133,7 @@ async fn change(cx: Cx, received: Received, change: Change) -> Result<Response, 
         now: cx.now,
     };
     written(cx.store.act(act).await?)?;
+    part::follow_stream(&cx, &stream.id).await;
     let shown = streams::shown(&cx, &stream, &wanted);
     let response = respond::json(StatusCode::OK, &shown);
     Ok(with_nonce(&cx, &received, response))
@@ -170,6 +172,7 @@ pub(crate) async fn delete(cx: Cx, received: Received) -> Result<Response, Failu
         now: cx.now,
     };
     written(cx.store.act(act).await?)?;
+    part::follow_deletion(&cx).await;
     let response = respond::empty(StatusCode::NO_CONTENT);
     Ok(with_nonce(&cx, &received, response))
 }

@@ -8,6 +8,7 @@ mod outage;
 mod peer;
 mod source;
 mod stream;
+mod waiting;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};

@@ -19,6 +19,7 @@ on_both_engines! {
     a_receiver_that_was_away_hears_all_in_order_after_a_restart
     a_slow_receiver_holds_nobody_up
     nodes_do_not_send_the_same_twice
+    a_clock_that_jumps_a_day_ahead_leaves_what_waits_alive
 }
 
 /// A client that hears of ended sessions. It stands in no file, so a node that
@@ -115,6 +116,30 @@ async fn a_slow_receiver_holds_nobody_up(server: Server) {
     assert!(began.elapsed() < Duration::from_secs(3));
     assert!(slow.letters().is_empty());
     slow.wait_for(1).await;
+}
+
+/// Row R31 of the reliability catalogue: a dead letter stays one when the clock
+/// returns, and nobody is told of it.
+async fn a_clock_that_jumps_a_day_ahead_leaves_what_waits_alive(server: Server) {
+    let inbox = Inbox::open().await;
+    inbox.answer(503, "");
+    listen(&server, "shop", &inbox.url).await;
+    come_and_go(&server, "alice").await;
+    let app = &server.running.as_ref().unwrap().app;
+    let waits = async || {
+        symbolon_server::testing::sweep_outbox(app).await;
+        let all = admin(&server, Method::GET, "outbox", None).await.json();
+        let all = all["items"].as_array().unwrap().clone();
+        let own = all.iter().find(|own| own["receiver"] == "client:shop");
+        let own = own.expect("a message was written");
+        (own["waiting"].as_u64(), own["dead"].as_u64())
+    };
+
+    server.jump(Duration::from_secs(25 * 60 * 60));
+
+    assert_eq!(waits().await, (Some(1), Some(0)));
+    server.believe();
+    assert_eq!(waits().await, (Some(0), Some(1)));
 }
 
 async fn nodes_do_not_send_the_same_twice(server: Server) {

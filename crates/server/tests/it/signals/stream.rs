@@ -19,6 +19,7 @@ on_both_engines! {
     events_are_fetched_and_acknowledged
     a_paused_stream_keeps_and_a_disabled_one_forgets
     a_receiver_is_told_the_claims_it_may_know_and_no_others
+    a_receiver_hears_of_roles_where_it_acts_for_the_organization
     whom_a_receiver_takes_out_it_hears_nothing_of
     addresses_inside_are_no_endpoints_of_a_stream
 }
@@ -88,7 +89,7 @@ pub(super) async fn pushed(server: &Server, token: &str, inbox: &Inbox) -> Strin
 }
 
 /// A stream that is fetched; its id.
-async fn fetched(server: &Server, token: &str) -> String {
+pub(super) async fn fetched(server: &Server, token: &str) -> String {
     let document = json!({ "events_requested": all_events() });
     let answer = ask(server, Method::POST, "/ssf/streams", token, document).await;
     assert_eq!(answer.status, 201, "{}", answer.body);
@@ -100,7 +101,7 @@ async fn fetched(server: &Server, token: &str) -> String {
     id
 }
 
-async fn poll(server: &Server, token: &str, id: &str, more: Value) -> Answer {
+pub(super) async fn poll(server: &Server, token: &str, id: &str, more: Value) -> Answer {
     let mut body = json!({ "returnImmediately": true });
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -495,6 +496,39 @@ async fn a_receiver_is_told_the_claims_it_may_know_and_no_others(server: Server)
     assert_eq!(letters.len(), 1, "of what it may not know it hears nothing");
     let event = &claims(&letters[0].body)["events"][format!("{CAEP}/token-claims-change")];
     assert_eq!(event["claims"], json!({ "email": "al@example.com" }));
+}
+
+async fn a_receiver_hears_of_roles_where_it_acts_for_the_organization(server: Server) {
+    let inbox = Inbox::open().await;
+    let token = receiver(&server).await;
+    pushed(&server, &token, &inbox).await;
+    let set = async |roles: Value| {
+        let path = "organizations/acme/members/alice";
+        let body = Some(json!({ "roles": roles }));
+        admin(&server, Method::PUT, path, body).await;
+    };
+    Browser::new(&server).tokens("alice", &request()).await;
+    set(json!(["buyer", "auditor"])).await;
+    assert!(inbox.settle().await.is_empty(), "it acts for nobody there");
+    let mut asked = request();
+    asked.insert("organization".into(), "acme".into());
+    Browser::new(&server).tokens("alice", &asked).await;
+
+    set(json!(["buyer"])).await;
+    set(json!(["buyer"])).await;
+    inbox.wait_for(1).await;
+    let path = "organizations/acme/members/alice";
+    admin(&server, Method::DELETE, path, None).await;
+
+    inbox.wait_for(2).await;
+    let letters = inbox.settle().await;
+    let told = letters.iter().map(|letter| {
+        let event = &claims(&letter.body)["events"][format!("{CAEP}/token-claims-change")];
+        event["claims"].clone()
+    });
+    let expected = [json!(["buyer"]), Value::Null];
+    let expected = expected.map(|roles| json!({ "organization": "acme", "roles": roles }));
+    assert_eq!(told.collect::<Vec<_>>(), expected);
 }
 
 async fn whom_a_receiver_takes_out_it_hears_nothing_of(server: Server) {
