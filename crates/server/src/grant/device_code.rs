@@ -6,7 +6,8 @@
 //! 4. Redeem it (`redemption`): ask whether it may be issued, mint, and use the
 //!    code up in the act that opens the family.
 //!
-//! A poll that gets nothing writes nothing.
+//! A poll that gets nothing writes nothing, but where it came too soon: that the
+//! device was slowed down, every node knows.
 //!
 //! Spec: RFC 8628 §3.4, §3.5
 //! Spec: RFC 7636 §4.6
@@ -14,8 +15,10 @@
 //! Spec: RFC 9449 §5
 
 use symbolon_protocol::{CodeChallenge, CodeVerifier, ErrorCode, Parameters, Scopes};
-use symbolon_store::{CodeKind, DeviceDecision, FindDeviceAuthorization};
-use symbolon_token::{Binding, DeviceAuthorization, Id};
+use symbolon_store::{
+    CodeKind, CountUses, DeviceDecision, FindDeviceAuthorization, FindUses, Use, WaitingDevice,
+};
+use symbolon_token::Binding;
 
 use super::Issued;
 use super::authorization_code::check_verifier;
@@ -25,7 +28,7 @@ use super::redemption::{Asked, Redeemable, redeem};
 use crate::authn::client::AuthenticatedClient;
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
-use crate::pace::Polled;
+use crate::pace::{MAX_SLOWED, Polled};
 
 /// What a device sends with the grant.
 pub(crate) struct DeviceCodeRequest {
@@ -86,7 +89,7 @@ pub(crate) async fn exchange(
         return Err(Refusal::new(ErrorCode::ExpiredToken, "device_code has expired").into());
     }
     let document = match waiting.decided {
-        DeviceDecision::Waiting => return Err(wait(cx, id).into()),
+        DeviceDecision::Waiting => return Err(wait(cx, &waiting).await?.into()),
         DeviceDecision::Denied => {
             return Err(Refusal::access_denied("the person said no")
                 .with_status(400)
@@ -111,12 +114,29 @@ pub(crate) async fn exchange(
     redeem(cx, client, &redeemable, asked).await
 }
 
-fn wait(cx: &Cx, id: Id<DeviceAuthorization>) -> Refusal {
-    match cx.polls.poll(id, cx.now) {
-        Polled::InTime => Refusal::new(ErrorCode::AuthorizationPending, "nobody has decided yet"),
-        Polled::TooSoon => Refusal::new(
-            ErrorCode::SlowDown,
-            "too soon: wait five seconds longer between requests from now on",
-        ),
+async fn wait(cx: &Cx, waiting: &WaitingDevice) -> Result<Refusal, Failure> {
+    let slowed = Use {
+        name: cx.keys.name_mac("device-slowed", &[waiting.id.as_bytes()]),
+        limit: MAX_SLOWED,
+        until: waiting.expires,
+    };
+    let found = FindUses {
+        name: slowed.name,
+        now: cx.now,
+    };
+    let times = cx.store.read(found).await?;
+    if cx.polls.poll(waiting.id, times, cx.now) == Polled::InTime {
+        let why = "nobody has decided yet";
+        return Ok(Refusal::new(ErrorCode::AuthorizationPending, why));
     }
+    // One that cannot be slowed down further writes nothing either.
+    if times < MAX_SLOWED {
+        let act = CountUses {
+            uses: vec![slowed],
+            now: cx.now,
+        };
+        Box::pin(cx.store.act(act)).await?;
+    }
+    let why = "too soon: wait five seconds longer between requests from now on";
+    Ok(Refusal::new(ErrorCode::SlowDown, why))
 }

@@ -154,6 +154,14 @@ pub(crate) fn is_due(client: &Client, scopes: &Scopes) -> bool {
             || matches!(client.kind, ClientKind::Native | ClientKind::Agent))
 }
 
+/// Whether a client may still use what it was given for as long as nobody is
+/// there: what was taken from it since is given out on no path.
+pub(crate) fn may_go_on(client: &Client, granted: &Scopes) -> bool {
+    let offline = "offline_access";
+    client.may_use(GrantType::RefreshToken)
+        && (!granted.contains(offline) || client.scopes.contains(offline))
+}
+
 /// Whether the refresh tokens of a family rotate: `auto` does unless it is
 /// bound to a key, without which a stolen token is worth nothing.
 pub(crate) fn rotates(client: &Client, document: &FamilyDocument) -> bool {

@@ -32,9 +32,10 @@ pub(crate) struct IdToken<'a> {
     pub(crate) access_token: &'a str,
 }
 
-/// Makes an ID token where `openid` was granted, and not narrowed away.
+/// Makes an ID token where `openid` was granted, and neither narrowed away nor
+/// taken from the client since.
 pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<String>, Failure> {
-    let whole = wish.authority.scopes();
+    let whole = &wish.authority.scopes().intersection(&wish.client.scopes);
     let Some(person) = wish
         .authority
         .person()

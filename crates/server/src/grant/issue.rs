@@ -30,6 +30,8 @@ pub(crate) struct Issued {
     pub(crate) access_token: String,
     pub(crate) token_type: &'static str,
     pub(crate) expires_in: u64,
+    /// Left out where there is none: no scope is no text (RFC 6749 §3.3).
+    #[serde(skip_serializing_if = "ScopeText::is_empty")]
     pub(crate) scope: ScopeText,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) refresh_token: Option<String>,
@@ -42,6 +44,12 @@ pub(crate) struct Issued {
 
 /// Scopes as a token answer writes them: one string.
 pub(crate) struct ScopeText(pub(crate) Scopes);
+
+impl ScopeText {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl Serialize for ScopeText {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -75,7 +83,12 @@ pub(crate) struct Issuable {
 pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
     cx.check_fresh()?;
     check_live(cx, wish.whole)?;
-    cx.check_settled(&wish.client.id, wish.whole.organization())?;
+    let settled = cx.check_settled(&wish.client.id, wish.whole.organization());
+    if settled.is_err() {
+        // What was recorded between the two looks is as late as before them.
+        check_live(cx, wish.whole)?;
+    }
+    settled?;
     let resource = target::resource(cx, &wish.audience);
     let of_issuer = wish.audience.as_str() == cx.settings.issuer.as_str();
     if resource.is_none() && !of_issuer || was_deleted_since(cx, &wish) {
@@ -87,10 +100,14 @@ pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
     {
         return Err(Refusal::invalid_target("resource belongs to another organization").into());
     }
-    if let Some(organization) = wish.whole.organization()
-        && !cx.directory.stands(organization)
-    {
-        return Err(Refusal::invalid_grant("the organization is gone or disabled").into());
+    if let Some(organization) = wish.whole.organization() {
+        if !cx.directory.stands(organization) {
+            return Err(Refusal::invalid_grant("the organization is gone or disabled").into());
+        }
+        if !target::acts_for(wish.client, Some(organization.as_str())) {
+            let why = "the client belongs to another organization now";
+            return Err(Refusal::invalid_grant(why).into());
+        }
     }
     // What was granted at another resource is not good here, and a scope that
     // was since taken from the client is not issued again.
@@ -264,9 +281,11 @@ impl Issuable {
         mapped: &Map<String, Value>,
     ) -> Result<(String, Id<Token>), Failure> {
         let key = self.signer(cx)?;
-        Ok(written(cx, client, (&self.authority, mapped), |written| {
+        let minted = written(cx, client, (&self.authority, mapped), |written| {
             (jwt::mint(key, written, &self.authority), written.token)
-        }))
+        });
+        cx.seen.note_made(&minted.0, &cx.app.keys.load().own);
+        Ok(minted)
     }
 
     /// The key that signs for the resource now.

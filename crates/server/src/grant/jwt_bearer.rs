@@ -2,23 +2,24 @@
 //! organization.
 //!
 //! 1. The JWT is checked with the issuer's keys and rules.
-//! 2. Target and scopes are chosen within what the issuer is registered for.
-//! 3. The access token is minted, where the caller holds what the JWT is bound
+//! 2. Where it says who alone may act, the client has to be that one.
+//! 3. Target and scopes are chosen within what the issuer is registered for.
+//! 4. The access token is minted, where the caller holds what the JWT is bound
 //!    to, and bound to the same.
-//! 4. The `jti` is spent: the only write, and the last thing that can refuse.
+//! 5. The `jti` is spent: the only write, and the last thing that can refuse.
 //!
+//! Spec: RFC 6749 §3.3
 //! Spec: RFC 7521 §4.1
 //! Spec: RFC 7523 §2.1, §3.1
 //! Spec: RFC 7800 §3
+//! Spec: RFC 8693 §4.4
 //! Spec: RFC 10070
 
 use symbolon_protocol::{Client, Parameters, Scopes};
-use symbolon_store::{BEARER_ASSERTION, SpendOnce};
-use symbolon_token::{Digest, Slot};
 
 use super::issue::{Issued, Wish};
 use super::trusted_issuer::{self, Sent, Vouched};
-use super::{may_issue, target};
+use super::{acting, may_issue, single_use, target};
 use crate::authn::client::AuthenticatedClient;
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
@@ -68,6 +69,9 @@ pub(super) async fn of_vouched(
         Refusal::invalid_grant("the assertion is not good")
     })?;
     let cx = &cx.as_of(vouched.authority.position());
+    if !acting::may_act(cx, &vouched.authority, &acting::client(client)) {
+        return Err(Refusal::invalid_grant("the assertion lets somebody else act").into());
+    }
     check_target(cx, client, form, &vouched)?;
     let wish = Wish {
         client,
@@ -76,7 +80,7 @@ pub(super) async fn of_vouched(
         scopes: scopes(client, form, &vouched)?,
     };
     let issued = may_issue(cx, wish)?.mint(cx, client).await?.into_issued();
-    if cx.store.act(spend(&vouched)).await? {
+    if cx.store.act(single_use::spend(&vouched)).await? {
         Ok(issued)
     } else {
         Err(Refusal::invalid_grant("the assertion was already used").into())
@@ -106,6 +110,11 @@ fn scopes(
     form: &Parameters,
     vouched: &Vouched,
 ) -> Result<Option<Scopes>, Refusal> {
+    if vouched.gives_nothing() {
+        return Err(Refusal::invalid_scope(
+            "the assertion names none of the scopes that its issuer may give",
+        ));
+    }
     let Some(text) = form.one("scope") else {
         return Ok(None);
     };
@@ -118,23 +127,5 @@ fn scopes(
         Err(Refusal::invalid_scope(
             "that is more than the issuer vouches for",
         ))
-    }
-}
-
-/// One name of one issuer, whichever client brings it.
-fn spend(vouched: &Vouched) -> SpendOnce {
-    let jti = vouched.jti.as_deref().unwrap_or_default();
-    // An issuer is a URL and holds no NUL, so no two pairs look alike.
-    let pair = [
-        vouched.issuer.issuer.as_str().as_bytes(),
-        &[0],
-        jti.as_bytes(),
-    ]
-    .concat();
-    SpendOnce {
-        kind: BEARER_ASSERTION,
-        slot: Slot::of_bytes(&pair),
-        key: *Digest::of(&pair).as_bytes(),
-        expires: vouched.acceptable_until,
     }
 }

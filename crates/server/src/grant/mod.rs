@@ -1,6 +1,7 @@
 //! The grants, one file each, and the three steps that all of them share:
 //! choosing the target, asking whether anything may be issued, minting.
 
+mod acting;
 pub(crate) mod authorization_code;
 pub(crate) mod client_credentials;
 pub(crate) mod code;
@@ -21,6 +22,7 @@ pub(crate) mod refresh_token;
 pub(crate) mod saml2;
 #[cfg(feature = "saml")]
 pub(crate) mod saml2_bearer;
+mod single_use;
 pub(crate) mod subject;
 pub(crate) mod target;
 pub(crate) mod token_exchange;

@@ -13,7 +13,10 @@
 use symbolon_protocol::{Client, Parameters, Scopes, planted};
 use symbolon_store::{AuditEvent, Renew, Rotate, Rotated};
 use symbolon_token::dpop::InvalidProof;
+use symbolon_token::keyring::Purpose;
 use symbolon_token::refresh::RefreshToken;
+use symbolon_token::revocation::Target;
+use symbolon_token::{Ancestor, Authority, Derivation, Narrowing};
 
 use super::family::{self, FamilyDocument};
 use super::id_token::{self, IdToken};
@@ -64,7 +67,7 @@ pub(crate) async fn renew(
 
     // Everything that can be refused, and everything that is issued, comes
     // before the act: a refusal rotates nothing, so no retry looks like theft.
-    let mut issued = mint(cx, client, &document, &request).await?;
+    let mut issued = mint(cx, client, (presented, &document), &request).await?;
     issued.id_token = id_token::mint_if_due(
         cx,
         IdToken {
@@ -117,11 +120,11 @@ const ENDED: fn() -> Refusal =
 async fn mint(
     cx: &Cx,
     client: &Client,
-    document: &FamilyDocument,
+    (presented, document): (&RefreshToken, &FamilyDocument),
     request: &RefreshRequest,
 ) -> Result<Issued, Failure> {
-    let whole = &document.authority;
-    if whole.scopes().contains("offline_access") && !client.scopes.contains("offline_access") {
+    let whole = &made_with(presented, &document.authority)?;
+    if !family::may_go_on(client, whole.scopes()) {
         return Err(Refusal::invalid_grant("offline access was taken from this client").into());
     }
     let is_wider = |asked: &Scopes| !asked.is_within(whole.scopes()) && !planted(7);
@@ -144,6 +147,25 @@ async fn mint(
     let issuable = may_issue(cx, wish)?;
     issuable.check_bound_like(&document.first)?;
     Ok(issuable.mint(cx, client).await?.into_issued())
+}
+
+/// What was granted, with the key of the refresh token on record. Whoever has
+/// that key and one token of the family can make all that follow it, so what
+/// comes of one dies when the key is distrusted.
+fn made_with(presented: &RefreshToken, whole: &Authority) -> Result<Authority, Refusal> {
+    let key = Ancestor {
+        target: Target::Key,
+        name: Purpose::RefreshToken.key_mark(presented.key),
+    };
+    let narrowed = whole.narrow(Narrowing {
+        derivation: Some(Derivation {
+            client: whole.client().clone(),
+            actor: None,
+            from: vec![key],
+        }),
+        ..Narrowing::default()
+    });
+    narrowed.map_err(|_| Refusal::invalid_grant("it was derived too often"))
 }
 
 fn rotate(cx: &Cx, client: &Client, presented: &RefreshToken) -> Rotate {
@@ -180,7 +202,7 @@ fn keep(cx: &Cx, client: &Client, presented: &RefreshToken) -> Renew {
 }
 
 /// What is written down should the token turn out to be stolen.
-fn theft(cx: &Cx, client: &Client, presented: &RefreshToken) -> AuditEvent {
+pub(super) fn theft(cx: &Cx, client: &Client, presented: &RefreshToken) -> AuditEvent {
     let mut audit = AuditEvent::new("refresh.reuse", client.id.to_string());
     audit.client = Some(client.id.to_string());
     audit.detail = serde_json::json!({

@@ -10,13 +10,13 @@
 use std::sync::Arc;
 
 use serde_json::Map;
-use symbolon_protocol::{Client, SigningAlgorithm, Timestamp};
+use symbolon_protocol::{Client, SigningAlgorithm};
 use symbolon_token::Authority;
 use symbolon_token::explain::Refused;
-use symbolon_token::jose::{Algorithm, SigningKey};
+use symbolon_token::jose::Algorithm;
 use symbolon_token::recognize::{Recognized, What};
 use symbolon_token::saml::{
-    self, Certificate, NameFormat, Presented, Rendering, Trusted, Unwritable,
+    self, NameFormat, Presented, Recipient, Rendering, Trusted, Unwritable,
 };
 
 use super::issue::written;
@@ -24,13 +24,14 @@ use crate::cx::Cx;
 use crate::endpoint::presented::{self, Read};
 use crate::failure::{Broken, Failure, Refusal};
 
-/// A certificate of a key has no date by which the key ends: that is decided,
-/// and may change. The end is the one that stands for none (RFC 5280 §4.1.2.5).
-const BEGINS: Timestamp = Timestamp::from_seconds(1_735_689_600);
-const ENDS: Timestamp = Timestamp::from_seconds(253_402_300_799);
-
-/// Writes an authority as an assertion for its one audience.
-pub(crate) fn mint(cx: &Cx, client: &Client, authority: &Authority) -> Result<String, Failure> {
+/// Writes an authority as an assertion for its one audience, encrypted where
+/// that one registered a key.
+pub(crate) fn mint(
+    cx: &Cx,
+    client: &Client,
+    authority: &Authority,
+    encrypt_to: Option<&Recipient>,
+) -> Result<String, Failure> {
     let key = cx
         .keys
         .signer(SigningAlgorithm::Rs256)
@@ -44,7 +45,7 @@ pub(crate) fn mint(cx: &Cx, client: &Client, authority: &Authority) -> Result<St
         session_index: None,
         attributes: &[],
         certificate: None,
-        encrypt_to: None,
+        encrypt_to: encrypt_to.map(|own| (own, cx.entropy())),
     };
     // An assertion has attributes of its own, and none that was mapped.
     let nothing = Map::new();
@@ -64,13 +65,21 @@ pub(crate) fn mint(cx: &Cx, client: &Client, authority: &Authority) -> Result<St
     })
 }
 
+/// Takes apart what somebody presents, with every key that this server has for
+/// it: those that partners encrypt to, and those by which it reads again what
+/// it encrypted itself.
+pub(crate) fn presented(cx: &Cx, text: &str) -> Result<Presented, saml::Refused> {
+    let keys = cx.app.keys.load();
+    Presented::parse_at_home(text, keys.assertions.decrypting(), &cx.keys)
+}
+
 /// An assertion that says that it is this server's own, by its form; nothing
-/// of it is checked.
+/// of it is checked. Whoever asks may be anybody, so no private key is used.
 pub(crate) fn own(cx: &Cx, text: &str) -> Option<Presented> {
     if Recognized::of(text).what != What::Assertion {
         return None;
     }
-    let presented = Presented::parse(text, &[]).ok()?;
+    let presented = Presented::parse_at_home(text, &[], &cx.keys).ok()?;
     (presented.claimed_issuer() == cx.settings.issuer.as_str()).then_some(presented)
 }
 
@@ -83,19 +92,4 @@ pub(crate) fn read(cx: &Cx, assertion: &Presented) -> Result<Read, Refused> {
     let opened = assertion.reopen(&trusted, cx.now);
     let opened = opened.map_err(Refused::Assertion)?;
     presented::of_own_claims(cx, opened.claims(), opened.kid())
-}
-
-/// The certificates of the keys that sign assertions, the active one first.
-pub(crate) fn certificates(cx: &Cx) -> Result<Vec<Certificate>, Broken> {
-    let keys = cx.app.keys.load();
-    keys.certified
-        .iter()
-        .map(|key| certificate(key, cx.settings.issuer.as_str()))
-        .collect()
-}
-
-/// The same bytes each time and on every node.
-fn certificate(key: &SigningKey, name: &str) -> Result<Certificate, Broken> {
-    Certificate::self_signed(key, name, BEGINS, ENDS)
-        .map_err(|_| Broken::Impossible("a certificate for an RSA key"))
 }

@@ -40,7 +40,8 @@ pub(crate) fn requested(
     named(cx, client, &names)
 }
 
-/// The resources behind names.
+/// The resources behind names. A client that was found names its own by their
+/// identifiers, whichever name was registered.
 pub(crate) fn named<S: AsRef<str>>(
     cx: &Cx,
     client: &Client,
@@ -81,6 +82,16 @@ fn one(cx: &Cx, client: &Client, named: &str) -> Result<ResourceIdentifier, Refu
 pub(crate) fn shares_organization(client: &Client, resource: &Resource) -> bool {
     match (&client.organization, &resource.organization) {
         (Some(own), Some(other)) => own == other,
+        _ => true,
+    }
+}
+
+/// Whether a client may act for the organization of what it was given, or for
+/// none: one that belongs to an organization now acts for no other, whatever it
+/// did before.
+pub(crate) fn acts_for(client: &Client, organization: Option<&str>) -> bool {
+    match (&client.organization, organization) {
+        (Some(own), Some(other)) => own.as_str() == other,
         _ => true,
     }
 }

@@ -11,6 +11,7 @@
 //! Spec: RFC 8725 §3
 //! Spec: RFC 10070
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,13 @@ pub(crate) struct Vouched {
     pub(crate) acceptable_until: Timestamp,
 }
 
+impl Vouched {
+    /// Whether its issuer may give scopes, and it names none of them.
+    pub(super) fn gives_nothing(&self) -> bool {
+        self.authority.scopes().is_empty() && !self.issuer.scopes.is_empty()
+    }
+}
+
 /// Checks a JWT of a trusted issuer; the error says for the log what is wrong.
 pub(crate) async fn verify(
     cx: &Cx,
@@ -78,10 +86,7 @@ pub(crate) async fn verify(
     let checked = check_claims(&claims, &rules, cx.now)?;
     Ok(Vouched {
         authority: authority(cx, client, &issuer, &claims, &checked)?,
-        name: Actor {
-            subject: checked.subject.to_owned(),
-            issuer: Some(issuer.issuer.to_string()),
-        },
+        name: checked.name(),
         jti: checked.jti.map(str::to_owned),
         acceptable_until: checked.expires + rules.skew,
         issuer,
@@ -180,14 +185,27 @@ struct Rules<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Checked<'a> {
     pub(super) subject: &'a str,
+    /// In whose names the subject is one: the issuer's, or those of one format
+    /// of them. The same letters in others are somebody else.
+    pub(super) among: Cow<'a, str>,
     pub(super) jti: Option<&'a str>,
     pub(super) expires: Timestamp,
+}
+
+impl Checked<'_> {
+    /// The subject, as an `act` claim names it.
+    pub(super) fn name(&self) -> Actor {
+        Actor {
+            subject: self.subject.to_owned(),
+            issuer: Some(self.among.to_string()),
+        }
+    }
 }
 
 /// Checks claims whose signature is right.
 fn check_claims<'a>(
     claims: &'a Claims,
-    rules: &Rules<'_>,
+    rules: &Rules<'a>,
     now: Timestamp,
 ) -> Result<Checked<'a>, &'static str> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
@@ -204,6 +222,7 @@ fn check_claims<'a>(
     let subject = text("sub").filter(|sub| act::is_name(sub));
     let subject = subject.ok_or("sub is missing or not a name")?;
     check_audience(claims.get("aud"), rules)?;
+    check_actors(claims, rules.own)?;
 
     let date = |name: &str| {
         let value = claims.get(name);
@@ -228,6 +247,7 @@ fn check_claims<'a>(
     }
     Ok(Checked {
         subject,
+        among: Cow::Borrowed(rules.issuer.issuer.as_str()),
         jti,
         expires,
     })
@@ -259,6 +279,20 @@ fn check_audience(audience: Option<&Value>, rules: &Rules<'_>) -> Result<(), &'s
     }
 }
 
+/// Whoever acts is somebody of the partner, or of others whom it believes. In
+/// the names of this server it may say who is to act (`may_act`), since that one
+/// has to come here and prove it, but not who did.
+fn check_actors(claims: &Claims, own: &str) -> Result<(), &'static str> {
+    let actors = act::chain(claims).map_err(|_| "act is malformed or too deep")?;
+    match actors
+        .iter()
+        .any(|actor| actor.issuer.as_deref() == Some(own))
+    {
+        true => Err("act names somebody of this server, for whom no other issuer speaks"),
+        false => Ok(()),
+    }
+}
+
 /// Seconds since 1970, with a fraction or without (RFC 7519 §2).
 fn numeric_date(value: &Value) -> Option<Timestamp> {
     let seconds = match value.as_i64() {
@@ -285,8 +319,8 @@ pub(super) fn authority(
     claims: &Claims,
     checked: &Checked<'_>,
 ) -> Result<Authority, &'static str> {
-    let resource = target::resource(cx, &issuer.resource).ok_or("the resource is gone")?;
-    let scopes = scopes(claims.get("scope"), &issuer.scopes, &resource.scopes)?;
+    target::resource(cx, &issuer.resource).ok_or("the resource is gone")?;
+    let scopes = scopes(claims.get("scope"), &issuer.scopes)?;
     let mut actors = act::chain(claims).map_err(|_| "act is malformed or too deep")?;
     let mut may_act = act::may_act(claims).map_err(|_| "may_act is malformed")?;
     for actor in actors.iter_mut().chain(&mut may_act) {
@@ -295,7 +329,7 @@ pub(super) fn authority(
             .issuer
             .get_or_insert_with(|| issuer.issuer.to_string());
     }
-    let name = format!("{FOREIGN}{}|{}", issuer.issuer, checked.subject);
+    let name = format!("{FOREIGN}{}|{}", checked.among, checked.subject);
     Ok(Authority::granted(Granted {
         subject: Subject::Foreign(name.into()),
         client: client.id.clone(),
@@ -321,17 +355,16 @@ pub(super) fn authority(
     }))
 }
 
-/// The scopes of the registration. A JWT that speaks of the resource's own
-/// scopes gives no more than it says; one in the partner's words says nothing
-/// here.
-fn scopes(stated: Option<&Value>, given: &Scopes, known: &Scopes) -> Result<Scopes, &'static str> {
-    let stated: Scopes = match stated {
-        None => return Ok(given.clone()),
-        Some(Value::String(text)) => text.parse().map_err(|_| "scope is malformed")?,
-        Some(_) => return Err("scope is malformed"),
-    };
-    if stated.intersection(known).is_empty() {
-        return Ok(given.clone());
+/// The scopes of the registration. A JWT with a `scope` claim gives none that it
+/// does not name, in whatever words, so one in the partner's own gives none.
+fn scopes(stated: Option<&Value>, given: &Scopes) -> Result<Scopes, &'static str> {
+    match stated {
+        None => Ok(given.clone()),
+        Some(Value::String(text)) if text.is_empty() => Ok(Scopes::empty()),
+        Some(Value::String(text)) => {
+            let stated: Scopes = text.parse().map_err(|_| "scope is malformed")?;
+            Ok(given.intersection(&stated))
+        }
+        Some(_) => Err("scope is malformed"),
     }
-    Ok(given.intersection(&stated))
 }

@@ -54,11 +54,12 @@ pub(super) fn of_read(
         },
         authority,
         known: cx.position,
-        ancestors: read.marks.ancestors(),
+        ancestors: read.ancestors(cx),
         holder: Holder::Client(issued_to.id.clone()),
         sector: subject::sector(issued_to),
         bound_like: Binding::NONE,
         reach: Reach::Moving,
+        says_scopes: true,
     })
 }
 

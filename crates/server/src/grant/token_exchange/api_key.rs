@@ -1,9 +1,10 @@
 //! An API key as a subject token: a short token for one of its APIs, which dies
 //! with the key.
 //!
-//! A key that is good from some networks alone is not exchanged: the result
-//! could not carry that on. One for trying out is exchanged only where an API
-//! takes no others, so that nothing of it reaches an API for real work.
+//! A key that is good from some networks alone, or that has a plan of its own, is
+//! not exchanged: the result could not carry that on. One for trying out is
+//! exchanged only where an API takes no others, so that nothing of it reaches an
+//! API for real work.
 //!
 //! Spec: RFC 8693 §2.1, §3
 
@@ -34,6 +35,10 @@ pub(super) async fn open(
     if !key.facts().document.networks.is_everywhere() {
         return Ok(Err("the key is good from some networks alone"));
     }
+    // What the key may have less than its client would be had by the token.
+    if key.facts().document.plan.is_some() {
+        return Ok(Err("the key has a plan of its own"));
+    }
     let Some(authority) = exchangeable(cx, &key) else {
         return Ok(Err("the key is good at no API where it may be exchanged"));
     };
@@ -50,6 +55,7 @@ pub(super) async fn open(
         sector: subject::sector(&key.client.client),
         bound_like: Binding::NONE,
         reach: Reach::OwnApis,
+        says_scopes: true,
     }))
 }
 

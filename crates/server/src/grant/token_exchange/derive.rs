@@ -4,23 +4,27 @@
 //! Spec: RFC 8693 §1.1, §4.1
 
 use symbolon_protocol::{Agreement, ClientId, ResourceIdentifier, planted};
-use symbolon_token::{Ancestor, Authority, Binding, Derivation, Granted, Narrowing, Position};
+use symbolon_token::{
+    Actor, Ancestor, Authority, Binding, Derivation, Granted, Narrowing, Position, WouldWiden,
+};
 
 use super::opened::Opened;
+use super::scope;
 use crate::failure::Refusal;
 
 /// Derives the authority of the result at one API.
 ///
 /// Taking back anything that the subject or actor token hangs on takes the
-/// result back, it lives no longer than either, and whoever uses it has to
-/// hold all that either is bound to.
+/// result back, it lives no longer and has no scope more than either, and
+/// whoever uses it has to hold all that either is bound to.
 pub(super) fn narrower(
     client: &ClientId,
     (subject, actor): (&Opened, Option<Opened>),
     audience: &ResourceIdentifier,
     known: Position,
 ) -> Result<Authority, Refusal> {
-    let whole = reaching(&subject.authority, audience);
+    let whole = reaching(subject, audience);
+    let scopes = scope::shared((subject, actor.as_ref()), audience);
     let end = whole.expires();
     let end = actor
         .as_ref()
@@ -34,10 +38,13 @@ pub(super) fn narrower(
     let binding = binding.ok_or(Refusal::invalid_request(
         "subject_token and actor_token are bound to different keys",
     ))?;
+    let before = actor.as_ref();
+    let before = before.map_or_else(Vec::new, |own| own.authority.actors().to_vec());
     let mut from = subject.ancestors.clone();
     from.extend(actor.iter().flat_map(|actor| &actor.ancestors));
     from.extend(actor.iter().flat_map(|actor| actor.authority.lineage()));
     let by = Narrowing {
+        scopes: Some(scopes),
         audience: Some(audience.clone()),
         expires: Some(end),
         binding: Some(binding),
@@ -47,11 +54,26 @@ pub(super) fn narrower(
             from: unrecorded(from, whole.lineage()),
         }),
         position: Some(known),
-        ..Narrowing::default()
     };
-    whole
-        .narrow(by)
+    earlier(whole, &before)
+        .and_then(|whole| whole.narrow(by))
         .map_err(|_| Refusal::invalid_request("the chain of actors or ancestors is too long"))
+}
+
+/// The authority with those on record who acted for the actor: they stand
+/// behind it, or whoever acts through another's name would be nowhere.
+fn earlier(whole: Authority, actors: &[Actor]) -> Result<Authority, WouldWiden> {
+    let behind = |whole: Authority, actor: &Actor| {
+        whole.narrow(Narrowing {
+            derivation: Some(Derivation {
+                client: whole.client().clone(),
+                actor: Some(actor.clone()),
+                from: Vec::new(),
+            }),
+            ..Narrowing::default()
+        })
+    };
+    actors.iter().rev().try_fold(whole, behind)
 }
 
 /// What is not on record yet, each once: a chain stays short enough to carry.
@@ -70,17 +92,13 @@ fn unrecorded(from: Vec<Ancestor>, known: &[Ancestor]) -> Vec<Ancestor> {
 ///
 /// INVARIANT: `policy::target` is the one source of `audience`. Nothing else
 /// of the authority grows.
-fn reaching(own: &Authority, audience: &ResourceIdentifier) -> Authority {
-    let stays = own.audiences().contains(audience);
+fn reaching(subject: &Opened, audience: &ResourceIdentifier) -> Authority {
+    let own = &subject.authority;
     Authority::granted(Granted {
         subject: own.subject().clone(),
         client: own.client().clone(),
         audiences: vec![audience.clone()],
-        scopes: if stays {
-            own.scopes_at(audience)
-        } else {
-            own.scopes().clone()
-        },
+        scopes: subject.scopes_at(audience),
         agreement: Agreement::default(),
         expires: match planted(8) {
             true => own.expires() + std::time::Duration::from_secs(3600),
@@ -109,7 +127,7 @@ mod tests {
     use symbolon_protocol::{Scopes, Timestamp};
     use symbolon_token::authority::MAX_ACTORS;
     use symbolon_token::revocation::Target;
-    use symbolon_token::{Actor, Subject, Thumbprint};
+    use symbolon_token::{Subject, Thumbprint};
 
     use super::super::opened::{Holder, Reach};
     use super::*;
@@ -136,6 +154,7 @@ mod tests {
             ancestors: vec![ancestor(Target::Token, name), ancestor(Target::Subject, 7)],
             bound_like: Binding::NONE,
             reach: Reach::Moving,
+            says_scopes: name.is_multiple_of(2),
             authority,
         }
     }
@@ -181,7 +200,21 @@ mod tests {
             for (number, (to, actor)) in steps.into_iter().enumerate() {
                 let subject = token(current.clone(), number as u64);
                 ancestors.extend(&subject.ancestors);
-                let actor = actor.map(|ends| token(authority(ends, None), 100 + number as u64));
+                let actor = actor.map(|ends| {
+                    let behind = number.is_multiple_of(3).then(|| Derivation {
+                        client: "web".parse().unwrap(),
+                        actor: Some(Actor { subject: format!("behind{number}"), issuer: None }),
+                        from: Vec::new(),
+                    });
+                    acted += usize::from(behind.is_some());
+                    let only_a = Narrowing {
+                        scopes: "a".parse().ok(), derivation: behind, ..Narrowing::default()
+                    };
+                    let own = authority(ends, None).narrow(only_a).unwrap();
+                    token(own, 100 + number as u64)
+                });
+                let acted_here = actor.is_some();
+                let limits = actor.as_ref().is_some_and(|own| own.says_scopes);
                 acted += usize::from(actor.is_some());
                 end = actor.as_ref().map_or(end, |own| end.min(own.authority.expires()));
                 ancestors.extend(actor.iter().flat_map(|own| &own.ancestors));
@@ -192,12 +225,17 @@ mod tests {
                 };
                 prop_assert_eq!(next.audiences(), &[api(to)]);
                 prop_assert_eq!(next.expires(), end);
-                prop_assert!(next.scopes().is_within(root.scopes()));
+                prop_assert!(next.scopes().is_within(current.scopes()));
+                prop_assert!(!limits || !next.scopes().contains("b"), "the actor has no b");
                 prop_assert_eq!(next.subject(), root.subject());
                 prop_assert_eq!(next.organization(), root.organization());
                 prop_assert_eq!(next.roles(), root.roles());
                 prop_assert_eq!(next.binding(), root.binding());
                 prop_assert_eq!(next.actors().len(), acted);
+                prop_assert!(next.actors().ends_with(current.actors()));
+                let is_behind = |own: &Actor| own.subject == format!("behind{number}");
+                let had_one = acted_here && number.is_multiple_of(3);
+                prop_assert_eq!(next.actors().iter().position(is_behind), had_one.then_some(1));
                 prop_assert!(ancestors.iter().all(|own| next.lineage().contains(own)));
                 current = next;
             }

@@ -67,6 +67,7 @@ pub(super) async fn open(
         sector: subject::sector(client),
         bound_like: Binding::NONE,
         reach: Reach::Moving,
+        says_scopes: false,
     }))
 }
 

@@ -66,7 +66,11 @@ pub(crate) async fn exchange(
         .map_or(subject.known, |own| own.known.min(subject.known));
     let cx = &cx.as_of(known);
     let audience = policy::target(cx, client, &policy, (&request, &subject))?;
-    let scopes = scope::choose(cx, client, &request, (&subject, &audience))?;
+    if let Some(actor) = &actor {
+        policy::check_actor(client, (&subject, actor), &audience)?;
+    }
+    let both = (&subject, actor.as_ref());
+    let scopes = scope::choose(cx, client, &request, (both, &audience))?;
     let whole = derive::narrower(&client.id, (&subject, actor), &audience, cx.position)?;
     policy::check_bindable(&request, &subject, &whole)?;
     let narrowed = result::Narrowed {

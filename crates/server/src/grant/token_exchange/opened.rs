@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use symbolon_protocol::{Client, ClientId, TokenKind, TrustedIssuer};
+use symbolon_protocol::{Client, ClientId, ResourceIdentifier, Scopes, TokenKind, TrustedIssuer};
 use symbolon_token::jose::Unverified;
 use symbolon_token::jose::jwe::is_encrypted;
 use symbolon_token::revocation::Target;
@@ -59,6 +59,9 @@ pub(super) struct Opened {
     pub(super) bound_like: Binding,
     /// Where the result may be.
     pub(super) reach: Reach,
+    /// Whether it says what whoever holds it may do. What says only who that
+    /// is leaves it to the client's own scopes.
+    pub(super) says_scopes: bool,
 }
 
 /// Which APIs the result may be for.
@@ -71,12 +74,24 @@ pub(super) enum Reach {
 }
 
 impl Opened {
+    /// The scopes that may come with a result at an API: those that it has
+    /// there, or all of them where a policy lets it be moved there.
+    pub(super) fn scopes_at(&self, audience: &ResourceIdentifier) -> Scopes {
+        match self.authority.audiences().contains(audience) {
+            true => self.authority.scopes_at(audience),
+            false => self.authority.scopes().clone(),
+        }
+    }
+
     /// Whether it was issued to a client by what a person let that client do,
     /// and did not come of another token on the way.
     pub(super) fn is_own_of(&self, client: &ClientId) -> bool {
-        // Pairs stand for single tokens and memberships; all else is a parent.
-        let is_pair =
-            |own: &Ancestor| matches!(own.target, Target::ClientSubject | Target::Membership);
+        // Pairs stand for single tokens and memberships, a key alone for the
+        // refresh token that was renewed; all else is a parent.
+        let is_pair = |own: &Ancestor| {
+            let aside = [Target::ClientSubject, Target::Membership, Target::Key];
+            aside.contains(&own.target)
+        };
         self.holder == Holder::Client(client.clone())
             && self.authority.lineage().iter().all(is_pair)
     }
@@ -95,7 +110,7 @@ pub(super) async fn open(
         // What is encrypted to others cannot be opened, so it can only be ours.
         TokenKind::Jwt if is_encrypted(text) => access_token::open(asking, text).await?,
         TokenKind::Jwt if is_of_this_server(cx, text) => access_token::open(asking, text).await?,
-        TokenKind::Jwt => partner::open(asking, text).await,
+        TokenKind::Jwt => Box::pin(partner::open(asking, text)).await?,
         TokenKind::IdToken => id_token::open(asking, text).await?,
         TokenKind::RefreshToken if role == Role::Subject => {
             refresh_token::open(asking, text).await?

@@ -7,14 +7,16 @@
 //! Spec: RFC 8705 §3
 //! Spec: OpenID Connect Core 1.0 §8.1
 
-use symbolon_protocol::{Client, ErrorCode, ExchangePolicy, ResourceIdentifier, TokenKind};
-use symbolon_token::{Actor, Authority, Subject};
+use symbolon_protocol::{
+    Client, ErrorCode, ExchangePolicy, OrganizationId, ResourceIdentifier, TokenKind,
+};
+use symbolon_token::{Authority, Subject};
 
 use super::opened::{Holder, Opened, Reach};
 use super::request::ExchangeRequest;
 use crate::cx::Cx;
 use crate::failure::Refusal;
-use crate::grant::{subject as names, target};
+use crate::grant::{acting, subject as names, target};
 
 /// A public client proves nothing about itself: its policy has to name it.
 pub(super) fn check_may_exchange(client: &Client, policy: &ExchangePolicy) -> Result<(), Refusal> {
@@ -113,12 +115,35 @@ pub(super) fn check_subject(
             "subject_token was made for another client",
         ));
     }
-    let both = (&client.organization, subject.authority.organization());
-    if let (Some(own), Some(other)) = both
-        && own != other
-    {
+    let organization = subject.authority.organization();
+    if !target::acts_for(client, organization.map(OrganizationId::as_str)) {
         return Err(Refusal::invalid_request(
             "subject_token acts for another organization",
+        ));
+    }
+    Ok(())
+}
+
+/// Whoever acts does so for the organization of the subject token alone, and
+/// one for whom a partner vouches only at the API where it does: as an actor its
+/// word opens no more than as a subject.
+pub(super) fn check_actor(
+    client: &Client,
+    (subject, actor): (&Opened, &Opened),
+    audience: &ResourceIdentifier,
+) -> Result<(), Refusal> {
+    let own = actor.authority.organization();
+    let others = subject.authority.organization();
+    let is_other = own.zip(others).is_some_and(|(own, other)| own != other);
+    if is_other || !target::acts_for(client, own.map(OrganizationId::as_str)) {
+        return Err(Refusal::invalid_request(
+            "actor_token acts for another organization",
+        ));
+    }
+    let is_foreign = matches!(actor.authority.subject(), Subject::Foreign(_));
+    if is_foreign && !actor.authority.audiences().contains(audience) {
+        return Err(Refusal::invalid_target(
+            "the issuer of actor_token vouches for another resource",
         ));
     }
     Ok(())
@@ -157,17 +182,9 @@ pub(super) fn check_acting(
             "actor_token was made for another client",
         ));
     }
-    let Some(named) = subject.authority.may_act() else {
-        return Ok(());
-    };
-    let own = cx.settings.issuer.as_str();
-    let itself = Actor {
-        subject: client.id.to_string(),
-        issuer: None,
-    };
-    let acting = actor.map_or(&itself, |actor| &actor.name);
-    let issuer_of = |actor: &Actor| actor.issuer.clone().unwrap_or_else(|| own.to_owned());
-    if named.subject == acting.subject && issuer_of(named) == issuer_of(acting) {
+    let itself = acting::client(client);
+    let shown = actor.map_or(&itself, |actor| &actor.name);
+    if acting::may_act(cx, &subject.authority, shown) {
         Ok(())
     } else {
         Err(Refusal::invalid_request(
@@ -247,7 +264,12 @@ pub(super) fn target(
         ));
     }
     let resource = target::resource(cx, &audience);
-    let takes = resource.is_some_and(|resource| resource.may_take_from(&client.id, own));
+    let named = own
+        .iter()
+        .filter_map(|own| target::resource(cx, own))
+        .flat_map(|own| own.aliases.clone());
+    let named: Vec<_> = own.iter().cloned().chain(named).collect();
+    let takes = resource.is_some_and(|resource| resource.may_take_from(&client.id, &named));
     if takes && policy.to.contains(&audience) {
         Ok(audience)
     } else {

@@ -45,7 +45,7 @@ pub(super) async fn issue(
         }
         TokenKind::IdToken => id_token(cx, client, &narrowed).await?,
         #[cfg(feature = "saml")]
-        TokenKind::Saml2 => super::saml2::issue(cx, client, narrowed)?,
+        TokenKind::Saml2 => Box::pin(super::saml2::issue(cx, client, narrowed)).await?,
         #[cfg(not(feature = "saml"))]
         TokenKind::Saml2 => {
             let why = "this program was built without SAML";

@@ -1,9 +1,10 @@
-//! The scopes of the result: none that the subject token lacks.
+//! The scopes of the result: none that the subject token lacks, and none that
+//! the actor token lacks.
 //!
 //! Spec: RFC 8693 §2.1
-//! Spec: RFC 6749 §3.3
+//! Spec: RFC 6749 §3.3, §5.2
 
-use symbolon_protocol::{Client, ResourceIdentifier, Scopes, TokenKind};
+use symbolon_protocol::{Client, Resource, ResourceIdentifier, Scopes, TokenKind};
 
 use super::opened::Opened;
 use super::request::ExchangeRequest;
@@ -12,20 +13,16 @@ use crate::failure::Refusal;
 use crate::grant::target;
 
 /// The scopes that were asked for, if all of them may be given. Without any,
-/// those of the subject token that mean something at the API, save for
-/// sensitive ones and the issuer's own, which have to be asked for by name.
+/// those that may and mean something at the API, save for sensitive ones and
+/// the issuer's own, which have to be asked for by name.
 pub(super) fn choose(
     cx: &Cx,
     client: &Client,
     request: &ExchangeRequest,
-    (subject, audience): (&Opened, &ResourceIdentifier),
+    (both, audience): ((&Opened, Option<&Opened>), &ResourceIdentifier),
 ) -> Result<Scopes, Refusal> {
     let resource = target::resource(cx, audience);
-    let own = &subject.authority;
-    let whole = match own.audiences().contains(audience) {
-        true => own.scopes_at(audience),
-        false => own.scopes().clone(),
-    };
+    let whole = shared(both, audience);
     let at_most = target::scopes_at(resource.as_deref(), &whole.intersection(&client.scopes));
     let openid = || "openid".parse().ok();
     let asked = match request.requested {
@@ -40,9 +37,9 @@ pub(super) fn choose(
                 .is_some_and(|own| own.sensitive_scopes.contains(scope));
             !sensitive && !target::is_of_the_issuer(scope)
         });
-        if quiet.is_empty() && !whole.is_empty() {
+        if quiet.is_empty() && !may_be_without(request.requested, &whole, resource.as_deref()) {
             return Err(Refusal::invalid_scope(
-                "none of the scopes of the subject token means anything at that API",
+                "none of the scopes of the tokens that were shown means anything at that API",
             ));
         }
         return Ok(quiet);
@@ -54,8 +51,29 @@ pub(super) fn choose(
     }
     if !asked.is_within(&at_most) {
         return Err(Refusal::invalid_scope(
-            "a scope is not in the subject token, or this client or that API may not have it",
+            "a scope is not in the tokens that were shown, or this client or that API may not have it",
         ));
     }
     Ok(asked)
+}
+
+/// What subject and actor token both have for an API : whoever acts has the
+/// rights of the person that are their own too.
+pub(super) fn shared(
+    (subject, actor): (&Opened, Option<&Opened>),
+    audience: &ResourceIdentifier,
+) -> Scopes {
+    let whole = subject.scopes_at(audience);
+    match actor {
+        Some(actor) if actor.says_scopes => whole.intersection(&actor.scopes_at(audience)),
+        _ => whole,
+    }
+}
+
+/// Whether a result without any scope is one. An access token is not, unless
+/// its API has no scopes; an assertion of somebody who has none says who that
+/// is.
+fn may_be_without(requested: TokenKind, whole: &Scopes, resource: Option<&Resource>) -> bool {
+    let none_there = resource.is_some_and(|own| own.scopes.is_empty());
+    whole.is_empty() && (none_there || requested == TokenKind::Saml2)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::{BEARER, EXCHANGE, Partner, claims, client, furnish, now};
+use super::world::{Asked, BEARER, EXCHANGE, Partner, claims, client, furnish, now, own_token};
 use crate::harness::{Answer, ORDERS, Server, VAULT};
 use crate::on_both_engines;
 
@@ -11,6 +11,9 @@ on_both_engines! {
     an_assertion_is_for_this_server_alone_and_soon_over
     what_is_no_assertion_is_refused
     an_assertion_gives_what_its_issuer_is_registered_for
+    an_assertion_gives_no_scope_that_it_does_not_name
+    an_assertion_is_a_grant_for_whom_it_lets_act
+    what_was_a_grant_is_no_token_any_more
     an_assertion_gets_around_nobody
     of_parallel_presentations_one_gets_a_token
     the_metadata_names_the_grants
@@ -32,7 +35,7 @@ async fn an_assertion_is_good_once(server: Server) {
     let partner = Partner::trusted(&server).await;
     let second = json!({ "grants": ["client_credentials", BEARER], "exchange": { "issuers": [partner.issuer] } });
     client(&server, "job", second).await;
-    let jwt = partner.jwt(&server, json!({}));
+    let jwt = partner.older_jwt(&server, "one");
     let before = server.commits();
 
     let first = present(&server, "orders-api", &jwt).await;
@@ -57,7 +60,7 @@ async fn an_assertion_is_good_once(server: Server) {
     let renamed = partner.jwt(&server, json!({ "jti": "two" }));
     assert_eq!(present(&server, "job", &renamed).await.status, 200);
     if let Some(other) = other {
-        let fresh = partner.jwt(&server, json!({ "jti": "four" }));
+        let fresh = partner.older_jwt(&server, "four");
         let mut tries = 0;
         while present(&other, "orders-api", &fresh).await.status != 200 {
             tries += 1;
@@ -194,6 +197,79 @@ async fn an_assertion_gives_what_its_issuer_is_registered_for(server: Server) {
         200,
         "a refusal used nothing up"
     );
+}
+
+async fn an_assertion_gives_no_scope_that_it_does_not_name(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    for other in ["", "profile", "write", "their.own words"] {
+        let jwt = partner.jwt(
+            &server,
+            json!({ "scope": other, "jti": format!("of {other}") }),
+        );
+        for more in [&[][..], &[("scope", "read:orders")]] {
+            let form = [&[("assertion", &*jwt)], more].concat();
+            let answer = present_with(&server, "orders-api", &form).await;
+            assert_eq!(answer.refusal(), "invalid_scope", "{other}");
+        }
+    }
+    let named = json!({ "scope": "read:orders write", "jti": "named" });
+
+    let answer = present(&server, "orders-api", &partner.jwt(&server, named)).await;
+
+    assert_eq!(answer.text("scope"), "read:orders");
+}
+
+async fn an_assertion_is_a_grant_for_whom_it_lets_act(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    for party in [
+        json!({ "sub": "somebody", "iss": server.name() }),
+        json!({ "sub": "orders-api" }),
+        json!({ "sub": "orders-api", "iss": partner.issuer }),
+    ] {
+        let jwt = partner.jwt(&server, json!({ "may_act": party, "jti": "other" }));
+        let answer = present(&server, "orders-api", &jwt).await;
+        assert_eq!(answer.refusal(), "invalid_grant", "{party}");
+    }
+    let ours = json!({ "sub": "orders-api", "iss": server.name() });
+    let jwt = partner.jwt(&server, json!({ "may_act": ours, "jti": "ours" }));
+
+    let answer = present(&server, "orders-api", &jwt).await;
+
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let token = answer.text("access_token");
+    let told = server.introspect("orders-api", &token).await;
+    assert_eq!(told["may_act"], ours, "and so is all that comes of it");
+}
+
+/// In either role of an exchange, on every node.
+async fn what_was_a_grant_is_no_token_any_more(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    let own = own_token(&server, "orders-api").await;
+    let jwt = partner.jwt(&server, json!({}));
+    let as_subject = Asked::of("jwt", &jwt);
+    let as_actor = Asked::of("access_token", &own).acting("jwt", &jwt);
+    for asked in [&as_subject, &as_actor] {
+        let before = asked.by(&server, "orders-api").await;
+        assert_eq!(before.status, 200, "{}", before.body);
+    }
+
+    assert_eq!(present(&server, "orders-api", &jwt).await.status, 200);
+
+    for asked in [&as_subject, &as_actor] {
+        let after = asked.by(&server, "orders-api").await;
+        assert_eq!(after.refusal(), "invalid_request", "{}", after.body);
+    }
+    let again = partner.jwt(&server, json!({ "sub": "dave" }));
+    let renamed = Asked::of("jwt", &again).by(&server, "orders-api").await;
+    assert_eq!(renamed.refusal(), "invalid_request", "its name was used up");
+    for other in [json!({ "jti": "two" }), json!({ "jti": null })] {
+        let jwt = partner.jwt(&server, other);
+        let answer = Asked::of("jwt", &jwt).by(&server, "orders-api").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
 }
 
 /// Attack: G199

@@ -10,13 +10,16 @@ mod revoked;
 #[cfg(feature = "saml")]
 mod saml;
 #[cfg(feature = "saml")]
+mod saml_encrypted;
+#[cfg(feature = "saml")]
 mod table;
 pub(crate) mod world;
 
 use serde_json::json;
 
 use self::world::{Asked, SAFE, STOCK, claims, client, furnish, own_token, signed_in, urn};
-use crate::harness::{ORDERS, Server};
+use crate::browser::{Browser, request};
+use crate::harness::{Answer, ORDERS, Server};
 use crate::on_both_engines;
 
 on_both_engines! {
@@ -26,9 +29,13 @@ on_both_engines! {
     an_exchange_buys_no_time
     refresh_and_id_tokens_are_taken_where_the_policy_says_so
     a_refresh_token_is_looked_at_and_not_spent
+    a_refresh_token_that_was_exchanged_was_presented
+    a_refresh_token_that_comes_back_to_be_exchanged_is_theft
+    who_acts_adds_no_scope_of_their_own_and_keeps_none_that_they_lack
     an_id_token_comes_back_to_its_own_client_alone
     malformed_requests_are_told_so
     a_chain_of_actors_has_an_end
+    who_acts_for_the_actor_is_on_record_too
 }
 
 async fn an_api_carries_a_request_on_with_a_narrower_token(server: Server) {
@@ -201,11 +208,26 @@ async fn refresh_and_id_tokens_are_taken_where_the_policy_says_so(server: Server
     let by_id = id.by(&server, "web").await;
 
     assert_eq!(by_refresh.text("scope"), "read:orders");
-    assert_eq!(by_id.text("scope"), "", "who somebody is opens nothing");
+    assert_eq!(
+        by_id.refusal(),
+        "invalid_scope",
+        "who somebody is opens nothing"
+    );
+    let none = json!({ "scopes": [], "sensitive_scopes": [] });
+    server
+        .admin(reqwest::Method::PATCH, &resource, Some(none))
+        .await;
+    let by_id = id.by(&server, "web").await;
+    assert_eq!(by_id.status, 200, "an API without scopes: {}", by_id.body);
+    assert_eq!(by_id.json().get("scope"), None, "no scope is no text");
     let told = server
         .introspect("vault-api", &by_id.text("access_token"))
         .await;
     assert_eq!(told["active"], true);
+    let back = json!({ "scopes": ["read:orders"] });
+    server
+        .admin(reqwest::Method::PATCH, &resource, Some(back))
+        .await;
     let scoped = Asked::of("id_token", &tokens.text("id_token"))
         .with("resource", SAFE)
         .with("scope", "read:orders");
@@ -261,6 +283,96 @@ async fn a_refresh_token_is_looked_at_and_not_spent(server: Server) {
             "{kind}"
         );
     }
+}
+
+/// A refresh token of `web`, and what a refresh with it is answered.
+async fn refreshed(server: &Server, token: &str) -> Answer {
+    let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    server.token("web", &form).await
+}
+
+/// Lets `web` exchange refresh tokens, and signs alice in.
+async fn refresh_token(server: &Server) -> String {
+    furnish(server).await;
+    let accepts = json!({ "exchange": { "accepts": ["access_token", "refresh_token"] } });
+    client(server, "web", accepts).await;
+    signed_in(server, "alice").await.text("refresh_token")
+}
+
+async fn a_refresh_token_that_was_exchanged_was_presented(server: Server) {
+    let first = refresh_token(&server).await;
+    let second = refreshed(&server, &first).await.text("refresh_token");
+    let retry = refreshed(&server, &first).await;
+    assert_eq!(retry.text("refresh_token"), second, "unused, so a retry");
+
+    let exchanged = Asked::of("refresh_token", &second).by(&server, "web").await;
+
+    assert_eq!(exchanged.status, 200, "{}", exchanged.body);
+    let again = Asked::of("refresh_token", &second).by(&server, "web").await;
+    assert_eq!(again.status, 200, "it is the current one still");
+    assert_eq!(refreshed(&server, &first).await.refusal(), "invalid_grant");
+    let ended = refreshed(&server, &second).await;
+    assert_eq!(ended.refusal(), "invalid_grant", "two hold it");
+    let derived = exchanged.text("access_token");
+    assert!(!server.is_active(&derived).await);
+}
+
+async fn a_refresh_token_that_comes_back_to_be_exchanged_is_theft(server: Server) {
+    let first = refresh_token(&server).await;
+    let second = refreshed(&server, &first).await.text("refresh_token");
+    let early = Asked::of("refresh_token", &first).by(&server, "web").await;
+    assert_eq!(early.refusal(), "invalid_request", "not the current one");
+    let next = refreshed(&server, &second).await;
+    assert_eq!(next.status, 200, "but within grace no theft: {}", next.body);
+    let bystander = signed_in(&server, "alice").await.text("refresh_token");
+
+    let stolen = Asked::of("refresh_token", &first).by(&server, "web").await;
+
+    assert_eq!(stolen.refusal(), "invalid_request");
+    let third = next.text("refresh_token");
+    assert_eq!(refreshed(&server, &third).await.refusal(), "invalid_grant");
+    assert!(!server.is_active(&next.text("access_token")).await);
+    assert_eq!(refreshed(&server, &bystander).await.status, 200);
+    let path = "/admin/v1/audit?action=refresh.reuse";
+    let told = server.admin(reqwest::Method::GET, path, None).await.json();
+    assert_eq!(told["items"][0]["detail"]["generation"], 3, "{told}");
+}
+
+/// I16: what an agent may do is what the person and the agent both may.
+async fn who_acts_adds_no_scope_of_their_own_and_keeps_none_that_they_lack(server: Server) {
+    furnish(&server).await;
+    let more = json!({ "scopes": ["read:orders", "write:orders"] });
+    client(&server, "orders-api", more).await;
+    let mut both = request();
+    both.insert("scope".into(), "openid read:orders write:orders".into());
+    let tokens = Browser::new(&server).tokens("alice", &both).await;
+    let subject = tokens.text("access_token");
+    let actor = async |scope: &str| {
+        let form = [("grant_type", "client_credentials"), ("scope", scope)];
+        let answer = server.token("orders-api", &form).await;
+        answer.text("access_token")
+    };
+    let asked = || Asked::of("access_token", &subject);
+
+    let reader = actor("read:orders").await;
+    let narrow = asked().acting("access_token", &reader);
+    let answer = narrow.by(&server, "orders-api").await;
+    assert_eq!(answer.text("scope"), "read:orders");
+    for scope in ["write:orders", "read:orders write:orders"] {
+        let wider = asked().acting("access_token", &reader).with("scope", scope);
+        let answer = wider.by(&server, "orders-api").await;
+        assert_eq!(answer.refusal(), "invalid_scope", "{scope}");
+    }
+    let writer = actor("read:orders write:orders").await;
+    let whole = asked().acting("access_token", &writer);
+    let answer = whole.by(&server, "orders-api").await;
+    assert_eq!(answer.text("scope"), "read:orders write:orders", "the twin");
+    // An ID token says who acts, and nothing of what they may.
+    let accepts = json!({ "exchange": { "accepts": ["access_token", "id_token"] } });
+    client(&server, "web", accepts).await;
+    let named = asked().acting("id_token", &tokens.text("id_token"));
+    let answer = named.by(&server, "web").await;
+    assert_eq!(answer.text("scope"), "read:orders write:orders");
 }
 
 async fn an_id_token_comes_back_to_its_own_client_alone(server: Server) {
@@ -344,6 +456,39 @@ async fn malformed_requests_are_told_so(server: Server) {
             "{number}"
         );
     }
+}
+
+/// An actor who is acted for hides nobody: who acts for it stands behind it.
+async fn who_acts_for_the_actor_is_on_record_too(server: Server) {
+    furnish(&server).await;
+    let [alice, bob] = [
+        signed_in(&server, "alice").await.text("access_token"),
+        signed_in(&server, "alice").await.text("access_token"),
+    ];
+    let own = own_token(&server, "orders-api").await;
+    let as_alice = Asked::of("access_token", &alice)
+        .acting("access_token", &own)
+        .token(&server, "orders-api")
+        .await;
+    let once = Asked::of("access_token", &bob)
+        .acting("access_token", &own)
+        .token(&server, "orders-api")
+        .await;
+
+    let token = Asked::of("access_token", &once)
+        .acting("access_token", &as_alice)
+        .token(&server, "orders-api")
+        .await;
+
+    let (person, api) = (
+        claims(&alice)["sub"].clone(),
+        json!({ "sub": "orders-api" }),
+    );
+    let behind = json!({ "sub": "orders-api", "act": api });
+    assert_eq!(
+        claims(&token)["act"],
+        json!({ "sub": person, "act": behind })
+    );
 }
 
 async fn a_chain_of_actors_has_an_end(server: Server) {

@@ -7,7 +7,8 @@ use symbolon_token::jose::SigningKey;
 
 use super::table::{furnish_macaroons, permit};
 use super::world::{
-    Asked, Partner, SAFE, STOCK, claims, client, furnish, now, own_token, signed_in,
+    Asked, BEARER, EXCHANGE, Partner, SAFE, STOCK, claims, client, furnish, now, own_token,
+    signed_in,
 };
 use crate::harness::{ORDERS, Server};
 use crate::on_both_engines;
@@ -26,6 +27,9 @@ on_both_engines! {
     issuers_are_administrated_like_everything_else
     nothing_is_issued_for_an_organization_that_does_not_stand
     a_logout_token_or_an_id_token_of_a_partner_is_no_assertion
+    a_partner_says_of_nobody_here_that_they_act
+    a_partner_vouches_for_an_actor_where_it_does_for_a_subject_and_nowhere_else
+    a_partner_may_be_registered_under_another_name_of_its_api
 }
 
 fn asked(jwt: &str) -> Asked {
@@ -232,15 +236,20 @@ async fn a_jwt_gives_no_more_than_it_says_itself(server: Server) {
         scope(json!("read:orders"), "read:orders").await,
         "read:orders"
     );
-    assert_eq!(
-        scope(json!("their.own words"), "delete:orders").await,
-        "delete:orders"
-    );
+    for other in ["their.own words", "", "profile", "write:orders"] {
+        assert_eq!(
+            scope(json!(other), "read:orders").await,
+            "invalid_scope",
+            "{other}"
+        );
+        // Not asked for by name, it comes no more.
+        let jwt = partner.jwt(&server, json!({ "scope": other }));
+        assert_eq!(refusal(&server, &jwt).await, "invalid_scope", "{other}");
+    }
     assert_eq!(scope(Value::Null, "delete:orders").await, "delete:orders");
-    assert_eq!(
-        scope(json!("write:orders"), "read:orders").await,
-        "invalid_scope"
-    );
+    let quiet = partner.jwt(&server, json!({ "scope": "read:orders profile" }));
+    let answer = asked(&quiet).by(&server, "orders-api").await;
+    assert_eq!(answer.text("scope"), "read:orders");
 }
 
 async fn a_distrusted_issuer_takes_everything_along(server: Server) {
@@ -301,7 +310,7 @@ async fn every_other_node_distrusts_within_a_second(server: Server) {
     };
     furnish(&server).await;
     let partner = Partner::trusted(&server).await;
-    let jwt = partner.jwt(&server, json!({}));
+    let jwt = partner.older_jwt(&server, "one");
     let mut tries = 0;
     let token = loop {
         let answer = asked(&jwt).by(&other, "orders-api").await;
@@ -665,5 +674,110 @@ async fn whom_the_partner_lets_act_is_kept_to_down_the_chain_in_every_format(ser
         );
         let carried = Asked::of("access_token", &twin).by(&server, "web").await;
         assert_eq!(carried.status, 200, "{format}: {}", carried.body);
+    }
+}
+
+/// Attack: G193
+async fn a_partner_says_of_nobody_here_that_they_act(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::trusted(&server).await;
+    let own = own_token(&server, "orders-api").await;
+    let at = |issuer: &str| json!({ "sub": "job", "iss": issuer });
+    let granted = async |jwt: &str| {
+        let form = [("grant_type", BEARER), ("assertion", jwt)];
+        server.token("orders-api", &form).await
+    };
+    let before = |act: Value| json!({ "sub": "dave", "act": act });
+    for (number, act) in [at(&server.name()), before(at(&server.name()))]
+        .into_iter()
+        .enumerate()
+    {
+        let jwt = partner.jwt(&server, json!({ "act": act, "jti": number.to_string() }));
+        assert_eq!(refusal(&server, &jwt).await, "invalid_request", "{act}");
+        let acting = Asked::of("access_token", &own)
+            .acting("jwt", &jwt)
+            .by(&server, "orders-api")
+            .await;
+        assert_eq!(acting.refusal(), "invalid_request", "{act}");
+        assert_eq!(granted(&jwt).await.refusal(), "invalid_grant", "{act}");
+        let told = server
+            .admin(
+                Method::POST,
+                "/admin/v1/tokens:explain",
+                Some(json!({ "token": jwt })),
+            )
+            .await;
+        let cause = told.text("cause");
+        assert!(cause.contains("somebody of this server"), "{cause}");
+    }
+    for theirs in [at(&partner.issuer), at("https://elsewhere.example.com")] {
+        let jwt = partner.jwt(&server, json!({ "act": theirs, "jti": "theirs" }));
+        let token = asked(&jwt).token(&server, "orders-api").await;
+        assert_eq!(claims(&token)["act"], theirs);
+    }
+}
+
+/// Attack: G193
+async fn a_partner_vouches_for_an_actor_where_it_does_for_a_subject_and_nowhere_else(
+    server: Server,
+) {
+    furnish(&server).await;
+    let [stock, zeta] = [Partner::start().await, Partner::start().await];
+    let path = "/admin/v1/organizations";
+    let made = json!({ "id": "zeta", "name": "Zeta" });
+    let made = server.admin(Method::POST, path, Some(made)).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let at = |organization: Value| json!({ "resource": STOCK, "organization": organization });
+    stock.be_trusted(&server, at(Value::Null)).await;
+    zeta.be_trusted(&server, at("zeta".into())).await;
+    let issuers = json!({ "exchange": { "issuers": [stock.issuer, zeta.issuer] } });
+    client(&server, "orders-api", issuers).await;
+    let mut asking = crate::browser::request();
+    asking.insert("organization".into(), "acme".into());
+    let alice = crate::browser::Browser::new(&server)
+        .tokens("alice", &asking)
+        .await
+        .text("access_token");
+    let carried = async |partner: &Partner, resource: &str| {
+        let dave = partner.jwt(&server, json!({ "sub": "dave" }));
+        Asked::of("access_token", &alice)
+            .acting("jwt", &dave)
+            .with("resource", resource)
+            .by(&server, "orders-api")
+            .await
+    };
+
+    let there = carried(&stock, STOCK).await;
+
+    assert_eq!(there.status, 200, "{}", there.body);
+    let is = claims(&there.text("access_token"));
+    assert_eq!(is["act"], json!({ "sub": "dave", "iss": stock.issuer }));
+    for elsewhere in [ORDERS, SAFE] {
+        let refused = carried(&stock, elsewhere).await.refusal();
+        assert_eq!(refused, "invalid_target", "{elsewhere}");
+    }
+    assert_eq!(carried(&zeta, STOCK).await.refusal(), "invalid_request");
+}
+
+async fn a_partner_may_be_registered_under_another_name_of_its_api(server: Server) {
+    furnish(&server).await;
+    let partner = Partner::start().await;
+    let alias = json!({ "resource": format!("{ORDERS}/") });
+    partner.be_trusted(&server, alias).await;
+    let policy = json!({
+        "grants": ["client_credentials", EXCHANGE, BEARER],
+        "exchange": { "issuers": [partner.issuer] },
+    });
+    client(&server, "orders-api", policy).await;
+    let jwt = partner.jwt(&server, json!({}));
+
+    let exchanged = asked(&jwt).token(&server, "orders-api").await;
+    let form = [("grant_type", BEARER), ("assertion", &*jwt)];
+    let granted = server.token("orders-api", &form).await;
+
+    assert_eq!(granted.status, 200, "{}", granted.body);
+    for token in [exchanged, granted.text("access_token")] {
+        assert_eq!(claims(&token)["aud"], ORDERS);
+        assert!(server.is_active(&token).await);
     }
 }

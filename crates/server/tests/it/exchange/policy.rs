@@ -282,17 +282,19 @@ async fn a_person_is_made_known_to_no_client_by_a_second_exchange(server: Server
 async fn an_id_token_of_one_who_is_no_member_any_more_is_worth_nothing(server: Server) {
     furnish(&server).await;
     let policy = json!({
-        "organization": "acme", "exchange": { "accepts": ["id_token"], "to": [ORDERS] },
+        "organization": "acme", "resources": [ORDERS, "https://vault.example.com", SAFE],
+        "exchange": { "accepts": ["id_token"], "to": [SAFE] },
     });
     client(&server, "web", policy).await;
-    let taken = json!({ "exchange_from": ["web"] });
-    let orders = "/admin/v1/resources/https:%2F%2Forders.example.com";
+    // An API without scopes: an ID token has none.
+    let taken = json!({ "exchange_from": ["web"], "scopes": [], "sensitive_scopes": [] });
+    let safe = "/admin/v1/resources/https:%2F%2Fsafe.example.com";
     let changed = server
-        .admin(reqwest::Method::PATCH, orders, Some(taken))
+        .admin(reqwest::Method::PATCH, safe, Some(taken))
         .await;
     assert_eq!(changed.status, 200, "{}", changed.body);
     let id_token = signed_in(&server, "alice").await.text("id_token");
-    let asked = Asked::of("id_token", &id_token).with("resource", ORDERS);
+    let asked = Asked::of("id_token", &id_token).with("resource", SAFE);
     let ours = asked.by(&server, "web").await;
     assert_eq!(ours.status, 200, "{}", ours.body);
     let member = "/admin/v1/organizations/acme/members/alice";

@@ -13,6 +13,7 @@ on_both_engines! {
     every_other_node_refuses_descendants_within_a_second
     what_was_taken_back_is_exchanged_for_nothing
     a_derived_token_is_taken_back_alone
+    what_was_exchanged_for_a_refresh_token_dies_with_its_key
 }
 
 /// A token, what came of it, and what came of that in another format.
@@ -186,4 +187,38 @@ async fn a_derived_token_is_taken_back_alone(server: Server) {
         server.is_active(&chain.root.text("access_token")).await,
         "what it came from"
     );
+}
+
+async fn what_was_exchanged_for_a_refresh_token_dies_with_its_key(server: Server) {
+    furnish(&server).await;
+    let accepts = json!({ "exchange": { "accepts": ["access_token", "refresh_token"] } });
+    client(&server, "web", accepts).await;
+    let tokens = signed_in(&server, "alice").await;
+    let derived = Asked::of("refresh_token", &tokens.text("refresh_token"))
+        .token(&server, "web")
+        .await;
+    let again = Asked::of("access_token", &derived)
+        .token(&server, "web")
+        .await;
+    let keys = server
+        .admin(Method::GET, "/admin/v1/keys", None)
+        .await
+        .json();
+    let of = |purpose: &str| {
+        let mut all = keys["items"].as_array().unwrap().iter();
+        let own = all.find(|key| key["purpose"] == purpose && key["state"] == "active");
+        own.unwrap()["kid"].as_str().unwrap().to_owned()
+    };
+    let distrust = async |kid: String| {
+        let path = format!("/admin/v1/keys/{kid}/distrust");
+        let done = server.admin(Method::POST, &path, None).await;
+        assert_eq!(done.status, 200, "{}", done.body);
+    };
+    distrust(of("access-token")).await;
+    assert!(server.is_active(&derived).await, "another key's");
+
+    distrust(of("refresh-token")).await;
+
+    assert!(!server.is_active(&derived).await);
+    assert!(!server.is_active(&again).await);
 }

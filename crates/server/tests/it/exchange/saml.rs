@@ -9,7 +9,7 @@ use symbolon_testkit::SeededEntropy;
 use symbolon_token::jose::SigningKey;
 use symbolon_token::jwt::Written;
 use symbolon_token::saml::{Certificate, Expected, NameFormat, Rendering, Trusted, mint, open};
-use symbolon_token::{Authority, Binding, Granted, Id, Keyring, Position, Slot, Subject};
+use symbolon_token::{Authority, Binding, Granted, Id, Keyring, Position, Secret, Slot, Subject};
 
 use super::world::{
     Asked, EXCHANGE, SAFE, STOCK, claims, client, furnish, now, own_token, signed_in, urn,
@@ -18,8 +18,8 @@ use crate::browser::{Browser, request};
 use crate::harness::{Answer, ORDERS, Server, VAULT};
 use crate::on_both_engines;
 
-const GRANT: &str = "urn:ietf:params:oauth:grant-type:saml2-bearer";
-const ENTITY: &str = "https://idp.partner.example";
+pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:saml2-bearer";
+pub(super) const ENTITY: &str = "https://idp.partner.example";
 
 on_both_engines! {
     a_token_becomes_an_assertion_that_others_check_by_our_certificate
@@ -27,6 +27,9 @@ on_both_engines! {
     an_assertion_for_a_sector_is_a_subject_token_too
     an_assertion_of_ours_is_taken_back_by_itself
     a_name_that_is_not_for_here_is_refused
+    names_of_different_formats_are_different_people
+    an_assertion_that_was_a_grant_is_no_token_any_more
+    no_assertion_is_made_where_the_holder_may_not_read
     a_partners_assertion_is_good_once_on_every_node
     a_partners_assertion_gives_what_its_issuer_is_registered_for
     an_assertion_that_is_not_good_is_refused
@@ -36,7 +39,7 @@ on_both_engines! {
     the_metadata_names_the_grant
 }
 
-async fn permitted(server: &Server) {
+pub(super) async fn permitted(server: &Server) {
     furnish(server).await;
     may_carry_on(server).await;
 }
@@ -53,7 +56,7 @@ async fn may_carry_on(server: &Server) {
 }
 
 /// What `alice` let `web` do, as an assertion for `orders-api` to carry on.
-async fn assertion(server: &Server) -> (Answer, String) {
+pub(super) async fn assertion(server: &Server) -> (Answer, String) {
     let subject = signed_in(server, "alice").await;
     let actor = own_token(server, "orders-api").await;
     let answer = Asked::of("access_token", &subject.text("access_token"))
@@ -194,13 +197,14 @@ async fn an_assertion_of_ours_is_a_subject_token_and_dies_with_its_root(server: 
 }
 
 /// A directory of a partner that signs assertions.
-struct Directory {
+pub(super) struct Directory {
     key: SigningKey,
-    certificate: Certificate,
+    document: Secret,
+    pub(super) certificate: Certificate,
 }
 
 /// What an assertion of a partner says.
-struct Said<'a> {
+pub(super) struct Said<'a> {
     id: u64,
     subject: &'static str,
     format: NameFormat,
@@ -212,17 +216,28 @@ struct Said<'a> {
     expires: i64,
 }
 
+impl Said<'_> {
+    /// The same under another ID.
+    pub(super) fn numbered(self, id: u64) -> Self {
+        Self { id, ..self }
+    }
+}
+
 impl Directory {
     fn new() -> Self {
         let document = SigningKey::generate(SigningAlgorithm::Es256).unwrap();
         let key = SigningKey::from_pkcs8(SigningAlgorithm::Es256, &document).unwrap();
         let (begins, ends) = (Timestamp::EPOCH, Timestamp::from_seconds(4_000_000_000));
         let certificate = Certificate::self_signed(&key, "idp", begins, ends).unwrap();
-        Self { key, certificate }
+        Self {
+            key,
+            document,
+            certificate,
+        }
     }
 
     /// A directory that the server trusts and `orders-api` may use.
-    async fn trusted(server: &Server) -> Self {
+    pub(super) async fn trusted(server: &Server) -> Self {
         furnish(server).await;
         let own = Self::new();
         assert_eq!(
@@ -247,7 +262,12 @@ impl Directory {
             .await
     }
 
-    fn said(&self, server: &Server) -> Said<'static> {
+    /// The key as other programs read it.
+    pub(super) fn pem(&self) -> String {
+        super::saml_encrypted::pem(&self.document)
+    }
+
+    pub(super) fn said(&self, server: &Server) -> Said<'static> {
         Said {
             id: 1,
             subject: "carol",
@@ -261,7 +281,7 @@ impl Directory {
         }
     }
 
-    fn sign(&self, said: &Said<'_>) -> String {
+    pub(super) fn sign(&self, said: &Said<'_>) -> String {
         let issuer: Issuer = said.issuer.parse().unwrap();
         let slot = Slot::of_client(&"idp".parse().unwrap());
         let keys = Keyring::new(Keyring::generate(&SeededEntropy::new(1), Vec::new())).unwrap();
@@ -308,7 +328,7 @@ impl Directory {
     }
 }
 
-async fn present(server: &Server, client: &str, assertion: &str) -> Answer {
+pub(super) async fn present(server: &Server, client: &str, assertion: &str) -> Answer {
     server
         .token(client, &[("grant_type", GRANT), ("assertion", assertion)])
         .await
@@ -552,7 +572,7 @@ fn rewritten(token: &str, change: impl FnOnce(String) -> String) -> String {
 }
 
 /// What an administrator is told of an assertion.
-async fn explained(server: &Server, token: &str) -> Value {
+pub(super) async fn explained(server: &Server, token: &str) -> Value {
     let path = "/admin/v1/tokens:explain";
     let question = Some(json!({ "token": token }));
     let told = server.admin(Method::POST, path, question).await;
@@ -765,6 +785,88 @@ async fn a_name_that_is_not_for_here_is_refused(server: Server) {
                 true => assert_eq!(answer.status, 200, "{told}"),
                 false => assert_eq!(answer.refusal(), error, "{told}"),
             }
+        }
+    }
+}
+
+async fn names_of_different_formats_are_different_people(server: Server) {
+    let directory = Directory::trusted(&server).await;
+    let sub = async |id: u64, format: NameFormat| {
+        let said = Said {
+            id,
+            format,
+            ..directory.said(&server)
+        };
+        let token = directory.sign(&said);
+        let by_exchange = Asked::of("saml2", &token)
+            .token(&server, "orders-api")
+            .await;
+        let by_grant = present(&server, "orders-api", &token).await;
+        let both = [by_exchange, by_grant.text("access_token")];
+        let [one, two] = both.map(|token| claims(&token)["sub"].as_str().unwrap().to_owned());
+        assert_eq!(one, two, "{format:?}");
+        one
+    };
+
+    let plain = sub(20, NameFormat::Unspecified).await;
+    let persistent = sub(21, NameFormat::Persistent).await;
+    let address = sub(22, NameFormat::EmailAddress).await;
+
+    assert_eq!(plain, format!("ext_{ENTITY}|carol"));
+    assert_eq!(persistent, format!("ext_{ENTITY}#persistent|carol"));
+    assert_eq!(address, format!("ext_{ENTITY}#emailAddress|carol"));
+    assert_eq!(
+        persistent,
+        sub(23, NameFormat::Persistent).await,
+        "the twin"
+    );
+}
+
+async fn an_assertion_that_was_a_grant_is_no_token_any_more(server: Server) {
+    let directory = Directory::trusted(&server).await;
+    let token = directory.sign(&directory.said(&server));
+    let asked = Asked::of("saml2", &token);
+    assert_eq!(asked.by(&server, "orders-api").await.status, 200);
+
+    assert_eq!(present(&server, "orders-api", &token).await.status, 200);
+
+    let after = asked.by(&server, "orders-api").await;
+    assert_eq!(after.refusal(), "invalid_request", "{}", after.body);
+    let other = Said {
+        id: 2,
+        ..directory.said(&server)
+    };
+    let other = directory.sign(&other);
+    let twin = Asked::of("saml2", &other).by(&server, "orders-api").await;
+    assert_eq!(twin.status, 200, "{}", twin.body);
+}
+
+/// What only the server reads of an API's tokens is written in no assertion.
+async fn no_assertion_is_made_where_the_holder_may_not_read(server: Server) {
+    permitted(&server).await;
+    let subject = signed_in(&server, "alice").await.text("access_token");
+    let actor = own_token(&server, "orders-api").await;
+    let path = "/admin/v1/resources/https:%2F%2Fstock.example.com";
+    for (format, keys, is_made) in [
+        ("opaque", Value::Null, false),
+        ("macaroon", json!("server"), false),
+        ("macaroon", json!("shared"), true),
+        ("jwt", Value::Null, true),
+    ] {
+        let change = json!({ "token_format": format, "macaroon_keys": keys });
+        let changed = server.admin(Method::PATCH, path, Some(change)).await;
+        assert_eq!(changed.status, 200, "{}", changed.body);
+
+        let answer = Asked::of("access_token", &subject)
+            .acting("access_token", &actor)
+            .with("requested_token_type", &urn("saml2"))
+            .with("resource", STOCK)
+            .by(&server, "orders-api")
+            .await;
+
+        match is_made {
+            true => assert_eq!(answer.status, 200, "{format} {keys}: {}", answer.body),
+            false => assert_eq!(answer.refusal(), "invalid_target", "{format} {keys}"),
         }
     }
 }
