@@ -43,7 +43,7 @@ pub(super) async fn get(cx: Cx, call: Call) -> Outcome {
 
 fn unknown(id: &str) -> Refused {
     Refused::not_found(format!(
-        "nothing is known of `{id}`: it is no `req_…` or `tok_…`, or this process has neither refused nor issued it among the last few thousand; the log has every request id, and `tokens:explain` reads a token itself"
+        "nothing is known of `{id}`: it is no `req_…` or `tok_…`, or this process has neither refused nor issued it among the last few thousand; 32 hexadecimal digits are an id of the gateway, whose log has it as `request`, with cause and repair; the log has every request id, and `tokens:explain` reads a token itself"
     ))
 }
 

@@ -30,7 +30,7 @@ mod outbox;
 mod resources;
 mod revocations;
 mod routes;
-mod secrets;
+pub(crate) mod secrets;
 mod sessions;
 mod status;
 mod status_link;

@@ -7,11 +7,12 @@ use symbolon_protocol::OrganizationId;
 use symbolon_store::{
     CreateOrganization, Created, DeleteOrganization, FindOrganization, ListOrganizations, Member,
     Members, Organization, RemoveMember, SetMember, SetOrganizationEnabled, UpdateOrganization,
-    Updated,
+    Updated, Whole,
 };
 use symbolon_token::{Id, Person};
 
 use crate::cx::Cx;
+use crate::ending::{self, Leaves};
 use crate::failure::Broken;
 use crate::person::organization_name_problem;
 use crate::respond;
@@ -121,11 +122,22 @@ pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
     let id: OrganizationId = call.part("id", "organization")?;
     let mut audit = event(&cx, "organization.delete");
     audit.detail = json!({ "organization": id });
+    let (now, horizon) = (cx.now, cx.horizon(cx.now));
+    let mut disabled = event(&cx, "organization.disable");
+    disabled.detail = audit.detail.clone();
+    let first = SetOrganizationEnabled {
+        id: id.clone(),
+        enabled: false,
+        audit: disabled,
+        now,
+        horizon,
+    };
+    ending::empty(&cx, &Whole::Organization(id.clone()), Leaves::Itself, first).await?;
     let act = DeleteOrganization {
         id: id.clone(),
         audit,
-        now: cx.now,
-        horizon: cx.horizon(cx.now),
+        now,
+        horizon,
     };
     written(cx.store.act(act).await?, &id)?;
     follow(&cx).await;
@@ -163,6 +175,10 @@ async fn set_enabled(cx: &Cx, call: &Call, enabled: bool) -> Outcome {
         };
         written(cx.store.act(act).await?, &id)?;
         follow(cx).await;
+    }
+    if !enabled {
+        let of = Whole::Organization(id.clone());
+        ending::finish(&cx.app, &of, Leaves::Grants).await?;
     }
     answer(cx, id, StatusCode::OK).await
 }

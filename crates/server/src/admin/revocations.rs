@@ -4,11 +4,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use symbolon_protocol::{ClientId, ForeignIssuer, OrganizationId, SubjectIdentifier};
-use symbolon_store::{EndFamily, FindFamily, RevokeClient, RevokeOrganization, Updated};
+use symbolon_store::{EndFamily, FindFamily, RevokeClient, RevokeOrganization, Updated, Whole};
 use symbolon_token::{Family, Grant, Id, Person, Session};
 
 use crate::cx::Cx;
 use crate::departure;
+use crate::ending::{self, Leaves};
 use crate::endpoint::revoke::{TakenBack, by_administrator};
 use crate::respond;
 use crate::subject_identifier;
@@ -166,7 +167,11 @@ async fn revoke_client(cx: &Cx, id: ClientId) -> Result<(), Failed> {
         now: cx.now,
         horizon: cx.horizon(cx.now),
     };
-    clients::written(cx.store.act(act).await?, &id)?;
+    let outcome = cx.store.act(act).await?;
+    if outcome != Updated::Missing || !clients::revoke_unlisted(cx, &id).await? {
+        clients::written(outcome, &id)?;
+    }
+    ending::finish(&cx.app, &Whole::Client(id), Leaves::Grants).await?;
     follow(cx).await;
     Ok(())
 }
@@ -182,6 +187,7 @@ async fn revoke_organization(cx: &Cx, id: OrganizationId) -> Result<(), Failed> 
         horizon: cx.horizon(cx.now),
     };
     organizations::written(cx.store.act(act).await?, &id)?;
+    ending::finish(&cx.app, &Whole::Organization(id), Leaves::Grants).await?;
     follow(cx).await;
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::failure::Failure;
 
 /// Whether a client proves itself by a secret.
-pub(super) fn needs_secret(client: &Client) -> bool {
+pub(crate) fn needs_secret(client: &Client) -> bool {
     matches!(
         client.authentication(),
         ClientAuthentication::ClientSecretBasic
@@ -19,7 +19,7 @@ pub(super) fn needs_secret(client: &Client) -> bool {
 }
 
 /// A new secret of a client.
-pub(super) fn make_secret(entropy: &dyn Entropy) -> Secret {
+pub(crate) fn make_secret(entropy: &dyn Entropy) -> Secret {
     Secret::from(write_fixed(Kind::ClientSecret, &random::<32>(entropy)))
 }
 

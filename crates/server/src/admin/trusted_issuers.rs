@@ -200,9 +200,7 @@ async fn check(cx: &Cx, issuer: &TrustedIssuer) -> Result<(), Failed> {
     let named = FindResource {
         name: issuer.resource.as_str().to_owned(),
     };
-    let resource = cx.store.read(named).await?;
-    let resource = resource.filter(|found| found.resource.identifier == issuer.resource);
-    let Some(resource) = resource else {
+    let Some(resource) = cx.store.read(named).await? else {
         let why = format!("there is no resource `{}`", issuer.resource);
         return Err(Refused::member("resource", why).into());
     };

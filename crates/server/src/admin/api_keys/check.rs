@@ -15,6 +15,9 @@ use super::super::failed::{Failed, Refused};
 /// How long the name of a key may be, in bytes.
 const MAX_NAME_BYTES: usize = 128;
 
+/// How long the name of a plan may be, in bytes.
+const MAX_PLAN_BYTES: usize = 64;
+
 /// Refuses a document that cannot be for a key of this owner.
 pub(super) async fn document(
     cx: &Cx,
@@ -23,6 +26,7 @@ pub(super) async fn document(
 ) -> Result<(), Failed> {
     let client = clients::find(cx, owner.client.clone()).await?.client;
     name(&document.name)?;
+    plan(document.plan.as_deref())?;
     scopes(&client, document)?;
     let many = document.resources.len();
     if many == 0 || many > MAX_AUDIENCES {
@@ -76,6 +80,17 @@ fn name(name: &str) -> Result<(), Refused> {
     }
 }
 
+/// The name of a plan is one that a gateway's file can hold.
+fn plan(plan: Option<&str>) -> Result<(), Refused> {
+    let plain = |own: u8| own.is_ascii_alphanumeric() || b"-_.".contains(&own);
+    let fits = |own: &str| (1..=MAX_PLAN_BYTES).contains(&own.len()) && own.bytes().all(plain);
+    if plan.is_none_or(fits) {
+        return Ok(());
+    }
+    let why = format!("has letters, digits, `-`, `_` and `.`, and at most {MAX_PLAN_BYTES}");
+    Err(Refused::member("plan", why))
+}
+
 fn scopes(client: &Client, document: &ApiKeyDocument) -> Result<(), Refused> {
     if document.scopes.is_empty() {
         return Err(Refused::member("scopes", "names what the key permits"));
@@ -102,7 +117,8 @@ fn check_resource(
     (resource, acts_for): (&Resource, Option<&OrganizationId>),
 ) -> Result<(), Refused> {
     let identifier = &resource.identifier;
-    let why = if !client.resources.contains(identifier)
+    let mut of_client = client.resources.iter();
+    let why = if !of_client.any(|own| resource.is_named(own.as_str()))
         || !target::shares_organization(client, resource)
     {
         format!("the client may not ask for `{identifier}`")

@@ -149,7 +149,7 @@ async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
 
 /// Refuses members that no administrator sets.
 fn check_patch(patch: &Map<String, Value>) -> Result<(), Refused> {
-    let taken = ["name", "scopes", "resources", "networks"];
+    let taken = ["name", "scopes", "resources", "networks", "plan"];
     match patch.keys().find(|name| !taken.contains(&name.as_str())) {
         Some(name) => Err(Refused::member(name, "is not a member that can be changed")),
         None => Ok(()),
@@ -162,7 +162,9 @@ fn change(
     was: StoredApiKey,
     (document, enabled, expires): (ApiKeyDocument, bool, Option<Timestamp>),
 ) -> ApiKeyChange {
-    let kept = was.document.scopes.is_within(&document.scopes)
+    // Nobody here knows which plan has more.
+    let kept = was.document.plan == document.plan
+        && was.document.scopes.is_within(&document.scopes)
         && was.document.networks.is_within(&document.networks)
         && was
             .document

@@ -33,6 +33,7 @@ struct Said {
     environment: Environment,
     #[serde(default)]
     networks: Vec<String>,
+    plan: Option<String>,
 }
 
 const fn live() -> Environment {
@@ -68,6 +69,7 @@ pub(super) async fn read(cx: &Cx, mut object: Map<String, Value>) -> Result<Want
         resources: said.resources,
         environment: said.environment,
         networks: Networks::try_from(said.networks).map_err(|_| check::networks())?,
+        plan: said.plan,
         imported: false,
         replaces: None,
     };

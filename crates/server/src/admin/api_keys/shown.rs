@@ -17,6 +17,7 @@ pub(super) fn shown(key: &StoredApiKey, now: Timestamp) -> Value {
         "resources": document.resources,
         "environment": document.environment,
         "networks": document.networks,
+        "plan": document.plan,
         "imported": document.imported,
         "status": status(key, now),
         "enabled": key.enabled,

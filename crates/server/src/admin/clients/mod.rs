@@ -1,6 +1,7 @@
 //! Clients.
 
 pub(super) mod check;
+mod unlisted;
 
 use axum::response::Response;
 use http::StatusCode;
@@ -10,12 +11,13 @@ use symbolon_protocol::client::Problem;
 use symbolon_protocol::{Client, ClientId, Lifetime, registration};
 use symbolon_store::{
     AddClientSecret, CreateClient, Created, DeleteClient, FindClient, ListClients,
-    SetClientEnabled, StoredClient, UpdateClient, Updated,
+    SetClientEnabled, StoredClient, UpdateClient, Updated, Whole,
 };
 use symbolon_token::Secret;
 
 use crate::cx::Cx;
-use crate::failure::Broken;
+use crate::ending::{self, Leaves};
+use crate::outbox::part;
 use crate::respond;
 
 use super::body;
@@ -155,13 +157,25 @@ pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
     let id: ClientId = call.part("id", "client")?;
     let mut audit = event(&cx, "client.delete");
     audit.client = Some(id.to_string());
+    let (now, horizon) = (cx.now, cx.horizon(cx.now));
+    let mut disabled = event(&cx, "client.disable");
+    disabled.client.clone_from(&audit.client);
+    let first = SetClientEnabled {
+        id: id.clone(),
+        enabled: false,
+        audit: disabled,
+        now,
+        horizon,
+    };
+    ending::empty(&cx, &Whole::Client(id.clone()), Leaves::Nothing, first).await?;
     let act = DeleteClient {
         id: id.clone(),
         audit,
-        now: cx.now,
-        horizon: cx.horizon(cx.now),
+        now,
+        horizon,
     };
     written(cx.store.act(act).await?, &id)?;
+    part::follow_deletion(&cx).await;
     follow(&cx).await;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
@@ -213,6 +227,11 @@ pub(super) async fn disable(cx: Cx, call: Call) -> Outcome {
 }
 
 async fn set_enabled(cx: &Cx, id: ClientId, enabled: bool) -> Outcome {
+    if unlisted::set_enabled(cx, &id, enabled).await? {
+        end_what_is_left(cx, &id, enabled).await?;
+        follow(cx).await;
+        return answer(cx, id, StatusCode::OK, None).await;
+    }
     if find(cx, id.clone()).await?.enabled != enabled {
         let mut audit = event(
             cx,
@@ -233,17 +252,31 @@ async fn set_enabled(cx: &Cx, id: ClientId, enabled: bool) -> Outcome {
         written(cx.store.act(act).await?, &id)?;
         follow(cx).await;
     }
+    end_what_is_left(cx, &id, enabled).await?;
     answer(cx, id, StatusCode::OK, None).await
+}
+
+/// Also where the client was disabled before: who did may have been interrupted.
+async fn end_what_is_left(cx: &Cx, id: &ClientId, enabled: bool) -> Result<(), Failed> {
+    if !enabled {
+        ending::finish(&cx.app, &Whole::Client(id.clone()), Leaves::Grants).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn find(cx: &Cx, id: ClientId) -> Result<StoredClient, Failed> {
     let found = cx.store.read(FindClient { id: id.clone() }).await?;
-    found.ok_or_else(|| missing(&id).into())
+    match found {
+        Some(found) => Ok(found),
+        None => unlisted::find(cx, &id).await,
+    }
 }
 
 fn missing(id: &ClientId) -> Refused {
     Refused::not_found(format!("there is no client `{id}`"))
 }
+
+pub(super) use unlisted::revoke as revoke_unlisted;
 
 pub(super) fn written(outcome: Updated, id: &ClientId) -> Result<(), Refused> {
     match outcome {
@@ -254,8 +287,7 @@ pub(super) fn written(outcome: Updated, id: &ClientId) -> Result<(), Refused> {
 }
 
 async fn answer(cx: &Cx, id: ClientId, status: StatusCode, secret: Option<Secret>) -> Outcome {
-    let stored = cx.store.read(FindClient { id }).await?;
-    let stored = stored.ok_or(Broken::Impossible("a client is gone that was just written"))?;
+    let stored = find(cx, id).await?;
     let mut body = shown(&stored);
     if let Some(secret) = &secret {
         body["secret"] = secret.expose_str().into();

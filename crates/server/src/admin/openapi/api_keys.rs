@@ -18,6 +18,7 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
             ("resources", texts()),
             ("environment", words(Environment::ALL)),
             ("networks", texts()),
+            ("plan", maybe_text()),
         ]
     };
     let mut shown = fields();
@@ -64,6 +65,7 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
         ("scopes", texts()),
         ("resources", texts()),
         ("networks", texts()),
+        ("plan", maybe_text()),
         ("expires", end()),
         ("lifetime", span()),
     ];

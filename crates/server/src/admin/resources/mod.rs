@@ -219,7 +219,8 @@ async fn check_clients(cx: &Cx, resource: &Resource) -> Result<(), Failed> {
         let limit = PAGE_OF_CLIENTS;
         let page = cx.store.read(ListClients { after, limit }).await?;
         let is_other = |client: &&Client| {
-            client.resources.contains(&resource.identifier)
+            let mut own = client.resources.iter();
+            own.any(|own| resource.is_named(own.as_str()))
                 && client.organization != resource.organization
         };
         let mut clients = page.iter().map(|stored| &stored.client);

@@ -10,15 +10,15 @@ use symbolon_token::saml::{Presented, Refused};
 
 use crate::cx::Cx;
 use crate::endpoint::presented;
-use crate::grant::partner_assertion;
 use crate::grant::trusted_issuer::Sent;
+use crate::grant::{partner_assertion, saml2};
 
 use super::super::failed::Failed;
 use super::{Question, Reason, Told, check_audience};
 
 pub(super) async fn told(cx: &Cx, question: &Question) -> Result<Told, Failed> {
     let refused = |why: Refused| Told::of(Some(Reason::Check(Why::Assertion(why))));
-    let shown = match Presented::parse(&question.token, &[]) {
+    let shown = match saml2::presented(cx, &question.token) {
         Ok(shown) => shown,
         Err(why) => return Ok(refused(why)),
     };

@@ -13,8 +13,9 @@ use crate::endpoint::presented::{self, Body, Read};
 use super::super::explanations::{records_of, shown, targets_of};
 use super::super::failed::Failed;
 
-/// What is known, and what was taken back of it.
-pub(super) async fn of(cx: &Cx, text: &str) -> Result<(Value, Value), Failed> {
+/// What is known of a token, inside of which another may be signed, and what
+/// was taken back of it.
+pub(super) async fn of(cx: &Cx, (text, signed): (&str, &str)) -> Result<(Value, Value), Failed> {
     // Of a macaroon the root is read: what it came of, whatever was added.
     let Ok(read) = presented::read_to_revoke(cx, text) else {
         return Ok((Value::Null, json!([])));
@@ -44,7 +45,7 @@ pub(super) async fn of(cx: &Cx, text: &str) -> Result<(Value, Value), Failed> {
             })
         }
     };
-    let kid = Unverified::parse(text).ok();
+    let kid = Unverified::parse(signed).ok();
     targets.extend(kid.and_then(|own| own.claimed_kid().map(|kid| Target::Key(kid.to_owned()))));
     let records = records_of(cx, targets, issued_at(&read)).await?;
     Ok((known, records.into()))

@@ -9,6 +9,7 @@
 
 #[cfg(feature = "saml")]
 mod assertion;
+mod edited;
 mod key;
 mod known;
 mod partner;
@@ -31,6 +32,7 @@ use crate::endpoint::presented::{self, Live};
 use crate::recent::repair_of_assertion;
 use crate::respond;
 
+use self::edited::Edited;
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
 
@@ -85,6 +87,8 @@ enum Reason {
     Form(Defect),
     /// What a trusted issuer signed is not good.
     Partner(&'static str),
+    /// Claims are others than those that this server signed.
+    Edited(Edited),
 }
 
 /// All that is said about it.
@@ -116,6 +120,7 @@ impl Told {
             Some(Reason::Kind(_)) => "not_an_access_token",
             Some(Reason::Form(_)) => "malformed",
             Some(Reason::Partner(_)) => "partner_token_refused",
+            Some(Reason::Edited(_)) => Invalid::Signature.code(),
         }
     }
 
@@ -127,6 +132,7 @@ impl Told {
             Some(Reason::Form(defect)) => defect.code(),
             Some(Reason::Partner("it has expired")) => "partner_token_expired",
             Some(Reason::Partner(_)) => "partner_token_refused",
+            Some(Reason::Edited(edited)) => edited.root(),
         }
     }
 
@@ -142,6 +148,7 @@ impl Told {
                 let check = self.failed().map_or("", Check::name);
                 format!("{check}: of this JWT of a trusted issuer: {cause}")
             }
+            Some(Reason::Edited(edited)) => edited.cause(),
         }
     }
 
@@ -152,6 +159,7 @@ impl Told {
             Some(Reason::Kind(what)) => what.instead().to_owned(),
             Some(Reason::Form(defect)) => defect.repair().to_owned(),
             Some(Reason::Partner(cause)) => repair_of_assertion(cause).to_owned(),
+            Some(Reason::Edited(edited)) => edited.repair(),
         }
     }
 
@@ -163,7 +171,9 @@ impl Told {
             }
             Reason::Partner("aud is not this server") => Some(Check::Audience),
             Reason::Partner("nobody trusts the issuer") => Some(Check::Issuer),
-            Reason::Kind(_) | Reason::Form(_) | Reason::Partner(_) => Some(Check::Signature),
+            Reason::Kind(_) | Reason::Form(_) | Reason::Partner(_) | Reason::Edited(_) => {
+                Some(Check::Signature)
+            }
         }
     }
 }
@@ -205,10 +215,17 @@ async fn told(cx: &Cx, question: &Question, what: What) -> Result<Told, Failed> 
     if let Some(told) = partner::told(cx, question).await {
         return Ok(told);
     }
+    // What was encrypted here to a resource, this server can read again.
+    let inner = match what {
+        What::Encrypted => cx.keys.decrypt(&question.token),
+        _ => None,
+    };
     // A refresh token has a row of its own, which `symbolon revoke` names.
-    if !what.is_access_token() {
+    if !what.is_access_token() && inner.is_none() {
         return Ok(Told::of(Some(Reason::Kind(what))));
     }
+    let inner = inner.and_then(|own| String::from_utf8(own).ok());
+    let signed = inner.as_deref().unwrap_or(&question.token);
     let request = Request {
         method: question.method.as_deref(),
         path: question.path.as_deref(),
@@ -216,15 +233,21 @@ async fn told(cx: &Cx, question: &Question, what: What) -> Result<Told, Failed> 
     };
     let opened = presented::open_for(cx, &question.token, &Use::AtResource(request)).await?;
     let judged = match &opened {
-        Ok(pending) => demand(cx, question, pending.before_counting()),
+        Ok(pending) => match demand(cx, question, pending.before_counting()) {
+            Ok(()) => pending.find_spent(cx).await?.map_or(Ok(()), Err),
+            refused => refused,
+        },
         Err(why) => Err(why.clone()),
     };
     let is_bound = opened.is_ok_and(|own| own.before_counting().binding.is_bound());
     let why = match judged {
         Ok(()) => None,
-        Err(why) => Some(Reason::Check(by_key(cx, &question.token, why).await?)),
+        Err(why) => match edited::find(cx, signed, &why).await? {
+            Some(edited) => Some(Reason::Edited(edited)),
+            None => Some(Reason::Check(by_key(cx, signed, why).await?)),
+        },
     };
-    let (known, taken_back) = known::of(cx, &question.token).await?;
+    let (known, taken_back) = known::of(cx, (&question.token, signed)).await?;
     Ok(Told {
         why,
         is_bound,
