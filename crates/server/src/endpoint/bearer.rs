@@ -7,6 +7,7 @@
 use axum::response::Response;
 use http::HeaderValue;
 use symbolon_protocol::ErrorCode;
+use symbolon_token::dpop::algorithm_names;
 use symbolon_token::explain::Refused;
 use symbolon_token::macaroon::Request;
 
@@ -27,7 +28,7 @@ pub(super) fn in_header(received: &Received) -> Result<Option<Shown<'_>>, Refusa
     match sent {
         Authorization::Given(token) => Ok(Some(Shown { scheme, token })),
         Authorization::Absent => Ok(None),
-        Authorization::Other => Err(bad_token("this needs a Bearer or a DPoP token")),
+        Authorization::Other => Err(bad_token(scheme, "this needs a Bearer or a DPoP token")),
     }
 }
 
@@ -66,32 +67,47 @@ pub(super) async fn client_with_scope(
             tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "refused");
             cx.recent
                 .token(cx, &refused, presented::claimed_jti(shown.token));
-            return Err(bad_token("the access token is not good").into());
+            return Err(bad_token(shown.scheme, "the access token is not good").into());
         }
     };
     if live.audience != cx.settings.issuer.as_str() {
-        return Err(bad_token("the access token is for another audience").into());
+        return Err(bad_token(shown.scheme, "the access token is for another audience").into());
     }
     let client = &live.client.client;
     if live.person.is_some() || live.subject != client.id.as_str() || !client.is_confidential() {
-        return Err(bad_token("this is for clients that act for themselves").into());
+        let why = "this is for clients that act for themselves";
+        return Err(bad_token(shown.scheme, why).into());
     }
     // What was taken from the client since is gone from its tokens, too.
     let carries =
         |scope: &&&'static str| live.scopes.contains(scope) && client.scopes.contains(scope);
     if !scopes.iter().any(|scope| carries(&scope)) {
         let refusal = Refusal::new(ErrorCode::InsufficientScope, "the token lacks a scope");
-        let text = format!(
-            r#"Bearer error="insufficient_scope", scope="{}""#,
-            scopes.first().unwrap_or(&"")
-        );
-        return Err(match HeaderValue::from_str(&text) {
-            Ok(challenge) => refusal.with_challenge(challenge),
-            Err(_) => refusal,
-        }
-        .into());
+        let needed = format!(r#", scope="{}""#, scopes.first().unwrap_or(&""));
+        return Err(shown.scheme.challenge(refusal, &needed).into());
     }
     Ok(live)
+}
+
+/// Refuses whoever waits with a token that was good when they came and is not any
+/// more: it has expired or was taken back, or its client was. That they hold what
+/// it is bound to was shown then.
+pub(super) async fn check_still_good(cx: &Cx, received: &Received) -> Result<(), Failure> {
+    let shown = in_header(received)?.ok_or_else(no_token)?;
+    let cx = Cx {
+        now: cx.edge.clock.now(),
+        ..cx.clone()
+    };
+    let request = Request {
+        method: Some(received.method.as_str()),
+        path: Some(received.uri.path()),
+        address: Some(cx.address),
+    };
+    match presented::open_for(&cx, shown.token, &Use::Here(request)).await? {
+        // Nothing is counted: it is the same use.
+        Ok(_) => Ok(()),
+        Err(_) => Err(bad_token(shown.scheme, "the access token is not good any more").into()),
+    }
 }
 
 /// The same answer with the nonce for the caller's next proof, where it sent one.
@@ -104,13 +120,16 @@ pub(super) fn with_nonce(cx: &Cx, received: &Received, mut response: Response) -
     response
 }
 
-/// No token at all is told no error code (RFC 6750 §3.1).
+/// No token at all is told no error code (RFC 6750 §3.1), and both schemes
+/// (RFC 9449 §7.1).
 pub(super) fn no_token() -> Refusal {
-    Refusal::new(ErrorCode::InvalidToken, "an access token is needed")
-        .with_challenge(HeaderValue::from_static("Bearer"))
+    let refusal = Refusal::new(ErrorCode::InvalidToken, "an access token is needed");
+    let schemes = format!(r#"Bearer, DPoP algs="{}""#, algorithm_names());
+    let bearer = HeaderValue::from_static("Bearer");
+    refusal.with_challenge(HeaderValue::from_str(&schemes).unwrap_or(bearer))
 }
 
-pub(super) fn bad_token(reason: &'static str) -> Refusal {
-    Refusal::new(ErrorCode::InvalidToken, reason)
-        .with_challenge(HeaderValue::from_static(r#"Bearer error="invalid_token""#))
+/// A token that came under a scheme and is not good.
+pub(super) fn bad_token(scheme: Scheme, reason: &'static str) -> Refusal {
+    scheme.challenge(Refusal::new(ErrorCode::InvalidToken, reason), "")
 }

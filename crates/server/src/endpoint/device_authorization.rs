@@ -10,7 +10,9 @@
 //! 2. What is asked for is checked as an authorization request is.
 //! 3. A DPoP proof, or `dpop_jkt`, ties the code to a key; a challenge ties it to
 //!    a verifier. Nobody has to send either.
-//! 4. It is counted by network and client, so that a stranger fills no table.
+//! 4. It is counted by network and client, so that a stranger fills no table. What
+//!    strangers do in the name of a public client, which anybody may use, makes
+//!    the limit of each network small and keeps no other network out.
 //!
 //! Spec: RFC 8628 §3.1, §3.2
 //! Spec: RFC 7636 §4.3
@@ -44,8 +46,11 @@ use crate::respond;
 /// version 6, within the life of a code.
 const PER_NETWORK: u32 = 50;
 const PER_SITE: u32 = 200;
-/// Devices of one client, wherever they are.
+/// Devices of one client, wherever they are. A client that proves itself has no
+/// more; of a public one the limits are those below from then on.
 const PER_CLIENT: u32 = 5_000;
+const PER_NETWORK_THEN: u32 = 5;
+const PER_SITE_THEN: u32 = 20;
 /// When trying again makes sense, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 60;
 /// How many user codes are drawn where one is taken. Of 20¹⁰ codes two are the
@@ -140,7 +145,8 @@ async fn wait(
     request: &DeviceRequest,
 ) -> Result<(DeviceCode, UserCode), Failure> {
     let expires = cx.now + cx.settings.lifetimes.device_code.duration();
-    let uses = uses(cx, client, expires);
+    let mut uses = usual(cx, client, expires);
+    let mut then = (!client.is_confidential()).then(|| crowded(cx, expires));
     for _ in 0..TRIES {
         let user_code = UserCode::draw(|| random::<1>(cx.entropy())[0]);
         let (slot, mac) = place_of(cx, &user_code);
@@ -157,7 +163,7 @@ async fn wait(
         match cx.store.act(act).await? {
             Opened::Waiting => return Ok((device_code, user_code)),
             Opened::Taken => {}
-            Opened::TooMany => return Err(too_many().into()),
+            Opened::TooMany => uses = then.take().ok_or_else(too_many)?,
         }
     }
     Err(Broken::Impossible("every user code that was drawn is taken").into())
@@ -172,21 +178,39 @@ fn too_many() -> Refusal {
 
 /// What a device that waits counts under. A client that proves itself may ask for
 /// devices everywhere from one address, so only its own limit is its.
-fn uses(cx: &Cx, client: &AuthenticatedClient, until: Timestamp) -> Vec<Use> {
-    let one = |label: &str, part: &[u8], limit| Use {
+fn usual(cx: &Cx, client: &AuthenticatedClient, until: Timestamp) -> Vec<Use> {
+    let mut all = match client.is_confidential() {
+        true => Vec::new(),
+        false => of_place(cx, until, (PER_NETWORK, PER_SITE)),
+    };
+    let id = client.client().id.as_str();
+    all.push(one(cx, until, ("device-client", id.as_bytes(), PER_CLIENT)));
+    all
+}
+
+/// The same where a public client has many devices waiting: whose they are,
+/// nobody knows, so each network still has a few of its own.
+fn crowded(cx: &Cx, until: Timestamp) -> Vec<Use> {
+    of_place(cx, until, (PER_NETWORK_THEN, PER_SITE_THEN))
+}
+
+fn of_place(cx: &Cx, until: Timestamp, (of_network, of_site): (u32, u32)) -> Vec<Use> {
+    let own = network(cx.address).to_string();
+    let mut all = vec![one(
+        cx,
+        until,
+        ("device-network", own.as_bytes(), of_network),
+    )];
+    if let Some(site) = site(cx.address).as_ref().map(IpAddr::to_string) {
+        all.push(one(cx, until, ("device-site", site.as_bytes(), of_site)));
+    }
+    all
+}
+
+fn one(cx: &Cx, until: Timestamp, (label, part, limit): (&str, &[u8], u32)) -> Use {
+    Use {
         name: cx.keys.name_mac(label, &[part]),
         limit,
         until,
-    };
-    let mut all = Vec::new();
-    if !client.is_confidential() {
-        let own = network(cx.address).to_string();
-        all.push(one("device-network", own.as_bytes(), PER_NETWORK));
-        if let Some(site) = site(cx.address).as_ref().map(IpAddr::to_string) {
-            all.push(one("device-site", site.as_bytes(), PER_SITE));
-        }
     }
-    let id = client.client().id.as_str();
-    all.push(one("device-client", id.as_bytes(), PER_CLIENT));
-    all
 }

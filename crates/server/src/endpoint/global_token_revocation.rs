@@ -23,6 +23,7 @@ use crate::authn::client::authenticate;
 use crate::cx::Cx;
 use crate::departure;
 use crate::failure::{Failure, Refusal};
+use crate::holder::Scheme;
 use crate::received::{Authorization, Received};
 use crate::respond;
 use crate::subject_identifier;
@@ -81,7 +82,11 @@ async fn caller(cx: &Cx, received: &Received) -> Result<Client, Failure> {
     let proved = authenticate(cx, &without, &form).await?;
     let client = proved.client();
     if client.authentication() != ClientAuthentication::PrivateKeyJwt {
-        return Err(bad_token("only a client with a key of its own may use this").into());
+        return Err(bad_token(
+            Scheme::Bearer,
+            "only a client with a key of its own may use this",
+        )
+        .into());
     }
     if !client.scopes.contains(SCOPE) {
         let why = "the client may not take back what people have";

@@ -21,7 +21,9 @@ use http::StatusCode;
 use http::header::ACCEPT;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use symbolon_protocol::{Client, EncryptedAnswer, Parameters, SigningAlgorithm, planted};
+use symbolon_protocol::{
+    Client, EncryptedAnswer, OrganizationId, Parameters, SigningAlgorithm, planted,
+};
 use symbolon_store::{FindFamily, FindPerson};
 use symbolon_token::Binding;
 use symbolon_token::explain::Refused;
@@ -35,10 +37,10 @@ use crate::authn::client::authenticate;
 use crate::cx::Cx;
 use crate::encryption;
 use crate::failure::{Broken, Failure, Refusal};
-use crate::grant::family::FamilyDocument;
+use crate::grant::family::{self, FamilyDocument};
 use crate::grant::issue::token_type;
 use crate::grant::mapped_claims::{self, Facts};
-use crate::grant::subject;
+use crate::grant::{subject, target};
 use crate::received::Received;
 use crate::respond;
 
@@ -249,7 +251,11 @@ async fn refresh(cx: &Cx, caller: &Client, token: &str, signed: bool) -> Result<
     let Some(document) = FamilyDocument::decode(&family.authority.document) else {
         return Err(Broken::Impossible("a family's document does not decode").into());
     };
-    if crate::grant::issue::check_live(cx, &document.authority).is_err() {
+    let own = &document.authority;
+    let organization = own.organization().map(OrganizationId::as_str);
+    let may_go_on =
+        family::may_go_on(caller, own.scopes()) && target::acts_for(caller, organization);
+    if !may_go_on || crate::grant::issue::check_live(cx, own).is_err() {
         return respond_with(cx, caller, signed, &Answer::default()).await;
     }
     let sub = subject::of(&cx.keys, caller, document.authority.subject());
@@ -258,7 +264,7 @@ async fn refresh(cx: &Cx, caller: &Client, token: &str, signed: bool) -> Result<
         iss: Some(cx.settings.issuer.as_str()),
         sub: Some(&sub),
         client_id: Some(caller.id.as_str()),
-        scope: Some(document.authority.scopes().to_string()),
+        scope: Some(own.scopes().intersection(&caller.scopes).to_string()),
         exp: Some(ends.seconds()),
         cnf: *document.authority.binding(),
         ..Answer::default()

@@ -5,7 +5,8 @@
 //!    hash; where there is none, nothing is counted.
 //! 3. The guess is counted before the password is looked at.
 //! 4. The hash: the same work whether the name exists or not.
-//! 5. A new session, and on to what the sign-in was for.
+//! 5. A new session, unless the password is another one by now or all of the
+//!    person was taken back, and on to what the sign-in was for.
 //!
 //! Spec: OpenID Connect Core 1.0 §3.1.2.3
 //! Spec: RFC 9700 §4.12
@@ -13,8 +14,8 @@
 use axum::response::Response;
 use http::header::SET_COOKIE;
 use symbolon_protocol::Parameters;
-use symbolon_store::{FindPersonByName, Person, RehashPassword};
-use symbolon_token::Secret;
+use symbolon_store::{FindWhoSignsIn, Person, RehashPassword};
+use symbolon_token::{Position, Secret};
 
 use super::account::visit::{self as account, Wish};
 use super::authorize::answer::Destination;
@@ -70,7 +71,12 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     };
     let typed = form.one("username").unwrap_or_default().to_owned();
     match prove(&cx, &received, &form).await? {
-        Proved::Person(person) => go_on(&cx, &received, &shown, *person).await,
+        Proved::Person(person, seen) => {
+            match session::sign_in(&cx, &received, *person, seen).await? {
+                Some(signed_in) => go_on(&cx, &received, &shown, signed_in).await,
+                None => shown.page(&cx, typed, Some(LoginFailure::Overtaken)).await,
+            }
+        }
         Proved::Not(failure) => shown.page(&cx, typed, Some(failure)).await,
     }
 }
@@ -137,7 +143,9 @@ impl Shown<'_> {
 
 /// What came of a name and a password.
 pub(crate) enum Proved {
-    Person(Box<Person>),
+    /// Who it is, and where the feed stood when their password was read: what is
+    /// taken back of them later comes after this proof.
+    Person(Box<Person>, Position),
     Not(LoginFailure),
 }
 
@@ -173,10 +181,10 @@ pub(crate) async fn prove_password(
     name: &str,
     password: Secret,
 ) -> Result<Proved, Failure> {
-    let read = FindPersonByName {
+    let read = FindWhoSignsIn {
         name: name.to_owned(),
     };
-    let found = cx.store.read(read).await?;
+    let (found, seen) = cx.store.read(read).await?.unzip();
     let guess = Guess::new(cx, received, name, found.as_ref());
     if let Some(wait) = guess.is_known_to_be_limited(cx) {
         return Ok(Proved::Not(LoginFailure::Throttled { wait }));
@@ -208,7 +216,7 @@ pub(crate) async fn prove_password(
         return Ok(Proved::Not(LoginFailure::Busy));
     };
     match person.filter(|_| good) {
-        Some(person) => let_in(cx, person, again).await,
+        Some(person) => let_in(cx, (person, seen.unwrap_or_default()), again).await,
         None => {
             tracing::info!(request = %cx.request, network = %network(cx.address), "sign-in failed");
             Ok(Proved::Not(LoginFailure::Mismatch))
@@ -216,12 +224,16 @@ pub(crate) async fn prove_password(
     }
 }
 
-async fn let_in(cx: &Cx, person: Person, password: Secret) -> Result<Proved, Failure> {
+async fn let_in(
+    cx: &Cx,
+    (person, seen): (Person, Position),
+    password: Secret,
+) -> Result<Proved, Failure> {
     match guess::count_sign_in(cx, person.id).await? {
         Some(wait) => Ok(Proved::Not(LoginFailure::Throttled { wait })),
         None => {
             let person = strengthen(cx, person, password).await;
-            Ok(Proved::Person(Box::new(person)))
+            Ok(Proved::Person(Box::new(person), seen))
         }
     }
 }
@@ -257,14 +269,14 @@ async fn strengthen(cx: &Cx, person: Person, password: Secret) -> Person {
     }
 }
 
-/// A session, and the step that the sign-in was for.
+/// The step that the sign-in was for.
 async fn go_on(
     cx: &Cx,
     received: &Received,
     shown: &Shown<'_>,
-    person: Person,
+    signed_in: session::SignedIn,
 ) -> Result<Response, Failure> {
-    let session::SignedIn { session, cookie } = session::sign_in(cx, received, person).await?;
+    let session::SignedIn { session, cookie } = signed_in;
     let device = device::cookie(cx, received, &session.person)?;
     let mut response = match shown.purpose {
         Purpose::Device { typed } => respond::see_other(&after_sign_in(cx, typed.as_deref()))?,

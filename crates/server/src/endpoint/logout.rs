@@ -111,7 +111,7 @@ impl Wish {
         let id = hint.as_ref().map(|hint| hint.client.as_str()).or(named);
         let client = match id.and_then(|id| id.parse::<ClientId>().ok()) {
             Some(id) => {
-                let found = cx.directory.find_client(&id).await?;
+                let found = cx.known_client(&id).await?;
                 found.filter(|found| found.enabled)
             }
             None => None,

@@ -9,10 +9,12 @@
 use std::time::Duration;
 
 use symbolon_protocol::Parameters;
-use symbolon_store::{CountUses, Use as CountedUse, Uses};
+use symbolon_store::{CountUses, FindUses, Use as CountedUse, Uses};
 use symbolon_token::explain::{Refused, Shown};
-use symbolon_token::macaroon::{self, Context, Count, Flaw, Request, SharedPresented};
+use symbolon_token::macaroon::{self, Agreement, Context, Count, Flaw, Request, SharedPresented};
 use symbolon_token::opaque::OpaqueToken;
+use symbolon_token::revocation::Hit;
+use symbolon_token::{Marks, Position};
 
 use super::presented::Live;
 use crate::cx::Cx;
@@ -42,16 +44,45 @@ pub(super) enum Opened {
     },
 }
 
+/// A macaroon whose conditions were judged.
+pub(super) struct Judged {
+    pub(super) opened: Opened,
+    /// What has to be counted for it.
+    pub(super) counts: Vec<Count>,
+    /// What its discharges rest on.
+    pub(super) agreements: Vec<Agreement>,
+}
+
+/// Whether something was taken back that a discharge of a macaroon rests on:
+/// the key that sealed its caveat, or the word or membership of a person since
+/// the caveat was made. `own` is where the macaroon itself stands.
+pub(super) fn withdrawn(cx: &Cx, agreements: &[Agreement], own: Position) -> Option<Hit> {
+    agreements.iter().find_map(|agreement| {
+        let marks = Marks {
+            lineage: agreement.ancestors(cx.keys.blinding()),
+            ..Marks::default()
+        };
+        let since = agreement.given.as_ref().map_or(own, |given| given.since);
+        cx.feed.hit(&marks, since)
+    })
+}
+
 /// Reads a macaroon and judges its conditions for a use.
-pub(super) fn read(cx: &Cx, text: &str, used: &Use<'_>) -> Result<(Opened, Vec<Count>), Refused> {
+pub(super) fn read(cx: &Cx, text: &str, used: &Use<'_>) -> Result<Judged, Refused> {
     let shared = SharedPresented::parse(text).map_err(Refused::Macaroon)?;
     match (shared, used) {
         (Some(shared), Use::AtResource(request)) => {
             let key = shared.key_name().unwrap_or_default();
             let token = shared.open_as_server(&cx.keys, cx.bound());
-            let judged = token.and_then(|token| token.judge(&context(cx, *request)));
+            let token = token.map_err(Refused::Macaroon)?;
+            let agreements = token.agreements().to_vec();
+            let judged = token.judge(&context(cx, *request));
             let (claims, counts) = judged.map_err(Refused::Macaroon)?;
-            Ok((Opened::Claims { claims, key }, counts))
+            Ok(Judged {
+                opened: Opened::Claims { claims, key },
+                counts,
+                agreements,
+            })
         }
         (Some(_), _) => Err(Refused::NotAnAccessToken(Shown::Other(
             "a macaroon that is good at its resource alone",
@@ -69,9 +100,10 @@ fn read_own(
     cx: &Cx,
     text: &str,
     judge: impl FnOnce(macaroon::MacaroonToken) -> Result<(symbolon_token::Authority, Vec<Count>), Flaw>,
-) -> Result<(Opened, Vec<Count>), Refused> {
+) -> Result<Judged, Refused> {
     let token = macaroon::open(&cx.keys, cx.bound(), text).map_err(Refused::Macaroon)?;
     let (id, issued, key) = (token.token(), token.issued(), token.key());
+    let agreements = token.agreements().to_vec();
     let (authority, counts) = judge(token).map_err(Refused::Macaroon)?;
     let opened = OpaqueToken {
         token: id,
@@ -79,7 +111,11 @@ fn read_own(
         authority,
         key,
     };
-    Ok((Opened::Authority(Box::new(opened)), counts))
+    Ok(Judged {
+        opened: Opened::Authority(Box::new(opened)),
+        counts,
+        agreements,
+    })
 }
 
 /// The root that a macaroon was made from, for taking it back.
@@ -122,14 +158,34 @@ pub(super) fn described(form: &Parameters) -> Request<'_> {
 }
 
 /// The path as it was sent: nothing is resolved, so nothing is read otherwise
-/// than the API reads it.
+/// than the API reads it. What two programs could take apart differently (a
+/// backslash, a fragment, blanks, another scheme, a name before the host, two
+/// slashes first) has no path, and a condition about it is not met.
+///
+/// Spec: RFC 3986 §3.2, §3.3
+/// Spec: RFC 9110 §4.2.4, §7.1
 fn path(uri: &str) -> Option<&str> {
-    let path = match uri.split_once("://") {
-        Some((_, rest)) if !uri.starts_with('/') => &rest[rest.find('/')?..],
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#');
+    if !uri.bytes().all(is_plain) {
+        return None;
+    }
+    let rest = match uri.split_once("://") {
+        Some((scheme, rest)) if !uri.starts_with('/') => {
+            let is_web = ["http", "https"]
+                .iter()
+                .any(|own| scheme.eq_ignore_ascii_case(own));
+            let (authority, path) = rest.split_at(rest.find(['/', '?'])?);
+            let is_host = |byte: u8| {
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']')
+            };
+            let is_there = !authority.is_empty() && authority.bytes().all(is_host);
+            (is_web && is_there).then_some(path)?
+        }
         _ => uri,
     };
-    let end = path.find(['?', '#']).unwrap_or(path.len());
-    path.starts_with('/').then_some(&path[..end])
+    let path = rest.split('?').next()?;
+    (path.starts_with('/') && !path.starts_with("//")).then_some(path)
 }
 
 /// A token that is good but for the uses that have to be counted.
@@ -152,6 +208,22 @@ impl Pending {
     /// The token, for whoever decides whether it may be used at all.
     pub(crate) fn before_counting(&self) -> &Live {
         &self.live
+    }
+
+    /// Why counting a use would find none left, as far as is known now. Nothing
+    /// is counted.
+    pub(crate) async fn find_spent(&self, cx: &Cx) -> Result<Option<Refused>, Failure> {
+        for count in &self.counts {
+            let find = FindUses {
+                name: *count.name.as_bytes(),
+                now: cx.now,
+            };
+            if cx.store.read(find).await? >= count.limit {
+                let flaw = Flaw::Spent(count.caveat.clone());
+                return Ok(Some(Refused::Macaroon(flaw)));
+            }
+        }
+        Ok(None)
     }
 
     /// Counts this use: one act for all of its counts. The token, where there
@@ -188,10 +260,27 @@ mod tests {
     fn a_path_is_taken_as_it_was_sent() {
         for (uri, expected) in [
             ("/orders/7?x=/y", Some("/orders/7")),
-            ("https://api.example.com/orders/7#a", Some("/orders/7")),
+            (
+                "HTTPS://api.example.com:8443/orders/7?a=b",
+                Some("/orders/7"),
+            ),
+            ("http://[::1]:8080/orders/7", Some("/orders/7")),
+            ("https://api.example.com/orders/7#a", None),
+            ("https://api.example.com?x=/orders/7", None),
+            ("https://api.example.com#/orders/7", None),
+            ("https://api.example.com#x/../orders/7", None),
+            (r"https://api.example.com\admin/orders/7", None),
+            (r"/orders\7", None),
+            ("https:///orders/7", None),
+            ("https://alice@api.example.com/orders/7", None),
+            ("https://api.example.com%2Fadmin/orders/7", None),
+            ("ftp://api.example.com/orders/7", None),
+            ("x?y://z/orders/7", None),
+            ("/orders/ 7", None),
+            ("/orders/\u{e9}", None),
             ("https://api.example.com/a/../b", Some("/a/../b")),
             ("/a?next=https://x/y", Some("/a")),
-            ("//evil/orders", Some("//evil/orders")),
+            ("//evil/orders", None),
             ("https://api.example.com", None),
             ("orders/7", None),
             ("", None),

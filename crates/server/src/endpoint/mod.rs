@@ -20,6 +20,7 @@ pub(crate) mod macaroon_keys;
 pub(crate) mod metadata;
 pub(crate) mod preflight;
 pub(crate) mod presented;
+pub(crate) mod register;
 pub(crate) mod revocations;
 pub(crate) mod revoke;
 #[cfg(feature = "saml")]

@@ -1,7 +1,7 @@
 //! Browsers of other origins: who may read an answer.
 //!
-//! Token, revocation and userinfo answer the origins of registered browser
-//! clients, without credentials; metadata and key set answer all of them; the
+//! Token, revocation, registration and userinfo answer the origins of registered
+//! browser clients and those that the file names for others, without credentials; metadata and key set answer all of them; the
 //! authorization endpoint answers none.
 //!
 //! Spec: RFC 9700 §2.6
@@ -25,7 +25,7 @@ pub(crate) async fn options(cx: Cx, received: Received) -> Result<Response, Fail
     let Some(origin) = received.header(&ORIGIN) else {
         return Ok(response);
     };
-    if cx.directory.origins().await?.contains(origin) {
+    if is_named(&cx, origin) || cx.directory.origins().await?.contains(origin) {
         let headers = response.headers_mut();
         headers.insert(
             ACCESS_CONTROL_ALLOW_METHODS,
@@ -74,7 +74,13 @@ pub(crate) fn expose_to_all(mut response: Response) -> Response {
     response
 }
 
-/// Lets a registered origin read an answer of the three endpoints. Whether it
+/// Whether the file names an origin for clients that register themselves.
+fn is_named(cx: &Cx, origin: &str) -> bool {
+    let registration = &cx.settings.registration;
+    registration.origins.iter().any(|own| own == origin)
+}
+
+/// Lets a registered origin read an answer of these endpoints. Whether it
 /// may depends on who asks, which every cache in between has to know.
 ///
 /// Where the origins cannot be read now, none is registered.
@@ -85,11 +91,12 @@ pub(crate) async fn expose(cx: &Cx, origin: Option<&str>, mut response: Response
     let Some(origin) = origin else {
         return response;
     };
-    let known = cx
-        .directory
-        .origins()
-        .await
-        .is_ok_and(|origins| origins.contains(origin));
+    let known = is_named(cx, origin)
+        || cx
+            .directory
+            .origins()
+            .await
+            .is_ok_and(|origins| origins.contains(origin));
     if known && let Ok(value) = HeaderValue::from_str(origin) {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);

@@ -13,13 +13,13 @@ use symbolon_token::jose::jwe::{Undecryptable, Unopened, is_encrypted};
 use symbolon_token::jose::{Invalid, KeySet, Unverified};
 use symbolon_token::jwt::{self, AccessToken};
 use symbolon_token::keyring::PAIRWISE;
-use symbolon_token::macaroon::{Count, is_macaroon};
+use symbolon_token::macaroon::{Agreement, Count, is_macaroon};
 use symbolon_token::mark::Kind;
 use symbolon_token::opaque::{self, OpaqueToken};
 use symbolon_token::revocation::Target;
-use symbolon_token::{Binding, Digest, Id, Marks, Person, Position, Subject, Token, act};
+use symbolon_token::{Ancestor, Binding, Digest, Id, Marks, Person, Position, Subject, Token, act};
 
-use super::macaroon::{Opened, Pending, Use};
+use super::macaroon::{Judged, Opened, Pending, Use, withdrawn};
 use crate::cx::Cx;
 use crate::failure::Failure;
 use crate::grant::{subject, target};
@@ -108,7 +108,7 @@ async fn alive(
     let Ok(id) = read.client.parse::<ClientId>() else {
         return Ok(Err(Refused::Claim("client_id")));
     };
-    let found = cx.directory.find_client(&id).await?;
+    let found = cx.known_client(&id).await?;
     let client = found.as_ref().map(|stored| &stored.client);
     // A sector that the client has left means nothing any more.
     let Some(marks) = read.marks_here(cx, client) else {
@@ -119,8 +119,13 @@ async fn alive(
     if let Some(hit) = cx.feed.hit(&read.marks, read.position) {
         return Ok(Err(Refused::Revoked(Some(hit))));
     }
+    if let Some(hit) = withdrawn(cx, &read.agreements, read.position) {
+        return Ok(Err(Refused::Revoked(Some(hit))));
+    }
     match found {
-        Some(client) if client.enabled => Ok(Ok((read, client))),
+        Some(client) if client.enabled => Ok(read
+            .check_allowed_now(cx, &client.client)
+            .map(|()| (read, client))),
         _ => Ok(Err(Refused::Revoked(None))),
     }
 }
@@ -134,6 +139,7 @@ pub(crate) struct Read {
     pub(crate) jti: String,
     pub(crate) body: Body,
     counts: Vec<Count>,
+    agreements: Vec<Agreement>,
 }
 
 /// A token as it was written down. A new rendering is an arm here.
@@ -154,9 +160,17 @@ pub(crate) fn read_to_revoke(cx: &Cx, text: &str) -> Result<Read, Refused> {
 /// Reads a token of this server. It may have been taken back.
 fn read_for(cx: &Cx, text: &str, used: &Use<'_>) -> Result<Read, Refused> {
     if is_macaroon(text) {
-        let (opened, counts) = super::macaroon::read(cx, text, used)?;
+        let Judged {
+            opened,
+            counts,
+            agreements,
+        } = super::macaroon::read(cx, text, used)?;
         let read = of_macaroon(cx, opened)?;
-        return Ok(Read { counts, ..read });
+        return Ok(Read {
+            counts,
+            agreements,
+            ..read
+        });
     }
     match Kind::claimed_by(text) {
         Some(Kind::AccessToken) => read_opaque(cx, text),
@@ -209,6 +223,7 @@ fn of_authority(cx: &Cx, token: OpaqueToken) -> Result<Read, Refused> {
         expires,
         body: Body::Opaque(Box::new(token)),
         counts: Vec::new(),
+        agreements: Vec::new(),
     })
 }
 
@@ -218,7 +233,11 @@ fn read_jwt(cx: &Cx, text: &str) -> Result<Read, Refused> {
     let token = match cx.seen.find(&digest, &own) {
         Some(token) => token,
         None => {
-            let token = Arc::new(verify_jwt(cx, text, &own)?);
+            let token = match cx.seen.was_made(&digest, &own) {
+                true => verify_signed(cx, text, &own, true)?,
+                false => verify_jwt(cx, text, &own)?,
+            };
+            let token = Arc::new(token);
             cx.seen.insert(digest, &own, &token);
             token
         }
@@ -241,6 +260,7 @@ fn of_claims(cx: &Cx, token: Arc<AccessToken>) -> Result<Read, Refused> {
         jti: token.jti.clone(),
         body: Body::Jwt(token),
         counts: Vec::new(),
+        agreements: Vec::new(),
     })
 }
 
@@ -248,16 +268,24 @@ fn of_claims(cx: &Cx, token: Arc<AccessToken>) -> Result<Read, Refused> {
 /// read it too.
 fn verify_jwt(cx: &Cx, text: &str, own: &KeySet) -> Result<AccessToken, Refused> {
     if !is_encrypted(text) {
-        return verify_signed(cx, text, own);
+        return verify_signed(cx, text, own, false);
     }
     let closed = Refused::Encryption(Unopened::Undecryptable(Undecryptable::Closed));
     let inner = cx.keys.decrypt(text).ok_or(closed)?;
     let unsigned = Refused::Encryption(Unopened::Unsigned);
     let inner = std::str::from_utf8(&inner).map_err(|_| unsigned)?;
-    verify_signed(cx, inner, own)
+    verify_signed(cx, inner, own, false)
 }
 
-fn verify_signed(cx: &Cx, text: &str, own: &KeySet) -> Result<AccessToken, Refused> {
+/// A token whose very bytes this node signed needs no check of its signature.
+/// Its key has to be believed all the same: it may have been distrusted while
+/// it signed.
+fn verify_signed(
+    cx: &Cx,
+    text: &str,
+    own: &KeySet,
+    was_made: bool,
+) -> Result<AccessToken, Refused> {
     let token = Unverified::parse(text).map_err(Refused::Signature)?;
     jwt::check_type(&token)?;
     let algorithm = token
@@ -266,10 +294,12 @@ fn verify_signed(cx: &Cx, text: &str, own: &KeySet) -> Result<AccessToken, Refus
     let key = token
         .claimed_kid()
         .and_then(|kid| own.candidates(Some(kid), algorithm).next());
-    let claims = token
-        .verify(key.ok_or(Refused::Signature(Invalid::UnknownKey))?)
-        .map_err(Refused::Signature)?;
-    judge(cx, claims, token.claimed_kid())
+    let key = key.ok_or(Refused::Signature(Invalid::UnknownKey))?;
+    let claims = match was_made {
+        true => token.dangerous_claims_without_key(),
+        false => token.verify(key),
+    };
+    judge(cx, claims.map_err(Refused::Signature)?, token.claimed_kid())
 }
 
 /// A token whose claims were in something else that this server signed.
@@ -309,6 +339,14 @@ fn judge(cx: &Cx, claims: Map<String, Value>, kid: Option<&str>) -> Result<Acces
 const NODES_APART: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Read {
+    /// The names under which it could be taken back, those of all that its
+    /// discharges rest on among them: what is derived from it keeps them.
+    pub(crate) fn ancestors(&self, cx: &Cx) -> Vec<Ancestor> {
+        let agreed = self.agreements.iter();
+        let agreed = agreed.flat_map(|own| own.ancestors(cx.keys.blinding()));
+        self.marks.ancestors().into_iter().chain(agreed).collect()
+    }
+
     /// The marks as this node's records name them. A token for a sector names
     /// person and session as that sector knows them; they are found again by
     /// its `sub` and `sid`, and only if the marks agree.
@@ -336,6 +374,35 @@ impl Read {
         let implied = marks.implied();
         marks.lineage.extend(implied);
         Some(marks)
+    }
+
+    /// Refuses one for a resource that was taken from its client, or for an
+    /// organization that the client has left for another, wherever this server
+    /// is asked.
+    fn check_allowed_now(&self, cx: &Cx, client: &Client) -> Result<(), Refused> {
+        let (audience, organization) = match &self.body {
+            Body::Opaque(token) => (
+                token.authority.audiences().first().map(|own| own.as_str()),
+                token.authority.organization().map(|own| own.as_str()),
+            ),
+            Body::Jwt(token) => {
+                let text = |name: &str| token.claims.get(name).and_then(Value::as_str);
+                (text("aud"), text("organization"))
+            }
+        };
+        let may_ask = |audience: &str| {
+            audience == cx.settings.issuer.as_str()
+                || client.resources.iter().any(|own| own.as_str() == audience)
+        };
+        if !audience.is_some_and(may_ask) {
+            let why = "its client may not ask for this API any more";
+            return Err(Refused::NotAllowedNow(why));
+        }
+        if !target::acts_for(client, organization) {
+            let why = "its client belongs to another organization now";
+            return Err(Refused::NotAllowedNow(why));
+        }
+        Ok(())
     }
 
     /// The subject as the token names it, for a client that is known.

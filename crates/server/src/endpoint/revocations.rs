@@ -11,7 +11,7 @@
 
 use axum::response::Response;
 use http::{HeaderName, Method};
-use symbolon_protocol::Parameters;
+use symbolon_protocol::{ClientId, Parameters};
 use symbolon_token::feed::MAX_NONCE;
 
 use crate::authn::client::authenticate;
@@ -62,6 +62,15 @@ async fn answer(cx: &Cx, received: &Received, asked: &Parameters) -> Result<Resp
     let reader = reader.ok_or_else(|| {
         Refusal::unauthorized_client("this client serves no resource").with_status(403)
     })?;
+    // Whoever asks for an API whose records it is not sent would take their
+    // absence for news.
+    if !asked.all("resource").all(|own| serves(cx, client, own)) {
+        return Err(Refusal::unauthorized_client(
+            "this client is no introspection client of that resource",
+        )
+        .with_status(403)
+        .into());
+    }
     let place = cx.readers.take(client)?;
     if received.method == Method::HEAD {
         return Ok(Opening::head_alone());
@@ -75,4 +84,9 @@ async fn answer(cx: &Cx, received: &Received, asked: &Parameters) -> Result<Resp
     };
     tracing::info!(request = %cx.request, client = %client, resumes = opening.resumed.is_some(), "reads the revocation feed");
     Ok(Box::pin(opening.open(cx)).await?)
+}
+
+fn serves(cx: &Cx, client: &ClientId, resource: &str) -> bool {
+    let known = cx.directory.find_resource(resource);
+    known.is_some_and(|own| own.may_introspect(client))
 }

@@ -146,7 +146,7 @@ async fn subject_of(cx: &Cx, read: &Read, client: &ClientId) -> Result<Option<St
     if let Some(subject) = read.subject() {
         return Ok(Some(subject));
     }
-    let Some(found) = cx.directory.find_client(client).await? else {
+    let Some(found) = cx.known_client(client).await? else {
         return Ok(None);
     };
     let Some(claimed) = read.claimed_subject() else {

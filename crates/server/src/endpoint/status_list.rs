@@ -7,6 +7,7 @@
 //! Spec: draft-ietf-oauth-status-list-21 §5.1, §8
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
 use crate::feed::Feed;
 use crate::received::Received;
-use crate::status_places::{last_list, uri};
+use crate::status_places::uri;
 
 /// How long a list may be kept before it is asked for again, in seconds.
 const TTL_SECONDS: u64 = 10;
@@ -43,8 +44,8 @@ pub(crate) struct StatusLists(tokio::sync::Mutex<Made>);
 #[derive(Debug, Default)]
 struct Made {
     lists: HashMap<i64, MadeList>,
-    /// The last list there was, and when that was read.
-    last: Option<(Option<i64>, Timestamp)>,
+    /// The lists there were, and when that was read.
+    there: Option<(Range<i64>, Timestamp)>,
 }
 
 #[derive(Debug)]
@@ -95,7 +96,9 @@ fn number(cx: &Cx, received: &Received) -> Option<i64> {
 async fn find(cx: &Cx, list: i64) -> Result<Option<Bytes>, Failure> {
     let known = cx.feed.position();
     let mut made = cx.status_lists.0.lock().await;
-    if let Some(own) = made.lists.get(&list) {
+    if let Some(own) = made.lists.get(&list)
+        && own.known.epoch == known.epoch
+    {
         let lasts = match own.known == known {
             true => Duration::from_secs(TTL_SECONDS),
             false => PACE,
@@ -104,16 +107,16 @@ async fn find(cx: &Cx, list: i64) -> Result<Option<Bytes>, Failure> {
             return Ok(Some(own.text.clone()));
         }
     }
-    if let Some((last, at)) = made.last
-        && is_within(at, PACE, cx.now)
-        && last.is_none_or(|last| list > last)
+    if let Some((there, at)) = &made.there
+        && is_within(*at, PACE, cx.now)
+        && !there.contains(&list)
     {
         return Ok(None);
     }
     let read = cx.store.read(LoadStatusList { list, now: cx.now }).await?;
-    let last = last_list(read.blocks);
-    made.last = Some((last, cx.now));
-    if last.is_none_or(|last| list > last) {
+    let is_there = read.lists.contains(&list);
+    made.there = Some((read.lists, cx.now));
+    if !is_there {
         return Ok(None);
     }
     let text = make(cx, list, read.entries).await?;

@@ -9,7 +9,7 @@
 //! Spec: RFC 9449 §7.1, §9
 
 use axum::response::Response;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use symbolon_protocol::{EncryptedAnswer, ErrorCode};
 use symbolon_store::FindPerson;
 
@@ -40,8 +40,11 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let is_in_header = !matches!(received.authorization("DPoP"), Authorization::Absent);
     if is_in_header && in_body.is_some() {
         let refusal = Refusal::invalid_request("the token was sent in two ways");
-        let challenge = HeaderValue::from_static(r#"Bearer error="invalid_request""#);
-        return Err(refusal.with_challenge(challenge).into());
+        let scheme = match received.authorization("DPoP") {
+            Authorization::Given(_) => Scheme::Dpop,
+            _ => Scheme::Bearer,
+        };
+        return Err(scheme.challenge(refusal, "").into());
     }
     let in_body = in_body.as_deref().map(|token| Shown {
         scheme: Scheme::Bearer,
@@ -58,14 +61,13 @@ async fn answer(cx: &Cx, received: &Received, shown: Shown<'_>) -> Result<Respon
             tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "refused");
             cx.recent
                 .token(cx, &refused, presented::claimed_jti(shown.token));
-            return Err(bad_token("the access token is not good").into());
+            return Err(bad_token(shown.scheme, "the access token is not good").into());
         }
     };
     let Some(person) = live.person.filter(|_| live.scopes.contains("openid")) else {
         let refusal = Refusal::new(ErrorCode::InsufficientScope, "this needs the scope openid");
-        let challenge =
-            HeaderValue::from_static(r#"Bearer error="insufficient_scope", scope="openid""#);
-        return Err(refusal.with_challenge(challenge).into());
+        let needed = r#", scope="openid""#;
+        return Err(shown.scheme.challenge(refusal, needed).into());
     };
     let Some(found) = cx
         .store
@@ -73,7 +75,7 @@ async fn answer(cx: &Cx, received: &Received, shown: Shown<'_>) -> Result<Respon
         .await?
         .filter(|found| found.enabled)
     else {
-        return Err(bad_token("the access token is not good").into());
+        return Err(bad_token(shown.scheme, "the access token is not good").into());
     };
     let client = &live.client.client;
     let mut claims = id_token::for_userinfo(&found, &live.scopes, client, &live.claims);

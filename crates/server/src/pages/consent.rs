@@ -29,6 +29,8 @@ pub(crate) struct ConsentPage {
     pub(crate) form_action: FormAction,
     /// Who asks.
     pub(crate) client: Client,
+    /// Who vouches for the client, where nobody here does.
+    pub(crate) vouched: Option<Vouched>,
     /// Who is asked.
     pub(crate) account: Account,
     /// A path of this server that lets somebody else sign in, where the client
@@ -44,6 +46,21 @@ pub(crate) struct ConsentPage {
     pub(crate) claims: Vec<String>,
     /// For how long.
     pub(crate) lasting: Lasting,
+}
+
+/// Who says that a client is what it says, where nobody here looked at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Vouched {
+    /// The client itself alone.
+    ByItself,
+    /// The host of the document that describes it.
+    ByHost {
+        /// The host.
+        host: String,
+        /// Whether answers go to this person's own machine alone, where any
+        /// program can say that it is this client.
+        is_local: bool,
+    },
 }
 
 /// A page of the client's that a person may want to read first.
@@ -220,6 +237,10 @@ impl ConsentPage {
             ties: ties(),
             form_action: form_action(),
             client: client(),
+            vouched: Some(Vouched::ByHost {
+                host: "ledger.example.net".to_owned(),
+                is_local: true,
+            }),
             account: account(),
             another_account: Some("/login?transaction=t1&account=other".to_owned()),
             papers: vec![Paper {

@@ -45,6 +45,9 @@ pub(crate) enum LoginFailure {
     },
     /// So many sign in just now that nobody looked at the password.
     Busy,
+    /// The password was set, or everything of the person taken back, while they
+    /// signed in: it was right, and may not be any more.
+    Overtaken,
 }
 
 impl LoginFailure {
@@ -57,6 +60,10 @@ impl LoginFailure {
                 duration_words(wait.max(Duration::from_secs(1))),
             ),
             Self::Busy => "Many people are signing in just now. Try again in a moment.".to_owned(),
+            Self::Overtaken => {
+                "This account was signed out everywhere while you were signing in. Sign in again."
+                    .to_owned()
+            }
         }
     }
 }
@@ -69,13 +76,14 @@ impl LoginFailure {
             Self::Mismatch => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overtaken => StatusCode::CONFLICT,
         }
     }
 
     /// How long to wait before trying again, in seconds.
     pub(crate) fn retry_after(self) -> Option<u64> {
         match self {
-            Self::Mismatch => None,
+            Self::Mismatch | Self::Overtaken => None,
             Self::Throttled { wait } => Some(wait.as_secs().max(1)),
             Self::Busy => Some(1),
         }

@@ -36,7 +36,7 @@ pub(crate) use self::agent::agent_words;
 pub(crate) use self::approve::{ApprovePage, ApproveStep, Requested};
 pub(crate) use self::assets::asset;
 pub(crate) use self::consent::{
-    ConsentPage, ConsentResource, ConsentScope, Lasting, Paper, ScopeChoice,
+    ConsentPage, ConsentResource, ConsentScope, Lasting, Paper, ScopeChoice, Vouched,
 };
 pub(crate) use self::device::{AskingDevice, CodeFailure, DevicePage, DeviceStep, Proof};
 pub(crate) use self::error::ErrorPage;

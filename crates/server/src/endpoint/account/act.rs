@@ -44,7 +44,7 @@ pub(super) async fn withdraw(
     let found = cx.store.read(FindGrantById { id }).await?;
     let own = found.filter(|grant| grant.person == visitor.session.person.id);
     let grant = own.ok_or_else(nothing)?;
-    let client = cx.directory.find_client(&grant.client).await?;
+    let client = cx.known_client(&grant.client).await?;
     let name = client.map_or_else(|| grant.client.to_string(), |own| own.client.name.clone());
     let mut audit = event(cx, visitor, "grant.withdraw");
     audit.client = Some(grant.client.to_string());

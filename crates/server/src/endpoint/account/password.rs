@@ -6,8 +6,8 @@
 use axum::response::Response;
 use http::header::SET_COOKIE;
 use symbolon_protocol::Parameters;
-use symbolon_store::{ChangePassword, Person, Updated};
-use symbolon_token::Secret;
+use symbolon_store::{ChangePassword, Person};
+use symbolon_token::{Position, Secret};
 
 use super::shown::{self, Shown};
 use super::visit::Done;
@@ -48,8 +48,8 @@ pub(super) async fn change(
         None => Proved::Not(LoginFailure::Mismatch),
     };
     let person = match proved {
-        Proved::Person(person) if person.id == known.id => *person,
-        Proved::Person(_) => return refused(cx, visitor, MISMATCH).await,
+        Proved::Person(person, _) if person.id == known.id => *person,
+        Proved::Person(..) => return refused(cx, visitor, MISMATCH).await,
         Proved::Not(failure) => return refused(cx, visitor, PasswordFailure::Old(failure)).await,
     };
 
@@ -62,12 +62,12 @@ pub(super) async fn change(
         now: cx.now,
         horizon: cx.horizon(cx.now),
     };
-    if cx.store.act(changed).await? != Updated::Updated {
+    let Some(seen) = cx.store.act(changed).await? else {
         // Somebody changed it in between.
         return refused(cx, visitor, MISMATCH).await;
-    }
+    };
     departure::follow(cx).await;
-    begin_anew(cx, visitor, received, with_password(person, phc)).await
+    begin_anew(cx, visitor, received, (with_password(person, phc), seen)).await
 }
 
 const MISMATCH: PasswordFailure = PasswordFailure::Old(LoginFailure::Mismatch);
@@ -115,11 +115,15 @@ async fn begin_anew(
     cx: &Cx,
     visitor: &Visitor<'_>,
     received: &Received,
-    person: Person,
+    (person, seen): (Person, Position),
 ) -> Result<Response, Failure> {
-    let session::SignedIn { session, cookie } = session::sign_in(cx, received, person).await?;
-    let device = device::cookie(cx, received, &session.person)?;
     let mut response = done(cx, visitor.browser, Done::Password)?;
+    let Some(signed_in) = session::sign_in(cx, received, person, seen).await? else {
+        // Somebody has taken everything back since: it leads to the sign-in page.
+        return Ok(response);
+    };
+    let session::SignedIn { session, cookie } = signed_in;
+    let device = device::cookie(cx, received, &session.person)?;
     response.headers_mut().append(SET_COOKIE, cookie);
     if let Some(device) = device {
         response.headers_mut().append(SET_COOKIE, device);

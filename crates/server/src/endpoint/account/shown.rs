@@ -145,7 +145,7 @@ async fn applications(
     });
     let mut shown = Vec::new();
     for grant in grants.iter().skip(first).take(MOST) {
-        let found = cx.directory.find_client(&grant.client).await?;
+        let found = cx.known_client(&grant.client).await?;
         let unknown = || Client::new(grant.client.clone(), ClientKind::Web);
         let client = found.map_or_else(unknown, |found| found.client.clone());
         let organization = grant.organization.as_ref();

@@ -57,12 +57,7 @@ impl Destination {
         let id: ClientId = one(parameters, "client_id")
             .and_then(|id| id.parse().ok())
             .ok_or_else(unknown)?;
-        let client = cx
-            .directory
-            .find_client(&id)
-            .await?
-            .filter(|client| client.enabled)
-            .ok_or_else(unknown)?;
+        let client = known(cx, &id).await?.ok_or_else(unknown)?;
         let redirect_uri = redirect_uri(&client, &values(parameters, "redirect_uri"))?;
         let mode = one(parameters, "response_mode");
         let response_mode = mode
@@ -90,12 +85,7 @@ impl Destination {
     /// as it still is the client's: a host that was lost since gets no code.
     pub(crate) async fn of(cx: &Cx, transaction: &Transaction) -> Result<Self, Failure> {
         let gone = || Refusal::invalid_request("this application is not known here any more");
-        let client = cx
-            .directory
-            .find_client(&transaction.client)
-            .await?
-            .filter(|client| client.enabled);
-        let client = client.ok_or_else(gone)?;
+        let client = known(cx, &transaction.client).await?.ok_or_else(gone)?;
         let presented = transaction.redirect_uri.as_str().to_owned();
         Ok(Self {
             redirect_uri: redirect_uri(&client, &[presented])?,
@@ -156,6 +146,21 @@ impl Destination {
     pub(crate) fn url(&self) -> Result<Url, Failure> {
         let url = Url::parse(self.redirect_uri.as_str());
         url.map_err(|_| Broken::Impossible("a redirect URI that is no URL").into())
+    }
+}
+
+/// The client, as long as it may be used. One whose document cannot be had is
+/// answered as one that nobody knows: whoever names clients learns nothing by
+/// it of what is reachable from here.
+async fn known(cx: &Cx, id: &ClientId) -> Result<Option<Arc<StoredClient>>, Failure> {
+    let mut found = cx.find_client(id).await;
+    if matches!(found, Ok(None)) && Box::pin(cx.app.has_news()).await {
+        found = cx.find_client(id).await;
+    }
+    match found {
+        Ok(found) => Ok(found.filter(|client| client.enabled)),
+        Err(Broken::Document) => Ok(None),
+        Err(broken) => Err(broken.into()),
     }
 }
 

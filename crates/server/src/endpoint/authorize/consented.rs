@@ -5,7 +5,7 @@
 
 use axum::response::Response;
 use symbolon_protocol::claims::ClaimsRequest;
-use symbolon_protocol::{Agreement, Scopes, Timestamp};
+use symbolon_protocol::{Agreement, ErrorCode, Scopes, Timestamp};
 use symbolon_store::{AuditEvent, Consent, Consented, FindGrant, Grant, Membership};
 use symbolon_token::{Authority, Binding, Granted, Id, Subject};
 
@@ -14,7 +14,7 @@ use super::asked::{Ask, asked};
 use crate::authn::session::LiveSession;
 use crate::authn::transaction::Transaction;
 use crate::cx::Cx;
-use crate::failure::{Broken, Failure};
+use crate::failure::{Broken, Failure, Refusal};
 use crate::grant::code::Code;
 
 /// How often a consent is merged anew where another one came in between.
@@ -72,12 +72,17 @@ pub(crate) async fn granted(
             organization: ask.organization.cloned(),
             agreement: merged,
             former: found,
+            session: Some(session.session.id),
             horizon: cx.horizon(cx.now),
             audit: audit(cx, ask, session, &agreed.agreement.scopes()),
             now: cx.now,
         };
         match cx.store.act(act).await? {
             Consented::Granted(grant) => return Ok(grant.id),
+            Consented::SignedOut => {
+                let why = "the session has ended; sign in again";
+                return Err(Refusal::new(ErrorCode::LoginRequired, why).into());
+            }
             Consented::Changed => {
                 let person = session.person.id;
                 let organization = ask.organization.cloned();

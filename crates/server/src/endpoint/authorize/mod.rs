@@ -27,6 +27,7 @@ use crate::authn::{carried, session};
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 use crate::received::Received;
+use crate::respond;
 
 use self::answer::Destination;
 use self::request::Asked;
@@ -113,7 +114,17 @@ fn check(cx: &Cx, destination: &Destination, parameters: &[u8]) -> Result<Checke
     })
 }
 
+/// Takes the next step. Where the person may not be asked anything, nobody is
+/// there to read a page either: what is broken here is told to the client, which
+/// would wait for its answer in vain (OpenID Connect Core §3.1.2.6).
 async fn go_on(cx: &Cx, received: &Received, checked: &Checked) -> Result<Response, Failure> {
+    match step(cx, received, checked).await {
+        Err(Failure::Broken(broken)) if checked.silent => Err(respond::hidden(cx, &broken).into()),
+        answered => answered,
+    }
+}
+
+async fn step(cx: &Cx, received: &Received, checked: &Checked) -> Result<Response, Failure> {
     let browser = Browser::of(cx, received);
     let session = session::current(cx, received).await?;
     let (transaction, silent) = (&checked.transaction, checked.silent);

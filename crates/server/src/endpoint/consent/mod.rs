@@ -44,16 +44,28 @@ pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure>
         return next::proceed(&cx, &browser, &transaction, None, false).await;
     };
     let destination = Destination::of(&cx, &transaction).await?;
-    match next::membership(&cx, transaction.organization.as_ref(), &session).await {
+    ask(&cx, &destination, &browser, (&transaction, &session)).await
+}
+
+/// The page that asks; or, where the person is no member of the organization
+/// that is wanted, the answer that says so to the client.
+async fn ask(
+    cx: &Cx,
+    destination: &Destination,
+    browser: &Browser,
+    (transaction, session): (&Transaction, &LiveSession),
+) -> Result<Response, Failure> {
+    let organization = transaction.organization.as_ref();
+    match next::membership(cx, organization, session).await {
         Ok(membership) => {
             let asked = Asked {
-                transaction: &transaction,
-                session: &session,
+                transaction,
+                session,
                 membership,
             };
-            page(&cx, &destination, &browser, &asked)
+            page(cx, destination, browser, &asked)
         }
-        Err(Failure::Refused(refusal)) => destination.refuse(&cx, &refusal),
+        Err(Failure::Refused(refusal)) => destination.refuse(cx, &refusal),
         Err(broken) => Err(broken),
     }
 }
@@ -82,13 +94,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     // for may have become more: they are asked, whatever was said before.
     let whole = asked(&cx, Ask::of(&destination.client.client, &transaction));
     if !transaction.was_shown(session.person.id, &whole) {
-        let organization = transaction.organization.as_ref();
-        let asked = Asked {
-            transaction: &transaction,
-            session: &session,
-            membership: next::membership(&cx, organization, &session).await?,
-        };
-        return page(&cx, &destination, &browser, &asked);
+        return ask(&cx, &destination, &browser, (&transaction, &session)).await;
     }
     let answered = if form.allow {
         let agreed = agreed(&cx, &destination.client.client, &whole, &ticked);

@@ -18,8 +18,9 @@ use crate::failure::Failure;
 use crate::grant::{family, issue, target};
 use crate::pages::{
     Account, Client, ConsentPage, ConsentResource, ConsentScope, FormAction, Lasting, Link, Page,
-    Paper,
+    Paper, Vouched,
 };
+use crate::registration::Kind;
 
 /// The page that asks.
 pub(super) fn page(
@@ -45,6 +46,7 @@ pub(super) fn page(
         ties: Transaction::ties(&sealed, cx, browser, PURPOSE),
         form_action: FormAction::own().reaching(&url),
         client: Client::new(&client.name, &url),
+        vouched: vouched(cx, client),
         account: Account::new(
             name.unwrap_or(&session.person.username),
             &session.person.username,
@@ -60,6 +62,21 @@ pub(super) fn page(
         lasting: lasting(cx, client, &whole),
     };
     Ok(page.response())
+}
+
+/// Who vouches for a client that nobody here configured.
+fn vouched(cx: &Cx, client: &Registered) -> Option<Vouched> {
+    match cx.kind_of_client(&client.id) {
+        Kind::Chosen | Kind::NoAddress => None,
+        Kind::Row | Kind::Whole(_) => Some(Vouched::ByItself),
+        Kind::Document(at) => Some(Vouched::ByHost {
+            host: at.host().to_owned(),
+            is_local: client
+                .redirect_uris
+                .iter()
+                .all(|own| !own.is_claimed_https()),
+        }),
+    }
 }
 
 /// Where somebody else can sign in, unless the client asked for this person:

@@ -221,7 +221,7 @@ async fn find_again(cx: &Cx, question: &Question) -> Result<Option<Waiting>, Fai
 /// What waits with its client, as long as that may wait.
 async fn known(cx: &Cx, device: WaitingDevice) -> Result<Option<Waiting>, Failure> {
     let request = DeviceRequest::decode(&device.request)?;
-    let client = cx.directory.find_client(&request.client).await?;
+    let client = cx.find_client(&request.client).await?;
     let client = client.filter(|own| own.enabled && own.client.may_use(GrantType::DeviceCode));
     Ok(client.map(|client| Waiting {
         device,

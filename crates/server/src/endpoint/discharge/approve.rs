@@ -51,9 +51,16 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let about = about(&question, session.as_ref());
     browser.check_csrf(&cx, PURPOSE, &about, form.one("csrf"))?;
     if form.one("password").is_some() {
-        return match prove(&cx, &received, &form).await? {
-            Proved::Person(person) => signed_in(&cx, &received, &question, *person).await,
-            Proved::Not(failure) => {
+        let signed_in = match prove(&cx, &received, &form).await? {
+            Proved::Person(person, seen) => {
+                let signed_in = session::sign_in(&cx, &received, *person, seen).await?;
+                signed_in.ok_or(LoginFailure::Overtaken)
+            }
+            Proved::Not(failure) => Err(failure),
+        };
+        return match signed_in {
+            Ok(new) => go_on(&cx, &received, &question, new).await,
+            Err(failure) => {
                 let username = form.one("username").unwrap_or_default().to_owned();
                 let step = sign_in(username, Some(failure));
                 show(&cx, &received, &question, session.as_ref(), step).await
@@ -117,13 +124,13 @@ fn account(session: &LiveSession) -> Account {
 
 /// Shows the question again to whoever has just signed in: a password answers
 /// who is there, not what they were asked.
-async fn signed_in(
+async fn go_on(
     cx: &Cx,
     received: &Received,
     question: &Question,
-    person: symbolon_store::Person,
+    signed_in: session::SignedIn,
 ) -> Result<Response, Failure> {
-    let session::SignedIn { session, cookie } = session::sign_in(cx, received, person).await?;
+    let session::SignedIn { session, cookie } = signed_in;
     let step = next(cx, question, Some(&session));
     let mut response = show(cx, received, question, Some(&session), step).await?;
     response.headers_mut().append(SET_COOKIE, cookie);
@@ -213,7 +220,7 @@ async fn show(
 ) -> Result<Response, Failure> {
     let browser = Browser::of(cx, received);
     let client = match client_of(&question.asked) {
-        Some(id) => cx.directory.find_client(id).await?,
+        Some(id) => cx.known_client(id).await?,
         None => None,
     };
     let requested = requested(&question.asked, session);

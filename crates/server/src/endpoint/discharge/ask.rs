@@ -23,9 +23,9 @@ use symbolon_protocol::Timestamp;
 use symbolon_store::{
     Attempt, CountAttempt, FindPerson, MembershipsOf, OpenDischarge, TakeDischarge, Taken,
 };
-use symbolon_token::macaroon::{Asked, Caveat, OpenedCaveat, discharge, open_caveat};
+use symbolon_token::macaroon::{Asked, Caveat, Given, OpenedCaveat, discharge, open_caveat};
 use symbolon_token::mark::{Kind, read_fixed, write_fixed};
-use symbolon_token::{Digest, Id, random};
+use symbolon_token::{Digest, Id, Marks, random};
 
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
@@ -83,7 +83,18 @@ async fn member(cx: &Cx, opened: &OpenedCaveat, id: &[u8]) -> Result<Response, F
     Err(Refusal::access_denied("the person is no member of this organization").into())
 }
 
+/// Gives a discharge, unless the word or membership that it would rest on was
+/// taken back since the caveat was made: it would be dead already.
 fn give(cx: &Cx, opened: &OpenedCaveat, id: &[u8], end: Timestamp) -> Result<Response, Failure> {
+    let given = Given::of(&opened.asked, opened.since);
+    let marks = Marks {
+        lineage: given.ancestors(cx.keys.blinding()),
+        ..Marks::default()
+    };
+    if cx.feed.hit(&marks, opened.since).is_some() {
+        let why = "what this rests on was taken back since the caveat was made; make another";
+        return Err(Refusal::access_denied(why).into());
+    }
     // An end is written to the second, so it is brought down to one.
     let end = Timestamp::from_seconds(end.seconds());
     let text = discharge(opened, id, &super::location(cx), &[Caveat::Before(end)]);

@@ -46,7 +46,12 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         .one("token")
         .ok_or(Refusal::invalid_request("token is missing"))?;
     let asked = asked(&cx, caller.client(), token, &form).await?;
-    let made = make_caveat(&cx.keys, cx.bound(), &asked, cx.entropy());
+    let made = make_caveat(
+        &cx.keys,
+        cx.bound(),
+        (&asked, cx.position.sequence),
+        cx.entropy(),
+    );
     let answer = json!({
         "location": super::location(&cx),
         "caveat_id": BASE64_URL_SAFE_NO_PAD.encode(&made.id),

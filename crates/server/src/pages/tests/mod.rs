@@ -212,6 +212,17 @@ fn a_failed_sign_in_is_announced_and_tied_to_both_fields() {
 }
 
 #[test]
+fn an_overtaken_sign_in_says_what_happened_and_is_no_success() {
+    let page = LoginPage {
+        failure: Some(LoginFailure::Overtaken),
+        ..LoginPage::sample()
+    };
+
+    assert!(page.render().unwrap().contains("Sign in again."));
+    assert_eq!(page.response().status(), StatusCode::CONFLICT);
+}
+
+#[test]
 fn a_throttled_sign_in_says_how_long_to_wait() {
     let page = LoginPage {
         failure: Some(LoginFailure::Throttled {

@@ -176,6 +176,7 @@ pub(super) fn hostile_consent() -> ConsentPage {
     };
     ConsentPage {
         client: Client::new(HOSTILE, &url("com.example.ledger:/callback")),
+        vouched: Some(Vouched::ByItself),
         account: Account::new(&long, &format!("{long}@{long}.example.com")),
         another_account: Some(HOSTILE.to_owned()),
         organization: Some(HOSTILE.to_owned()),
@@ -196,6 +197,7 @@ pub(super) fn hostile_consent() -> ConsentPage {
 pub(super) fn small_consent() -> ConsentPage {
     ConsentPage {
         client: Client::new("Command line", &url("http://127.0.0.1:52100/cb")),
+        vouched: None,
         organization: None,
         resources: vec![ConsentResource {
             name: "Invoices".to_owned(),
