@@ -27,6 +27,13 @@ impl Apart {
         is_too_far(self.0.load(Ordering::Relaxed))
     }
 
+    /// A time by which something is done that cannot be undone: no later than
+    /// the database's clock says that it is. `told` is this node's own.
+    pub(crate) fn at_most(&self, time: Timestamp, told: Timestamp) -> Timestamp {
+        let ahead = self.0.load(Ordering::Relaxed).max(0);
+        time.min(Timestamp::from_millis(told.millis().saturating_sub(ahead)))
+    }
+
     /// Takes a measurement in; answers what is to be said of it: that the
     /// clocks have gone too far apart, or that they are together again.
     fn note(&self, apart_ms: i64) -> Option<bool> {
@@ -48,6 +55,21 @@ fn ahead_ms(before: Timestamp, read: Timestamp, after: Timestamp) -> i64 {
         before.millis() - read
     } else {
         (after.millis() - read).min(0)
+    }
+}
+
+impl App {
+    /// The time by which what cannot be undone is done: not by a clock that may
+    /// have jumped ahead, and never later than by the database's.
+    pub(crate) fn sure(&self) -> Timestamp {
+        let told = self.edge.clock.now();
+        self.apart.at_most(self.steady.sure(), told)
+    }
+
+    /// The time that may be written down as having come. Asked once a minute.
+    pub(crate) fn believed(&self) -> Timestamp {
+        let told = self.edge.clock.now();
+        self.apart.at_most(self.steady.believed(), told)
     }
 }
 
@@ -91,6 +113,21 @@ mod tests {
     fn the_least_is_told_that_the_clocks_are_apart() {
         assert_eq!(ahead_ms(at(0), at(-5_000), at(2_000)), 5_000);
         assert_eq!(ahead_ms(at(0), at(9_000), at(2_000)), -7_000);
+    }
+
+    /// A clock that stays ahead is believed after an hour where nothing speaks
+    /// against it; the database's does.
+    #[test]
+    fn no_time_is_later_than_the_databases() {
+        let apart = Apart::default();
+        assert_eq!(apart.at_most(at(90_000), at(90_000)), at(90_000));
+
+        apart.note(86_400_000);
+
+        assert_eq!(apart.at_most(at(86_400_000), at(86_400_000)), at(0));
+        assert_eq!(apart.at_most(at(-5), at(86_400_000)), at(-5));
+        apart.note(-30_000);
+        assert_eq!(apart.at_most(at(0), at(0)), at(0), "nor is any hurried");
     }
 
     #[test]

@@ -30,9 +30,12 @@ use crate::keys::policy::Ages;
 use crate::keys::{self, KeysError, LoadedKeys, Masters};
 use crate::limit::{GuessLimit, Limited};
 use crate::metadata::Published;
+use crate::news::News;
 use crate::outage::{Outage, Over, Told};
 use crate::pace::PollPace;
 use crate::recent::Recent;
+use crate::registration::document::Documents;
+use crate::registration::pace::RegistrationPace;
 use crate::seen::Seen;
 use crate::settings::{KeySettings, Rest, Settings};
 use crate::signals::SignalPace;
@@ -81,6 +84,7 @@ pub struct App {
     /// Whether somebody is looking after the keys already.
     keeping: AtomicBool,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) news: News,
     /// How far the clocks are apart.
     pub(crate) apart: Apart,
     pub(crate) directory: Directory,
@@ -102,6 +106,12 @@ pub struct App {
     /// Status lists that were made lately.
     pub(crate) status_lists: StatusLists,
     pub(crate) fetcher: Fetcher,
+    /// Documents by which clients describe themselves.
+    pub(crate) documents: Documents,
+    /// How often networks register clients.
+    pub(crate) registrations: RegistrationPace,
+    /// Which registrations were looked at last.
+    pub(crate) looked_at: growth::LookedAt,
     pub(crate) published: ArcSwap<Published>,
     pub(crate) started: Timestamp,
     pub(crate) status_links: StatusLinks,
@@ -178,7 +188,7 @@ impl App {
         };
         let now = edge.clock.now();
         let key_settings = KeySettings::from(&config.keys);
-        let at = (now, &edge.entropy);
+        let at = (steady.sure(), &edge.entropy);
         let loaded = keys::load(&store, &masters, &key_settings, at).await?;
         let settings = Settings::new(config.issuer.clone(), Rest::of(config));
         let authorities = config.client_ca.as_deref().map(Authorities::read);
@@ -192,6 +202,7 @@ impl App {
         let published = Published::new(&settings, &loaded);
         let app = Self {
             apart: Apart::default(),
+            news: News::default(),
             directory: Directory::new(store.clone()),
             passwords: Passwords::new(&*edge.entropy),
             api_keys: ApiKeys::new(),
@@ -203,6 +214,9 @@ impl App {
             status_places: StatusPlaces::default(),
             status_lists: StatusLists::default(),
             families: Cache::new(MAX_FAMILIES),
+            documents: Documents::default(),
+            registrations: RegistrationPace::new(),
+            looked_at: growth::LookedAt::default(),
             keys: ArcSwap::from_pointee(loaded),
             masters,
             keys_version: AtomicI64::new(-1),
@@ -243,7 +257,7 @@ impl App {
 
     /// Reads what other nodes have taken back or changed.
     pub(crate) async fn follow(&self) -> Result<(), Broken> {
-        let began = self.edge.clock.monotonic();
+        let (number, began) = (self.news.begin(), self.edge.clock.monotonic());
         let (configuration, head) = self.feed.follow(&self.store, began).await?;
         if !planted(13) && self.directory.follow(configuration).await? {
             self.passwords.learn(&self.store).await?;
@@ -252,6 +266,7 @@ impl App {
         self.follow_keys(configuration).await;
         // What is kept is of that version or newer, so it was right there.
         self.directory.confirm(head);
+        self.news.end(number);
         let age = self.feed.age(self.edge.clock.monotonic());
         crate::metric::full(self.store.is_full());
         crate::metric::feed(self.feed.position().sequence, self.feed.len(), age);
@@ -299,7 +314,7 @@ impl App {
 
     /// Looks after the keys where it is time, beside everything else.
     fn keep_keys(self: &Arc<Self>) {
-        let (loaded, now) = (self.keys.load(), self.edge.clock.now());
+        let (loaded, now) = (self.keys.load(), self.sure());
         let due = keys::rotate::next_due(&loaded, &self.settings().keys, &self.ages());
         if due > now || self.keeping.swap(true, Ordering::AcqRel) {
             return;
@@ -333,7 +348,7 @@ impl App {
             if turns.is_multiple_of(300) {
                 // Not by a clock that may have jumped ahead: what is forgotten
                 // would be missed when it returns.
-                let believed = self.steady.believed();
+                let believed = self.believed();
                 self.feed.purge(believed - self.settings().clock_skew);
                 tokio::spawn(growth::forget(Arc::clone(&self), believed));
                 let app = Arc::clone(&self);
@@ -438,6 +453,9 @@ impl App {
     pub(crate) fn settle(&self, config: &Config) {
         self.settings
             .rcu(|settings| settings.renewed(Rest::of(config)));
+        // What is offered is told at the same time.
+        let published = Published::new(&self.settings(), &self.keys.load());
+        self.published.store(Arc::new(published));
     }
 
     /// The randomness.

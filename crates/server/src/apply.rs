@@ -17,13 +17,14 @@ use symbolon_store::{
     CreateResource, CreateTrustedIssuer, Created, Fault, FindClient, FindOrganization,
     FindResource, FindTrustedIssuer, Organization, ResourceWritten, SetClientEnabled,
     SetIssuerTrusted, Step, StoredClient, UpdateClient, UpdateOrganization, UpdateResource,
-    UpdateTrustedIssuer, Updated,
+    UpdateTrustedIssuer, Updated, Whole,
 };
 use symbolon_token::{Id, Keyring, Secret};
 
 use crate::admin::to_be_stored;
 use crate::app::App;
 use crate::config::{Config, ConfiguredClient, ConfiguredOrganization, ConfiguredTrustedIssuer};
+use crate::ending::{self, Leaves};
 use crate::failure::{Broken, Failure};
 
 /// What was done.
@@ -100,6 +101,7 @@ pub(crate) async fn carry_out(app: &App, planned: Planned) -> Result<Applied, Ap
     let Planned {
         steps,
         conflicts,
+        disabled,
         applied,
     } = planned;
     if steps.is_empty() {
@@ -112,6 +114,9 @@ pub(crate) async fn carry_out(app: &App, planned: Planned) -> Result<Applied, Ap
         let conflict = conflicts.into_iter().nth(which).flatten();
         let changed = || self::conflict("configuration", "what it changes was changed meanwhile");
         return Err(conflict.unwrap_or_else(changed));
+    }
+    for of in &disabled {
+        ending::finish(app, of, Leaves::Grants).await?;
     }
     let Applied { created, updated } = applied;
     tracing::info!(created, updated, "blocks of the configuration applied");
@@ -155,6 +160,8 @@ pub(crate) async fn plan(app: &Arc<App>, config: &Config) -> Result<Planned, App
 pub(crate) struct Planned {
     steps: Vec<Step>,
     conflicts: Vec<Option<ApplyError>>,
+    /// Clients that are disabled by it.
+    disabled: Vec<Whole>,
     pub(crate) applied: Applied,
 }
 
@@ -351,6 +358,9 @@ impl Applying<'_> {
             };
             let audit = audit_of_client(action, block);
             let horizon = self.app.horizon(now);
+            if !enabled {
+                self.planned.disabled.push(Whole::Client(id.clone()));
+            }
             self.update(SetClientEnabled {
                 id: id.clone(),
                 enabled,

@@ -1,23 +1,39 @@
 //! The edge: the one place where the real clock and the real randomness are read.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use symbolon_protocol::Timestamp;
 use symbolon_token::{Clock, Entropy};
 
-/// The machine's clock.
+/// The machine's clock. Durations count on while the machine sleeps or a virtual
+/// one is paused: what was known before is as old as it is.
 #[derive(Debug)]
-pub struct SystemClock(Instant);
+pub struct SystemClock(Duration);
 
 impl SystemClock {
     /// Starts measuring durations now.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the edge that the lint points to"
-    )]
     pub fn start() -> Self {
-        Self(Instant::now())
+        Self(running())
     }
+}
+
+/// How long the machine has run.
+#[cfg(target_os = "linux")]
+fn running() -> Duration {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(since.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(since.tv_nsec).unwrap_or_default())
+}
+
+/// How long the machine has run, sleep left out: other systems say no more.
+#[cfg(not(target_os = "linux"))]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the edge that the lint points to"
+)]
+fn running() -> Duration {
+    static BEGAN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    BEGAN.get_or_init(std::time::Instant::now).elapsed()
 }
 
 impl Clock for SystemClock {
@@ -33,7 +49,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.0.elapsed()
+        running().saturating_sub(self.0)
     }
 }
 

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
-use symbolon_protocol::{ClientId, ClientKind, Lifetime, OrganizationId, RedirectUri, Resource};
+use symbolon_protocol::{
+    ClientId, ClientKind, Lifetime, OrganizationId, RedirectUri, Resource, ResourceIdentifier,
+};
 use symbolon_store::{
     AllResources, AllTrustedIssuers, ClientIds, Fault, FindClient, ListClients, ListOrganizations,
     Store, StoredClient, StoredTrustedIssuer,
@@ -33,6 +35,9 @@ impl Origins {
     }
 }
 
+/// Resources by identifier and alias.
+type Named = HashMap<String, Arc<Resource>>;
+
 /// What is kept of clients and resources.
 pub(crate) struct Directory {
     store: Store,
@@ -40,11 +45,12 @@ pub(crate) struct Directory {
     clients: Cache<ClientId, Arc<StoredClient>>,
     /// Which clients there are, each by half a digest of its identifier. What
     /// is not here is absent, and nothing has to be read to know it: strangers
-    /// who ask for names cost the store nothing, and learn nothing by time.
+    /// who ask for names cost the store no reading of their own (`news` has one
+    /// for all who ask), and learn nothing by time.
     known: ArcSwap<HashSet<u64>>,
     resources: ArcSwap<Vec<Arc<Resource>>>,
     /// The same by identifier and alias.
-    named: ArcSwap<HashMap<String, Arc<Resource>>>,
+    named: ArcSwap<Named>,
     /// Trusted issuers by identifier, trusted now or not.
     issuers: ArcSwap<HashMap<String, Arc<StoredTrustedIssuer>>>,
     /// The organizations for which anybody may act.
@@ -82,11 +88,16 @@ impl Directory {
         if let Some(client) = self.clients.get(id) {
             return Ok(Some(client));
         }
+        self.read_client(id).await
+    }
+
+    async fn read_client(&self, id: &ClientId) -> Result<Option<Arc<StoredClient>>, Fault> {
         let version = self.version.load(Ordering::Acquire);
         let find = self.store.read(FindClient { id: id.clone() });
-        let Some(client) = Box::pin(find).await? else {
+        let Some(mut client) = Box::pin(find).await? else {
             return Ok(None);
         };
+        self.spell(&mut client);
         let client = Arc::new(client);
         self.clients.insert(id.clone(), Arc::clone(&client));
         // What was read may be older than a change that arrived meanwhile.
@@ -94,6 +105,31 @@ impl Directory {
             self.clients.invalidate(id);
         }
         Ok(Some(client))
+    }
+
+    /// Has a client name each resource by its identifier, as tokens and all that
+    /// is compared with them do, whichever of its names was registered.
+    fn spell(&self, stored: &mut StoredClient) {
+        let (named, client) = (self.named.load(), &mut stored.client);
+        let own = client.resources.iter_mut();
+        own.chain(&mut client.default_resource)
+            .for_each(|own| by_identifier(&named, own));
+        if let Some(policy) = &mut client.exchange {
+            let places = policy.from.iter_mut().chain(&mut policy.to);
+            places.for_each(|own| by_identifier(&named, own));
+        }
+    }
+
+    /// The client with an identifier that was given out here and that nobody
+    /// was told of.
+    pub(crate) async fn find_untold(
+        &self,
+        id: &ClientId,
+    ) -> Result<Option<Arc<StoredClient>>, Fault> {
+        if let Some(client) = self.clients.get(id) {
+            return Ok(Some(client));
+        }
+        self.read_client(id).await
     }
 
     /// The resource that a request names, by identifier or alias.
@@ -219,22 +255,32 @@ impl Directory {
             .map(|stored| Arc::new(stored.resource))
             .collect();
         let issuers = self.store.read(AllTrustedIssuers).await?;
-        let issuers = issuers
-            .into_iter()
-            .map(|stored| (stored.issuer.issuer.as_str().to_owned(), Arc::new(stored)));
-        self.issuers.store(Arc::new(issuers.collect()));
         let mut named = HashMap::new();
         for resource in &resources {
             for name in resource.aliases.iter().chain([&resource.identifier]) {
                 named.insert(name.as_str().to_owned(), Arc::clone(resource));
             }
         }
+        let issuers = issuers.into_iter().map(|mut stored| {
+            by_identifier(&named, &mut stored.issuer.resource);
+            (stored.issuer.issuer.as_str().to_owned(), Arc::new(stored))
+        });
+        self.issuers.store(Arc::new(issuers.collect()));
         self.named.store(Arc::new(named));
         self.resources.store(Arc::new(resources));
         self.known.store(Arc::new(known));
         self.version.store(version, Ordering::Release);
         self.clients.invalidate_all();
         Ok(true)
+    }
+}
+
+/// Puts the identifier of a resource in the place of another name of it.
+fn by_identifier(named: &Named, own: &mut ResourceIdentifier) {
+    if let Some(resource) = named.get(own.as_str())
+        && resource.identifier != *own
+    {
+        *own = resource.identifier.clone();
     }
 }
 

@@ -7,10 +7,14 @@
 //! Spec: RFC 7519 §5.2
 //! Spec: RFC 9068 §6
 
+#[cfg(feature = "saml")]
+use symbolon_protocol::ContentEncryption;
 use symbolon_protocol::{
     Client, EncryptedAnswer, Encryption, ErrorCode, KeyManagement, RegisteredKeys, Resource,
 };
 use symbolon_token::jose::jwe::{Content, EncryptionKey};
+#[cfg(feature = "saml")]
+use symbolon_token::saml::{Cipher, Recipient};
 
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
@@ -49,15 +53,48 @@ pub(crate) async fn to_resource(
     let Some(encryption) = resource.encryption() else {
         return Ok(signed);
     };
-    let Some(key) = find_key(cx, resource.registered_keys(), encryption.alg).await else {
-        tracing::warn!(request = %cx.request, resource = %resource.identifier, alg = %encryption.alg, "no key of a resource can be encrypted to");
-        let why = "no key that this resource registered can be encrypted to";
-        return Err(Refusal::invalid_target(why).into());
-    };
-    let Encryption { enc, .. } = encryption;
+    let Encryption { alg, enc } = encryption;
+    let key = resource_key(cx, resource, alg).await?;
     let content = Content::nested(&signed);
     let text = cx.keys.encrypt(&key, enc, content, cx.entropy());
     Ok(text.map_err(|_| FAILED)?)
+}
+
+/// Whom assertions for a resource are encrypted to, where it registered for its
+/// tokens. The server can read them again.
+#[cfg(feature = "saml")]
+pub(crate) async fn of_assertions(
+    cx: &Cx,
+    resource: &Resource,
+) -> Result<Option<Recipient>, Failure> {
+    let Some(encryption) = resource.encryption() else {
+        return Ok(None);
+    };
+    if encryption.alg != KeyManagement::RsaOaep256 {
+        let why = "tokens of that resource are encrypted, and an assertion only ever is under RSA-OAEP-256, which it did not register";
+        return Err(Refusal::invalid_target(why).into());
+    }
+    let key = resource_key(cx, resource, encryption.alg).await?;
+    let cipher = match encryption.enc {
+        ContentEncryption::A128Gcm => Cipher::Aes128Gcm,
+        // Without GCM nothing is written in XML.
+        ContentEncryption::A256Gcm | ContentEncryption::A256CbcHs512 => Cipher::Aes256Gcm,
+    };
+    let recipient = Recipient::registered(key, cipher, &cx.keys);
+    Ok(Some(recipient.map_err(|_| FAILED)?))
+}
+
+async fn resource_key(
+    cx: &Cx,
+    resource: &Resource,
+    alg: KeyManagement,
+) -> Result<EncryptionKey, Failure> {
+    if let Some(key) = find_key(cx, resource.registered_keys(), alg).await {
+        return Ok(key);
+    }
+    tracing::warn!(request = %cx.request, resource = %resource.identifier, %alg, "no key of a resource can be encrypted to");
+    let why = "no key that this resource registered can be encrypted to";
+    Err(Refusal::invalid_target(why).into())
 }
 
 const FAILED: Broken = Broken::Impossible("a key that was read cannot be encrypted to");

@@ -36,6 +36,9 @@ pub(crate) enum Broken {
     /// The store could not do it.
     #[error("store: {0}")]
     Store(#[from] Fault),
+    /// The document that describes a client cannot be had now.
+    #[error("the document of a client could not be had")]
+    Document,
     /// This node does not know what was taken back lately.
     #[error("the revocation feed is stale")]
     Stale,
@@ -132,7 +135,7 @@ impl Broken {
     pub(crate) fn is_unavailable(&self) -> bool {
         match self {
             Self::Store(fault) => fault.is_unavailable(),
-            Self::Stale => true,
+            Self::Stale | Self::Document => true,
             Self::Impossible(_) => false,
         }
     }

@@ -29,6 +29,8 @@ pub(crate) const POLL: Duration = Duration::from_millis(200);
 struct Held {
     set: RevocationSet,
     lately: Lately,
+    /// What acts of this node recorded beyond what it has read.
+    ahead: Vec<Stored>,
 }
 
 impl Held {
@@ -148,12 +150,13 @@ impl Feed {
     pub(crate) fn apply_own(&self, records: &[Stored]) {
         let mut held = self.write();
         for record in records {
-            let sequence = record.position.sequence;
-            if sequence == held.set.position().sequence + 1 {
+            let (own, read) = (record.position, held.set.position());
+            if own.epoch == read.epoch && own.sequence == read.sequence + 1 {
                 held.apply(record, &self.blinding);
-                held.set.advance(sequence);
+                held.set.advance(own.sequence);
             } else {
                 held.set.apply(blinded::of(record, &self.blinding));
+                held.ahead.push(record.clone());
             }
         }
         let position = held.set.position();
@@ -196,17 +199,24 @@ impl Feed {
             return;
         }
         let mut held = self.write();
+        let mut ahead = std::mem::take(&mut held.ahead);
         if read.reset || held.set.position() == Position::default() {
             let epoch = read.head.epoch;
             *held = Held {
                 set: RevocationSet::new(Position { epoch, sequence: 0 }),
-                lately: Lately::default(),
+                ..Held::default()
             };
         }
         for record in read.revocations.iter().skip(planted(10).into()) {
             held.apply(record, &self.blinding);
         }
         held.set.advance(read.head.sequence);
+        // What was answered after this was read holds, whatever it began anew.
+        ahead.retain(|own| own.position > held.set.position());
+        for record in &ahead {
+            held.set.apply(blinded::of(record, &self.blinding));
+        }
+        held.ahead = ahead;
         let position = held.set.position();
         drop(held);
         self.tell(position);
@@ -215,5 +225,60 @@ impl Feed {
     /// Drops records that can hit nothing any more.
     pub(crate) fn purge(&self, now: Timestamp) {
         self.write().set.purge(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_store::Target;
+    use symbolon_testkit::SeededEntropy;
+    use symbolon_token::Keyring;
+
+    use super::*;
+
+    fn at(epoch: i64, sequence: i64) -> Position {
+        Position { epoch, sequence }
+    }
+
+    fn record(position: Position) -> Stored {
+        Stored {
+            position,
+            target: Target::Key("k1".to_owned()),
+            expires: Timestamp::FAR,
+            at: Timestamp::EPOCH,
+        }
+    }
+
+    fn read(head: Position, revocations: Vec<Stored>) -> Read {
+        Read {
+            head,
+            head_time: Timestamp::EPOCH,
+            configuration: 0,
+            revocations,
+            reset: true,
+        }
+    }
+
+    /// A restore begins a new epoch. What this node takes back in it, and has
+    /// answered, is not undone by what it had asked its database for before.
+    #[test]
+    fn what_was_answered_holds_while_another_epoch_is_read() {
+        let keys = Keyring::generate(&SeededEntropy::new(1), Vec::new());
+        let ring = Keyring::new(keys).unwrap();
+        let feed = Feed::new(ring.blinding().clone());
+        feed.take(read(at(1, 7), Vec::new()));
+        let own = record(at(2, 8));
+        let marks = Marks {
+            key: Some(blinded::of(&own, feed.blinding()).name),
+            ..Marks::default()
+        };
+
+        feed.apply_own(std::slice::from_ref(&own));
+        feed.take(read(at(2, 7), Vec::new()));
+
+        assert_eq!(feed.position(), at(2, 7));
+        assert!(feed.hit(&marks, at(2, 3)).is_some());
+        feed.take(read(at(2, 8), vec![own]));
+        assert!(feed.hit(&marks, at(2, 3)).is_some());
     }
 }

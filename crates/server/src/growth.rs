@@ -1,11 +1,14 @@
 //! Keeps tables from growing: what has expired is forgotten in batches, by one
 //! node at a time, so small that nobody waits for one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use symbolon_protocol::Timestamp;
-use symbolon_store::{ClaimJob, Fault, Lease, PURGE, PurgeExpired, Under};
+use symbolon_protocol::{ClientId, Timestamp};
+use symbolon_store::{
+    ClaimJob, EndIdle, EndUnusedClients, Fault, Lease, PURGE, PurgeExpired, Under,
+};
+use symbolon_token::Slot;
 
 use crate::app::App;
 use crate::job;
@@ -61,7 +64,9 @@ pub(crate) async fn run(app: &App, now: Timestamp, span: Duration) -> Result<(),
         return Ok(());
     };
     app.store.turn_days(&lease).await?;
+    end_idle(app, lease).await?;
     purge(app, lease).await?;
+    end_unused_clients(app, lease).await?;
     let span = RUN.saturating_sub(clock.monotonic().saturating_sub(began));
     job::retention::forget(app, lease, span).await
 }
@@ -79,6 +84,61 @@ async fn purge(app: &App, lease: Lease) -> Result<(), Fault> {
             return Ok(());
         }
         size = size.after(clock.monotonic().saturating_sub(before));
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Ends what nobody used for too long, in the slot whose minute it is: each
+/// comes up within a day.
+async fn end_idle(app: &App, lease: Lease) -> Result<(), Fault> {
+    let minutes = lease.time.millis().unsigned_abs() / 60_000;
+    let act = EndIdle {
+        slot: Slot::of_turn(minutes),
+        now: lease.time,
+        limit: Size::MOST,
+    };
+    while let Some(rows) = app.store.act(Under { lease, act }).await? {
+        if rows < u64::from(Size::MOST) {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Where the last look at registrations ended: those that are used are many, and
+/// none of them is looked at every minute.
+#[derive(Debug, Default)]
+pub(crate) struct LookedAt(Mutex<Option<(Timestamp, ClientId)>>);
+
+impl LookedAt {
+    fn lock(&self) -> MutexGuard<'_, Option<(Timestamp, ClientId)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends registered clients that nobody has used for as long as the
+/// configuration keeps them: a few at once, since each is several statements,
+/// and so many in a minute that a million are looked at within a day.
+async fn end_unused_clients(app: &App, lease: Lease) -> Result<(), Fault> {
+    const FEW: u32 = 64;
+    const TURNS: usize = 16;
+    let unused = app.settings().registration.unused_lifetime.duration();
+    for _ in 0..TURNS {
+        let act = EndUnusedClients {
+            before: lease.time - unused,
+            after: app.looked_at.lock().clone(),
+            limit: FEW,
+        };
+        let Some(looked) = app.store.act(Under { lease, act }).await? else {
+            break;
+        };
+        let is_last = looked.last.is_none();
+        *app.looked_at.lock() = looked.last;
+        if is_last {
+            break;
+        }
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use symbolon_store::Store;
 pub use symbolon_store::{Contract, Finished, Migration, PlannedStatement, PlannedStep};
-use symbolon_store::{Fault, Options, Store};
+use symbolon_store::{Fault, Options};
 use symbolon_token::mark::{Kind, write_fixed};
 use symbolon_token::{Entropy, Secret, random};
 use tokio::net::TcpListener;
@@ -19,7 +20,7 @@ use crate::app::{App, Edge, StartError};
 use crate::applicable;
 use crate::apply::{self, ApplyError};
 use crate::certificate::Certificate;
-use crate::config::{Config, SecretSource, Statements, StoreUrl};
+use crate::config::{Config, SecretSource, Statements, StorePlace, StoreUrl};
 use crate::job;
 use crate::keys::master::write_private;
 use crate::keys::{KeysError, Masters};
@@ -213,15 +214,32 @@ pub async fn open_store(config: &Config, entropy: &dyn Entropy) -> Result<Store,
     Store::open(&store_options(config, entropy)).await
 }
 
+/// Opens a store at a place, and brings its schema up to date.
+pub async fn open_migrated(place: &StorePlace, entropy: &dyn Entropy) -> Result<Store, Fault> {
+    if let StoreUrl::Sqlite(path) = &place.url
+        && let Some(folder) = path.parent()
+    {
+        // What is wrong with it, opening tells.
+        let _ = std::fs::create_dir_all(folder);
+    }
+    let store = Store::open(&options(&place.url, place.statements, entropy)).await?;
+    store.migrate().await?;
+    Ok(store)
+}
+
 /// How the store that a configuration names is opened.
 pub(crate) fn store_options(config: &Config, entropy: &dyn Entropy) -> Options {
-    let url = match &config.store.url {
+    options(&config.store.url, config.store.statements, entropy)
+}
+
+fn options(url: &StoreUrl, statements: Statements, entropy: &dyn Entropy) -> Options {
+    let url = match url {
         StoreUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
         StoreUrl::Postgres(url) => url.expose_str().to_owned(),
     };
     let node = i64::from_be_bytes(random(entropy));
     let mut options = Options::new(url, node);
-    options.named_statements = config.store.statements == Statements::Named;
+    options.named_statements = statements == Statements::Named;
     options
 }
 
@@ -270,7 +288,6 @@ pub async fn launch(
 ) -> Result<Running, LaunchError> {
     // Before anything is counted.
     admin::install_metrics();
-    let masters = Masters::configured(&config.store, &*edge.entropy)?;
     let bearer = Arc::new(Bearer::new(&admin_token(config, &*edge.entropy)?));
     let certificate = config
         .tls
@@ -286,6 +303,7 @@ pub async fn launch(
     let mut options = store_options(config, &*edge.entropy);
     options.patience = listeners.patience;
     let store = Store::open(&options).await?;
+    let masters = Masters::for_store(&config.store, &store, &*edge.entropy).await?;
     let app = App::start(config, masters, store, edge).await?;
     applicable::check(&app, config).await?;
     apply::apply(&app, config).await?;

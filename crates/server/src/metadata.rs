@@ -105,6 +105,7 @@ fn document(settings: &Settings) -> Value {
         "require_request_uri_registration": false,
     });
     add_ending(settings, &mut document);
+    add_registration(settings, &mut document);
     add_key_binding(settings, &mut document);
     add_encryption(&mut document);
     document
@@ -118,6 +119,18 @@ fn add_ending(settings: &Settings, document: &mut Value) {
     document[methods] = json!([ClientAuthentication::PrivateKeyJwt.as_str()]);
     document["backchannel_logout_supported"] = true.into();
     document["backchannel_logout_session_supported"] = true.into();
+}
+
+/// What is offered to clients that nobody configured.
+///
+/// Spec: RFC 7591 §3
+/// Spec: draft-ietf-oauth-client-id-metadata-document-02 §5
+fn add_registration(settings: &Settings, document: &mut Value) {
+    if settings.registration.enabled {
+        document["registration_endpoint"] = settings.issuer.endpoint("/register").into();
+    }
+    let takes_documents = settings.registration.documents;
+    document["client_id_metadata_document_supported"] = takes_documents.into();
 }
 
 /// What is offered to clients that hold keys.

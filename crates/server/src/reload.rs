@@ -144,6 +144,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, Digest)> {
         trusted_issuers: _,
         people: _,
         // A process of its own serves by it, or `dev`, which does not reload.
+        registration: _,
         gateway: _,
     } = config;
     let text = |text: String| Digest::of(text.as_bytes());

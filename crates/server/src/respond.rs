@@ -84,10 +84,7 @@ pub(crate) fn failure(cx: &Cx, failure: Failure, written: Written) -> Response {
             tracing::info!(request = %cx.request, code = refusal.code.as_str(), reason = refusal.reason, "refused");
             refusal
         }
-        Failure::Broken(broken) => {
-            tracing::error!(request = %cx.request, cause = %broken, "broken");
-            hide(&broken)
-        }
+        Failure::Broken(broken) => hidden(cx, &broken),
     };
     let status = StatusCode::from_u16(refusal.status.unwrap_or(refusal.code.status()));
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -142,8 +139,10 @@ fn error_page(cx: &Cx, status: StatusCode, refusal: &Refusal) -> Response {
     .response()
 }
 
-/// What a caller may know of a fault of ours: that there was one.
-fn hide(broken: &Broken) -> Refusal {
+/// What a caller may know of a fault of ours, that there was one; the log has
+/// the rest.
+pub(crate) fn hidden(cx: &Cx, broken: &Broken) -> Refusal {
+    tracing::error!(request = %cx.request, cause = %broken, "broken");
     if broken.is_unavailable() {
         return Refusal::new(ErrorCode::TemporarilyUnavailable, "try again in a moment")
             .with_retry_after(1);

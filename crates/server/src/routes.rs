@@ -35,6 +35,8 @@ pub enum Access {
     Bearer,
     /// A client that acts for itself, by an access token for this server.
     Machine,
+    /// Whoever holds the token of a client's own registration.
+    Registrant,
     /// A person in a browser, with the form they were given.
     Browser,
 }
@@ -60,7 +62,8 @@ pub struct Route {
 enum Cors {
     /// None, or what the endpoint itself says.
     Never,
-    /// Those of registered browser clients.
+    /// Those of registered browser clients, and those that the file names for
+    /// clients that register themselves.
     Registered,
     /// All: the answer is public.
     Everyone,
@@ -94,7 +97,6 @@ macro_rules! table {
 #[rustfmt::skip]
 pub fn table() -> Vec<Route> {
     // method path                                       who may call   written cors     endpoint
-    #[cfg_attr(not(feature = "saml"), expect(unused_mut, reason = "nothing is added"))]
     let mut all = table! {
         GET  "/.well-known/openid-configuration"         Anyone         Json  Everyone   endpoint::metadata::get;
         GET  "/.well-known/oauth-authorization-server"   Anyone         Json  Everyone   endpoint::metadata::get;
@@ -144,9 +146,14 @@ pub fn table() -> Vec<Route> {
         POST "/discharge/poll"                           Anyone         Json  Never      endpoint::discharge::ask::poll;
         GET  "/approve"                                  Browser        Page  Never      endpoint::discharge::approve::get;
         POST "/approve"                                  Browser        Page  Never      endpoint::discharge::approve::post;
+        POST "/register"                                 Anyone         Json  Registered endpoint::register::post;
+        GET  "/register/{id}"                            Registrant     Json  Never      endpoint::register::manage::get;
+        PUT  "/register/{id}"                            Registrant     Json  Never      endpoint::register::manage::put;
+        DELETE "/register/{id}"                          Registrant     Json  Never      endpoint::register::manage::delete;
         GET  "/userinfo"                                 Bearer         Json  Registered endpoint::userinfo::get;
         POST "/userinfo"                                 Bearer         Json  Registered endpoint::userinfo::post;
         OPTIONS "/token"                                 Anyone         Json  Registered endpoint::preflight::options;
+        OPTIONS "/register"                              Anyone         Json  Registered endpoint::preflight::options;
         OPTIONS "/revoke"                                Anyone         Json  Registered endpoint::preflight::options;
         OPTIONS "/userinfo"                              Anyone         Json  Registered endpoint::preflight::options;
         GET  "/status/{list}"                            Anyone         Json  Everyone   endpoint::status_list::get;
@@ -154,11 +161,20 @@ pub fn table() -> Vec<Route> {
         GET  "/healthz"                                  Anyone         Json  Never      endpoint::health::live;
         GET  "/readyz"                                   Anyone         Json  Never      endpoint::health::ready;
     };
-    #[cfg(feature = "saml")]
-    all.append(&mut table! {
-        GET  "/saml/certificates"                        Anyone         Json  Never      endpoint::saml_certificates::get;
-    });
+    all.append(&mut of_saml());
     all
+}
+
+/// The rows that a binary with SAML has besides.
+#[rustfmt::skip]
+fn of_saml() -> Vec<Route> {
+    #[cfg(feature = "saml")]
+    return table! {
+        GET  "/saml/certificates"                        Anyone         Json  Never      endpoint::saml_certificates::get;
+        GET  "/saml/encryption-certificates"             Anyone         Json  Never      endpoint::saml_certificates::get_encryption;
+    };
+    #[cfg(not(feature = "saml"))]
+    return Vec::new();
 }
 
 /// The public listener: finds the route that a request means.

@@ -12,7 +12,9 @@ use symbolon_protocol::{Issuer, Lifetime};
 use symbolon_token::Digest;
 use url::Url;
 
-use crate::config::{Config, ForwardedHeader, KeysConfig, Lifetimes, SignalSource};
+use crate::config::{
+    Config, ForwardedHeader, KeysConfig, Lifetimes, RegistrationConfig, SignalSource,
+};
 use crate::pages::Site;
 
 /// The settled part of the configuration.
@@ -43,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) bind_native_clients: bool,
     /// Claims that no mapping tells.
     pub(crate) sensitive_claims: Vec<String>,
+    /// Who may describe itself as a client.
+    pub(crate) registration: Arc<RegistrationConfig>,
     /// Whose events are believed.
     pub(crate) signal_sources: Vec<Arc<SignalSource>>,
     /// Whether browsers may be told to use https alone: never on this machine,
@@ -113,6 +117,7 @@ impl Settings {
             bind_native_clients: rest.bind_native_clients,
             sensitive_claims: rest.sensitive_claims,
             signal_sources: rest.signal_sources,
+            registration: rest.registration,
         }
     }
 
@@ -206,6 +211,7 @@ pub(crate) struct Rest {
     pub(crate) bind_native_clients: bool,
     pub(crate) sensitive_claims: Vec<String>,
     pub(crate) signal_sources: Vec<Arc<SignalSource>>,
+    pub(crate) registration: Arc<RegistrationConfig>,
 }
 
 impl Rest {
@@ -228,6 +234,7 @@ impl Rest {
             bind_native_clients: config.bind_native_clients,
             sensitive_claims: config.sensitive_claims.clone(),
             signal_sources: config.signal_sources.clone(),
+            registration: Arc::clone(&config.registration),
         }
     }
 }
@@ -241,6 +248,8 @@ pub(crate) struct KeySettings {
     pub(crate) key_set_cache: Duration,
     /// Whether there are keys for ML-DSA, in a set of their own.
     pub(crate) experimental_ml_dsa: bool,
+    /// Whether there are keys to which partners encrypt assertions.
+    pub(crate) saml_decryption: bool,
 }
 
 impl From<&KeysConfig> for KeySettings {
@@ -249,6 +258,7 @@ impl From<&KeysConfig> for KeySettings {
             rotation: config.rotation.duration(),
             key_set_cache: config.key_set_cache.duration(),
             experimental_ml_dsa: config.experimental_ml_dsa,
+            saml_decryption: config.saml_decryption,
         }
     }
 }
@@ -276,6 +286,7 @@ mod tests {
             bind_native_clients: false,
             sensitive_claims: Vec::new(),
             signal_sources: Vec::new(),
+            registration: Arc::default(),
             lifetimes: Lifetimes {
                 refresh_token_absolute: Lifetime::seconds(absolute),
                 ..Lifetimes::default()

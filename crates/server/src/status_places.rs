@@ -7,23 +7,25 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use symbolon_protocol::{Resource, TokenFormat};
-use symbolon_store::{EnterStatus, ReserveStatusBlock, StatusEntry};
-use symbolon_token::status_list::{STATUS_LIST_PLACES, status_claim};
+use symbolon_store::{EnterStatus, ReserveStatusBlock, STATUS_BLOCK, StatusEntry};
+use symbolon_token::status_list::status_claim;
 use symbolon_token::{Authority, Entropy, Id, Token, random};
 
 use crate::cx::Cx;
 use crate::failure::Broken;
 use crate::settings::Settings;
 
-/// How many places are reserved at once. What a node has not given out when it
-/// ends is nobody's.
-const BLOCK: u32 = 256;
-/// How many blocks a list has.
-const BLOCKS: i64 = (STATUS_LIST_PLACES / BLOCK) as i64;
-
-/// The places that this node may give out.
+/// The places that this node may give out. What it has not given out when it
+/// ends, or when another epoch begins, is nobody's.
 #[derive(Debug, Default)]
-pub(crate) struct StatusPlaces(Mutex<Vec<StatusPlace>>);
+pub(crate) struct StatusPlaces(Mutex<Reserved>);
+
+#[derive(Debug, Default)]
+struct Reserved {
+    /// The epoch in which they were reserved: another one has other lists.
+    epoch: i64,
+    places: Vec<StatusPlace>,
+}
 
 /// A place that is one token's alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,15 +39,6 @@ pub(crate) fn uri(settings: &Settings, list: i64) -> String {
     settings.issuer.endpoint(&format!("/status/{list}"))
 }
 
-/// The last list in which anything may have been given out.
-pub(crate) const fn last_list(blocks: i64) -> Option<i64> {
-    if blocks > 0 {
-        Some((blocks - 1) / BLOCKS)
-    } else {
-        None
-    }
-}
-
 /// Whether tokens of a resource have places.
 pub(crate) fn is_asked_for(resource: Option<&Resource>) -> bool {
     resource.is_some_and(|own| own.status_list && own.token_format == TokenFormat::Jwt)
@@ -55,22 +48,29 @@ impl StatusPlaces {
     /// A place that nobody has.
     pub(crate) async fn take(&self, cx: &Cx) -> Result<StatusPlace, Broken> {
         loop {
-            if let Some(place) = self.lock().pop() {
+            if let Some(place) = self.of(cx).places.pop() {
                 return Ok(place);
             }
             let block = cx.store.act(ReserveStatusBlock).await?;
-            let mut places = shuffled(cx.entropy());
-            let first = u32::try_from(block % BLOCKS).unwrap_or(0) * BLOCK;
-            let list = block / BLOCKS;
-            self.lock().extend(places.drain(..).map(|own| StatusPlace {
-                list,
-                place: first + own,
+            let places = shuffled(cx.entropy()).into_iter();
+            self.of(cx).places.extend(places.map(|own| StatusPlace {
+                list: block.list,
+                place: block.first + own,
             }));
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<StatusPlace>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was reserved in the epoch of a request.
+    fn of(&self, cx: &Cx) -> std::sync::MutexGuard<'_, Reserved> {
+        let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let epoch = cx.position.epoch;
+        if own.epoch != epoch {
+            *own = Reserved {
+                epoch,
+                places: Vec::new(),
+            };
+        }
+        own
     }
 }
 
@@ -102,7 +102,7 @@ impl StatusPlace {
 
 /// The numbers of a block in an order that tells nobody when each was given.
 fn shuffled(entropy: &dyn Entropy) -> Vec<u32> {
-    let mut all: Vec<u32> = (0..BLOCK).collect();
+    let mut all: Vec<u32> = (0..STATUS_BLOCK).collect();
     for last in (1..all.len()).rev() {
         // Of 2^64 the rest is too small to matter.
         let drawn = u64::from_be_bytes(random(entropy)) % (last as u64 + 1);
@@ -122,15 +122,7 @@ mod tests {
         let drawn = shuffled(&SeededEntropy::new(7));
         let mut sorted = drawn.clone();
         sorted.sort_unstable();
-        assert_eq!(sorted, (0..BLOCK).collect::<Vec<_>>());
+        assert_eq!(sorted, (0..STATUS_BLOCK).collect::<Vec<_>>());
         assert_ne!(drawn, sorted);
-    }
-
-    #[test]
-    fn the_last_list_is_that_of_the_last_block() {
-        assert_eq!(last_list(0), None);
-        assert_eq!(last_list(1), Some(0));
-        assert_eq!(last_list(BLOCKS), Some(0));
-        assert_eq!(last_list(BLOCKS + 1), Some(1));
     }
 }

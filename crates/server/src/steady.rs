@@ -90,6 +90,23 @@ impl Steady {
         Timestamp::from_millis(sure)
     }
 
+    /// The time by which what cannot be undone is done: that of the clock, but
+    /// where that has jumped ahead, what was believed before goes on.
+    pub(crate) fn sure(&self) -> Timestamp {
+        let (told, sure) = (self.now().millis(), self.time(&self.sure));
+        let is_jump = told.saturating_sub(sure) > DRIFT_MS;
+        Timestamp::from_millis(if is_jump { sure } else { told })
+    }
+
+    /// Takes the time as it is told for time that has passed.
+    #[cfg(feature = "testing")]
+    pub(crate) fn believe(&self) {
+        let told = self.now().millis();
+        for offset in [&self.offset, &self.sure] {
+            self.set(offset, told);
+        }
+    }
+
     fn time(&self, offset: &AtomicI64) -> i64 {
         let offset = offset.load(Ordering::Relaxed);
         offset.saturating_add(since(&*self.inner))
@@ -176,6 +193,7 @@ mod tests {
 
         assert_eq!(clock.now().millis(), BEGIN + 10 * HOUR + 1_000);
         assert_eq!(clock.believed(), clock.now());
+        assert_eq!(clock.sure(), clock.now());
     }
 
     #[test]
@@ -186,6 +204,7 @@ mod tests {
         two.jump(24 * HOUR);
         assert_eq!(clock.now().millis(), BEGIN + 24 * HOUR);
         assert_eq!(clock.believed().millis(), BEGIN);
+        assert_eq!(clock.sure().millis(), BEGIN);
         two.jump(-24 * HOUR);
 
         assert_eq!(clock.now().millis(), BEGIN);
@@ -223,6 +242,7 @@ mod tests {
 
         assert_eq!(turns.count(), 60);
         assert_eq!(clock.believed(), clock.now());
+        assert_eq!(clock.sure(), clock.now());
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(crate) async fn open(
     if let Some(hit) = hit(cx, &kept.facts, key_mark) {
         return Ok(Err(Refused::Revoked(Some(hit))));
     }
-    let client = cx.directory.find_client(&kept.facts.owner.client).await?;
+    let client = cx.known_client(&kept.facts.owner.client).await?;
     let Some(client) = client.filter(|client| client.enabled) else {
         return Ok(Err(Refused::ApiKey(KeyFlaw::Owner)));
     };
@@ -257,9 +257,13 @@ impl OpenKey {
 
 /// The claim that says that what was shown is an API key, and which.
 fn claim(facts: &StoredApiKey) -> Value {
-    json!({
+    let mut claim = json!({
         "id": facts.id,
         "name": facts.document.name,
         "environment": facts.document.environment,
-    })
+    });
+    if let Some(plan) = &facts.document.plan {
+        claim["plan"] = plan.as_str().into();
+    }
+    claim
 }

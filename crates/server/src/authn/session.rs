@@ -13,7 +13,7 @@ use symbolon_store::{
 };
 use symbolon_token::mark::{Kind, read_fixed, write_fixed};
 use symbolon_token::revocation::Target;
-use symbolon_token::{Authentication, Digest, Id, Marks, Session, random};
+use symbolon_token::{Authentication, Digest, Id, Marks, Position, Session, random};
 
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure};
@@ -158,12 +158,15 @@ pub(crate) struct SignedIn {
     pub(crate) cookie: HeaderValue,
 }
 
-/// Lets a person in who has just proved who they are.
+/// Lets a person in who has just proved who they are. Nothing where something of
+/// theirs was taken back since the feed stood at `seen`: what was proved may not
+/// hold any more.
 pub(crate) async fn sign_in(
     cx: &Cx,
     received: &Received,
     person: Person,
-) -> Result<SignedIn, Failure> {
+    seen: Position,
+) -> Result<Option<SignedIn>, Failure> {
     let former = current(cx, received).await?;
     let kept = presented_secret(cx, received).filter(|_| planted(28));
     let secret: [u8; 24] = kept.unwrap_or_else(|| random(cx.entropy()));
@@ -173,14 +176,15 @@ pub(crate) async fn sign_in(
             own.session.id
         }
         _ => {
-            open(
-                cx,
-                received,
-                &person,
-                digest,
-                former.map(|own| own.session.id),
-            )
-            .await?
+            let new = NewSession {
+                secret: digest,
+                replaces: former.map(|own| own.session.id),
+                seen,
+            };
+            match open(cx, received, &person, new).await? {
+                Some(id) => id,
+                None => return Ok(None),
+            }
         }
     };
     let Some(session) = cx.store.read(FindSession { id }).await? else {
@@ -188,10 +192,10 @@ pub(crate) async fn sign_in(
     };
     let value = write_fixed(Kind::SessionCookie, &[&id.as_bytes()[..], &secret].concat());
     let cookie = cookie(cx, &cookie_name(cx), &value)?;
-    Ok(SignedIn {
+    Ok(Some(SignedIn {
         session: LiveSession { session, person },
         cookie,
-    })
+    }))
 }
 
 fn audit(cx: &Cx, action: &'static str, person: &Id<symbolon_token::Person>) -> AuditEvent {
@@ -215,19 +219,25 @@ async fn renew(cx: &Cx, own: &LiveSession, new_secret: Digest) -> Result<bool, F
     Ok(cx.store.act(act).await?.is_some())
 }
 
+/// What a session begins with.
+struct NewSession {
+    secret: Digest,
+    replaces: Option<Id<Session>>,
+    seen: Position,
+}
+
 async fn open(
     cx: &Cx,
     received: &Received,
     person: &Person,
-    secret: Digest,
-    replaces: Option<Id<Session>>,
-) -> Result<Id<Session>, Failure> {
+    new: NewSession,
+) -> Result<Option<Id<Session>>, Failure> {
     let lifetimes = &cx.settings.lifetimes;
     let id = Id::new(person.id.slot(), cx.entropy());
     let act = OpenSession {
         id,
         person: person.id,
-        secret,
+        secret: new.secret,
         authenticated: cx.now,
         idle_ends: cx.now + lifetimes.session_idle.duration(),
         absolute_ends: cx.now + lifetimes.session_absolute.duration(),
@@ -235,14 +245,14 @@ async fn open(
         amr: vec![AMR_PASSWORD.to_owned()],
         device: device(received),
         place: network(cx.address).to_string(),
-        replaces,
+        seen: new.seen,
+        replaces: new.replaces,
         most: MAX_SESSIONS,
         horizon: cx.horizon(cx.now),
         audit: audit(cx, "session.open", &person.id),
         now: cx.now,
     };
-    cx.store.act(act).await?;
-    Ok(id)
+    Ok(cx.store.act(act).await?.map(|_| id))
 }
 
 /// The browser in its own words, cut to what is worth keeping.

@@ -67,6 +67,7 @@ pub(crate) struct Fetched {
     pub(crate) status: u16,
     pub(crate) body: Bytes,
     pub(crate) cache_control: Option<String>,
+    pub(crate) content_type: Option<String>,
 }
 
 /// Something to be sent.
@@ -317,11 +318,14 @@ impl Outbound {
 async fn call(request: reqwest::RequestBuilder, limit_bytes: usize) -> Result<Fetched, FetchError> {
     let mut response = request.send().await.map_err(|e| cause(&e))?;
     let status = response.status().as_u16();
-    let control = response
-        .headers()
-        .get(CACHE_CONTROL)
-        .and_then(|value| value.to_str().ok());
-    let cache_control = control.map(str::to_owned);
+    let said = |name| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let cache_control = said(CACHE_CONTROL).map(str::to_owned);
+    let content_type = said(CONTENT_TYPE).map(str::to_owned);
     if response
         .content_length()
         .is_some_and(|length| length > limit_bytes as u64)
@@ -339,6 +343,7 @@ async fn call(request: reqwest::RequestBuilder, limit_bytes: usize) -> Result<Fe
         status,
         body: body.into(),
         cache_control,
+        content_type,
     })
 }
 

@@ -85,13 +85,27 @@ fn bad(scheme: Scheme, reason: &'static str) -> Refusal {
 
 /// The same as a resource server says it: 401 and a challenge.
 fn challenged(refusal: Refusal, scheme: Scheme) -> Refusal {
-    let error = refusal.code.as_str();
-    let text = match scheme {
-        Scheme::Bearer => format!(r#"Bearer error="{error}""#),
-        Scheme::Dpop => format!(r#"DPoP error="{error}", algs="{}""#, algorithm_names()),
-    };
-    let refusal = refusal.with_status(401);
-    match HeaderValue::from_str(&text) {
+    scheme.challenge(refusal.with_status(401), "")
+}
+
+impl Scheme {
+    /// The same refusal with a challenge under the scheme that the token came
+    /// under (RFC 9449 §7.1), and what more the challenge says.
+    pub(crate) fn challenge(self, refusal: Refusal, more: &str) -> Refusal {
+        let error = refusal.code.as_str();
+        let text = match self {
+            Self::Bearer => format!(r#"Bearer error="{error}"{more}"#),
+            Self::Dpop => format!(
+                r#"DPoP error="{error}", algs="{}"{more}"#,
+                algorithm_names()
+            ),
+        };
+        with(refusal, &text)
+    }
+}
+
+fn with(refusal: Refusal, challenge: &str) -> Refusal {
+    match HeaderValue::from_str(challenge) {
         Ok(value) => refusal.with_challenge(value),
         Err(_) => refusal,
     }

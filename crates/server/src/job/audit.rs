@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use symbolon_protocol::Timestamp;
 use symbolon_store::{Fault, LinkAudit, Linked, UnlinkedAudit};
 use symbolon_token::audit::LinkHash;
 
@@ -19,6 +20,9 @@ use crate::outage::{Outage, Told};
 const TURN: Duration = Duration::from_secs(1);
 /// How many turns go by between two searches for processes that never linked.
 const DISCOVER_TURNS: u32 = 60;
+/// By how much time may have gone on between two turns. Where it is more, the
+/// clock has jumped, and who wrote lately seems to have done so long ago.
+const JUMP: Duration = Duration::from_secs(10 * 60);
 /// How many rows one transaction links at most: it stands in the writer's way
 /// for a few milliseconds, and the way to a database may be long.
 const BATCH: u32 = 64;
@@ -31,6 +35,8 @@ pub(crate) struct Seen {
     head: i64,
     hash: LinkHash,
     epoch: i64,
+    /// When it looked last.
+    at: Option<Timestamp>,
     outage: Outage,
 }
 
@@ -60,6 +66,7 @@ pub(crate) async fn link_for_ever(app: Arc<App>) {
 /// Links all that waits.
 pub(crate) async fn link(app: &App, search: bool, seen: &mut Seen) -> Result<(), Fault> {
     let now = app.edge.clock.now();
+    let search = seen.is_jump(now) || search;
     if !search && !app.store.read(UnlinkedAudit { now }).await? {
         return Ok(());
     }
@@ -83,6 +90,12 @@ pub(crate) async fn link(app: &App, search: bool, seen: &mut Seen) -> Result<(),
 }
 
 impl Seen {
+    /// Whether more time has gone by since the last turn than can have.
+    fn is_jump(&mut self, now: Timestamp) -> bool {
+        let before = self.at.replace(now);
+        before.is_some_and(|before| now.since(before) > JUMP)
+    }
+
     /// Another epoch is a restore, whose chain is the backup's.
     fn compare(&mut self, linked: &Linked) {
         let is_same_store = self.epoch == linked.epoch;
@@ -112,6 +125,17 @@ mod tests {
             hash: [1; 32],
             epoch,
         }
+    }
+
+    #[test]
+    fn whoever_wrote_before_a_jump_ahead_is_looked_for_at_once() {
+        let mut seen = Seen::default();
+        let at = |seconds: i64| Timestamp::from_seconds(1_767_225_600 + seconds);
+
+        let turns = [0, 1, 86_400, 86_401, 2];
+
+        let jumps = turns.map(|seconds| seen.is_jump(at(seconds)));
+        assert_eq!(jumps, [false, false, true, false, false]);
     }
 
     #[test]

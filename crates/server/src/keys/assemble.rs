@@ -25,7 +25,7 @@ pub(super) fn assemble(
     let mut keys = Keys::default();
     let mut sets = Sets::default();
     #[cfg(feature = "saml")]
-    let mut certified = Vec::new();
+    let mut assertions = super::assertions::AssertionKeys::default();
     for row in &stored {
         let unusable = || KeysError::Unusable(row.id.clone());
         // A key of a purpose that this version does not know is left alone.
@@ -41,7 +41,12 @@ pub(super) fn assemble(
                     _ => keys.opening.push((purpose, secret)),
                 }
             }
-            KeyPurpose::Working(_) | KeyPurpose::Feed => {}
+            #[cfg(feature = "saml")]
+            KeyPurpose::SamlDecryption if settings.saml_decryption => {
+                let taken = assertions.decrypt_with(masters, row);
+                taken.ok_or_else(unusable)?;
+            }
+            KeyPurpose::Working(_) | KeyPurpose::Feed | KeyPurpose::SamlDecryption => {}
             KeyPurpose::Signing(algorithm) => {
                 if row.state == KeyState::Active {
                     let secret = masters.open(row).ok_or_else(unusable)?;
@@ -50,16 +55,8 @@ pub(super) fn assemble(
                     keys.signing.extend((!is_off).then(|| Arc::new(key)));
                 }
                 #[cfg(feature = "saml")]
-                if algorithm == symbolon_protocol::SigningAlgorithm::Rs256
-                    && matches!(row.state, KeyState::Active | KeyState::Next)
-                {
-                    let secret = masters.open(row).ok_or_else(unusable)?;
-                    let key = SigningKey::from_pkcs8(algorithm, &secret).map_err(|_| unusable())?;
-                    let place = match row.state {
-                        KeyState::Active => 0,
-                        _ => certified.len(),
-                    };
-                    certified.insert(place, Arc::new(key));
+                if algorithm == symbolon_protocol::SigningAlgorithm::Rs256 {
+                    assertions.certify(masters, row).ok_or_else(unusable)?;
                 }
                 sets.add(row, algorithm.is_experimental())
                     .ok_or_else(unusable)?;
@@ -88,7 +85,7 @@ pub(super) fn assemble(
             .experimental_ml_dsa
             .then(|| document(&experimental).into()),
         #[cfg(feature = "saml")]
-        certified,
+        assertions,
         master,
         stored,
     })

@@ -38,6 +38,10 @@ impl Maker {
 
     fn draw(&self, purpose: KeyPurpose, number: i64) -> Option<WorkingKey> {
         let (id, secret, public) = match purpose {
+            #[cfg(feature = "saml")]
+            KeyPurpose::SamlDecryption => super::assertions::draw(purpose)?,
+            #[cfg(not(feature = "saml"))]
+            KeyPurpose::SamlDecryption => return None,
             KeyPurpose::Working(purpose) => {
                 let secret = WorkingSecret::generate(&*self.entropy);
                 (purpose.key_name(secret.id), secret.to_secret(), None)

@@ -40,13 +40,40 @@ impl Masters {
 
     /// The same, where a key that is not there is an error and not made.
     pub(crate) fn existing(config: &StoreConfig, entropy: &dyn Entropy) -> Result<Self, KeysError> {
-        if let MasterSource::File(path) = &config.master_key {
-            std::fs::metadata(path).map_err(|cause| KeysError::File {
-                path: path.display().to_string(),
-                cause,
-            })?;
+        let previous = config.previous_master_key.as_ref();
+        for source in [Some(&config.master_key), previous].into_iter().flatten() {
+            if let MasterSource::File(path) = source {
+                std::fs::metadata(path).map_err(|cause| KeysError::File {
+                    path: path.display().to_string(),
+                    cause,
+                })?;
+            }
         }
         Self::configured(config, entropy)
+    }
+
+    /// Those for a store: only where nothing is sealed in it yet is a key made
+    /// that is not there.
+    pub(crate) async fn for_store(
+        config: &StoreConfig,
+        store: &Store,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, KeysError> {
+        let sealed = match store.read(FindMeta { name: MASTER_KEY }).await {
+            Err(fault) if fault.is_unavailable() => return Err(fault.into()),
+            // A database that has no schema yet has no keys.
+            Err(_) => None,
+            Ok(sealed) => sealed,
+        };
+        match sealed {
+            Some(_) => Self::existing(config, entropy).map_err(|error| match error {
+                KeysError::File { path, cause } if cause.kind() == std::io::ErrorKind::NotFound => {
+                    KeysError::NoMasterKey(path)
+                }
+                error => error,
+            }),
+            None => Self::configured(config, entropy),
+        }
     }
 
     /// The one that the store is sealed under now.

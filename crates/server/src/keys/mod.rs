@@ -10,6 +10,8 @@
 //! Spec: RFC 7517 §5
 
 mod assemble;
+#[cfg(feature = "saml")]
+mod assertions;
 mod distrust;
 mod fresh;
 pub(crate) mod master;
@@ -61,6 +63,11 @@ pub enum KeysError {
     /// The database belongs to another master key.
     #[error("this database was made with another master key; give the one it was made with")]
     WrongMasterKey,
+    /// The database belongs to a master key that is not where it should be.
+    #[error(
+        "there is no master key at `{0}`, and this database was made with another master key than a new one; give the one it was made with"
+    )]
+    NoMasterKey(String),
     /// The store could not do it.
     #[error("could not load keys: {0}")]
     Store(#[from] Fault),
@@ -86,9 +93,9 @@ pub struct LoadedKeys {
     pub(crate) feed: FeedKeys,
     /// The set of the experiment, where it is switched on.
     pub experimental: Option<Arc<str>>,
-    /// The keys that sign assertions, now or next, the active one first.
+    /// The keys of assertions.
     #[cfg(feature = "saml")]
-    pub(crate) certified: Vec<Arc<symbolon_token::jose::SigningKey>>,
+    pub(crate) assertions: assertions::AssertionKeys,
     /// The keys as they are stored.
     pub(crate) stored: Vec<WorkingKey>,
     /// The master key that the store is sealed under.

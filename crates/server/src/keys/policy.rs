@@ -16,11 +16,18 @@ use crate::settings::{KeySettings, Settings};
 const SIGNING: &str = "signing";
 /// The purpose under which the keys of the revocation feed are stored.
 const FEED: &str = "feed";
+/// The purpose under which the keys are stored to which partners encrypt.
+const SAML_DECRYPTION: &str = "saml-decryption";
+/// How long a partner has to take the next key that it encrypts to.
+const TAKEN_BY_PARTNERS: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// What the heads of the revocation feed are signed under.
 const FEED_ALGORITHM: SigningAlgorithm = SigningAlgorithm::Es256;
 /// How much longer than what they made keys are believed: verifiers whose
 /// clocks or caches differ.
 const MARGIN: Duration = Duration::from_secs(60);
+/// How far the clocks of two nodes may be apart: each half a minute from the
+/// right time. What is farther is not ready.
+const APART: Duration = Duration::from_secs(60);
 
 /// How long a resource may keep the root keys of its macaroons before it asks
 /// again.
@@ -35,6 +42,8 @@ pub enum KeyPurpose {
     Signing(SigningAlgorithm),
     /// Signs heads of the revocation feed, and nothing else.
     Feed,
+    /// Opens the assertions that partners encrypt to this server.
+    SamlDecryption,
 }
 
 impl fmt::Display for KeyPurpose {
@@ -43,6 +52,7 @@ impl fmt::Display for KeyPurpose {
             Self::Working(purpose) => f.write_str(purpose.name()),
             Self::Signing(algorithm) => write!(f, "{SIGNING}:{algorithm}"),
             Self::Feed => f.write_str(FEED),
+            Self::SamlDecryption => f.write_str(SAML_DECRYPTION),
         }
     }
 }
@@ -57,7 +67,9 @@ impl KeyPurpose {
         let signing = SigningAlgorithm::stable().chain(experiments);
         let working = Purpose::ALL.into_iter().map(Self::Working);
         let signing = signing.map(Self::Signing);
-        working.chain(signing).chain([Self::Feed]).collect()
+        let opening = settings.saml_decryption.then_some(Self::SamlDecryption);
+        let all = working.chain(signing).chain([Self::Feed]);
+        all.chain(opening).collect()
     }
 
     /// The purpose that is stored under a name.
@@ -66,6 +78,7 @@ impl KeyPurpose {
             Some((SIGNING, algorithm)) => algorithm.parse().ok().map(Self::Signing),
             Some(_) => None,
             None if name == FEED => Some(Self::Feed),
+            None if name == SAML_DECRYPTION => Some(Self::SamlDecryption),
             None => Purpose::named(name).map(Self::Working),
         }
     }
@@ -76,6 +89,7 @@ impl KeyPurpose {
             Self::Working(purpose) => purpose.name(),
             Self::Signing(_) => SIGNING,
             Self::Feed => FEED,
+            Self::SamlDecryption => SAML_DECRYPTION,
         }
     }
 
@@ -83,7 +97,7 @@ impl KeyPurpose {
     pub fn algorithm(self) -> Option<SigningAlgorithm> {
         match self {
             // Whoever looks for the keys of an algorithm looks for tokens'.
-            Self::Working(_) | Self::Feed => None,
+            Self::Working(_) | Self::Feed | Self::SamlDecryption => None,
             Self::Signing(algorithm) => Some(algorithm),
         }
     }
@@ -101,6 +115,8 @@ impl KeyPurpose {
     pub(crate) fn is_scheduled(self) -> bool {
         match self {
             Self::Signing(_) | Self::Feed => true,
+            // Partners may have been handed the certificate by hand.
+            Self::SamlDecryption => false,
             Self::Working(purpose) => !matches!(
                 purpose,
                 Purpose::SecretDigest
@@ -160,8 +176,9 @@ impl Ages {
             return None;
         }
         // What another node does not know it has read within this time, or it
-        // decides nothing; twice the skew because either clock may be ahead.
-        let known = MAX_STALENESS + self.skew * 2;
+        // decides nothing. Either clock may be ahead: another node's by as
+        // much as nodes may be apart, and a caller's by the skew.
+        let known = MAX_STALENESS + APART.max(self.skew * 2);
         let margin = MARGIN + known;
         let every = (!self.keys.rotation.is_zero()).then_some(self.keys.rotation);
         let working = |outlives: Duration| Policy {
@@ -182,6 +199,10 @@ impl Ages {
             KeyPurpose::Feed => Policy {
                 announced: self.keys.key_set_cache + known,
                 ..working(Duration::ZERO)
+            },
+            KeyPurpose::SamlDecryption => Policy {
+                every: None,
+                ..working(TAKEN_BY_PARTNERS)
             },
             KeyPurpose::Working(Purpose::AccessToken) => working(self.token),
             // Resources that check macaroons by themselves fetch the keys.
@@ -241,6 +262,7 @@ mod tests {
     fn every_purpose_is_found_by_the_name_it_is_stored_under() {
         let settings = KeySettings {
             experimental_ml_dsa: true,
+            saml_decryption: true,
             ..KeySettings::default()
         };
         for purpose in KeyPurpose::all(&settings) {
@@ -262,5 +284,6 @@ mod tests {
         let all = KeyPurpose::all(&KeySettings::default());
         assert!(!all.contains(&KeyPurpose::Signing(SigningAlgorithm::MlDsa65)));
         assert!(all.contains(&KeyPurpose::Signing(SigningAlgorithm::Ed25519)));
+        assert!(!all.contains(&KeyPurpose::SamlDecryption));
     }
 }

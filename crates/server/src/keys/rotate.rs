@@ -149,7 +149,9 @@ pub(crate) fn plan(
 /// another node made first is read, not made again.
 pub(crate) async fn keep(app: &App) -> Result<(), KeysError> {
     for _ in 0..MAX_TURNS {
-        let (loaded, now) = (app.keys.load_full(), app.edge.clock.now());
+        // Not by a clock that may have jumped ahead: a key that signs before
+        // everybody knows it, or is gone too early, stays so.
+        let (loaded, now) = (app.keys.load_full(), app.sure());
         let ages = app.ages();
         let mut is_done = true;
         for purpose in KeyPurpose::all(&app.settings().keys) {
@@ -185,7 +187,7 @@ async fn one(
     purpose: KeyPurpose,
     change: Change,
 ) -> Result<(), KeysError> {
-    let now = app.edge.clock.now();
+    let now = app.sure();
     let stage = Stage {
         app,
         loaded,
@@ -247,6 +249,7 @@ impl Stage<'_> {
             }
             Change::Retire { number, until } => {
                 let key = self.find(number)?;
+                let until = hinted(self.app, until).await?;
                 let id = key.id.clone();
                 let retired = KeyChange::Retire { id, until };
                 vec![(retired, self.asker.event("key.retire", key))]
@@ -286,15 +289,27 @@ async fn outlived(
     if purpose != KeyPurpose::Working(Purpose::RefreshToken) {
         return Ok(until);
     }
-    let longest = app.store.read(LongestFamily).await?;
-    let longest = longest.map(|ends| ends + app.settings().clock_skew);
+    let longest = longest_family(app).await?;
     Ok(until.map(|until| longest.map_or(until, |longest| until.max(longest))))
+}
+
+/// Until when the public half of a key is kept that signs no more: a client may
+/// show an ID token of it for as long as any family lives, when it signs its
+/// person out.
+async fn hinted(app: &App, until: Timestamp) -> Result<Timestamp, KeysError> {
+    let longest = longest_family(app).await?;
+    Ok(longest.map_or(until, |longest| until.max(longest)))
+}
+
+async fn longest_family(app: &App) -> Result<Option<Timestamp>, KeysError> {
+    let longest = app.store.read(LongestFamily).await?;
+    Ok(longest.map(|ends| ends + app.settings().clock_skew))
 }
 
 /// Asks that the next key of a purpose be used as soon as it may, and does
 /// what is due. Whoever asks twice has asked once.
 pub(crate) async fn ask(app: &App, purpose: KeyPurpose, asker: &Asker) -> Result<(), KeysError> {
-    let (loaded, now) = (app.keys.load_full(), app.edge.clock.now());
+    let (loaded, now) = (app.keys.load_full(), app.sure());
     let name = purpose.to_string();
     let next = loaded
         .stored

@@ -54,8 +54,11 @@ impl Known {
                 let Some(sector) = subject::sector(&stored.client) else {
                     continue;
                 };
-                for resource in &stored.client.resources {
-                    let own = self.sectors.entry(resource.clone()).or_default();
+                for named in &stored.client.resources {
+                    let found = app.directory.find_resource(named.as_str());
+                    let resource =
+                        found.map_or_else(|| named.clone(), |own| own.identifier.clone());
+                    let own = self.sectors.entry(resource).or_default();
                     if !own.contains(&sector) {
                         Arc::make_mut(own).insert(sector.clone());
                     }

@@ -11,11 +11,21 @@ use crate::app::App;
 /// # Panics
 ///
 /// Where the store cannot be written.
-#[expect(clippy::expect_used, reason = "tests stop where something is missing")]
 pub async fn wrong_user_codes(app: &App, number: usize) {
+    counted(app, ("user-code-all", b""), number).await;
+}
+
+/// Counts something as if it had happened so often in ten minutes: under which
+/// label, and of whom.
+///
+/// # Panics
+///
+/// Where the store cannot be written.
+#[expect(clippy::expect_used, reason = "tests stop where something is missing")]
+pub async fn counted(app: &App, (label, part): (&str, &[u8]), number: usize) {
     let now = app.edge.clock.now();
     let one = Use {
-        name: app.keys.load().ring.name_mac("user-code-all", &[b""]),
+        name: app.keys.load().ring.name_mac(label, &[part]),
         limit: u32::MAX,
         until: now + Duration::from_secs(10 * 60),
     };

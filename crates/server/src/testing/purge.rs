@@ -1,12 +1,25 @@
-//! What a running server removes once a minute, at once.
+//! What a running server removes once a minute, at once, and by which time.
 
 use std::time::Duration;
 
-use symbolon_store::{ClaimJob, PURGE, PurgeExpired};
+use symbolon_protocol::Timestamp;
+use symbolon_store::{ClaimJob, EndUnusedClients, PURGE, PurgeExpired};
 
 use crate::app::App;
 use crate::growth;
 use crate::job;
+use crate::outbox;
+
+/// Takes the time that a node tells for time that has passed: its clock did not
+/// jump.
+pub fn believe(app: &App) {
+    app.steady.believe();
+}
+
+/// The time that a node tells.
+pub fn time_of(app: &App) -> Timestamp {
+    app.edge.clock.now()
+}
 
 /// Removes what has expired, from the store and from memory.
 ///
@@ -19,6 +32,14 @@ pub async fn purge(app: &App) {
     app.feed.purge(now - app.settings().clock_skew);
     let purged = app.store.act(PurgeExpired { now, limit: 1000 }).await;
     purged.expect("a store that can be written");
+    let unused = app.settings().registration.unused_lifetime.duration();
+    let act = EndUnusedClients {
+        before: now - unused,
+        after: None,
+        limit: 1000,
+    };
+    let ended = app.store.act(act).await;
+    ended.expect("a store that can be written");
 }
 
 /// Lets go of audit records that are old enough, as the same job does.
@@ -52,6 +73,12 @@ pub async fn link_audit(app: &App) {
     linked.expect("a store that can be written");
 }
 
+/// Looks over the outbox, as a node does twice a minute: what waited too long is
+/// dead, and what waits for nobody goes.
+pub async fn sweep_outbox(app: &App) {
+    outbox::sweep(app).await;
+}
+
 /// Does what a node does once a minute: forgets what has expired by the time
 /// that it believes to have come, and writes that time down. The job is free
 /// again at once.
@@ -61,7 +88,7 @@ pub async fn link_audit(app: &App) {
 /// Where the store cannot be written.
 #[expect(clippy::expect_used, reason = "tests stop where something is missing")]
 pub async fn forget(app: &App) {
-    let believed = app.steady.believed();
+    let believed = app.believed();
     app.feed.purge(believed - app.settings().clock_skew);
     let done = growth::run(app, believed, Duration::ZERO).await;
     done.expect("a store that can be written");

@@ -178,14 +178,7 @@ async fn a_consent_to_less_ends_what_was_given_before(server: Server) {
         let refused = refresh(&token.text("refresh_token")).await;
         assert_eq!(refused.refusal(), "invalid_grant");
         if let Some(other) = &other {
-            other
-                .running
-                .as_ref()
-                .unwrap()
-                .app
-                .catch_up()
-                .await
-                .unwrap();
+            other.catch_up().await;
             assert!(!other.is_active(&token.text("access_token")).await);
         }
     }

@@ -2,10 +2,13 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use reqwest::Method;
+use serde_json::{Value, json};
 use symbolon_token::Secret;
 use symbolon_token::macaroon;
 
 use crate::browser::{Browser, hidden};
+use crate::exchange::world::{Asked, EXCHANGE, client};
 use crate::harness::{Answer, PASSWORD, Server, read};
 use crate::macaroon::{a_person_asks, is_good, minted, narrow};
 use crate::on_both_engines;
@@ -22,6 +25,9 @@ on_both_engines! {
     nobody_waits_for_ever
     a_caveat_is_made_for_the_clients_own_live_macaroon
     a_discharge_is_worth_nothing_at_another_macaroon
+    a_membership_that_ended_takes_its_discharge_along
+    a_person_who_is_disabled_takes_their_approval_along
+    a_distrusted_key_takes_every_discharge_of_it_along
 }
 
 pub(crate) struct Caveat {
@@ -414,6 +420,110 @@ async fn a_discharge_is_worth_nothing_at_another_macaroon(server: Server) {
     assert!(!is_good_with(&server, &other.root, &discharge).await);
     assert!(!is_good(&server, &discharge, &[]).await, "alone");
     assert!(is_good(&server, &sent, &[]).await);
+}
+
+const MEMBER: [(&str, &str); 2] = [("require", "membership"), ("organization", "acme")];
+
+/// Lets the client of macaroons exchange its own.
+async fn let_exchange(server: &Server) {
+    let grants = json!({ "grants": ["client_credentials", "authorization_code", EXCHANGE] });
+    client(server, "baker", grants).await;
+}
+
+async fn approved(server: &Server, caveat: &Caveat) -> String {
+    let asked = ask(server, caveat).await;
+    let mut browser = Browser::new(server);
+    let shown = sign_in(&mut browser, "bob", &page(server, &asked)).await;
+    decide(&mut browser, &shown, "allow").await;
+    let discharge = poll(server, &asked).await.text("discharge");
+    macaroon::present(&caveat.root, &[&discharge]).unwrap()
+}
+
+async fn act(server: &Server, method: Method, path: &str) {
+    let done = server.admin(method, path, None).await;
+    assert!(done.status < 300, "{path}: {}", done.body);
+}
+
+async fn a_membership_that_ended_takes_its_discharge_along(server: Server) {
+    let_exchange(&server).await;
+    let caveat = required(&server, &MEMBER).await;
+    let approval = approved(&server, &required(&server, &APPROVAL).await).await;
+    let discharge = ask(&server, &caveat).await.text("discharge");
+    let sent = macaroon::present(&caveat.root, &[&discharge]).unwrap();
+    let derived = Asked::of("access_token", &sent)
+        .token(&server, "baker")
+        .await;
+    assert!(is_good(&server, &sent, &[]).await && is_good(&server, &derived, &[]).await);
+
+    let member = "/admin/v1/organizations/acme/members/alice";
+    act(&server, Method::DELETE, member).await;
+
+    assert!(!is_good(&server, &sent, &[]).await);
+    assert!(
+        !is_good(&server, &derived, &[]).await,
+        "and what came of it"
+    );
+    assert!(is_good(&server, &approval, &[]).await, "bob's word stands");
+    assert_eq!(ask(&server, &caveat).await.refusal(), "access_denied");
+}
+
+async fn a_person_who_is_disabled_takes_their_approval_along(server: Server) {
+    let_exchange(&server).await;
+    let caveat = required(&server, &APPROVAL).await;
+    let sent = approved(&server, &caveat).await;
+    let waiting = ask(&server, &caveat).await;
+    let derived = Asked::of("access_token", &sent)
+        .token(&server, "baker")
+        .await;
+    assert!(is_good(&server, &sent, &[]).await && is_good(&server, &derived, &[]).await);
+
+    act(&server, Method::POST, "/admin/v1/users/bob/disable").await;
+
+    assert!(!is_good(&server, &sent, &[]).await);
+    assert!(
+        !is_good(&server, &derived, &[]).await,
+        "and what came of it"
+    );
+    act(&server, Method::POST, "/admin/v1/users/bob/enable").await;
+    assert!(
+        !is_good(&server, &sent, &[]).await,
+        "a word is taken back once"
+    );
+    assert_eq!(poll(&server, &waiting).await.status, 202);
+    let again = approved(&server, &required(&server, &APPROVAL).await).await;
+    assert!(is_good(&server, &again, &[]).await);
+}
+
+async fn a_distrusted_key_takes_every_discharge_of_it_along(server: Server) {
+    let_exchange(&server).await;
+    let caveat = required(&server, &MEMBER).await;
+    let discharge = ask(&server, &caveat).await.text("discharge");
+    let sent = macaroon::present(&caveat.root, &[&discharge]).unwrap();
+    let bare = minted(&server, &[]).await;
+    let derived = Asked::of("access_token", &sent)
+        .token(&server, "baker")
+        .await;
+    assert!(is_good(&server, &sent, &[]).await);
+    let keys = server
+        .admin(Method::GET, "/admin/v1/keys", None)
+        .await
+        .json();
+    let mut keys = keys["items"].as_array().unwrap().iter();
+    let of_discharges = |key: &&Value| key["purpose"] == "discharge" && key["state"] == "active";
+    let kid = keys.find(of_discharges).unwrap()["kid"].as_str().unwrap();
+
+    let path = format!("/admin/v1/keys/{kid}/distrust");
+    act(&server, Method::POST, &path).await;
+
+    assert!(!is_good(&server, &sent, &[]).await);
+    assert!(
+        !is_good(&server, &derived, &[]).await,
+        "and what came of it"
+    );
+    assert!(is_good(&server, &bare, &[]).await, "others live");
+    let caveat = required(&server, &MEMBER).await;
+    let discharge = ask(&server, &caveat).await.text("discharge");
+    assert!(is_good_with(&server, &caveat.root, &discharge).await);
 }
 
 async fn what_is_asked_is_told_to_the_very_person_alone(server: Server) {

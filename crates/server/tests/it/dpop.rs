@@ -29,6 +29,7 @@ on_both_engines! {
     a_family_of_a_public_client_is_renewed_by_its_key_alone
     a_confidential_client_changes_its_key_but_does_not_lose_binding
     userinfo_takes_a_bound_token_with_a_proof_alone
+    what_is_wrong_is_answered_under_the_scheme_that_was_used
     whoever_demands_binding_gets_no_token_without
     binding_never_loosens_through_refresh
 }
@@ -328,6 +329,9 @@ async fn a_proof_that_is_wrong_in_any_way_issues_nothing(server: Server) {
         with(&|own| own["htu"] = "https://elsewhere.example/token".into()),
         with(&|own| own["iat"] = (now - 3600).into()),
         with(&|own| own["iat"] = (now + 3600).into()),
+        with(&|own| own["exp"] = (now - 30).into()),
+        with(&|own| own["exp"] = "soon".into()),
+        with(&|own| own["nbf"] = (now + 3600).into()),
         with(&|own| drop(own.as_object_mut().unwrap().remove("jti"))),
     ];
 
@@ -347,6 +351,8 @@ async fn a_proof_that_is_wrong_in_any_way_issues_nothing(server: Server) {
     let spelled = with(&|own| {
         own["htu"] = format!("{}/token?x#y", name.replace("http", "HTTP")).into();
         own["iat"] = (now - 10).into();
+        own["nbf"] = (now - 10).into();
+        own["exp"] = (now + 10).into();
     });
     let good = token(&server, "web", &form, &[&spelled]).await;
     assert_eq!(good.status, 200, "{}", good.body);
@@ -522,6 +528,24 @@ async fn userinfo_takes_a_bound_token_with_a_proof_alone(server: Server) {
         (401, "invalid_token")
     );
     assert_eq!(server.userinfo(&plain).await.status, 200);
+}
+
+async fn what_is_wrong_is_answered_under_the_scheme_that_was_used(server: Server) {
+    for (token, code) in [("sym_at_x", "invalid_token"), ("a.b.c", "invalid_token")] {
+        for (scheme, other) in [("DPoP", "Bearer"), ("Bearer", "DPoP")] {
+            let refused = userinfo(&server, format!("{scheme} {token}"), &[]).await;
+            let challenge = refused.header("www-authenticate").unwrap();
+            let begins = format!(r#"{scheme} error="{code}""#);
+            assert!(challenge.starts_with(&begins), "{challenge}");
+            assert!(!challenge.contains(other), "{challenge}");
+        }
+    }
+    let none = server.get("/userinfo").await;
+    let challenge = none.header("www-authenticate").unwrap();
+    assert!(
+        challenge.starts_with(r#"Bearer, DPoP algs="ES256 "#),
+        "{challenge}"
+    );
 }
 
 async fn whoever_demands_binding_gets_no_token_without(server: Server) {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use symbolon_protocol::{ContentEncryption, KeyManagement};
 use symbolon_server::clock::SystemEntropy;
 use symbolon_token::jose::jwe::{Content, DecryptionKey, EncryptionKey, claimed_header};
-use symbolon_token::jose::{KeySet, Unverified};
+use symbolon_token::jose::{KeySet, SigningKey, Unverified};
 use symbolon_token::{Digest, Secret};
 use symbolon_verify::{Algorithm, Requirement, Verifier};
 
@@ -483,4 +483,73 @@ async fn metadata_names_what_there_is_and_nothing_else() {
             "{answer}"
         );
     }
+}
+
+/// A key that was made for this test.
+fn rsa() -> Value {
+    let pair = SigningKey::generate(symbolon_protocol::SigningAlgorithm::Rs256).unwrap();
+    let pair = SigningKey::from_pkcs8(symbolon_protocol::SigningAlgorithm::Rs256, &pair).unwrap();
+    let mut jwk = pair.bare_jwk().clone();
+    jwk["use"] = "enc".into();
+    json!({ "keys": [jwk] })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_rsa_wrapped_is_part_of_the_token_for_the_server_too() {
+    let server = Server::on_sqlite().await;
+    let alg = KeyManagement::RsaOaep256;
+    for enc in ContentEncryption::ALL {
+        let wanted = json!({ "jwks": rsa(), "access_token_encrypted_response_alg": alg,
+            "access_token_encrypted_response_enc": enc });
+        resource(&server, ORDERS, wanted).await;
+        let token = crate::exchange::world::own_token(&server, "job").await;
+        let with = |wrapped: &str| {
+            let mut parts: Vec<&str> = token.split('.').collect();
+            parts[1] = wrapped;
+            parts.join(".")
+        };
+
+        assert!(server.is_active(&token).await, "{enc}");
+        for wrapped in ["", "AAAA", &"A".repeat(342)] {
+            assert!(!server.is_active(&with(wrapped)).await, "{enc} {wrapped}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encrypted_access_token_is_explained_as_what_is_inside() {
+    let server = Server::on_sqlite().await;
+    encrypt_orders(&server, KeyManagement::EcdhEs).await;
+    let token = crate::exchange::world::own_token(&server, "job").await;
+    let explain = async |token: &str| {
+        let question = json!({ "token": token, "audience": ORDERS, "scopes": ["read:orders"] });
+        let path = "/admin/v1/tokens:explain";
+        let answer = server.admin(Method::POST, path, Some(question)).await;
+        answer.json()
+    };
+
+    let good = explain(&token).await;
+    let changed = format!("{}AAAA", &token[..token.len() - 4]);
+    let foreign = explain(&changed).await;
+    let done = server
+        .admin(
+            Method::POST,
+            "/admin/v1/revoke",
+            Some(json!({ "token": token })),
+        )
+        .await;
+    let dead = explain(&token).await;
+
+    assert_eq!(
+        (&good["verdict"], &good["known"]["client"]),
+        (&json!("valid"), &json!("job"))
+    );
+    assert_eq!(good["shown"], "encrypted_token");
+    assert_eq!(
+        foreign["root"], "encrypted_token",
+        "nobody here can read it"
+    );
+    assert_eq!(done.status, 204, "{}", done.body);
+    assert_eq!(dead["code"], "revoked", "{dead}");
+    assert_ne!(dead["taken_back"], json!([]));
 }

@@ -17,6 +17,7 @@ on_both_engines! {
     every_way_to_take_a_jwt_back_is_named
     a_token_is_explained_for_what_a_request_demands
     a_macaroon_is_explained_caveat_by_caveat_and_not_used_up
+    claims_that_somebody_changed_are_named_one_by_one
     an_explanation_holds_no_credential
     a_token_whose_parent_was_taken_back_is_not_called_good
     an_expired_jwt_of_a_partner_is_no_matter_of_sessions
@@ -347,11 +348,97 @@ async fn a_macaroon_is_explained_caveat_by_caveat_and_not_used_up(server: Server
     for _ in 0..3 {
         assert_eq!(ask(&once).await["verdict"], "valid", "explaining is no use");
     }
+    let nonce = narrow("single-use = n1");
+    for spent in [&once, &nonce] {
+        assert!(crate::macaroon::is_good(&server, spent, &[("method", "GET")]).await);
+        let told = ask(spent).await;
+        assert_eq!(
+            (&told["code"], &told["verdict"]),
+            (&json!("caveat_spent"), &json!("refused"))
+        );
+    }
     let mut bytes = token.clone();
     let at = bytes.len() - 3;
     bytes.replace_range(at..=at, if &bytes[at..=at] == "A" { "B" } else { "A" });
     assert_eq!(ask(&bytes).await["root"], "macaroon_changed");
     assert_eq!(ask(&token).await["verdict"], "valid");
+}
+
+/// A JWT with other claims under the old signature.
+fn edited(token: &str, change: impl FnOnce(&mut Value)) -> String {
+    use base64::Engine;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    let parts: Vec<&str> = token.split('.').collect();
+    let mut own = Value::Object(claims(token));
+    change(&mut own);
+    let payload = BASE64_URL_SAFE_NO_PAD.encode(own.to_string());
+    format!("{}.{payload}.{}", parts[0], parts[2])
+}
+
+/// What is done to the claims, what it is called, and what is said of it.
+type Edit<'a> = (&'a dyn Fn(&mut Value), &'a str, &'a [&'a str]);
+
+async fn claims_that_somebody_changed_are_named_one_by_one(server: Server) {
+    let (token, _) = token(&server, ORDERS, "read:orders").await;
+    let cases: [Edit; 6] = [
+        (
+            &|own| own["scope"] = "read:orders admin".into(),
+            "scope_changed",
+            &["`scope` was `read:orders`, now it is `read:orders admin`"],
+        ),
+        (
+            &|own| own["exp"] = 4_000_000_000_u64.into(),
+            "expiry_changed",
+            &["`exp` was `2026-01-01T00:10:00Z`"],
+        ),
+        (
+            &|own| {
+                own["scope"] = "admin".into();
+                own["exp"] = 4_000_000_000_u64.into();
+            },
+            "claims_changed",
+            &["`scope` was", "`exp` was"],
+        ),
+        (
+            &|own| own["aud"] = VAULT.into(),
+            "claims_changed",
+            &["`aud` was `https://orders.example.com`"],
+        ),
+        (
+            &|own| own["sub"] = "admin".into(),
+            "claims_changed",
+            &["`sub` was `job`, now it is `admin`"],
+        ),
+        (
+            &|own| own["client_id"] = "web".into(),
+            "claims_changed",
+            &["`client_id` was `job`"],
+        ),
+    ];
+
+    for (change, root, words) in cases {
+        let told = explain(&server, json!({ "token": edited(&token, change) })).await;
+        assert_eq!(
+            (&told["root"], &told["code"]),
+            (&json!(root), &json!("signature_mismatch"))
+        );
+        for word in words {
+            assert!(told["cause"].as_str().unwrap().contains(word), "{told}");
+        }
+    }
+    let told = explain(
+        &server,
+        json!({ "token": edited(&token, |own| own["roles"] = json!(["x"])) }),
+    )
+    .await;
+    assert_eq!(
+        told["root"], "signature_mismatch",
+        "what is not remembered is not guessed"
+    );
+    assert_eq!(
+        explain(&server, json!({ "token": token })).await["verdict"],
+        "valid"
+    );
 }
 
 async fn an_explanation_holds_no_credential(server: Server) {

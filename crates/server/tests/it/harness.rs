@@ -27,11 +27,39 @@ pub(crate) const CALLBACK: &str = "https://app.example.com/callback";
 /// A wall clock that the test moves, and durations that nobody measures: a
 /// jump of the one is not time passing.
 #[derive(Debug)]
-pub(crate) struct WallClock(FixedClock);
+pub(crate) struct WallClock {
+    time: Arc<FixedClock>,
+    /// How far it is ahead of that, in seconds.
+    ahead: i64,
+}
+
+impl WallClock {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            time: Arc::default(),
+            ahead: 0,
+        })
+    }
+
+    /// Another clock that tells the same time and so many seconds more.
+    fn ahead_by(&self, seconds: i64) -> Arc<Self> {
+        Arc::new(Self {
+            time: Arc::clone(&self.time),
+            ahead: self.ahead + seconds,
+        })
+    }
+}
+
+/// How far the clock of a second node is ahead of the first one's, in seconds:
+/// what `./test` says, so that whatever two nodes do is done with clocks apart.
+pub(crate) fn ahead_of_the_first() -> i64 {
+    let said = std::env::var("SYMBOLON_TEST_SKEW");
+    said.map_or(0, |said| said.parse().expect("a number of seconds"))
+}
 
 impl Clock for WallClock {
     fn now(&self) -> Timestamp {
-        self.0.now()
+        Timestamp::from_millis(self.time.now().millis() + self.ahead * 1000)
     }
 
     fn monotonic(&self) -> Duration {
@@ -96,7 +124,7 @@ impl Server {
     /// One whose file has further lines at its top.
     pub(crate) async fn on_sqlite_with(more: &str) -> Self {
         let store = "sqlite://symbolon.db".to_owned();
-        let clock = Arc::new(WallClock(FixedClock::new()));
+        let clock = WallClock::new();
         Self::start(store, fresh_folder(), clock, more).await
     }
 
@@ -104,7 +132,7 @@ impl Server {
     pub(crate) async fn named(issuer: &str) -> Self {
         let folder = fresh_folder();
         std::fs::write(folder.join("issuer"), issuer).unwrap();
-        let clock = Arc::new(WallClock(FixedClock::new()));
+        let clock = WallClock::new();
         Self::start("sqlite://symbolon.db".to_owned(), folder, clock, "").await
     }
 
@@ -117,21 +145,19 @@ impl Server {
         let url = symbolon_store::conformance::postgres_schema(&SystemEntropy as &dyn Entropy)
             .await
             .unwrap();
-        let clock = Arc::new(WallClock(FixedClock::new()));
+        let clock = WallClock::new();
         Self::start(url, fresh_folder(), clock, more).await
     }
 
-    /// Another node over the same database, with the same keys and clock.
+    /// Another node over the same database, with the same keys and clock; or
+    /// with clocks apart, where `./test` says so.
     pub(crate) async fn sibling(&self) -> Self {
-        let clock = Arc::clone(&self.clock);
-        Self::start(self.store.clone(), self.folder.clone(), clock, &self.more).await
+        self.skewed_sibling(ahead_of_the_first()).await
     }
 
     /// Another node whose clock is ahead of this one's by seconds, or behind.
     pub(crate) async fn skewed_sibling(&self, seconds: i64) -> Self {
-        let now = self.clock.now().seconds() + seconds;
-        let clock = FixedClock::at(Timestamp::from_seconds(now));
-        let clock = Arc::new(WallClock(clock));
+        let clock = self.clock.ahead_by(seconds);
         Self::start(self.store.clone(), self.folder.clone(), clock, &self.more).await
     }
 
@@ -162,7 +188,7 @@ impl Server {
     /// The same server again, after it ended.
     pub(crate) async fn restart(mut self) -> Self {
         self.running.take().unwrap().stop().await;
-        self.sibling().await
+        self.skewed_sibling(0).await
     }
 
     async fn start(store: String, folder: PathBuf, clock: Arc<WallClock>, more: &str) -> Self {
@@ -208,11 +234,31 @@ impl Server {
     }
 
     pub(crate) fn advance_by(&self, span: Duration) {
-        self.clock.0.advance(span);
+        self.clock.time.advance(span);
+        self.believe();
+    }
+
+    /// Moves the clock without any time passing, until somebody believes it.
+    pub(crate) fn jump(&self, span: Duration) {
+        self.clock.time.advance(span);
     }
 
     pub(crate) fn advance(&self, seconds: u64) {
-        self.clock.0.advance(Duration::from_secs(seconds));
+        self.advance_by(Duration::from_secs(seconds));
+    }
+
+    /// Reads what other nodes have done since.
+    pub(crate) async fn catch_up(&self) {
+        let running = self.running.as_ref().unwrap();
+        running.app.catch_up().await.unwrap();
+    }
+
+    /// Takes what the clock was moved by for time that has passed; to other
+    /// nodes it is a jump.
+    pub(crate) fn believe(&self) {
+        if let Some(running) = &self.running {
+            symbolon_server::testing::believe(&running.app);
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

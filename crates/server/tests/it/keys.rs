@@ -10,14 +10,16 @@ use symbolon_token::jose::{Algorithm, KeySet, Unverified};
 use symbolon_token::{Clock, MasterKey};
 
 use crate::browser::Browser;
-use crate::harness::{Answer, ORDERS, Server, VAULT};
+use crate::harness::{Answer, ORDERS, Server, VAULT, ahead_of_the_first};
 use crate::on_both_engines;
 
 /// How long a key is announced before it signs: an hour of key set cache, ten
-/// seconds in which a node may lag, and the skew of two clocks.
-const ANNOUNCED: u64 = 3600 + 10 + 20;
+/// seconds in which a node may lag, and how far two clocks may be apart.
+const ANNOUNCED: u64 = 3600 + 10 + 60;
+/// How far two clocks may be apart.
+const APART: u64 = 60;
 /// How long a token of these APIs lives, and what a key outlives it by.
-const OUTLIVED: u64 = 600 + 60 + 30;
+const OUTLIVED: u64 = 600 + 60 + 70;
 
 async fn keys(server: &Server) -> Vec<Value> {
     let answer = server.admin(Method::GET, "/admin/v1/keys", None).await;
@@ -163,8 +165,8 @@ async fn a_plan_changes_nothing_and_says_when(server: Server) {
         found["at"].as_str().unwrap().to_owned()
     };
     let (activate, retire, delete) = (step("activate"), step("retire"), step("delete"));
-    assert_eq!(activate, "2026-01-01T01:00:30Z");
-    assert_eq!(retire, "2026-01-01T01:12:00Z");
+    assert_eq!(activate, "2026-01-01T01:01:10Z");
+    assert_eq!(retire, "2026-01-01T01:13:20Z");
     assert!(delete > retire);
 }
 
@@ -201,14 +203,7 @@ async fn a_distrusted_key_is_dead_on_the_other_node_too(server: Server) {
 
     assert_eq!(tell(&server, &compromised, "distrust").await, 200);
 
-    other
-        .running
-        .as_ref()
-        .unwrap()
-        .app
-        .catch_up()
-        .await
-        .unwrap();
+    other.catch_up().await;
     assert!(!other.is_active(&bad).await);
     assert!(!published(&other).await.names(&compromised));
     let good = token(&other, ORDERS).await;
@@ -313,6 +308,47 @@ async fn what_a_distrusted_sealing_key_made_does_not_open(server: Server) {
     assert!(server.is_active(&good).await);
 }
 
+/// A thief of the key who has a spent refresh token makes the one that follows.
+async fn what_a_distrusted_key_renewed_is_dead_on_every_node(server: Server) {
+    let mut browser = Browser::new(&server);
+    let tokens = browser.tokens("alice", &crate::browser::request()).await;
+    let (first, refresh) = (tokens.text("access_token"), tokens.text("refresh_token"));
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", &*refresh),
+    ];
+    let renewed = server.token("web", &form).await;
+    assert_eq!(renewed.status, 200, "{}", renewed.body);
+    let (bad, next) = (renewed.text("access_token"), renewed.text("refresh_token"));
+    assert!(server.is_active(&bad).await);
+    let other = server.second_node().await;
+    let compromised = working(&server, "refresh-token", "active").await.unwrap();
+
+    assert_eq!(tell(&server, &compromised, "distrust").await, 200);
+
+    assert!(!server.is_active(&bad).await);
+    assert!(server.is_active(&first).await, "it came of a code");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", &*next)];
+    assert_eq!(server.token("web", &form).await.refusal(), "invalid_grant");
+    if let Some(other) = other {
+        let app = &other.running.as_ref().unwrap().app;
+        app.catch_up().await.unwrap();
+        assert!(!other.is_active(&bad).await);
+        assert_eq!(other.token("web", &form).await.refusal(), "invalid_grant");
+    }
+    let again = browser.tokens("alice", &crate::browser::request()).await;
+    let refresh = again.text("refresh_token");
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", &*refresh),
+    ];
+    let renewed = server.token("web", &form).await;
+    assert!(
+        server.is_active(&renewed.text("access_token")).await,
+        "the twin"
+    );
+}
+
 async fn a_key_that_never_changes_is_not_distrusted(server: Server) {
     for purpose in ["pairwise", "blinding"] {
         let own = working(&server, purpose, "active").await.unwrap();
@@ -339,7 +375,7 @@ async fn whatever_was_sealed_before_a_rotation_opens_after_it(server: Server) {
         "secret-digest",
         "client-secret",
     ];
-    server.advance(31);
+    server.advance(71);
 
     for purpose in purposes {
         let before = working(&server, purpose, "active").await;
@@ -388,19 +424,55 @@ async fn a_logout_hint_is_recognised_after_its_key_is_published_no_more(server: 
     assert_eq!(server.get(&path).await.status, 400, "nobody vouches for it");
 }
 
+async fn a_logout_hint_is_recognised_for_as_long_as_the_longest_family_lives(server: Server) {
+    let path = "/admin/v1/clients/web";
+    let longer = json!({ "refresh_token_absolute": "400d" });
+    let changed = server.admin(Method::PATCH, path, Some(longer)).await;
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    let request = crate::browser::request();
+    let hint = Browser::new(&server).tokens("alice", &request).await;
+    let hint = hint.text("id_token");
+    let body = || json!({ "algorithm": "RS256" });
+    server.advance(ANNOUNCED);
+    rotate(&server, body()).await;
+    server.advance(OUTLIVED);
+    rotate(&server, body()).await;
+    let kid_of_hint = signer(&hint);
+    assert_eq!(kid(&server, "RS256", "retired").await, Some(kid_of_hint));
+
+    // Longer than families live where a client says nothing.
+    server.advance(200 * 24 * 60 * 60);
+    rotate(&server, body()).await;
+
+    let own = server.get(&format!("/logout?id_token_hint={hint}")).await;
+    assert!(own.status < 400, "{}", own.body);
+}
+
 async fn two_nodes_that_rotate_at_once_make_one_key(server: Server) {
     let Some(other) = server.second_node().await else {
         return;
     };
     for round in 0..5 {
-        server.advance(ANNOUNCED);
+        // By either clock, whichever node made the key that comes next.
+        server.advance(ANNOUNCED + APART);
+        other.believe();
         let before: Vec<String> = es256(&server).await;
         let body = || json!({"algorithm": "ES256"});
 
         let (one, two) = tokio::join!(rotate(&server, body()), rotate(&other, body()));
 
-        assert_eq!(one[0]["active"], two[0]["active"], "round {round}");
+        // A node whose clock is behind waits for the time at which the other asked,
+        // and may answer before that one is done.
+        if ahead_of_the_first() == 0 {
+            assert_eq!(one[0]["active"], two[0]["active"], "round {round}");
+        }
         let after = es256(&server).await;
+        assert_eq!(after, es256(&other).await, "round {round}");
+        let active = [
+            kid(&server, "ES256", "active").await,
+            kid(&other, "ES256", "active").await,
+        ];
+        assert_eq!(active[0], active[1], "round {round}");
         let new = after.iter().filter(|kid| !before.contains(kid)).count();
         assert_eq!(new, 1, "round {round}: {before:?} {after:?}");
     }
@@ -408,14 +480,7 @@ async fn two_nodes_that_rotate_at_once_make_one_key(server: Server) {
 
 /// Every ES256 key that there is, in whatever state.
 async fn es256(server: &Server) -> Vec<String> {
-    server
-        .running
-        .as_ref()
-        .unwrap()
-        .app
-        .catch_up()
-        .await
-        .unwrap();
+    server.catch_up().await;
     let all = keys(server).await;
     let own = all.iter().filter(|key| key["algorithm"] == "ES256");
     own.map(|key| key["kid"].as_str().unwrap().to_owned())
@@ -464,9 +529,11 @@ on_both_engines! {
     two_keys_distrusted_in_a_row_are_dead_and_the_answer_says_what_signs
     a_node_that_lacks_the_master_key_distrusts_all_the_same
     what_a_distrusted_sealing_key_made_does_not_open
+    what_a_distrusted_key_renewed_is_dead_on_every_node
     a_key_that_never_changes_is_not_distrusted
     whatever_was_sealed_before_a_rotation_opens_after_it
     a_logout_hint_is_recognised_after_its_key_is_published_no_more
+    a_logout_hint_is_recognised_for_as_long_as_the_longest_family_lives
     two_nodes_that_rotate_at_once_make_one_key
     a_schedule_that_was_missed_is_made_up_for
     each_algorithm_has_a_key_of_its_own

@@ -8,7 +8,7 @@ use symbolon_token::jose::Unverified;
 use crate::browser::{Browser, request};
 use crate::harness::{Answer, ORDERS, PASSWORD, Server};
 use crate::on_both_engines;
-use symbolon_server::testing::{follow_directory, follow_feed, purge};
+use symbolon_server::testing::{crowd, follow_directory, follow_feed, purge};
 
 on_both_engines! {
     a_person_who_is_disabled_renews_nothing_and_may_begin_again
@@ -21,6 +21,7 @@ on_both_engines! {
     nothing_that_is_said_of_a_person_replaces_a_claim_of_the_server
     a_form_of_a_persons_own_changes_nothing_that_is_said_of_them
     a_name_that_is_given_again_is_another_person
+    a_client_of_very_many_people_is_taken_back_and_deleted_whole
 }
 
 async fn refresh(server: &Server, token: &str) -> Answer {
@@ -400,4 +401,72 @@ async fn what_was_taken_back_is_remembered_as_long_as_the_longest_family(server:
     let long = json!({ "refresh_token_absolute": "300d", "refresh_token_idle": "300d" });
     act(&server, Method::PATCH, "clients/web", Some(long)).await;
     assert_eq!(refresh(&server, &alices).await.refusal(), "invalid_grant");
+}
+
+/// Attack: C107
+async fn a_client_of_very_many_people_is_taken_back_and_deleted_whole(server: Server) {
+    let web = "web".parse().unwrap();
+    let tokens = Browser::new(&server).tokens("alice", &request()).await;
+    crowd(&server.running.as_ref().unwrap().app, &web).await;
+    let agreed = async || {
+        let list = act(&server, Method::GET, "grants?client=web", None).await;
+        list.json()["items"].as_array().unwrap().len()
+    };
+    assert!(agreed().await > 1);
+
+    act(
+        &server,
+        Method::POST,
+        "revoke",
+        Some(json!({ "client": "web" })),
+    )
+    .await;
+
+    let access = tokens.text("access_token");
+    assert!(!server.is_active(&access).await);
+    let dead = refresh(&server, &tokens.text("refresh_token")).await;
+    assert_eq!(dead.refusal(), "invalid_grant");
+    assert!(agreed().await > 1, "what people said stands");
+    let again = Browser::new(&server).tokens("alice", &request()).await;
+    assert!(server.is_active(&again.text("access_token")).await);
+
+    act(&server, Method::DELETE, "clients/web", None).await;
+    assert!(!server.is_active(&again.text("access_token")).await);
+    assert_eq!(agreed().await, 0, "the next of that name finds nothing");
+}
+
+/// A client, or a new secret, is good on every node as soon as whoever made it
+/// was answered, and not only once each has looked by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_was_just_made_is_known_on_every_node() {
+    let server = Server::on_postgres().await;
+    let other = server.sibling().await;
+    for number in 0..5 {
+        let id = format!("made-{number}");
+        let body = json!({
+            "id": id, "kind": "service", "grants": ["client_credentials"],
+            "scopes": ["read:orders"], "resources": [ORDERS],
+        });
+        let made = act(&server, Method::POST, "clients", Some(body)).await;
+        let first = made.text("secret");
+        assert_eq!(issue(&other, &id, &first).await.status, 200);
+
+        let path = format!("clients/{id}/secret");
+        let again = act(&server, Method::POST, &path, None).await;
+        let second = again.text("secret");
+        assert_eq!(issue(&other, &id, &second).await.status, 200);
+
+        let wrong = issue(&other, &id, "a secret that nobody has given to it").await;
+        assert_eq!(
+            (wrong.status, wrong.refusal()),
+            (401, "invalid_client".to_owned())
+        );
+    }
+}
+
+async fn issue(server: &Server, client: &str, secret: &str) -> Answer {
+    let form = [("grant_type", "client_credentials"), ("resource", ORDERS)];
+    let sent = server.request(Method::POST, "/token").form(&form);
+    let sent = sent.basic_auth(client, Some(secret)).send().await.unwrap();
+    symbolon_server::testing::read(sent).await
 }

@@ -4,16 +4,18 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
+use symbolon_server::testing::lose_store;
 use symbolon_token::Digest;
 use symbolon_token::jose::{KeySet, Unverified};
 
 use crate::browser::{Browser, hidden, redemption, request, response};
-use crate::harness::{Answer, CALLBACK, Server, read};
+use crate::harness::{Answer, CALLBACK, PASSWORD, Server, read};
 use crate::on_both_engines;
 
 on_both_engines! {
     id_tokens_are_signed_as_the_client_says_and_bound_to_the_access_token
     no_prompt_means_no_question
+    no_prompt_means_no_page_of_ours_even_where_something_is_broken
     a_fresh_sign_in_is_demanded_by_prompt_and_by_age
     a_hint_of_another_person_is_refused
     claims_are_told_where_they_were_agreed_to
@@ -22,6 +24,7 @@ on_both_engines! {
     a_response_by_form_post_arrives_escaped
     metadata_says_what_there_is_under_both_names
     organizations_are_chosen_at_authorization
+    whoever_signed_in_since_and_is_no_member_is_told_to_the_client
     logout_ends_what_hangs_on_the_session
 }
 
@@ -46,6 +49,44 @@ fn with(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
         changed.insert((*name).to_owned(), (*value).to_owned());
     }
     changed
+}
+
+async fn whoever_signed_in_since_and_is_no_member_is_told_to_the_client(server: Server) {
+    let mut browser = Browser::new(&server);
+    let page = browser.authorize(&with(&[("organization", "acme")])).await;
+    let page = browser.sign_in(&page, "alice", PASSWORD).await;
+    assert!(page.body.contains(r#"id="consent-allow""#), "{}", page.body);
+    let other = browser.authorize(&with(&[("prompt", "login")])).await;
+    browser.sign_in(&other, "bob", PASSWORD).await;
+
+    let answer = browser
+        .submit("/consent", &page, &[("decision", "allow")])
+        .await;
+
+    let told = response(&answer);
+    let code = told.get("error").map(String::as_str);
+    assert_eq!(code, Some("access_denied"), "{}", answer.body);
+}
+
+async fn no_prompt_means_no_page_of_ours_even_where_something_is_broken(server: Server) {
+    let mut browser = Browser::new(&server);
+    browser.tokens("alice", &request()).await;
+    let silent = with(&[("prompt", "none")]);
+    let good = response(&browser.authorize(&silent).await);
+    assert!(good.contains_key("code"), "{good:?}");
+    lose_store(&server.running.as_ref().unwrap().app).await;
+
+    let answer = browser.authorize(&silent).await;
+
+    let told = response(&answer);
+    let code = told.get("error").map(String::as_str);
+    assert_eq!(code, Some("temporarily_unavailable"), "{}", answer.body);
+    assert_eq!(told["state"], "the state");
+    assert_eq!(told["iss"], server.name());
+    assert!(told["error_description"].contains("req_"), "{told:?}");
+    // Somebody who is there can read, and try again.
+    let page = browser.authorize(&request()).await;
+    assert_eq!(page.status, 503, "{}", page.body);
 }
 
 /// Attack: B076

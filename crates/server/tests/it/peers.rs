@@ -13,16 +13,16 @@ use symbolon_token::Clock;
 use crate::harness::{SECRET, Server};
 use crate::mutual_tls::world;
 
-/// Runs the Python program; it must end well.
-async fn python(verb: &'static str, given: Value) -> Value {
+const SCRIPT: &str = "key_binding.py";
+
+/// Runs a program of `tests/peers`; it must end well.
+pub(crate) async fn python(script: &'static str, verb: &'static str, given: Value) -> Value {
     let run = move || {
         let python = std::env::var("SYMBOLON_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/peers/key_binding.py"
-        );
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers");
         let mut child = Command::new(python)
-            .args([path, verb])
+            .arg(format!("{folder}/{script}"))
+            .arg(verb)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -44,6 +44,7 @@ async fn joserfc_makes_proofs_that_bind_and_are_good_once() {
     let server = Server::on_sqlite().await;
 
     let found = python(
+        SCRIPT,
         "dpop",
         json!({
             "address": server.issuer, "issuer": server.name(), "client": "job",
@@ -62,6 +63,7 @@ async fn python_shows_a_certificate_and_gets_a_token_bound_to_it() {
     std::fs::write(&certificate, &world.listed.pem).unwrap();
 
     let found = python(
+        SCRIPT,
         "mutual_tls",
         json!({
             "address": world.mutual, "client": "ca-client", "certificate": certificate,

@@ -12,6 +12,7 @@ use crate::on_both_engines;
 on_both_engines! {
     changes_of_different_members_at_once_are_all_kept
     what_is_revoked_many_times_at_once_stays_enabled
+    who_is_revoked_while_others_change_is_not_sent_away
     what_is_disabled_while_it_is_revoked_stays_disabled
     a_resource_of_the_same_name_takes_nothing_of_the_one_before
     a_scope_that_is_taken_away_is_gone_from_live_tokens
@@ -123,6 +124,27 @@ async fn what_is_revoked_many_times_at_once_stays_enabled(server: Server) {
                 assert!(!server.is_active(&token).await);
             }
         }
+    }
+}
+
+async fn who_is_revoked_while_others_change_is_not_sent_away(server: Server) {
+    let other = server.second_node().await;
+    let [here, there] = nodes(&server, &other);
+    let form = [("grant_type", "client_credentials")];
+    for round in 0..ROUNDS {
+        // What this node keeps of the client is from before it is taken back
+        // of, and another's change has it read anew.
+        assert_eq!(here.token("other", &form).await.status, 200);
+        let name = json!({ "name": format!("Shop {round}") });
+        let changed = patch(there, "/admin/v1/clients/web", &name).await;
+        let what = Some(json!({ "client": "other" }));
+        let revoked = here.admin(Method::POST, "/admin/v1/revoke", what).await;
+
+        let answer = here.token("other", &form).await;
+
+        assert_eq!((changed.status, revoked.status), (200, 204));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert!(here.is_active(&answer.text("access_token")).await);
     }
 }
 

@@ -348,6 +348,16 @@ async fn only_resource_servers_read_the_feed() {
     );
     let long = format!("?nonce={}", "a".repeat(64));
     assert_eq!(get(&long, own).await, (200, "good".to_owned()));
+    // Whose tokens it is to be sent records of, it may say.
+    let of = |resource: &str| format!("?resource={resource}");
+    assert_eq!(get(&of(ORDERS), own).await, (200, "good".to_owned()));
+    let unknown = of("https://nowhere.example");
+    assert_eq!(
+        get(&unknown, own).await,
+        refused(403, "unauthorized_client")
+    );
+    let both = format!("{}&resource=https://nowhere.example", of(ORDERS));
+    assert_eq!(get(&both, own).await, refused(403, "unauthorized_client"));
 
     let form = [
         ("nonce", "abc"),

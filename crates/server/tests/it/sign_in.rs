@@ -1,5 +1,7 @@
 //! Sign-in, sessions and forms: what an attacker tries.
 
+use std::time::Duration;
+
 use reqwest::Method;
 
 use crate::browser::{Browser, hidden, request};
@@ -16,7 +18,41 @@ on_both_engines! {
     another_host_is_not_answered
     consent_cannot_be_widened_by_its_form
     several_tabs_work_at_once
+    whoever_signs_in_while_everything_is_taken_back_is_not_let_in
     pages_carry_the_headers_that_protect_them
+}
+
+/// A password is looked at for a while. Whoever guessed it, or stole it, and has
+/// sign-ins under way when it is changed or its owner signs out everywhere, is
+/// let in by none of them.
+async fn whoever_signs_in_while_everything_is_taken_back_is_not_let_in(server: Server) {
+    let mut browsers = Vec::new();
+    for _ in 0..6 {
+        let mut browser = Browser::new(&server);
+        let page = browser.get("/account").await;
+        browsers.push((browser, page));
+    }
+
+    let signing_in = browsers.iter_mut().map(|(browser, page)| async move {
+        browser.sign_in(page, "alice", PASSWORD).await;
+    });
+    let taking_back = async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let path = "/admin/v1/users/alice/disable";
+        assert_eq!(server.admin(Method::POST, path, None).await.status, 200);
+    };
+    tokio::join!(futures_util::future::join_all(signing_in), taking_back);
+    let path = "/admin/v1/users/alice/enable";
+    assert_eq!(server.admin(Method::POST, path, None).await.status, 200);
+
+    for (browser, _) in &mut browsers {
+        let page = browser.get("/account").await;
+        assert!(page.body.contains(r#"id="login-submit""#), "{}", page.body);
+    }
+    let mut browser = Browser::new(&server);
+    let page = browser.get("/account").await;
+    let page = browser.sign_in(&page, "alice", PASSWORD).await;
+    assert!(page.body.contains("Your account"), "{}", page.body);
 }
 
 fn scrubbed(html: &str) -> String {

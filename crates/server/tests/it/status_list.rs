@@ -1,7 +1,12 @@
 //! Status lists, read by libraries that others wrote.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use serde_json::{Value, json};
+use symbolon_server::app::Edge;
+use symbolon_server::backup::{Existing, back_up, restore};
+use symbolon_server::clock::SystemEntropy;
 use symbolon_testkit::Peer;
 
 use crate::browser::{Browser, request};
@@ -36,6 +41,7 @@ on_both_engines! {
     every_token_has_a_place_of_its_own
     what_is_no_list_is_refused
     a_token_that_needs_no_place_has_none_and_writes_nothing
+    a_restore_begins_lists_of_its_own
 }
 
 async fn with_lists(server: Server) -> Server {
@@ -179,6 +185,56 @@ async fn what_is_no_list_is_refused(server: Server) {
     let request = server.request(Method::GET, "/status/0");
     let refused = request.header("accept", "application/statuslist+cwt");
     assert_eq!(refused.send().await.unwrap().status(), 406);
+}
+
+/// A backup does not know what was taken back after it was made: a list of
+/// before would say that such a token is good, and give its place to another.
+async fn a_restore_begins_lists_of_its_own(server: Server) {
+    let mut server = with_lists(server).await;
+    let other = server.second_node().await;
+    let edge = Edge {
+        clock: Arc::clone(&server.clock) as _,
+        entropy: Arc::new(SystemEntropy),
+    };
+    let (config, file) = (
+        server.changed(|text| text),
+        server.folder.join("one.backup"),
+    );
+    if server.carries_nodes() {
+        back_up(&config, &edge, &file).await.unwrap();
+    }
+    let before = minted(&server).await;
+    if let Some(other) = &other {
+        minted(other).await;
+    }
+    server
+        .form("/revoke", "lister", &[("token", &before)])
+        .await;
+    server.advance(2);
+    assert_eq!(said(&server, &[&before]).await["statuses"], json!([1]));
+
+    server.running.take().unwrap().stop().await;
+    if !server.carries_nodes() {
+        back_up(&config, &edge, &file).await.unwrap();
+    }
+    restore(&config, &edge, &file, Existing::Delete)
+        .await
+        .unwrap();
+    let again = server.skewed_sibling(0).await;
+    let mut nodes = vec![again];
+    if let Some(other) = other {
+        other.catch_up().await;
+        nodes.push(other);
+    }
+
+    let (_, old) = place(&server, &before);
+    for node in &nodes {
+        assert_eq!(fetched(node, &old).await.status, 404);
+        let new = minted(node).await;
+        assert_ne!(place(node, &new).1, old);
+        node.advance(2);
+        assert_eq!(said(node, &[&new]).await["statuses"], json!([0]));
+    }
 }
 
 async fn a_token_that_needs_no_place_has_none_and_writes_nothing(server: Server) {

@@ -64,6 +64,7 @@ impl World {
                 .to_owned()
         });
         self.i17_who_signs_was_published_long_enough(kid.as_deref())?;
+        self.minted = self.offset();
         let depth = fresh
             .parents
             .first()
@@ -98,7 +99,7 @@ impl World {
             "signed by {kid}, which is not published"
         );
         if let Some(Some(since)) = since {
-            let age = self.book.now - since;
+            let age = self.book.now - self.offset() - since;
             hold!(
                 "I17",
                 age >= KEPT,

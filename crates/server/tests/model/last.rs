@@ -14,6 +14,7 @@ impl World {
         for at in 0..self.book.families.len() {
             self.i28_a_family_renews_where_it_lives(at).await?;
         }
+        self.look_plainly();
         for person in 0..PEOPLE.len() {
             self.look_at_grants(person).await?;
         }
@@ -25,12 +26,13 @@ impl World {
 
     /// I28: every family that lives renews, and no other does.
     async fn i28_a_family_renews_where_it_lives(&mut self, at: usize) -> Held {
+        let node = at % self.peers.len();
+        self.look_from(node)?;
         let own = &self.book.families[at];
         let Some(leaf) = own.leaves.last() else {
             return Ok(());
         };
         let form = [("grant_type", "refresh_token"), ("refresh_token", &**leaf)];
-        let node = at % self.peers.len();
         let answer = self.peers[node].token(own.client, &form).await;
         let lives = self.book.family_lives(at) && self.book.is_on(own.client);
         hold!(

@@ -38,6 +38,9 @@ use crate::world::{Broken, Engine, World};
 /// back again.
 const REGRESSIONS: [u64; 1] = [4];
 
+/// By how many seconds the clock of the second node is ahead, in turn.
+const APART: [i64; 2] = [30, -30];
+
 /// How many operations a sequence has.
 const LENGTH: usize = 60;
 
@@ -86,10 +89,21 @@ async fn hold_for(engine: Engine, begin: u64, count: u64) {
 /// Runs every script, and tells of all that fail.
 async fn scripts_hold(engine: Engine) {
     let mut failed = Vec::new();
-    for script in &scripts::SCRIPTS {
-        if let Err(broken) = run(engine, scripts::steps(script)).await {
+    // Where there are two nodes, what one begins the other ends: either way,
+    // and where clocks are apart the one that is behind begins first.
+    let firsts = match engine {
+        Engine::Sqlite => 0..1,
+        Engine::TwoNodes => 0..2,
+        Engine::Apart(1..) => 0..1,
+        Engine::Apart(_) => 1..2,
+    };
+    for (script, first) in scripts::SCRIPTS
+        .iter()
+        .flat_map(|script| firsts.clone().map(move |first| (script, first)))
+    {
+        if let Err(broken) = run(engine, scripts::steps(script, first)).await {
             failed.push(format!(
-                "{}: {}: {}",
+                "{} from node {first}: {}: {}",
                 script.0, broken.invariant, broken.why
             ));
         }
@@ -107,6 +121,14 @@ async fn what_seldom_comes_up_holds_on_two_nodes() {
     scripts_hold(Engine::TwoNodes).await;
 }
 
+/// Row R30 of the reliability catalogue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_seldom_comes_up_holds_on_two_nodes_whose_clocks_are_apart() {
+    for seconds in APART {
+        scripts_hold(Engine::Apart(seconds)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_does_what_the_model_says_on_sqlite() {
     hold_for(Engine::Sqlite, 1, Row::M01.size(20, 2_000)).await;
@@ -115,4 +137,12 @@ async fn the_server_does_what_the_model_says_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_does_what_the_model_says_on_two_nodes() {
     hold_for(Engine::TwoNodes, 1_000_001, Row::M01.size(6, 1_000)).await;
+}
+
+/// Row R30 of the reliability catalogue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_does_what_the_model_says_on_two_nodes_whose_clocks_are_apart() {
+    for (seconds, begin) in APART.into_iter().zip([2_000_001, 3_000_001]) {
+        hold_for(Engine::Apart(seconds), begin, Row::R30.size(3, 500)).await;
+    }
 }

@@ -12,7 +12,9 @@ use symbolon_protocol::Timestamp;
 use symbolon_server::app::Edge;
 use symbolon_server::clock::SystemEntropy;
 use symbolon_server::config::Config;
-use symbolon_server::testing::{Answer, Head, Node, Site, forget, head, http, read, send_form};
+use symbolon_server::testing::{
+    Answer, Head, Node, Site, forget, head, http, read, send_form, time_of,
+};
 use symbolon_testkit::START;
 use symbolon_token::{Clock, random};
 
@@ -54,6 +56,23 @@ impl Clock for TwoHands {
     }
 }
 
+/// The same clock, told by a node that is ahead of it, or behind.
+#[derive(Debug)]
+struct Apart {
+    clock: Arc<TwoHands>,
+    ahead: i64,
+}
+
+impl Clock for Apart {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now().millis() + self.ahead)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+}
+
 pub(super) fn fresh_folder() -> PathBuf {
     let number = u64::from_be_bytes(random(&SystemEntropy));
     let folder = std::env::temp_dir().join(format!("symbolon-model-{number:016x}"));
@@ -66,6 +85,8 @@ pub(super) struct Place {
     pub(super) folder: PathBuf,
     pub(super) store: String,
     pub(super) clock: Arc<TwoHands>,
+    /// How far the clock of the second node is ahead, in milliseconds.
+    pub(super) ahead: i64,
 }
 
 impl Place {
@@ -76,8 +97,9 @@ impl Place {
         }
     }
 
-    /// Starts a node. `blocks` are what its file says beside its head.
-    pub(super) async fn start(&self, blocks: &str) -> Peer {
+    /// Starts the node of that number. `blocks` are what its file says beside
+    /// its head.
+    pub(super) async fn start(&self, number: usize, blocks: &str) -> Peer {
         let text = |issuer: &str| {
             let top = head(Head {
                 issuer,
@@ -88,7 +110,15 @@ impl Place {
             });
             top + blocks
         };
-        let node = Node::start(&self.folder, self.edge(), text).await;
+        let clock = Apart {
+            clock: Arc::clone(&self.clock),
+            ahead: if number == 0 { 0 } else { self.ahead },
+        };
+        let edge = Edge {
+            clock: Arc::new(clock),
+            ..self.edge()
+        };
+        let node = Node::start(&self.folder, edge, text).await;
         Peer {
             node,
             http: http(),
@@ -166,6 +196,11 @@ impl Peer {
             None => request,
         };
         read(request.send().await.unwrap()).await
+    }
+
+    /// The time that it tells, in milliseconds.
+    pub(super) fn now(&self) -> i64 {
+        time_of(&self.node.running.app).millis()
     }
 
     /// Reads what other nodes have done.

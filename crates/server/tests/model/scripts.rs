@@ -114,8 +114,9 @@ pub(super) const SCRIPTS: [Script; 24] = [
           take(Taken::Membership), ask(4)]),
 ];
 
-/// The steps of a script.
-pub(super) fn steps(script: &Script) -> Vec<Step> {
-    let all = script.1.iter();
-    all.map(|op| Step { op: *op, node: 0 }).collect()
+/// The steps of a script, each at another node than the one before; `first` is
+/// where the first goes.
+pub(super) fn steps(script: &Script, first: u8) -> Vec<Step> {
+    let all = script.1.iter().zip(first..);
+    all.map(|(op, node)| Step { op: *op, node }).collect()
 }

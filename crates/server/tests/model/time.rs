@@ -67,11 +67,6 @@ impl World {
     /// The clock jumps a day ahead, where everything is asked about, and back:
     /// all is then as it was.
     pub(super) async fn jump_ahead(&mut self, node: usize, crash: bool) -> Held {
-        // Nodes look after their keys by the clock as it is: what is due within
-        // the day is done then, and stays done.
-        if self.has_rotated {
-            return Ok(());
-        }
         self.place.clock.jump(DAY);
         // Whoever is behind is ahead by less.
         let ahead = DAY - self.behind;
@@ -94,7 +89,7 @@ impl World {
     pub(super) async fn crash(&mut self, node: usize) -> Held {
         let ended = self.peers.remove(node);
         ended.node.running.stop().await;
-        let again = self.place.start("").await;
+        let again = self.place.start(node, "").await;
         self.peers.insert(node, again);
         Ok(())
     }
@@ -128,8 +123,8 @@ impl World {
         let done = restore(&config, &edge, &saved.path, Existing::Delete).await;
         hold!("I08", done.is_ok(), "not restored: {:?}", done.err());
         self.book = self.book.clone().restored(&saved.book);
-        for _ in 0..count {
-            self.peers.push(self.place.start("").await);
+        for number in 0..count {
+            self.peers.push(self.place.start(number, "").await);
         }
         // What was written since is gone, and what was restored stands again.
         self.forget_what_was_told().await;
@@ -143,7 +138,6 @@ impl World {
             .admin(node, Method::POST, "/admin/v1/keys:rotate", Some(body))
             .await;
         hold!("I18", answer.status == 200, "{}", answer.body);
-        self.has_rotated = true;
         Ok(())
     }
 

@@ -57,6 +57,18 @@ pub(super) struct Saved {
 pub(super) enum Engine {
     Sqlite,
     TwoNodes,
+    /// The clock of the second is ahead by so many seconds, or behind.
+    Apart(i64),
+}
+
+impl Engine {
+    /// By how many milliseconds the second node is ahead.
+    fn ahead(self) -> i64 {
+        match self {
+            Self::Apart(seconds) => seconds * 1000,
+            Self::Sqlite | Self::TwoNodes => 0,
+        }
+    }
 }
 
 /// A sequence under way.
@@ -69,8 +81,10 @@ pub(super) struct World {
     pub(super) cookies: Vec<BTreeMap<String, String>>,
     /// What was saved last.
     pub(super) saved: Option<Saved>,
-    /// Whether somebody asked for other keys.
-    pub(super) has_rotated: bool,
+    /// By how much the time in the book is that of a node whose clock is apart.
+    offset: i64,
+    /// The same when the latest token was issued.
+    pub(super) minted: i64,
     /// How far the wall clock is behind what it was, in milliseconds.
     pub(super) behind: i64,
     /// The clients' documents, to make them again.
@@ -100,18 +114,21 @@ impl World {
     pub(super) async fn begin(engine: Engine) -> Self {
         let store = match engine {
             Engine::Sqlite => "sqlite://symbolon.db".to_owned(),
-            Engine::TwoNodes => symbolon_store::conformance::postgres_schema(&SystemEntropy)
-                .await
-                .unwrap(),
+            Engine::TwoNodes | Engine::Apart(_) => {
+                symbolon_store::conformance::postgres_schema(&SystemEntropy)
+                    .await
+                    .unwrap()
+            }
         };
         let place = Place {
             folder: super::node::fresh_folder(),
             store,
             clock: Arc::new(TwoHands::new()),
+            ahead: engine.ahead(),
         };
-        let mut peers = vec![place.start(&blocks()).await];
-        if engine == Engine::TwoNodes {
-            peers.push(place.start("").await);
+        let mut peers = vec![place.start(0, &blocks()).await];
+        if engine != Engine::Sqlite {
+            peers.push(place.start(1, "").await);
         }
         let mut world = Self {
             book: Book::new(START.millis(), PEOPLE.len(), &CLIENTS),
@@ -120,7 +137,8 @@ impl World {
             engine,
             cookies: vec![BTreeMap::new(); BROWSERS.len()],
             saved: None,
-            has_rotated: false,
+            offset: 0,
+            minted: 0,
             behind: 0,
             documents: BTreeMap::new(),
             told: Vec::new(),
@@ -156,13 +174,52 @@ impl World {
     pub(super) async fn step(&mut self, step: Step) -> Held {
         let node = usize::from(step.node) % self.peers.len();
         self.told.clear();
+        self.look_from(node)?;
         self.carry_out(node, step.op).await?;
+        self.look_plainly();
         for peer in &self.peers {
             peer.catch_up().await;
         }
         let is_urgent = matches!(step.op, Op::DistrustKey | Op::Restore);
         self.look_at_keys(is_urgent).await;
         self.check(step).await
+    }
+
+    /// Has the book show the time that a node tells, from here on: what expires,
+    /// expires there by its own clock.
+    pub(super) fn look_from(&mut self, node: usize) -> Held {
+        self.look_plainly();
+        let ahead = self.engine.ahead();
+        if ahead == 0 {
+            return Ok(());
+        }
+        let apart = self.peers[node].now() - self.book.now;
+        // A node never tells a time before the latest that any has believed.
+        let may_be = ahead.min(0)..=ahead.max(0);
+        hold!(
+            "I34",
+            may_be.contains(&apart),
+            "node {node} is ahead by {apart} ms"
+        );
+        self.book.now += apart;
+        self.offset = apart;
+        Ok(())
+    }
+
+    /// Has the book show the right time again.
+    pub(super) fn look_plainly(&mut self) {
+        self.book.now -= std::mem::take(&mut self.offset);
+    }
+
+    /// How far the node is ahead that the book looks from.
+    pub(super) fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// Whether a token is dead by every node's clock.
+    pub(super) fn is_over(&self, at: usize) -> bool {
+        let slowest = self.book.now - self.offset + self.engine.ahead().min(0);
+        !self.book.token_stands(at) || slowest >= self.book.tokens[at].expires * 1000
     }
 
     async fn carry_out(&mut self, node: usize, op: Op) -> Held {

@@ -12,6 +12,8 @@
 //! 2. The client is looked up; an unknown one costs the same work.
 //! 3. `secret`, `assertion` or `certificate` checks the proof. An assertion is
 //!    spent last.
+//!    What is wrong here may be right since another node has changed it, so that
+//!    is looked for first.
 //! 4. What is wrong is counted by source and name, known or not. A source that
 //!    has guessed too often is not compared with any more, unless it showed the
 //!    right secret lately; what is right passes from everywhere else. So nobody
@@ -30,11 +32,13 @@ use symbolon_protocol::{Client, ClientAuthentication, ClientId, ErrorCode, Param
 use symbolon_store::StoredClient;
 
 use self::presented::{Presented, Proof};
+pub(crate) use self::secret::is_right;
 use crate::client_certificate::ClientCertificate;
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
 use crate::limit::WINDOW;
 use crate::received::Received;
+use crate::registration::Kind;
 
 /// A client that is what it says, as far as it is registered to prove that.
 /// Only [`authenticate`] makes one.
@@ -90,7 +94,14 @@ async fn prove(
     let is_guess = !matches!(presented.proof, Proof::Nothing);
     let name = presented.client.clone();
     let method = presented.proof.method();
-    let outcome = look_at(cx, presented, shown).await;
+    let mut outcome = look_at(cx, &presented, shown).await;
+    // Whatever is wrong with it, known or not: time does not tell which.
+    if let Err(Failure::Refused(refusal)) = &outcome
+        && *refusal == failed()
+        && Box::pin(cx.app.has_news()).await
+    {
+        outcome = look_at(cx, &presented, shown).await;
+    }
     match &outcome {
         Ok(proved) => {
             let own = proved.client();
@@ -118,8 +129,8 @@ async fn prove(
 async fn settle(cx: &Cx, proved: &AuthenticatedClient) -> Result<(), Failure> {
     cx.app.follow().await?;
     let settled = cx.directory.settled();
-    match cx.directory.find_client(&proved.client().id).await? {
-        Some(found) if found == proved.stored => {
+    match cx.find_client(&proved.client().id).await? {
+        Some(found) if is_as_before(&found, &proved.stored) => {
             // Whoever was looked up twice is as the later look found it.
             let _ = cx.resettled.set(settled);
             Ok(())
@@ -129,10 +140,23 @@ async fn settle(cx: &Cx, proved: &AuthenticatedClient) -> Result<(), Failure> {
     }
 }
 
+/// Whether a client is what it was in all that a request may be decided by: when
+/// it was changed last is written by every taking back, too, and decides nothing.
+fn is_as_before(now: &StoredClient, before: &StoredClient) -> bool {
+    let StoredClient {
+        client,
+        enabled,
+        secrets,
+        created: _,
+        updated: _,
+    } = now;
+    *client == before.client && *enabled == before.enabled && *secrets == before.secrets
+}
+
 /// Why a client could not prove itself, for administrators alone: the caller is
 /// told one text for all of it.
 async fn why(cx: &Cx, name: &ClientId, method: Option<ClientAuthentication>) -> &'static str {
-    let Ok(found) = cx.directory.find_client(name).await else {
+    let Ok(found) = cx.find_client(name).await else {
         return "the client could not be looked up";
     };
     match (found, method) {
@@ -152,12 +176,17 @@ async fn why(cx: &Cx, name: &ClientId, method: Option<ClientAuthentication>) -> 
 
 async fn look_at(
     cx: &Cx,
-    presented: Presented<'_>,
+    presented: &Presented<'_>,
     shown: Option<&ClientCertificate>,
 ) -> Result<AuthenticatedClient, Failure> {
-    let found = cx.directory.find_client(&presented.client).await?;
+    let found = cx.find_client(&presented.client).await?;
+    if found.is_none() && matches!(cx.kind_of_client(&presented.client), Kind::Row) {
+        // It was given out here, so to say that it has ended tells nobody
+        // anything, and a program can help itself.
+        return Err(Refusal::invalid_client("this registration has ended: register again").into());
+    }
     let registered = |method| registered(found.as_ref(), method);
-    let stored = match presented.proof {
+    let stored = match &presented.proof {
         Proof::Nothing => {
             let by_authority = || registered(ClientAuthentication::TlsClientAuth);
             let by_itself = || registered(ClientAuthentication::SelfSignedTlsClientAuth);
@@ -176,10 +205,10 @@ async fn look_at(
         Proof::Secret { method, secret } => {
             check_guesses(cx, &presented.client)?;
             let secrets = found.as_deref().map_or(&[][..], |stored| &stored.secrets);
-            if !secret::is_right(&cx.keys, secrets, &secret, cx.now) {
+            if !secret::is_right(&cx.keys, secrets, secret, cx.now) {
                 return Err(failed().into());
             }
-            let stored = registered(method).ok_or_else(|| otherwise(found.as_deref()))?;
+            let stored = registered(*method).ok_or_else(|| otherwise(found.as_deref()))?;
             cx.guesses
                 .remember(cx.address, stored.client.id.as_str(), cx.now);
             stored
@@ -188,13 +217,13 @@ async fn look_at(
             let by_key = registered(ClientAuthentication::PrivateKeyJwt);
             if let Some(stored) = by_key {
                 // Nobody finds a key by trying, so there is nothing to shut out.
-                Box::pin(assertion::prove(cx, &stored, &unverified)).await?;
+                Box::pin(assertion::prove(cx, &stored, unverified)).await?;
                 return Ok(AuthenticatedClient { stored });
             }
             check_guesses(cx, &presented.client)?;
             let by_secret = registered(ClientAuthentication::ClientSecretJwt);
             let stored = by_secret.ok_or_else(failed)?;
-            Box::pin(assertion::prove(cx, &stored, &unverified)).await?;
+            Box::pin(assertion::prove(cx, &stored, unverified)).await?;
             cx.guesses
                 .remember(cx.address, stored.client.id.as_str(), cx.now);
             stored

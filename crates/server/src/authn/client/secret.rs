@@ -11,7 +11,7 @@ use symbolon_token::{Digest, Keyring, Secret};
 /// Whether a secret is one of a client's own that still counts. A wrong one
 /// costs the same whoever shows it, and for whichever client, known or not: one
 /// digest under each key. A right one needs no other key than its own.
-pub(super) fn is_right(
+pub(crate) fn is_right(
     keys: &Keyring,
     secrets: &[ClientSecret],
     shown: &Secret,

@@ -9,6 +9,7 @@ mod browser;
 mod client;
 mod device;
 mod macaroon;
+mod registration;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -123,9 +124,11 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
         (_, path) if path.starts_with("/ssf/") => {
             signals::machine_alone(&server, method, path).await
         }
+        (&Method::POST, "/register") => registration::registered().await,
+        (_, "/register/{id}") => registration::managed(method).await,
         (_, "/signals/{id}") => signals::source(&server).await,
         (_, "/approve") => macaroon::approve(&server, method).await,
-        (&Method::OPTIONS, "/token" | "/revoke" | "/userinfo") => {
+        (&Method::OPTIONS, "/register" | "/token" | "/revoke" | "/userinfo") => {
             client::preflight(&server, path).await
         }
         (&Method::GET, "/assets/{name}") => {
@@ -149,6 +152,7 @@ async fn of_public(method: &Method, path: &str) -> Option<Row> {
             &Method::GET,
             "/healthz"
             | "/saml/certificates"
+            | "/saml/encryption-certificates"
             | "/readyz"
             // Of a list that nobody has a place in.
             | "/status/{list}"

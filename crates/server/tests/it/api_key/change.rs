@@ -13,6 +13,7 @@ on_both_engines! {
     a_key_that_is_disabled_waits_until_it_is_enabled
     a_key_that_is_cut_permits_less_at_once
     a_client_takes_back_its_own_key_and_no_other_does
+    a_key_says_its_plan_and_another_plan_kills_what_was_made_of_it
     a_dead_key_stays_dead_whatever_is_done
     an_administrator_takes_a_key_back_by_its_text
 }
@@ -84,14 +85,7 @@ async fn a_key_that_is_taken_back_is_dead_on_every_node(server: Server) {
         "the node that did it knows at once"
     );
     if let Some(other) = &other {
-        other
-            .running
-            .as_ref()
-            .unwrap()
-            .app
-            .catch_up()
-            .await
-            .unwrap();
+        other.catch_up().await;
         assert!(!is_good(other, &key).await);
         assert!(is_good(other, &beside).await);
     }
@@ -178,6 +172,29 @@ async fn a_client_takes_back_its_own_key_and_no_other_does(server: Server) {
     let audit = server.admin(Method::GET, audit, None).await.json();
     assert_eq!(audit["items"].as_array().unwrap().len(), 1);
     assert_eq!(audit["items"][0]["actor"], "job");
+}
+
+async fn a_key_says_its_plan_and_another_plan_kills_what_was_made_of_it(server: Server) {
+    let (id, key) = make(&server, json!({ "plan": "pro" })).await;
+    let path = format!("/{id}");
+    let before = server.introspect("orders-api", &key).await;
+    assert_eq!(before["api_key"]["plan"], "pro");
+
+    done(&server, Method::PATCH, &path, json!({ "plan": "free" })).await;
+
+    let after = server.introspect("orders-api", &key).await;
+    assert_eq!(after["api_key"]["plan"], "free");
+    assert_ne!(
+        after["rev"]["f"], before["rev"]["f"],
+        "answers that gateways remember die"
+    );
+    done(&server, Method::PATCH, &path, json!({ "plan": null })).await;
+    let none = server.introspect("orders-api", &key).await;
+    assert_eq!(none["api_key"].get("plan"), None);
+    for bad in ["", "a b", "a\"b"] {
+        let refused = call(&server, Method::PATCH, &path, json!({ "plan": bad })).await;
+        assert_eq!(refused.status, 400, "{bad}");
+    }
 }
 
 async fn a_dead_key_stays_dead_whatever_is_done(server: Server) {

@@ -12,7 +12,7 @@ on_both_engines! {
     a_key_is_exchanged_only_where_a_policy_says_so
     a_token_of_a_key_dies_with_the_key_and_with_what_is_cut
     a_key_is_not_moved_to_another_api_and_makes_no_other_kind
-    a_key_with_networks_or_for_trying_out_is_not_exchanged_for_real_work
+    a_key_that_a_token_could_not_stand_for_is_not_exchanged
 }
 
 const KIND: &str = "urn:symbolon:params:oauth:token-type:api_key";
@@ -181,13 +181,20 @@ async fn a_key_is_not_moved_to_another_api_and_makes_no_other_kind(server: Serve
     assert_eq!(refused.status, 400);
 }
 
-async fn a_key_with_networks_or_for_trying_out_is_not_exchanged_for_real_work(server: Server) {
+async fn a_key_that_a_token_could_not_stand_for_is_not_exchanged(server: Server) {
     permit(&server).await;
     let (_, near) = make(&server, json!({ "networks": ["127.0.0.0/8"] })).await;
     assert_eq!(
         asked(&near).by(&server, "job").await.refusal(),
         "invalid_request"
     );
+    // By a token of its client it would have that one's plan.
+    let (id, small) = make(&server, json!({ "plan": "small" })).await;
+    let told = asked(&small).by(&server, "job").await;
+    assert_eq!(told.refusal(), "invalid_request");
+    let free = json!({ "plan": null });
+    done(&server, Method::PATCH, &format!("/{id}"), free).await;
+    assert_eq!(asked(&small).by(&server, "job").await.status, 200);
     let path = "/admin/v1/resources/https:%2F%2Forders.example.com";
     set(&server, Method::PATCH, path, json!({ "api_keys": "any" })).await;
     let trial = json!({ "environment": "test", "scopes": ["read:orders"], "resources": [ORDERS] });

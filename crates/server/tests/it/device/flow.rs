@@ -13,6 +13,8 @@ on_both_engines! {
     a_person_allows_a_device_and_it_gets_tokens
     a_device_flow_writes_four_times_and_polls_write_nothing
     a_device_that_asks_too_often_is_slowed_down_for_good
+    a_device_that_was_slowed_down_stays_so_over_a_restart
+    a_device_that_asks_two_nodes_by_turns_is_slowed_past_twice_the_pace
     a_denial_is_told_and_final
     a_code_that_is_late_foreign_or_invented_gets_nothing
     of_64_parallel_polls_one_succeeds_and_its_tokens_are_dead
@@ -69,6 +71,7 @@ async fn a_device_flow_writes_four_times_and_polls_write_nothing(server: Server)
     let page = asked_about(&mut browser, "alice", &asked).await;
     let before = server.commits();
     for _ in 0..5 {
+        server.advance(5);
         told(&server, &asked).await;
     }
     assert_eq!(server.commits() - before, 0);
@@ -98,6 +101,54 @@ async fn a_device_that_asks_too_often_is_slowed_down_for_good(server: Server) {
         told(&server, &asked).await,
         "tokens",
         "it waits for nothing any more"
+    );
+}
+
+/// Attack: G202
+async fn a_device_that_was_slowed_down_stays_so_over_a_restart(server: Server) {
+    let asked = started(&server).await;
+    for _ in 0..3 {
+        told(&server, &asked).await;
+    }
+
+    let server = server.restart().await;
+
+    let mut after = Vec::new();
+    for seconds in [0, 14, 20] {
+        server.advance(seconds);
+        after.push(told(&server, &asked).await);
+    }
+    let [pending, slow] = ["authorization_pending", "slow_down"];
+    assert_eq!(
+        after,
+        [pending, slow, pending],
+        "fifteen, then twenty seconds"
+    );
+}
+
+/// Attack: G202
+async fn a_device_that_asks_two_nodes_by_turns_is_slowed_past_twice_the_pace(server: Server) {
+    let Some(other) = server.second_node().await else {
+        return;
+    };
+    let asked = started(&server).await;
+    let turns = async |seconds: u64, turns: usize| {
+        let mut after = Vec::new();
+        for node in [&server, &other].into_iter().cycle().take(turns) {
+            server.advance(seconds);
+            other.believe();
+            after.push(told(node, &asked).await);
+        }
+        after
+    };
+    let [pending, slow] = ["authorization_pending", "slow_down"];
+
+    assert_eq!(turns(3, 4).await, [pending; 4], "each sees six seconds");
+    assert_eq!(turns(2, 2).await, [pending, slow], "five, then four");
+    assert_eq!(
+        turns(5, 2).await,
+        [slow; 2],
+        "both know the longer interval"
     );
 }
 

@@ -5,13 +5,15 @@ use super::{allow, begin, decide, enter, poll, sign_in, started};
 use crate::browser::Browser;
 use crate::harness::{Answer, Server};
 use crate::on_both_engines;
-use symbolon_server::testing::wrong_user_codes;
+use symbolon_server::testing::{counted, wrong_user_codes};
 
 on_both_engines! {
     a_wrong_a_used_and_a_late_code_look_alike
     a_session_has_five_wrong_codes_and_a_person_fifteen
     strangers_who_guess_lock_nobody_out
+    neighbours_who_guess_lock_nobody_out
     devices_that_nobody_finishes_are_bounded_by_network
+    strangers_who_fill_a_public_client_leave_each_network_a_few
 }
 
 /// The page without what is random on it.
@@ -122,6 +124,47 @@ async fn strangers_who_guess_lock_nobody_out(server: Server) {
     let later = started(&server).await;
     let page = asked_about(&mut Browser::new(&server), "bob", &later).await;
     assert!(page.body.contains(r#"id="device-allow""#), "{}", page.body);
+}
+
+/// Attack: G201
+async fn neighbours_who_guess_lock_nobody_out(server: Server) {
+    let app = &server.running.as_ref().unwrap().app;
+    counted(app, ("user-code-network", b"127.0.0.0"), 50).await;
+    let asked = started(&server).await;
+    let right = asked.text("user_code");
+    let (mut alice, mut bob) = (Browser::new(&server), Browser::new(&server));
+
+    let page = sign_in(&mut alice, "alice", "/device").await;
+    let slip = enter(&mut alice, &page, "BCDFG-HJKLM").await;
+    let found = enter(&mut alice, &slip, &right).await;
+    let mut page = sign_in(&mut bob, "bob", "/device").await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        page = enter(&mut bob, &page, "BCDFG-HJKLM").await;
+        statuses.push(page.status);
+    }
+
+    assert_eq!(slip.status, 422, "{}", slip.body);
+    let shows = found.body.contains(r#"id="device-allow""#);
+    assert!(shows, "{}", found.body);
+    assert_eq!(statuses, [422, 422, 429], "a few of one's own");
+}
+
+async fn strangers_who_fill_a_public_client_leave_each_network_a_few(server: Server) {
+    let app = &server.running.as_ref().unwrap().app;
+    for _ in 0..20 {
+        counted(app, ("device-client", b"tv"), 250).await;
+    }
+
+    for _ in 0..5 {
+        let asked = started(&server).await;
+        assert_eq!(told(&server, &asked).await, "authorization_pending");
+    }
+    let one_more = begin(&server, "tv", &[]).await;
+
+    assert_eq!(one_more.status, 429, "{}", one_more.body);
+    let other = begin(&server, "tv-2", &[]).await;
+    assert_eq!(other.status, 200, "{}", other.body);
 }
 
 async fn devices_that_nobody_finishes_are_bounded_by_network(server: Server) {
