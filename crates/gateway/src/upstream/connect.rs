@@ -47,7 +47,7 @@ impl Connector {
             None => None,
             Some(roots) => {
                 let name = ServerName::try_from(host.to_owned())
-                    .map_err(|_| NoUpstream::Address(settings.url.to_string()))?;
+                    .map_err(|_| NoUpstream::Address(host.to_owned()))?;
                 Some((tls(roots, settings.spoken)?, name))
             }
         };

@@ -1,52 +1,56 @@
-//! A service behind the gateway: connections that are kept, limits on waiting,
-//! and no request sent twice.
+//! A service behind the gateway: its servers, connections that are kept, limits
+//! on waiting, and no request sent twice.
 //!
-//! Spec: RFC 9110 §9.2.2, §15.6.3, §15.6.5
+//! Spec: RFC 9110 §9.2.2, §15.6.3, §15.6.4, §15.6.5
 //!
-//! A request is sent again only where the connection that was kept for it had
-//! been closed before a byte of it was written; then the upstream has seen
-//! nothing of it. Answers with 1xx besides 101 are not passed on.
+//! A request is sent again only where no byte of it was written: the connection
+//! that was kept for it had been closed before, or none could be made and another
+//! server is there. Then nobody has seen anything of it. Which servers are asked,
+//! `check` and `standing` say; none at all is answered at once. Answers with 1xx
+//! besides 101 are not passed on.
 
+mod check;
+mod choice;
 mod connect;
+mod server;
+mod standing;
 
-use std::error::Error;
 use std::io;
-use std::sync::PoisonError;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
-use http::uri::{PathAndQuery, Scheme};
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy::Error;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use self::connect::Connector;
-use crate::body::{Fault, Sending, Verdict};
+use self::choice::{Choice, MAX_SERVERS, Offered};
+pub(crate) use self::server::AtWork;
+use self::server::Server;
+use crate::body::{Fault, Leaving, Lent, Sending, Verdict};
+use crate::browser::NO_SESSION;
 use crate::problem::{
-    BODY_BROKEN, BODY_LARGE, BODY_SLOW, BROKEN, ENDED, Problem, SLOW, UNREACHABLE,
+    BODY_BROKEN, BODY_LARGE, BODY_SLOW, BROKEN, DOWN, ENDED, NO_ROUTE, POLICY_DENIED, Problem,
+    SLOW, UNREACHABLE,
 };
-use crate::settings::{self, Spoken};
+use crate::settings;
 use crate::vigil::Ended;
-
-/// How long a connection is kept for the next request.
-const KEEP: Duration = Duration::from_secs(30);
-/// How many are kept.
-const MAX_KEPT: usize = 256;
-/// How many header lines an answer may have.
-const MAX_HEADERS: usize = 128;
-/// How large its head may be, in bytes.
-const MAX_HEAD_BYTES: usize = 128 * 1024;
 
 /// A service behind the gateway.
 pub(crate) struct Upstream {
     pub(crate) settings: settings::Upstream,
-    scheme: Scheme,
-    authority: http::uri::Authority,
-    client: Client<Connector, Sending>,
+    servers: Vec<Arc<Server>>,
+    choice: Choice,
+    is_checked: AtomicBool,
+}
+
+/// What a server answered, and that it is at it until this is dropped.
+pub(crate) struct Answered {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) at_work: AtWork,
 }
 
 /// Why there is no answer to pass on.
@@ -76,81 +80,145 @@ impl Upstream {
         settings: settings::Upstream,
         roots: &RootCertStore,
     ) -> Result<Self, NoUpstream> {
-        let bad = || NoUpstream::Address(settings.url.to_string());
-        let (Some(host), Some(port)) = (
-            settings.url.host_str(),
-            settings.url.port_or_known_default(),
-        ) else {
-            return Err(bad());
-        };
-        let authority = match settings.url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
-        let authority = authority.parse().map_err(|_| bad())?;
-        let is_tls = settings.url.scheme() == "https";
-        let connector = Connector::new(&settings, (host, port), is_tls.then_some(roots))?;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(KEEP)
-            .pool_max_idle_per_host(MAX_KEPT)
-            .http1_max_headers(MAX_HEADERS)
-            .http1_max_buf_size(MAX_HEAD_BYTES)
-            .http2_only(settings.spoken == Spoken::Http2)
-            .timer(TokioTimer::new())
-            .build(connector);
-        let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
+        if settings.urls.len() > MAX_SERVERS {
+            return Err(NoUpstream::Address("more than 64 addresses".into()));
+        }
+        let servers = settings.urls.iter();
+        let servers = servers.map(|url| Server::new(url, &settings, roots).map(Arc::new));
         Ok(Self {
+            servers: servers.collect::<Result<_, _>>()?,
+            choice: Choice::new(settings.balance),
+            is_checked: AtomicBool::new(false),
             settings,
-            scheme,
-            authority,
-            client,
         })
     }
 
-    /// The whole address of a target here.
-    pub(crate) fn address(&self, target: &PathAndQuery) -> Option<Uri> {
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(target.clone())
-            .build()
-            .ok()
+    /// Begins to ask its servers how they are, once.
+    pub(crate) fn begin_checks(self: &Arc<Self>) {
+        let is_new = !self.is_checked.swap(true, Ordering::Relaxed);
+        if is_new && self.settings.check.is_some() {
+            check::begin(self);
+        }
+    }
+
+    /// How many of its servers are asked, and how many there are.
+    pub(crate) fn standing(&self) -> (usize, usize) {
+        let up = self.servers.iter().filter(|own| own.is_up());
+        (up.count(), self.servers.len())
     }
 
     /// Sends a request and waits for the head of its answer: as long as its
-    /// body moves, and then for so long as the upstream may take.
+    /// body moves, and then for so long as the upstream may take. Where no
+    /// connection could be made, another server gets it: nothing of it was
+    /// written to the first.
     pub(crate) async fn send(
         &self,
         request: Request<Sending>,
         verdict: Verdict,
-        has_sent: oneshot::Receiver<()>,
-    ) -> Result<Response<Incoming>, Failed> {
+        leaving: Leaving,
+    ) -> Result<Answered, Failed> {
         let late = async {
-            // Either way the body is done with.
-            let _ = has_sent.await;
-            tokio::time::sleep(self.settings.response_timeout).await;
-        };
-        let outcome = tokio::select! {
-            outcome = self.client.request(request) => outcome,
-            () = late => return Err(Failed::Problem(SLOW)),
-        };
-        outcome.map_err(|error| {
-            let fault = verdict
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            match fault {
-                Some(Fault::Large) => Failed::Problem(BODY_LARGE),
-                Some(Fault::Broken) => Failed::Problem(BODY_BROKEN),
-                Some(Fault::Ended(Ended::Idle)) => Failed::Problem(BODY_SLOW),
-                Some(Fault::Ended(ended)) => Failed::Ended(ended),
-                None if error.is_connect() && is_timeout(&error) => Failed::Problem(SLOW),
-                None if error.is_connect() => Failed::Problem(UNREACHABLE),
-                None => Failed::Problem(BROKEN),
+            if leaving.gone().await.is_ok() {
+                tokio::time::sleep(self.settings.response_timeout).await;
             }
-        })
+        };
+        let mut late = std::pin::pin!(late);
+        let (head, body) = request.into_parts();
+        let (mut head, body) = (Some(head), Lent::new(body));
+        let (mut offered, mut last) = (Offered::default(), DOWN);
+        if self.servers.is_empty() {
+            last = NO_ROUTE;
+        }
+        loop {
+            let found = self.choice.of(&self.servers, offered);
+            let Some((at, server)) = found.and_then(|at| Some((at, self.servers.get(at)?))) else {
+                return Err(Failed::Problem(last));
+            };
+            offered.add(at);
+            let own = match self.servers.len() {
+                1 => head.take(),
+                _ => head.clone(),
+            };
+            let request = own.and_then(|own| server.request(own, body.again()));
+            let request = request.ok_or(Failed::Problem(BROKEN))?;
+            let (at_work, before) = (server.begin(), server.answered());
+            let outcome = tokio::select! {
+                outcome = server.ask(request) => outcome,
+                () = late.as_mut() => {
+                    server.was_silent(before);
+                    self.failed(server, By::Server);
+                    return Err(Failed::Problem(SLOW));
+                }
+            };
+            match outcome.map_err(|error| why(&error, &verdict)) {
+                Ok(response) => {
+                    self.answered(server);
+                    return Ok(Answered { response, at_work });
+                }
+                Err((Failed::Problem(problem), fault)) => {
+                    self.failed(server, fault);
+                    if fault != By::Nobody || !body.is_untouched() {
+                        return Err(Failed::Problem(problem));
+                    }
+                    last = problem;
+                }
+                Err((ended, _)) => return Err(ended),
+            }
+        }
     }
+
+    /// Notes that a server answered.
+    fn answered(&self, server: &Server) {
+        if self.settings.ejection.is_some() {
+            server.tell(server.standing.answered(Instant::now()));
+        }
+    }
+
+    /// Notes that a server did not. Whoever calls can have a hand in what a
+    /// server makes of a request, so for that the last one is never left alone:
+    /// a few requests of one caller would shut everybody out.
+    fn failed(&self, server: &Arc<Server>, by: By) {
+        let Some(ejection) = &self.settings.ejection else {
+            return;
+        };
+        let is_last = || {
+            let mut others = self.servers.iter().filter(|own| !Arc::ptr_eq(own, server));
+            !others.any(|own| own.is_up())
+        };
+        if by == By::Caller || (by == By::Server && is_last()) {
+            return;
+        }
+        server.tell(server.standing.failed(ejection, Instant::now()));
+    }
+}
+
+/// Who broke a request off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Whoever sent it.
+    Caller,
+    /// The server that got it, or some of it.
+    Server,
+    /// No server got anything of it.
+    Nobody,
+}
+
+/// Why a request got no answer.
+fn why(error: &Error, verdict: &Verdict) -> (Failed, By) {
+    let fault = verdict
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    let (problem, by) = match fault {
+        Some(Fault::Large) => (BODY_LARGE, By::Caller),
+        Some(Fault::Broken) => (BODY_BROKEN, By::Caller),
+        Some(Fault::Ended(Ended::Idle)) => (BODY_SLOW, By::Caller),
+        Some(Fault::Ended(ended)) => return (Failed::Ended(ended), By::Caller),
+        None if error.is_connect() && is_timeout(error) => (SLOW, By::Nobody),
+        None if error.is_connect() => (UNREACHABLE, By::Nobody),
+        None => (BROKEN, By::Server),
+    };
+    (Failed::Problem(problem), by)
 }
 
 impl Ended {
@@ -159,11 +227,13 @@ impl Ended {
         match self {
             Self::Idle => BODY_SLOW,
             Self::Refused(_) | Self::Withdrawn => ENDED,
+            Self::SignedOut => NO_SESSION,
+            Self::Denied => POLICY_DENIED,
         }
     }
 }
 
-fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         let own = error.downcast_ref::<io::Error>();
