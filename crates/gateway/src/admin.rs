@@ -1,5 +1,5 @@
-//! The admin listener: whether it lives, whether it is ready, its numbers and
-//! its keys.
+//! The admin listener: whether it lives, whether it is ready, its numbers, its
+//! keys, and what it decides for others.
 //!
 //! Spec: RFC 9110 §15.6.4
 
@@ -20,15 +20,23 @@ pub(crate) type Numbers = Arc<dyn Fn() -> String + Send + Sync>;
 pub(crate) async fn answer(
     gateway: &Gateway,
     numbers: Option<&Numbers>,
-    request: &Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Response<Body> {
+    #[cfg(feature = "cedar")]
+    if crate::authzen::is_for(request.uri().path()) {
+        return crate::authzen::answer(gateway, request).await;
+    }
     if *request.method() != Method::GET && *request.method() != Method::HEAD {
         return said(StatusCode::METHOD_NOT_ALLOWED, "text/plain", String::new());
     }
     match request.uri().path() {
         "/healthz" => said(StatusCode::OK, "text/plain", "ok\n".into()),
         "/readyz" => match gateway.readiness().await {
-            Ok(()) => said(StatusCode::OK, "text/plain", "ready\n".into()),
+            Ok(()) => {
+                let mut lines = vec!["ready".to_owned()];
+                lines.extend(gateway.standing());
+                said(StatusCode::OK, "text/plain", lines.join("\n") + "\n")
+            }
             Err(why) => said(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "text/plain",
@@ -39,6 +47,13 @@ pub(crate) async fn answer(
             Some(numbers) => said(StatusCode::OK, "text/plain; version=0.0.4", numbers()),
             None => said(StatusCode::NOT_FOUND, "text/plain", String::new()),
         },
+        "/usage" => {
+            let asked = request.uri().query().unwrap_or_default();
+            match crate::quota::usage(&gateway.shared, asked).await {
+                Ok(used) => said(StatusCode::OK, "application/json", used.to_string()),
+                Err(untold) => said(untold.status(), "text/plain", format!("{untold}\n")),
+            }
+        }
         KEYS_PATH => said(
             StatusCode::OK,
             "application/json",

@@ -1,21 +1,25 @@
 //! What the gateway says to an upstream about a request: signed, for that
-//! upstream and that request alone, and good for thirty seconds.
+//! upstream, that method and that target alone, and good for thirty seconds.
 //!
 //! Spec: RFC 7519 §4.1
 //! Spec: RFC 7515 §4.1.9
 //! Spec: RFC 8693 §4.1, §4.2, §4.3
+//! Spec: RFC 9493 §3.2.3, §4.1
 //! Spec: RFC 7517 §5
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value, json};
 use symbolon_protocol::{SigningAlgorithm, Timestamp};
 use symbolon_token::jose::{Invalid, KeySet, SigningKey, Unverified};
 use symbolon_token::{Digest, Entropy, Secret, random};
 use symbolon_verify::Principal;
+
+use crate::mcp::SessionKey;
+use crate::repeated::Repeated;
 
 /// The one header in which it comes.
 pub(crate) const ASSERTION: HeaderName = HeaderName::from_static("symbolon-assertion");
@@ -32,7 +36,13 @@ const SKEW: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct KeyOfGateway {
     key: SigningKey,
+    /// Published, and signs nothing: gateways and services change keys one after
+    /// the other.
+    other: Option<SigningKey>,
     issuer: String,
+    /// What ties sessions of MCP to their callers.
+    pub(crate) sessions: SessionKey,
+    repeated: Repeated,
 }
 
 /// A request that is said something about.
@@ -44,9 +54,13 @@ pub(crate) struct Said<'a> {
 }
 
 impl KeyOfGateway {
-    /// The key of a PKCS#8 document (ES256), or a new one; `issuer` is what
-    /// assertions say they come from.
-    pub(crate) fn new(document: Option<&Secret>, issuer: &str) -> Option<Self> {
+    /// The key of a PKCS#8 document (ES256), or a new one, and another that is
+    /// published beside it; `issuer` is what assertions say they come from.
+    pub(crate) fn new(
+        document: Option<&Secret>,
+        other: Option<&Secret>,
+        issuer: &str,
+    ) -> Option<Self> {
         let algorithm = SigningAlgorithm::Es256;
         let drawn;
         let document = match document {
@@ -56,9 +70,22 @@ impl KeyOfGateway {
                 &drawn
             }
         };
+        let read = |own: &Secret| SigningKey::from_pkcs8(algorithm, own).ok();
+        let key = read(document)?;
+        let beside = match other {
+            None => None,
+            Some(own) => Some(read(own)?).filter(|own| own.kid() != key.kid()),
+        };
+        let sessions = SessionKey::from_secret(document.expose());
         Some(Self {
-            key: SigningKey::from_pkcs8(algorithm, document).ok()?,
+            key,
+            other: beside,
             issuer: issuer.to_owned(),
+            sessions: match other {
+                Some(own) => sessions.and_of(own.expose()),
+                None => sessions,
+            },
+            repeated: Repeated::new(),
         })
     }
 
@@ -68,13 +95,40 @@ impl KeyOfGateway {
         SigningKey::generate(SigningAlgorithm::Es256).ok()
     }
 
-    /// The public half as a key set.
+    /// The public halves as a key set.
     pub fn public(&self) -> Value {
-        json!({ "keys": [self.key.public_jwk()] })
+        let all = std::iter::once(&self.key).chain(&self.other);
+        let all: Vec<_> = all.map(SigningKey::public_jwk).collect();
+        json!({ "keys": all })
     }
 
-    /// Says who calls, to one upstream, for one request.
+    /// Says that something happened, as a security event token.
+    ///
+    /// Spec: RFC 8417 §2.2
+    pub(crate) fn tell(&self, mut claims: Value) -> String {
+        claims["iss"] = Value::from(self.issuer.as_str());
+        self.key.sign("secevent+jwt", claims.to_string().as_bytes())
+    }
+
+    /// Says who calls, to one upstream, for one request; of a safe one that comes
+    /// again it says the same again for a moment.
     pub(crate) fn say(
+        &self,
+        principal: &Principal,
+        said: &Said<'_>,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Option<HeaderValue> {
+        if let Some(again) = self.repeated.find(principal, said, now) {
+            return Some(again);
+        }
+        let assertion = self.say_anew(principal, said, now, entropy);
+        let assertion = HeaderValue::from_str(&assertion).ok()?;
+        self.repeated.keep((principal, said), &assertion, now);
+        Some(assertion)
+    }
+
+    fn say_anew(
         &self,
         principal: &Principal,
         said: &Said<'_>,
@@ -86,6 +140,11 @@ impl KeyOfGateway {
             "iss": self.issuer,
             "aud": said.upstream,
             "sub": principal.subject(),
+            "sub_id": {
+                "format": "iss_sub",
+                "iss": principal.issuer(),
+                "sub": principal.subject(),
+            },
             "client_id": principal.client(),
             "scope": principal.scopes().to_string(),
             "jti": jti,

@@ -1,6 +1,7 @@
 //! What an operator learns of each request: one line, one counter. Nothing in
 //! it is the token, the query, or what else the caller sent.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use http::HeaderMap;
@@ -9,7 +10,9 @@ use symbolon_token::Digest;
 use symbolon_verify::{Principal, Refusal};
 
 use crate::guard::Guard;
+use crate::policy::{Mode, Question, Ruling};
 use crate::problem::Problem;
+use crate::risk::Assessed;
 
 /// How many bytes of a token's digest are shown: enough to find its other uses.
 const SHOWN_BYTES: usize = 6;
@@ -77,8 +80,74 @@ pub(crate) fn failed(known: &Known<'_>, problem: Problem) {
         decision,
         code = problem.code(),
         status = problem.status(),
+        token = token(known.headers),
         cause = problem.detail(),
         "request"
+    );
+}
+
+/// What a body asks for was refused, narrowed, or would have been refused.
+#[cfg(feature = "graphql")]
+pub(crate) fn content(
+    known: &Known<'_>,
+    decision: &'static str,
+    (code, status): (&'static str, u16),
+    cause: &str,
+) {
+    count(decision, code);
+    tracing::info!(
+        request = known.request_id,
+        method = known.method,
+        route = known.route,
+        decision,
+        code,
+        status,
+        token = token(known.headers),
+        cause,
+        "request"
+    );
+}
+
+/// What policy and risk said of a request.
+pub(crate) struct Ruled<'a> {
+    /// Nothing where no policy was asked.
+    pub(crate) ruling: Option<&'a Ruling>,
+    pub(crate) mode: Option<Mode>,
+    pub(crate) assessed: &'a Assessed,
+    /// Whether risk was assessed at all.
+    pub(crate) has_risk: bool,
+    /// What was asked, without credentials: `policy replay` asks it again.
+    pub(crate) question: Option<Cow<'a, Question>>,
+}
+
+/// Policy and risk were asked; whether that acted is in the line of the request.
+pub(crate) fn ruled(known: &Known<'_>, ruled: &Ruled<'_>) {
+    let decision = ruled.ruling.map(|own| own.answer.word());
+    let mode = ruled.mode.map(|own| match own {
+        Mode::Enforce => "enforce",
+        Mode::Shadow => "shadow",
+    });
+    if let (Some(decision), Some(mode)) = (decision, mode) {
+        metrics::counter!("symbolon_gateway_policy_total", "decision" => decision, "mode" => mode)
+            .increment(1);
+    }
+    for signal in &ruled.assessed.signals {
+        metrics::counter!("symbolon_gateway_risk_signals_total", "signal" => signal.word())
+            .increment(1);
+    }
+    let question = ruled.question.as_deref();
+    let has_signals = !ruled.assessed.signals.is_empty();
+    tracing::info!(
+        request = known.request_id,
+        method = known.method,
+        route = known.route,
+        decision,
+        mode,
+        policies = ruled.ruling.map(|own| own.policies.join(",")),
+        risk = ruled.has_risk.then_some(ruled.assessed.score),
+        signals = has_signals.then(|| ruled.assessed.to_string()),
+        question = question.and_then(|own| serde_json::to_string(own).ok()),
+        "policy"
     );
 }
 

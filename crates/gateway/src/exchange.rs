@@ -5,11 +5,14 @@
 //!
 //! 1. A message that can be read in two ways is refused.
 //! 2. Its path is brought to the one form that is judged and sent.
-//! 3. The narrowest route is found; where none is, nothing is asked.
-//! 4. The route's verifier lets it through, or says why not.
-//! 5. A request of the gateway's own is built, and what it answers passed back.
+//! 3. `judge` finds the narrowest route, whose verifier lets it through, or says
+//!    why not.
+//! 4. `content` judges what is in the body, where the route has it judged.
+//! 5. Policy and risk are asked.
+//! 6. `quota` charges it, or says that there is no more.
+//! 7. A request of the gateway's own is built, and what it answers passed back.
 //!
-//! No byte of a body is read before step 5, so whoever waits with `Expect:
+//! No byte of a body is read before step 4, so whoever waits with `Expect:
 //! 100-continue` sends none where it is refused.
 
 use std::net::SocketAddr;
@@ -18,28 +21,34 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, CONNECTION};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
-use hyper::body::{Body as _, Incoming};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use serde_json::Value;
 use symbolon_token::Secret;
-use symbolon_verify::{ClientAddress, Principal, request_id};
+use symbolon_verify::request_id;
 
-use crate::assertion::{ASSERTION, Said};
-use crate::body::{Body, Receiving, Sending, full};
-use crate::decision::{self, Known};
+use crate::body::{Body, Carried, Receiving, Sending, full};
+use crate::client_certificate;
+use crate::content::{self, Content};
+use crate::decision;
+use crate::document;
 use crate::framing::{self, Connection};
 use crate::gateway::Shared;
+use crate::grpc;
 use crate::header::{self, forwarded};
+use crate::introduction::Introduction;
+use crate::judge::{self, Judged};
 use crate::listen::Running;
+use crate::mcp;
 use crate::plan::Plan;
-use crate::problem::{BODY_LARGE, BROKEN, NO_METHOD, NO_ROUTE, Problem, REQUEST_ID};
-use crate::routes::{NotFound, Ready};
+use crate::policy;
+use crate::problem::{BODY_LARGE, BROKEN, Problem, REQUEST_ID};
+use crate::quota;
 use crate::settings::PassToken;
-use crate::target::{self, Target};
+use crate::target;
 use crate::tunnel;
 use crate::upstream::Failed;
-use crate::vigil::{Ended, Vigil, Watch};
+use crate::vigil::{Bearer, Ended, Vigil, Watch};
 
 /// Whoever sent a request.
 #[derive(Debug, Clone)]
@@ -52,27 +61,45 @@ pub(crate) struct Caller {
 struct Passed<'a> {
     shared: &'a Arc<Shared>,
     plan: &'a Plan,
-    ready: &'a Ready,
-    target: Target,
-    principal: Option<Principal>,
+    judged: Judged,
     host: Authority,
     request_id: String,
     is_tls: bool,
+    /// What is done with what the upstream answers.
+    answering: Option<mcp::Answering>,
+    /// What is in its body, for as long as the answer goes on.
+    again: Option<content::Again>,
 }
 
-/// Answers a request; `running` is held for as long as that lasts.
+/// Answers a request, in the words of gRPC where it is a call, and not where
+/// another proxy asks about one; `running` is held for as long as that lasts.
 pub(crate) async fn answer(
     shared: &Arc<Shared>,
     caller: &Caller,
     request: Request<Incoming>,
     running: Running,
 ) -> Response<Body> {
+    let plan = shared.plan();
+    if let Some(own) = plan.asked(request.uri()) {
+        // Whatever its caller speaks: a proxy reads the status, and 200 means yes.
+        return own.answer(shared, &plan, caller, request).await;
+    }
+    let is_call = grpc::is_call(request.headers());
+    let answer = decide((shared, plan), caller, request, running).await;
+    match is_call {
+        true => grpc::said(answer).await,
+        false => answer,
+    }
+}
+
+async fn decide(
+    (shared, plan): (&Arc<Shared>, Arc<Plan>),
+    caller: &Caller,
+    request: Request<Incoming>,
+    running: Running,
+) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     let id = request_id(&parts.headers, &*shared.edge.entropy);
-    let refuse = |parts: &Parts, route: &str, problem: Problem| {
-        decision::failed(&known(parts, &id, route), problem);
-        problem.answer(&id)
-    };
     let is_http2 = parts.version == Version::HTTP_2;
     let target = target::read(&parts.method, &parts.uri, is_http2);
     let host = framing::check(&parts, &caller.connection);
@@ -80,60 +107,118 @@ pub(crate) async fn answer(
         (Ok(target), Ok(host)) => (target, host),
         (Err(problem), _) | (_, Err(problem)) => {
             // What comes behind a doubtful message is not read.
-            return last(refuse(&parts, "", problem), is_http2);
+            return last(judge::refuse(&parts, &id, problem), is_http2);
         }
     };
-    let plan = shared.plan();
     if let Some(document) = plan.documents.get(target.path()) {
-        return own_document(&parts.method, document, &id);
+        return document::answer(&parts, document, &id);
     }
-    let ready = match plan.routes.find(&parts.method, target.path()) {
-        Ok(ready) => Arc::clone(ready),
-        Err(NotFound::Path) => return refuse(&parts, "", NO_ROUTE),
-        Err(NotFound::Method(allowed)) => {
-            decision::failed(&known(&parts, &id, ""), NO_METHOD);
-            return NO_METHOD.answer_allowing(&id, &allowed);
+    plan.believed.note(caller.peer.ip(), &mut parts);
+    match client_certificate::of_request(&plan.believed, caller, &parts.headers) {
+        Ok(Some(certificate)) => drop(parts.extensions.insert(certificate)),
+        Ok(None) => {}
+        Err(problem) => return judge::refuse(&parts, &id, problem),
+    }
+    if let Some(browser) = &plan.browser
+        && let Some(asked) = browser.asked(target.path())
+    {
+        return browser
+            .answer(asked, &parts, Carried::Stream(body), &id)
+            .await;
+    }
+    let page = mcp::Page::of(&plan, &parts, target.path());
+    if let Some(answer) = page.preflight(&parts) {
+        return answer;
+    }
+    let mut judged = match judge::judge(&plan, &mut parts, target, &id).await {
+        Ok(judged) => judged,
+        Err(answer) => {
+            policy::noted(shared, &plan, &parts, answer.status());
+            return page.shown(*answer);
         }
     };
-    let address = plan.believed.caller(caller.peer.ip(), &parts.headers);
-    parts.extensions.insert(ClientAddress(address));
-    if let Some(certificate) = caller.connection.certificate {
-        parts.extensions.insert(certificate);
-    }
-    let principal = match &ready.guard {
-        None => None,
-        Some(guard) => match guard.judge(&parts).await {
-            Ok(principal) => Some(principal),
-            Err(refusal) => {
-                decision::refused(&known(&parts, &id, &ready.route.name), guard, &refusal);
-                return guard.answer(&refusal, &id);
-            }
-        },
+    let of = Of {
+        shared,
+        plan: &plan,
+        request_id: &id,
     };
-    let seen = known(&parts, &id, &ready.route.name);
-    decision::allowed(&seen, ready.guard.as_ref(), principal.as_ref());
+    let admitted = match of.admit(&mut judged, &mut parts, body).await {
+        Ok(admitted) => admitted,
+        Err(answer) => return page.shown(*answer),
+    };
+    judged.log(&parts, &id);
     let passed = Passed {
         shared,
         plan: &plan,
-        ready: &ready,
-        target,
-        principal,
+        judged,
         host,
-        request_id: id,
-        is_tls: caller.connection.is_tls,
+        request_id: id.clone(),
+        is_tls: caller.connection.is_tls || plan.ends_tls(caller.peer.ip()),
+        answering: admitted.content.answering,
+        again: admitted.content.again,
     };
-    passed.forward(parts, body, running).await
+    let running = running.holding(admitted.places);
+    let answer = passed.forward(parts, admitted.content.body, running).await;
+    let answer = admitted.content.answer.of(answer, &id).await;
+    page.shown(admitted.charged.settle(answer))
 }
 
-fn known<'a>(parts: &'a Parts, request_id: &'a str, route: &'a str) -> Known<'a> {
-    Known {
-        request_id,
-        method: match parts.method.as_str().len() {
-            0..=16 => parts.method.as_str(),
-            _ => "other",
-        },
-        route,
-        headers: &parts.headers,
+/// A request, for those who have a say once its head may pass.
+struct Of<'a> {
+    shared: &'a Arc<Shared>,
+    plan: &'a Plan,
+    request_id: &'a str,
+}
+
+/// What they left to be done.
+struct Admitted {
+    content: Content,
+    charged: quota::Charged,
+    places: quota::Held,
+}
+
+impl Of<'_> {
+    /// What is in the body, policy and risk, and last of all quotas, so that a
+    /// refusal for another reason spends nothing.
+    async fn admit(
+        &self,
+        judged: &mut Judged,
+        parts: &mut Parts,
+        body: Incoming,
+    ) -> Result<Admitted, Box<Response<Body>>> {
+        let Self {
+            shared,
+            plan,
+            request_id,
+        } = *self;
+        let own = (request_id, plan.key.sessions);
+        let content = content::judge(judged, parts, body, own).await?;
+        let asking = policy::Asking {
+            shared,
+            plan,
+            parts,
+            request_id,
+        };
+        policy::rule(&asking, judged).await?;
+        // What says that it is too large is charged to nobody.
+        if content.body.size_hint().lower() > judged.ready.route.max_body_bytes {
+            let known = judge::known(parts, request_id, &judged.ready.route.name);
+            decision::failed(&known, BODY_LARGE);
+            return Err(Box::new(BODY_LARGE.answer(request_id)));
+        }
+        let asked = quota::Asked {
+            shared,
+            plan,
+            judged,
+            request_id,
+            cost: content.cost,
+        };
+        let (charged, places) = asked.charge(parts).await?;
+        Ok(Admitted {
+            content,
+            charged,
+            places,
+        })
     }
 }
 
@@ -146,48 +231,39 @@ fn last(mut response: Response<Body>, is_http2: bool) -> Response<Body> {
     response
 }
 
-/// A document of the gateway's own.
-fn own_document(method: &Method, document: &str, request_id: &str) -> Response<Body> {
-    if *method != Method::GET && *method != Method::HEAD {
-        return NO_METHOD.answer_allowing(request_id, "GET, HEAD");
-    }
-    let mut response = Response::new(full(document.to_owned()));
-    let headers = response.headers_mut();
-    for (name, value) in [
-        ("content-type", "application/json"),
-        ("cache-control", "public, max-age=300"),
-        ("access-control-allow-origin", "*"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
 impl Passed<'_> {
     /// Sends it on and passes back what is answered.
-    async fn forward(self, mut parts: Parts, body: Incoming, running: Running) -> Response<Body> {
-        let limit = self.ready.route.max_body_bytes;
-        if body.size_hint().lower() > limit {
-            return self.fail(&parts, BODY_LARGE);
-        }
+    async fn forward(
+        mut self,
+        mut parts: Parts,
+        body: Carried,
+        running: Running,
+    ) -> Response<Body> {
+        let limit = self.judged.ready.route.max_body_bytes;
         let upgrade = match tunnel::is_asked_for(&parts) {
             true => parts.extensions.remove::<OnUpgrade>(),
             false => None,
         };
-        let watch = self.watch(&parts);
-        let idle = self.ready.upstream.settings.idle_timeout;
+        let again = self.again.take();
+        let watch = self.watch(&parts, again);
+        let idle = self.judged.ready.upstream.settings.idle_timeout;
         let vigil = || Vigil::new(watch.clone(), idle);
         let (body, verdict, has_sent) = Sending::new(body, limit, &self.plan.claimed, vigil());
         let Some(request) = self.request(&parts, body, upgrade.is_some()) else {
             return self.fail(&parts, BROKEN);
         };
-        let sent = self.ready.upstream.send(request, verdict, has_sent);
-        let mut response = match sent.await {
-            Ok(response) => response,
+        let sent = self.judged.ready.upstream.send(request, verdict, has_sent);
+        let (mut response, at_work) = match sent.await {
+            Ok(answered) => (answered.response, answered.at_work),
             Err(Failed::Problem(problem)) => return self.fail(&parts, problem),
             Err(Failed::Ended(ended)) => return self.end(&parts, &ended),
         };
         let mut headers = header::for_caller(response.headers());
+        if self.judged.session.is_some() {
+            header::keep_private(&mut headers);
+        } else if self.judged.principal.is_some() {
+            header::keep_from_others(&mut headers);
+        }
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             headers.insert(REQUEST_ID, id);
         }
@@ -199,50 +275,48 @@ impl Passed<'_> {
             };
             tunnel::say(&mut headers);
             let upstream = hyper::upgrade::on(&mut response);
-            tokio::spawn(tunnel::run(caller, upstream, vigil(), running));
+            let held = (running, at_work);
+            tokio::spawn(tunnel::run(caller, upstream, vigil(), held));
             return with(status, headers, full(String::new()));
         }
-        let body = Receiving::body(response.into_body(), vigil(), running);
-        with(status, headers, body)
+        let answering = self.answering.take();
+        let body = Receiving::body(response.into_body(), vigil(), (running, at_work));
+        match answering {
+            None => with(status, headers, body),
+            Some(answering) => match answering.apply(&mut headers, body).await {
+                Ok(body) => with(status, headers, body),
+                Err(problem) => self.fail(&parts, problem),
+            },
+        }
     }
 
     /// The request as the upstream gets it.
     fn request(&self, parts: &Parts, body: Sending, upgrades: bool) -> Option<Request<Sending>> {
-        let Self { plan, ready, .. } = self;
+        let plan = self.plan;
+        let ready = &self.judged.ready;
         let pass_token = match ready.guard {
             Some(_) => ready.route.pass_token,
             // Nobody checked it, so nobody knows whose it is.
             None => PassToken::No,
         };
         let mut headers = header::for_upstream(&parts.headers, &plan.claimed, pass_token);
-        let address = parts.extensions.get::<ClientAddress>()?;
-        forwarded::write(&mut headers, address.0, &self.host, self.is_tls);
+        let hop = parts.extensions.get::<forwarded::LastHop>()?;
+        forwarded::write(&mut headers, hop.0, &self.host, self.is_tls);
         headers.insert(REQUEST_ID, HeaderValue::from_str(&self.request_id).ok()?);
         if upgrades {
             tunnel::say(&mut headers);
         }
-        let target = self.target.path_and_query();
-        if let Some(principal) = &self.principal {
-            let said = Said {
-                upstream: &ready.route.upstream,
-                request_id: &self.request_id,
-                method: &parts.method,
-                path_and_query: target.as_str(),
-            };
-            let edge = &self.shared.edge;
-            let assertion = plan
-                .key
-                .say(principal, &said, edge.clock.now(), &*edge.entropy);
-            headers.insert(ASSERTION, HeaderValue::from_str(&assertion).ok()?);
-            for (name, claim) in &ready.route.claims {
-                if let Some(value) = principal.claim(claim).and_then(plain) {
-                    headers.insert(name, value);
-                }
-            }
-        }
+        let introduction = Introduction {
+            shared: self.shared,
+            plan,
+            request_id: &self.request_id,
+            method: &parts.method,
+        };
+        introduction.write(&self.judged, &mut headers)?;
+        let target = self.judged.target.path_and_query();
         let mut request = Request::new(body);
         *request.method_mut() = parts.method.clone();
-        *request.uri_mut() = ready.upstream.address(target)?;
+        *request.uri_mut() = Uri::from(target.clone());
         *request.version_mut() = match ready.upstream.settings.spoken {
             crate::settings::Spoken::Http1 => Version::HTTP_11,
             crate::settings::Spoken::Http2 => Version::HTTP_2,
@@ -252,35 +326,45 @@ impl Passed<'_> {
     }
 
     /// What watches over it for as long as it is open.
-    fn watch(&self, parts: &Parts) -> Option<Arc<Watch>> {
-        let (guard, principal) = (self.ready.guard.as_ref()?, self.principal.as_ref()?);
-        let value = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
-        let (_, token) = value.split_once(' ')?;
+    fn watch(&self, parts: &Parts, content: Option<content::Again>) -> Option<Arc<Watch>> {
+        let bearer = match (&self.judged.ready.guard, &self.judged.principal) {
+            (Some(guard), Some(principal)) => {
+                let value = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
+                let (_, token) = value.split_once(' ')?;
+                Some(Bearer {
+                    token: Secret::from(token),
+                    principal: principal.clone(),
+                    of: Arc::clone(&guard.of),
+                })
+            }
+            _ => None,
+        };
         Some(Arc::new(Watch {
             shared: Arc::clone(self.shared),
             method: parts.method.clone(),
-            path: self.target.path().to_owned(),
-            token: Secret::from(token),
-            principal: principal.clone(),
+            path: self.judged.target.path().to_owned(),
+            bearer,
+            session: self.judged.session.clone(),
             began: self.shared.edge.clock.now(),
-            of: Arc::clone(&guard.of),
+            content,
+            again: policy::Again::of(parts),
         }))
     }
 
     fn fail(&self, parts: &Parts, problem: Problem) -> Response<Body> {
-        let known = known(parts, &self.request_id, &self.ready.route.name);
+        let known = judge::known(parts, &self.request_id, &self.judged.ready.route.name);
         decision::failed(&known, problem);
         problem.answer(&self.request_id)
     }
 
     /// The token ended while the request was on its way.
     fn end(&self, parts: &Parts, ended: &Ended) -> Response<Body> {
-        let (Ended::Refused(refusal), Some(guard)) = (ended, &self.ready.guard) else {
+        let (Ended::Refused(refusal), Some(guard)) = (ended, &self.judged.ready.guard) else {
             return self.fail(parts, ended.problem());
         };
-        let known = known(parts, &self.request_id, &self.ready.route.name);
+        let known = judge::known(parts, &self.request_id, &self.judged.ready.route.name);
         decision::refused(&known, guard, refusal);
-        guard.answer(refusal, &self.request_id)
+        guard.answer_to(parts, refusal, &self.request_id)
     }
 }
 
@@ -289,45 +373,4 @@ fn with(status: StatusCode, headers: http::HeaderMap, body: Body) -> Response<Bo
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
-}
-
-/// A claim as the value of a header: texts, numbers and truth values as they
-/// are, a list with blanks between; what may not stand in a header is
-/// percent-encoded, so that nothing in it begins another one.
-fn plain(claim: &Value) -> Option<HeaderValue> {
-    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-    const KEPT: &AsciiSet = &CONTROLS.add(b'%');
-
-    let text = match claim {
-        Value::String(text) => text.clone(),
-        Value::Number(_) | Value::Bool(_) => claim.to_string(),
-        Value::Array(all) => {
-            let texts: Option<Vec<&str>> = all.iter().map(Value::as_str).collect();
-            texts?.join(" ")
-        }
-        Value::Null | Value::Object(_) => return None,
-    };
-    let encoded = utf8_percent_encode(&text, KEPT).to_string();
-    HeaderValue::from_str(&encoded).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_claim_stands_in_one_header_whatever_it_says() {
-        let of = |claim: Value| plain(&claim).map(|own| own.to_str().unwrap().to_owned());
-        assert_eq!(of(json!("usr_1")).as_deref(), Some("usr_1"));
-        assert_eq!(of(json!(["a", "b"])).as_deref(), Some("a b"));
-        assert_eq!(of(json!(7)).as_deref(), Some("7"));
-        assert_eq!(
-            of(json!("é%\r\nX: 1")).as_deref(),
-            Some("%C3%A9%25%0D%0AX: 1")
-        );
-        assert_eq!(of(json!({ "a": 1 })), None);
-        assert_eq!(of(json!([1])), None);
-    }
 }

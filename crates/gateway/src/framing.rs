@@ -71,7 +71,7 @@ fn host(parts: &Parts) -> Result<Authority, Problem> {
     }
 }
 
-fn read_host(bytes: &[u8]) -> Result<Authority, Problem> {
+pub(crate) fn read_host(bytes: &[u8]) -> Result<Authority, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|_| HOST_BAD)?;
     let allowed = |own: u8| {
         own.is_ascii_alphanumeric() || matches!(own, b'-' | b'.' | b'_' | b':' | b'[' | b']')

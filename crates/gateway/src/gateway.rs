@@ -1,15 +1,18 @@
 //! The gateway: a plan that can be exchanged while requests run, and what it
 //! takes from its surroundings.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use symbolon_token::{Clock, Entropy};
-use symbolon_verify::Misconfigured;
+use symbolon_verify::{Misconfigured, Principal, Verifier};
+use tokio::task::JoinSet;
 
 use crate::plan::Plan;
+use crate::quota::{Bank, NoLimit};
+use crate::risk;
 use crate::settings::Settings;
 use crate::upstream::NoUpstream;
 
@@ -30,6 +33,8 @@ pub struct Edge {
 pub(crate) struct Shared {
     plan: ArcSwap<Plan>,
     pub(crate) edge: Edge,
+    pub(crate) bank: Arc<Bank>,
+    memory: OnceLock<risk::Memory>,
     is_ending: AtomicBool,
 }
 
@@ -37,6 +42,19 @@ impl Shared {
     /// The plan that holds now.
     pub(crate) fn plan(&self) -> Arc<Plan> {
         self.plan.load_full()
+    }
+
+    /// What is usual for whom. It stays while plans come and go, and takes no
+    /// room before somebody asks.
+    pub(crate) fn memory(&self) -> &risk::Memory {
+        self.memory.get_or_init(risk::Memory::new)
+    }
+
+    /// Whether a token was to be taken back. It is remembered whatever the
+    /// configuration says by now.
+    pub(crate) fn is_dead(&self, shown: &[u8], principal: &Principal) -> bool {
+        let names = || risk::names(shown, principal);
+        self.memory.get().is_some_and(|own| own.is_dead(names))
     }
 }
 
@@ -53,12 +71,29 @@ pub enum PlanError {
     /// A route names an issuer for which no verifier was made.
     #[error("a route has no issuer")]
     NoIssuer,
+    /// Authorities that are to be trusted cannot be read.
+    #[error("could not read authorities of `{path}`: {cause}")]
+    Authorities {
+        /// Which file.
+        path: String,
+        /// What the operating system said.
+        cause: String,
+    },
     /// An upstream cannot be set up.
     #[error("{0}")]
     Upstream(String),
+    /// The browser's back end cannot be set up.
+    #[error("the browser's back end cannot be set up: its issuer, address or authorities are none")]
+    Browser,
     /// The key for assertions is none.
     #[error("the assertion key is no private key for ES256")]
     Key,
+    /// A route or a plan names a limit that is not there.
+    #[error("no limit is called `{0}`")]
+    NoLimit(String),
+    /// Gateways cannot count together there.
+    #[error("could not use Redis: {0}")]
+    Redis(String),
 }
 
 impl PlanError {
@@ -68,7 +103,11 @@ impl PlanError {
             Self::Verifier(_) => "gateway.verifier",
             Self::NoUpstream(_) | Self::Upstream(_) => "gateway.upstream",
             Self::NoIssuer => "gateway.issuer",
+            Self::Authorities { .. } => "trust_extra_ca",
+            Self::Browser => "gateway.browser",
             Self::Key => "gateway.assertion_key",
+            Self::NoLimit(_) => "gateway.limit",
+            Self::Redis(_) => "gateway.redis_url",
         }
     }
 }
@@ -76,6 +115,12 @@ impl PlanError {
 impl From<NoUpstream> for PlanError {
     fn from(error: NoUpstream) -> Self {
         Self::Upstream(error.to_string())
+    }
+}
+
+impl From<NoLimit> for PlanError {
+    fn from(error: NoLimit) -> Self {
+        Self::NoLimit(error.0)
     }
 }
 
@@ -89,11 +134,15 @@ impl Gateway {
     /// Makes one. It fetches nothing before the first request or
     /// [`warm`](Self::warm).
     pub fn new(settings: Settings, edge: Edge) -> Result<Self, PlanError> {
-        let plan = Plan::new(settings, None)?;
+        let bank = Bank::new(settings.quotas.redis.as_ref(), &edge)?;
+        let bank = Arc::new(bank);
+        let plan = Plan::new(settings, None, (&edge, &bank))?;
         Ok(Self {
             shared: Arc::new(Shared {
                 plan: ArcSwap::from_pointee(plan),
                 edge,
+                bank,
+                memory: OnceLock::new(),
                 is_ending: AtomicBool::new(false),
             }),
         })
@@ -102,7 +151,7 @@ impl Gateway {
     /// Fetches the keys of every issuer and reaches its feed, so that the first
     /// request waits for neither; gives up after a while.
     pub async fn warm(&self) {
-        warm(&self.shared.plan()).await;
+        warm(self.shared.plan().verifiers().cloned()).await;
     }
 
     /// Puts new settings in force at once; requests that run go on under the
@@ -110,8 +159,11 @@ impl Gateway {
     /// which nothing can be set up change nothing.
     pub async fn reload(&self, settings: Settings) -> Result<(), PlanError> {
         let before = self.shared.plan();
-        let plan = Plan::new(settings, Some(&before))?;
-        warm(&plan).await;
+        let own = (&self.shared.edge, &self.shared.bank);
+        let plan = Plan::new(settings, Some(&before), own)?;
+        // Those that are there already are as warm as they will be.
+        warm(plan.new_verifiers(&before)).await;
+        begin_checks(&plan);
         self.shared.plan.store(Arc::new(plan));
         Ok(())
     }
@@ -124,13 +176,33 @@ impl Gateway {
         }
         for verifier in self.shared.plan().verifiers() {
             let ready = tokio::time::timeout(Duration::from_secs(1), verifier.ready()).await;
-            match ready {
-                Ok(Ok(())) => {}
-                Ok(Err(why)) => return Err(why.to_string()),
-                Err(_) => return Err("an issuer does not answer".into()),
-            }
+            let why = match ready {
+                Ok(Ok(())) => continue,
+                Ok(Err(why)) => why.to_string(),
+                Err(_) => "an issuer does not answer".to_owned(),
+            };
+            return Err(match verifier.feed_trouble() {
+                Some(trouble) => format!("{}: {}", trouble.cause, trouble.repair),
+                None => why,
+            });
         }
         Ok(())
+    }
+
+    /// How its upstreams stand, a line for each that has servers.
+    pub fn standing(&self) -> Vec<String> {
+        let plan = self.shared.plan();
+        let lines = plan.upstreams().iter().filter_map(|own| {
+            let (up, all) = own.standing();
+            let name = &own.settings.name;
+            (all > 0).then(|| format!("upstream {name}: {up} of {all} up"))
+        });
+        lines.collect()
+    }
+
+    /// Begins to ask servers how they are.
+    pub(crate) fn begin_checks(&self) {
+        begin_checks(&self.shared.plan());
     }
 
     /// The public keys of assertions, as a key set.
@@ -144,9 +216,20 @@ impl Gateway {
     }
 }
 
-async fn warm(plan: &Plan) {
-    for verifier in plan.verifiers() {
-        // An issuer that is away makes its own tokens wait, and nothing else.
-        let _ = tokio::time::timeout(WARMING, verifier.ready()).await;
+fn begin_checks(plan: &Plan) {
+    for upstream in plan.upstreams() {
+        upstream.begin_checks();
     }
+}
+
+/// All at once: an issuer that is away makes its own tokens wait, and nothing
+/// else.
+async fn warm(verifiers: impl Iterator<Item = Verifier>) {
+    let mut all = JoinSet::new();
+    for verifier in verifiers {
+        all.spawn(async move {
+            let _ = tokio::time::timeout(WARMING, verifier.ready()).await;
+        });
+    }
+    while all.join_next().await.is_some() {}
 }

@@ -9,8 +9,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin::Numbers;
+use crate::browser;
 use crate::gateway::{Edge, Gateway, PlanError};
 use crate::listen::{self, Asks, Certificate, Role, ServeError};
+use crate::outlook;
 use crate::settings::Settings;
 
 /// How long a load balancer has to see that the end is near. On loopback
@@ -45,6 +47,8 @@ pub struct Launch {
     pub public: TcpListener,
     /// For operators, where there is one.
     pub admin: Option<TcpListener>,
+    /// For proxies that ask, where they have one of their own.
+    pub forward_auth: Option<TcpListener>,
     /// The certificate, where nothing before it ends TLS.
     pub certificate: Option<Arc<Certificate>>,
     /// Whether callers are asked for theirs, which tokens may be bound to.
@@ -56,18 +60,23 @@ pub struct Launch {
 impl Launch {
     /// Binds the addresses.
     pub async fn bind(public: SocketAddr, admin: Option<SocketAddr>) -> Result<Self, ServeError> {
-        let public = listen::bind(public).await?;
-        let admin = match admin {
-            Some(address) => Some(listen::bind(address).await?),
-            None => None,
-        };
-        Ok(Self {
+        let mut launch = Self::on(listen::bind(public).await?);
+        if let Some(address) = admin {
+            launch.admin = Some(listen::bind(address).await?);
+        }
+        Ok(launch)
+    }
+
+    /// Takes a listener that is there, and nothing else.
+    pub fn on(public: TcpListener) -> Self {
+        Self {
             public,
-            admin,
+            admin: None,
+            forward_auth: None,
             certificate: None,
             asks: Asks::Nothing,
             numbers: None,
-        })
+        }
     }
 
     /// Starts.
@@ -82,20 +91,33 @@ impl Launch {
             Some(certificate) => Some(certificate.acceptor(self.asks)?),
             None => None,
         };
+        let stopping = stopped.clone();
         let mut tasks = vec![tokio::spawn(listen::serve(
             self.public,
             tls,
             Role::Public(gateway.clone()),
             stopped.clone(),
         ))];
+        if let Some(asked) = self.forward_auth {
+            let role = Role::ForwardAuth(gateway.clone());
+            tasks.push(tokio::spawn(listen::serve(
+                asked,
+                None,
+                role,
+                stopped.clone(),
+            )));
+        }
         if let Some(admin) = self.admin {
             let numbers: Option<Numbers> = self.numbers;
             let role = Role::Admin(gateway.clone(), numbers);
             tasks.push(tokio::spawn(listen::serve(admin, None, role, stopped)));
         }
+        gateway.begin_checks();
         let warming = gateway.clone();
         // The issuer may not be there yet; whoever comes first waits for nothing.
         tokio::spawn(async move { warming.warm().await });
+        tokio::spawn(outlook::watch(gateway.clone(), stopping.clone()));
+        tokio::spawn(browser::purge(gateway.clone(), stopping));
         Ok(Running {
             gateway,
             stop,

@@ -2,11 +2,12 @@
 //!
 //! Spec: RFC 9457 §3
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use crate::body::{Body, full};
+use crate::grpc;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the type of each problem begins with.
@@ -58,12 +59,16 @@ impl Problem {
         });
         let mut response = Response::new(full(body.to_string()));
         *response.status_mut() = status;
+        response.extensions_mut().insert(grpc::Own);
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert(REQUEST_ID, id);
         }
@@ -83,6 +88,10 @@ impl Problem {
 }
 
 pub(crate) const NO_ROUTE: Problem = Problem::new(404, "no-route", "no route takes this path");
+pub(crate) const NEARLY: Problem = Problem::bad(
+    "path-nearly",
+    "the path is nearly that of a narrower route: write it with the same capitals, and nothing at the end of a name",
+);
 pub(crate) const NO_METHOD: Problem =
     Problem::new(405, "no-method", "no route of this path takes this method");
 pub(crate) const BODY_LARGE: Problem = Problem::new(
@@ -109,6 +118,20 @@ pub(crate) const SLOW: Problem = Problem::new(
     "upstream-slow",
     "the service behind the gateway did not answer in time",
 );
+pub(crate) const DOWN: Problem = Problem::new(
+    503,
+    "upstream-down",
+    "no server of the service behind the gateway is well",
+);
+pub(crate) const POLICY_DENIED: Problem =
+    Problem::new(403, "policy-denied", "a policy does not allow this");
+pub(crate) const POLICY_UNKNOWN: Problem = Problem::new(
+    503,
+    "policy-unknown",
+    "whether a policy allows this cannot be known now",
+);
+pub(crate) const RISK_REFUSED: Problem =
+    Problem::new(403, "risk-refused", "this request looks too risky");
 pub(crate) const ENDED: Problem = Problem::new(
     403,
     "route-changed",

@@ -1,8 +1,10 @@
 //! Which route takes a request: of those whose paths are like it, the narrowest.
+//! What its service could take for a narrower one's is taken by none.
 
 use std::sync::Arc;
 
 use http::Method;
+use symbolon_token::macaroon::PathIndex;
 
 use crate::guard::Guard;
 use crate::settings::Route;
@@ -16,8 +18,11 @@ pub(crate) struct Ready {
     pub(crate) guard: Option<Guard>,
 }
 
-/// Every route, narrow ones first.
-pub(crate) struct Routes(Vec<Arc<Ready>>);
+/// Every route, narrow ones first, and by its path.
+pub(crate) struct Routes {
+    all: Vec<Arc<Ready>>,
+    index: PathIndex,
+}
 
 /// Why no route takes a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,19 +31,33 @@ pub(crate) enum NotFound {
     Path,
     /// Some are, and take these methods.
     Method(String),
+    /// A service could take it for one of a narrower route.
+    Doubtful,
 }
 
 impl Routes {
     pub(crate) fn new(mut all: Vec<Arc<Ready>>) -> Self {
         all.sort_by_key(|own| own.route.path.rank());
-        Self(all)
+        let index = PathIndex::new(all.iter().map(|own| &own.route.path));
+        Self { all, index }
+    }
+
+    /// The names of all routes.
+    #[cfg(feature = "cedar")]
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.all.iter().map(|own| own.route.name.clone())
     }
 
     /// The route that takes a request.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Result<&Arc<Ready>, NotFound> {
-        let like = || self.0.iter().filter(|own| own.route.path.matches(path));
-        if let Some(found) = like().find(|own| takes(&own.route, method)) {
-            return Ok(found);
+        let near = self.index.like(path).into_iter();
+        let near: Vec<&Arc<Ready>> = near.filter_map(|at| self.all.get(at)).collect();
+        let like = || near.iter().filter(|own| own.route.path.matches(path));
+        if let Some(&found) = like().find(|own| takes(&own.route, method)) {
+            return match is_doubtful(&near, found, method) {
+                true => Err(NotFound::Doubtful),
+                false => Ok(found),
+            };
         }
         let mut allowed: Vec<&str> = like()
             .flat_map(|own| own.route.methods.iter().map(Method::as_str))
@@ -50,6 +69,15 @@ impl Routes {
         allowed.dedup();
         Err(NotFound::Method(allowed.join(", ")))
     }
+}
+
+/// Whether a careless service would read a path that a route takes as one of a
+/// route within it, of which more may be demanded. What is near stands in order,
+/// and what takes it exactly would have been found first.
+fn is_doubtful(near: &[&Arc<Ready>], found: &Arc<Ready>, method: &Method) -> bool {
+    let narrower = near.iter().take_while(|own| !Arc::ptr_eq(own, found));
+    let mut narrower = narrower.map(|own| &own.route);
+    narrower.any(|own| takes(own, method) && found.route.path.covers(&own.path))
 }
 
 /// TRACE would show the upstream's view, and CONNECT is no request for a path.

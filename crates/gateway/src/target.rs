@@ -16,10 +16,11 @@
 //! | `%00` to `%1F`, `%7F`, escaped C1 controls | 400 `path-control` |
 //! | `%`, `%zz`, `%u002e` | 400 `path-broken-escape` |
 //! | escapes that are not UTF-8 (`%C0%AF`, `%FF`) | 400 `path-not-text` |
-//! | characters that only look like `/ \ . ; %` (`%EF%BC%8F`) | 400 `path-look-alike` |
+//! | characters that only look like `/ \ . ; % ? #` (`%EF%BC%8F`) | 400 `path-look-alike` |
 //! | any other character that RFC 3986 keeps out of a path, unescaped | 400 `path-character` |
 //! | `http://host/path`, `*`, `host:port` | 400 `target-form` |
 //! | more than 8 KiB | 414 `target-long` |
+//! | a method with small letters (`delete`), which some services read as capitals | 400 `method-small` |
 //!
 //! A fragment (`#…`) is cut off where the request is read, so it is neither
 //! judged nor sent. The query is sent byte for byte and never judged.
@@ -43,26 +44,41 @@ impl Target {
         self.0.path()
     }
 
+    /// The same path with another query, without any where that is empty.
+    #[cfg(feature = "graphql")]
+    pub(crate) fn with_query(&self, query: &str) -> Result<Self, Problem> {
+        let whole = match query.is_empty() {
+            true => self.path().to_owned(),
+            false => format!("{}?{query}", self.path()),
+        };
+        if whole.len() > MAX_TARGET_BYTES {
+            return Err(LONG);
+        }
+        let parsed = whole.parse().map(Self);
+        parsed.map_err(|_| Problem::bad("target-form", "the target of the request is a path"))
+    }
+
     /// Path and query, as the upstream gets them.
     pub(crate) fn path_and_query(&self) -> &PathAndQuery {
         &self.0
     }
 }
 
+const LONG: Problem = Problem::new(414, "target-long", "path and query are longer than 8 KiB");
+
 /// Reads the target of a request. `is_http2` says whether scheme and host
 /// belong into it.
 pub(crate) fn read(method: &Method, uri: &Uri, is_http2: bool) -> Result<Target, Problem> {
     let form = Problem::bad("target-form", "the target of the request is a path");
+    if method.as_str().bytes().any(|own| own.is_ascii_lowercase()) {
+        return Err(METHOD_SMALL);
+    }
     if *method == Method::CONNECT || (uri.scheme().is_some() && !is_http2) {
         return Err(form);
     }
     let sent = uri.path_and_query().ok_or(form)?;
     if sent.as_str().len() > MAX_TARGET_BYTES {
-        return Err(Problem::new(
-            414,
-            "target-long",
-            "path and query are longer than 8 KiB",
-        ));
+        return Err(LONG);
     }
     let query = sent.query();
     if query.is_some_and(|query| !query.bytes().all(|own| own.is_ascii_graphic())) {
@@ -79,6 +95,15 @@ pub(crate) fn read(method: &Method, uri: &Uri, is_http2: bool) -> Result<Target,
     };
     // Both halves hold what such a text may hold and nothing else.
     whole.parse().map(Target).map_err(|_| form)
+}
+
+/// Path and query of a target in their one form, or the code with which it is
+/// refused: what [`Settings`](crate::Settings) routes are compared with.
+pub fn one_form(target: &str) -> Result<String, &'static str> {
+    let uri: Uri = target.parse().map_err(|_| "target-form")?;
+    let read = read(&Method::GET, &uri, false);
+    let read = read.map_err(Problem::code)?;
+    Ok(read.path_and_query().as_str().to_owned())
 }
 
 fn normal_path(path: &str) -> Result<String, Problem> {
@@ -170,22 +195,31 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// What compatibility forms turn into a separator, a dot, a semicolon or a
-/// percent sign (Unicode Standard Annex 15).
+/// What compatibility forms turn into a slash, a backslash, a dot, a semicolon,
+/// a percent sign or what ends a path (Unicode Standard Annex 15), alone or with
+/// others; and signs of mathematics that are drawn like slashes.
 const fn is_look_alike(own: char) -> bool {
     matches!(
         own,
-        '\u{2024}' | '\u{2025}' | '\u{fe52}' | '\u{ff0e}' // dots
+        '\u{2024}'..='\u{2026}' | '\u{fe19}' | '\u{fe30}' | '\u{fe52}' | '\u{ff0e}' // dots
+        | '\u{2488}'..='\u{249b}' | '\u{33c2}' | '\u{33c7}' | '\u{33d8}' | '\u{1f100}' // with dots
         | '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{ff0f}' // slashes
-        | '\u{29f5}' | '\u{fe68}' | '\u{ff3c}' // backslashes
-        | '\u{037e}' | '\u{fe54}' | '\u{ff1b}' // semicolons
+        | '\u{2100}' | '\u{2101}' | '\u{2105}' | '\u{2106}' // with slashes
+        | '\u{2216}' | '\u{29f5}' | '\u{fe68}' | '\u{ff3c}' // backslashes
+        | '\u{037e}' | '\u{fe14}' | '\u{fe54}' | '\u{ff1b}' // semicolons
         | '\u{fe6a}' | '\u{ff05}' // percent signs
+        | '\u{2047}'..='\u{2049}' | '\u{fe16}' | '\u{fe56}' | '\u{ff1f}' // question marks
+        | '\u{fe5f}' | '\u{ff03}' // number signs
     )
 }
 
 #[rustfmt::skip]
 const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
 
+const METHOD_SMALL: Problem = Problem::bad(
+    "method-small",
+    "the method has small letters: methods are written in capitals",
+);
 const DOT: Problem = Problem::bad("path-dot-segment", "the path has a `.` or `..` segment");
 const EMPTY: Problem = Problem::bad("path-empty-segment", "the path has an empty segment");
 const SEPARATOR: Problem = Problem::bad(
@@ -217,10 +251,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Result<String, &'static str> {
-        let uri: Uri = text.parse().map_err(|_| "not read")?;
-        let read = read(&Method::GET, &uri, false);
-        read.map(|own| own.path_and_query().to_string())
-            .map_err(|problem| problem.code())
+        one_form(text)
     }
 
     /// Attack: L324
@@ -262,6 +293,13 @@ mod tests {
             ("/public%ef%bc%8fadmin", "path-look-alike"),
             ("/%ef%bc%8e%ef%bc%8e/admin", "path-look-alike"),
             ("/%e2%80%a5/admin", "path-look-alike"),
+            ("/public/%ef%b8%b0/admin", "path-look-alike"),
+            ("/public/%e2%80%a4%e2%80%a4/admin", "path-look-alike"),
+            ("/publi%e2%84%80dmin", "path-look-alike"),
+            ("/public%e2%88%96admin", "path-look-alike"),
+            ("/admin%ef%b8%94x", "path-look-alike"),
+            ("/admin%ef%bc%9fx", "path-look-alike"),
+            ("/admin%ef%bc%83x", "path-look-alike"),
             ("/a|b", "path-character"),
             ("/{x}", "path-character"),
             ("/a\"b", "path-character"),
@@ -273,6 +311,22 @@ mod tests {
         }
         let long = format!("/{}", "a".repeat(MAX_TARGET_BYTES));
         assert_eq!(of(&long), Err("target-long"));
+    }
+
+    /// Services that write methods in capitals themselves would do what a route
+    /// for another method lets through.
+    ///
+    /// Attack: L324
+    #[test]
+    fn a_method_is_written_in_capitals() {
+        let uri: Uri = "/orders/7".parse().unwrap();
+        let of = |method: &str| read(&method.parse().unwrap(), &uri, false).map(|_| ());
+        for bad in ["delete", "Delete", "gET", "pOST", "purge"] {
+            assert_eq!(of(bad).map_err(Problem::code), Err("method-small"), "{bad}");
+        }
+        for good in ["GET", "DELETE", "PURGE", "VERSION-CONTROL"] {
+            assert_eq!(of(good), Ok(()), "{good}");
+        }
     }
 
     /// Attack: L324

@@ -9,9 +9,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::FORWARDED;
+use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
+use symbolon_verify::ClientAddress;
 
 use crate::settings::ForwardedHeader;
 
@@ -21,16 +23,44 @@ const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// How many hops are looked at.
 const MAX_HOPS: usize = 32;
 
+/// The last hop that is believed, among the extensions of a request: what
+/// services are told. Whether it is the caller is another question.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastHop(pub(crate) IpAddr);
+
 /// Whom the gateway believes.
 #[derive(Debug)]
 pub(crate) struct Believed {
     pub(crate) proxies: Vec<IpNet>,
     pub(crate) header: ForwardedHeader,
+    /// Whether their word about their caller's certificate counts.
+    pub(crate) takes_certificates: bool,
 }
 
 impl Believed {
+    /// Writes down where a request comes from. Conditions on the caller's
+    /// address have nothing to go by where nobody knows it: the proxy's own
+    /// would be that of a friend.
+    pub(crate) fn note(&self, peer: IpAddr, parts: &mut Parts) {
+        let hop = self.caller(peer, &parts.headers);
+        parts.extensions.insert(LastHop(hop));
+        if self.is_known(peer, &parts.headers) {
+            parts.extensions.insert(ClientAddress(hop));
+        }
+    }
+
+    /// Whether a proxy says anything of where its caller is, where it is believed.
+    pub(crate) fn is_told(&self, headers: &HeaderMap) -> bool {
+        let (standard, common) = (headers.contains_key(FORWARDED), headers.contains_key(FOR));
+        match self.header {
+            ForwardedHeader::Forwarded => standard,
+            ForwardedHeader::XForwardedFor => common,
+            ForwardedHeader::Either => standard || common,
+        }
+    }
+
     /// The caller's address.
-    pub(crate) fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.is_proxy(peer) {
             return peer;
@@ -47,7 +77,36 @@ impl Believed {
         caller
     }
 
-    fn is_proxy(&self, address: IpAddr) -> bool {
+    /// Whether that is more than the word of a proxy that did not say: where a
+    /// believed proxy wrote nothing, or what is no address, or said it in two
+    /// ways, nobody knows where the caller is. Some proxies leave out what their
+    /// caller names in `Connection` (CVE-2022-31813).
+    fn is_known(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        if !self.is_proxy(peer.to_canonical()) {
+            return true;
+        }
+        if !self.is_told(headers) {
+            return false;
+        }
+        if self.header == ForwardedHeader::Either
+            && headers.contains_key(FORWARDED)
+            && headers.contains_key(FOR)
+        {
+            return false;
+        }
+        let hops = self.hops(headers).into_iter().rev().take(MAX_HOPS);
+        for hop in hops {
+            match hop {
+                None => return false,
+                Some(address) if !self.is_proxy(address) => return true,
+                Some(_) => {}
+            }
+        }
+        true
+    }
+
+    /// Whether an address is that of a trusted proxy.
+    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
         self.proxies.iter().any(|own| own.contains(&address))
     }
 
@@ -136,6 +195,7 @@ mod tests {
         let believed = Believed {
             proxies: vec!["10.0.0.0/8".parse().unwrap()],
             header,
+            takes_certificates: false,
         };
         believed.caller(peer.parse().unwrap(), &headers).to_string()
     }
@@ -163,6 +223,51 @@ mod tests {
         assert_eq!(of(""), "10.0.0.1");
         let standard = [(FORWARDED, "for=\"[2001:db8::1]:99\";proto=http")];
         assert_eq!(caller("10.0.0.1", either, &standard), "2001:db8::1");
+    }
+
+    /// Whoever is far away passes for nobody's neighbour by making the proxy's
+    /// word unreadable.
+    ///
+    /// Attack: L328
+    #[test]
+    fn a_proxy_whose_word_cannot_be_read_lends_its_address_to_nobody() {
+        let believed = Believed {
+            proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            header: ForwardedHeader::Either,
+            takes_certificates: false,
+        };
+        let noted = |sent: &[(HeaderName, &str)]| {
+            let mut parts = http::Request::new(()).into_parts().0;
+            for (name, value) in sent {
+                parts.headers.append(name, value.parse().unwrap());
+            }
+            believed.note("10.0.0.1".parse().unwrap(), &mut parts);
+            let hop = parts.extensions.get::<LastHop>().unwrap().0.to_string();
+            let caller = parts.extensions.get::<ClientAddress>();
+            (hop, caller.map(|own| own.0.to_string()))
+        };
+        for unreadable in [
+            &[][..],
+            &[(FOR, "a")],
+            &[(FOR, "")],
+            &[(FOR, "203.0.113.7, a")],
+            &[(FORWARDED, "for=unknown")],
+            &[(FORWARDED, "proto=http")],
+            &[(FORWARDED, "for=203.0.113.7"), (FOR, "203.0.113.7")],
+        ] {
+            assert_eq!(
+                noted(unreadable),
+                ("10.0.0.1".into(), None),
+                "{unreadable:?}"
+            );
+        }
+        let good = ("203.0.113.7".to_owned(), Some("203.0.113.7".to_owned()));
+        assert_eq!(noted(&[(FOR, "203.0.113.7")]), good);
+        let said = HeaderMap::from_iter([(FOR, HeaderValue::from_static("203.0.113.7"))]);
+        assert!(believed.is_told(&said) && !believed.is_told(&HeaderMap::new()));
+        let header = ForwardedHeader::Forwarded;
+        let other = Believed { header, ..believed };
+        assert!(!other.is_told(&said));
     }
 
     #[test]

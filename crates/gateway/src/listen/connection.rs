@@ -13,19 +13,22 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use symbolon_verify::PeerCertificate;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::Role;
+use super::places::Place;
 use crate::body::Body;
 use crate::exchange::{self, Caller};
 use crate::framing;
-use crate::{admin, gateway};
+use crate::pulse::Pulse;
+use crate::quota::Held;
+use crate::{admin, forward_auth, gateway};
 
 /// How long a head may take to arrive, idle time before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -51,13 +54,23 @@ pub(super) struct Connection {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) role: Role,
     pub(super) stop: watch::Receiver<bool>,
-    pub(super) place: Arc<OwnedSemaphorePermit>,
+    pub(super) place: Arc<Place>,
 }
 
 /// A request that is being answered, with the place of its connection.
 pub(crate) struct Running {
     count: Arc<AtomicUsize>,
-    _place: Arc<OwnedSemaphorePermit>,
+    _place: Arc<Place>,
+    /// Whatever else is held for as long as it runs.
+    held: Held,
+}
+
+impl Running {
+    /// Holds something else as well.
+    pub(crate) fn holding(mut self, held: Held) -> Self {
+        self.held = held;
+        self
+    }
 }
 
 impl Drop for Running {
@@ -71,7 +84,7 @@ struct Requests {
     caller: Caller,
     role: Role,
     stop: watch::Receiver<bool>,
-    place: Arc<OwnedSemaphorePermit>,
+    place: Arc<Place>,
     running: Arc<AtomicUsize>,
     begun: AtomicU64,
 }
@@ -83,6 +96,7 @@ impl Requests {
         let running = Running {
             count: Arc::clone(&self.running),
             _place: Arc::clone(&self.place),
+            held: Held::nothing(),
         };
         // HTTP/2 says that the end is near with a frame, not with a header.
         let is_told = request.version() < Version::HTTP_2;
@@ -90,8 +104,11 @@ impl Requests {
             Role::Public(gateway::Gateway { shared }) => {
                 exchange::answer(shared, &self.caller, request, running).await
             }
+            Role::ForwardAuth(gateway::Gateway { shared }) => {
+                forward_auth::answer_alone(shared, &self.caller, request).await
+            }
             Role::Admin(gateway, numbers) => {
-                admin::answer(gateway, numbers.as_ref(), &request).await
+                admin::answer(gateway, numbers.as_ref(), request).await
             }
         };
         let is_upgrade = response.status() == http::StatusCode::SWITCHING_PROTOCOLS;
@@ -116,7 +133,7 @@ impl Connection {
         let Some(tls) = self.tls.clone() else {
             if let Some(spoken) = spoken(&stream).await {
                 let shown = framing::Connection::default();
-                self.speak(TokioIo::new(stream), spoken, shown).await;
+                Pulse::watch(self.speak(TokioIo::new(stream), spoken, shown)).await;
             }
             return;
         };
@@ -135,10 +152,13 @@ impl Connection {
                     .and_then(|chain| chain.first())
                     .map(|own| PeerCertificate::from_der(own)),
             };
-            self.speak(TokioIo::new(stream), spoken, shown).await;
+            Pulse::watch(self.speak(TokioIo::new(stream), spoken, shown)).await;
         }
     }
 
+    /// Of HTTP/1.1 the connection ends where nobody takes what is answered; of
+    /// HTTP/2 the stream does.
+    ///
     /// After the end was asked for, every answer says that it is the last of
     /// its connection, and only then are idle connections closed: closed at
     /// once, they would cut off requests that are on their way.
@@ -221,8 +241,22 @@ async fn spoken(stream: &TcpStream) -> Option<Spoken> {
     timeout(HEAD_TIMEOUT, looking).await.ok().flatten()
 }
 
-fn builder(spoken: Spoken) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+/// Runs each stream of HTTP/2 for as long as somebody takes what it answers.
+#[derive(Debug, Clone, Copy)]
+struct Streams;
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(Pulse::watch(stream));
+    }
+}
+
+fn builder(spoken: Spoken) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams);
     // Not `pipeline_flush`: with it, a head that cannot be read is never answered.
     builder
         .http1()

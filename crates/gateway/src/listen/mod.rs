@@ -6,6 +6,7 @@
 mod accept;
 mod certificate;
 mod connection;
+mod places;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -14,19 +15,18 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::admin::Numbers;
 use crate::gateway::Gateway;
 
 use self::connection::Connection;
+use self::places::{MAX_CONNECTIONS, Places, Source};
 
 pub use self::certificate::{Asks, Certificate};
 pub(crate) use self::connection::Running;
 
-/// How many connections one listener has at most; a WebSocket keeps its place.
-const MAX_CONNECTIONS: u32 = 10_000;
 /// How long running requests have after the end was asked for.
 const DRAIN: Duration = Duration::from_secs(25);
 
@@ -35,8 +35,27 @@ const DRAIN: Duration = Duration::from_secs(25);
 pub(crate) enum Role {
     /// Requests that are passed on.
     Public(Gateway),
+    /// Questions of other proxies, and nothing else.
+    ForwardAuth(Gateway),
     /// Health and numbers.
     Admin(Gateway, Option<Numbers>),
+}
+
+impl Role {
+    /// Where a connection comes from.
+    fn source(&self, peer: SocketAddr) -> Source {
+        let address = peer.ip().to_canonical();
+        let is_proxy = match self {
+            Self::Public(gateway) | Self::ForwardAuth(gateway) => {
+                gateway.shared.plan().is_proxy(address)
+            }
+            Self::Admin(..) => false,
+        };
+        match is_proxy {
+            true => Source::Proxy(address),
+            false => Source::Stranger(address),
+        }
+    }
 }
 
 /// Why a listener cannot be set up.
@@ -89,8 +108,12 @@ pub(crate) async fn serve(
     role: Role,
     stop: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
-    let take = |stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit| {
+    let places = Arc::new(Places::new(MAX_CONNECTIONS));
+    let take = |stream: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit| {
+        // Whoever has had its share is cut off before a byte of it is read.
+        let Some(place) = places.seat(role.source(peer), room) else {
+            return;
+        };
         let connection = Connection {
             peer,
             tls: tls.clone(),
@@ -102,7 +125,7 @@ pub(crate) async fn serve(
     };
     let mut asked = stop.clone();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Some(room) = places.room().await else {
             break;
         };
         let accepted = tokio::select! {
@@ -110,7 +133,7 @@ pub(crate) async fn serve(
             _ = asked.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, peer)) => take(stream, peer, place),
+            Ok((stream, peer)) => take(stream, peer, room),
             // Out of file descriptors, most likely: wait for some to come back.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
@@ -119,11 +142,10 @@ pub(crate) async fn serve(
     // listener would cut them off.
     while let Poll::Ready(Ok((stream, peer))) =
         poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
-        && let Ok(place) = Arc::clone(&places).try_acquire_owned()
+        && let Some(room) = places.room_now()
     {
-        take(stream, peer, place);
+        take(stream, peer, room);
     }
     drop(listener);
-    // Every connection and every tunnel holds a place until it has ended.
-    let _ = tokio::time::timeout(DRAIN, places.acquire_many(MAX_CONNECTIONS)).await;
+    places.wait_until_empty(DRAIN).await;
 }

@@ -179,13 +179,13 @@ fn with_nonce(key: &SigningKey, url: &str, token: &str, nonce: &str) -> String {
 }
 
 /// A certificate of a host, or of a caller.
-struct Made {
-    certificate: CertificateDer<'static>,
-    key: Vec<u8>,
-    pem: (String, String),
+pub(crate) struct Made {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) key: Vec<u8>,
+    pub(crate) pem: (String, String),
 }
 
-fn made(name: &str) -> Made {
+pub(crate) fn made(name: &str) -> Made {
     let CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     Made {
@@ -265,4 +265,59 @@ async fn over_tls_a_bound_token_needs_its_certificate_and_a_request_its_host() {
     let here = over_tls(address, &host, None, &request("gateway.test", "/public/x")).await;
     assert_eq!(raw::statuses(&here), [200], "{here}");
     assert!(here.contains("[\"x-forwarded-proto\",\"https\"]"), "{here}");
+}
+
+/// Attack: F181
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_is_good_once_over_gateways_that_remember_together() {
+    let redis = crate::redis::Redis::start();
+    let (maker, upstream) = (Maker::start().await, Upstream::start().await);
+    let mut gateways = Vec::new();
+    for _ in 0..2 {
+        let loopback = "127.0.0.1:0".parse().unwrap();
+        let launch = Launch::bind(loopback, None).await.unwrap();
+        let address = launch.public.local_addr().unwrap();
+        let mut settings = maker.settings(upstream.address);
+        settings.clock_skew = std::time::Duration::from_secs(1);
+        settings.quotas.redis = Some(symbolon_gateway::Redis {
+            addresses: vec![redis.url()],
+            user: None,
+            password: None,
+            authority: None,
+        });
+        let running = launch.start(settings, edge()).unwrap();
+        running.gateway.warm().await;
+        gateways.push((address, running));
+    }
+    let own = key();
+    let token = maker.token(json!({ "jkt": own.kid() }));
+    let url = "https://gateway.test/orders/7";
+    let send = async |at: usize, proof: &str| {
+        let headers = format!("Authorization: DPoP {token}\r\nDPoP: {proof}\r\n");
+        raw::get(gateways[at].0, b"/orders/7?x=1", &headers).await
+    };
+    // Until a proof is newer than both processes, they want a nonce of theirs.
+    let begin = tokio::time::Instant::now();
+    let (good, first) = loop {
+        assert!(begin.elapsed().as_secs() < 60);
+        let proof = proof(&own, "GET", url, &token);
+        let answer = send(0, &proof).await;
+        if !answer.contains("use_dpop_nonce") {
+            break (proof, answer);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    };
+    assert_eq!(raw::statuses(&first), [200]);
+
+    let again = send(1, &good).await;
+
+    assert_eq!(raw::statuses(&again), [401], "{again}");
+    assert!(again.contains("invalid_dpop_proof"), "{again}");
+    let other = proof(&own, "GET", url, &token);
+    assert_eq!(raw::statuses(&send(1, &other).await), [200]);
+
+    drop(redis);
+    let late = proof(&own, "GET", url, &token);
+    assert_eq!(raw::statuses(&send(1, &late).await), [503]);
 }

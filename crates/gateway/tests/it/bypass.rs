@@ -49,6 +49,13 @@ async fn no_way_of_writing_a_path_leads_around_its_route() {
         (b"/admin%", 400, "path-broken-escape"),
         (b"/public%c0%afadmin", 400, "path-not-text"),
         (b"/public%ef%bc%8f..%ef%bc%8fadmin", 400, "path-look-alike"),
+        (b"/public/%ef%b8%b0/admin", 400, "path-look-alike"),
+        (b"/ADMIN", 400, "path-nearly"),
+        (b"/Admin/x", 400, "path-nearly"),
+        (b"/admin.", 400, "path-nearly"),
+        (b"/admin%20/x", 400, "path-nearly"),
+        (b"/%ef%bd%81dmin/x", 400, "path-nearly"),
+        (b"/PUBLIC/x", 400, "path-nearly"),
         (b"http://gateway.test/public/x", 400, "target-form"),
         (b"http://elsewhere.test/admin", 400, "target-form"),
         (b"*", 400, "target-form"),
@@ -88,7 +95,7 @@ async fn the_path_that_is_judged_is_the_path_that_is_sent() {
         ("/%6frders/%37", "/orders/7"),
         ("/caf%c3%a9", "/caf%C3%A9"),
         ("/a%20b/c+d", "/a%20b/c+d"),
-        ("/ADMIN", "/ADMIN"),
+        ("/ORDERS/Seven.", "/ORDERS/Seven."),
         ("/x?a=%2e%2e/%00&b=//;", "/x?a=%2e%2e/%00&b=//;"),
         ("/x?", "/x?"),
     ] {
@@ -98,6 +105,43 @@ async fn the_path_that_is_judged_is_the_path_that_is_sent() {
         let got: Value = serde_json::from_str(body).unwrap();
         assert_eq!(got["target"], sent, "{target}");
     }
+}
+
+/// A route for all methods beside one for some: what a service reads as one of
+/// these is not judged as another.
+///
+/// Attack: L324
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_way_of_writing_a_method_leads_around_its_route() {
+    let site = Site::with(|settings| {
+        let issuer = match &settings.routes[0].demand {
+            symbolon_gateway::Demand::Token(demand) => demand.issuer.clone(),
+            symbolon_gateway::Demand::Public => panic!("the first route is protected"),
+        };
+        let mut admin = route("/orders/{id}", needs(&issuer, API, "admin"));
+        admin.methods = vec![http::Method::DELETE];
+        settings.routes = vec![route("/{*rest}", needs(&issuer, API, "read")), admin];
+    });
+    let site = site.await;
+    let token = site.issuer.token(API, "read").await;
+    let of = async |method: &str| {
+        let head = format!(
+            "{method} /orders/7 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        let answer = raw::send(site.gateway, head.as_bytes()).await;
+        (raw::statuses(&answer), raw::code(&answer).to_owned())
+    };
+
+    for small in ["delete", "Delete", "DELETe"] {
+        assert_eq!(
+            of(small).await,
+            (vec![400], "method-small".into()),
+            "{small}"
+        );
+    }
+    assert_eq!(of("DELETE").await.0, [403]);
+    assert_eq!(site.upstream.seen(), 0, "something went around");
+    assert_eq!(of("PURGE").await.0, [200]);
 }
 
 /// Attack: L325

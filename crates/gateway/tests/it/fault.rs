@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use symbolon_testkit::Row;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -108,11 +111,18 @@ async fn an_answer_that_breaks_off_is_not_taken_for_a_whole_one() {
     }
 }
 
+/// The `jti` of a token.
+fn id_of(token: &str) -> String {
+    let claims = token.split('.').nth(1).unwrap();
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    claims["jti"].as_str().unwrap().to_owned()
+}
+
 /// Fault: R44
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_is_answered_with_what_is_anothers() {
     let site = Arc::new(Site::start().await);
-    let token = site.issuer.token(API, "read").await;
     #[expect(clippy::disallowed_methods, reason = "calls on loopback")]
     let second = reqwest::Client::builder()
         .no_proxy()
@@ -125,9 +135,11 @@ async fn nobody_is_answered_with_what_is_anothers() {
         } else {
             second.clone()
         };
-        let (site, token) = (Arc::clone(&site), token.clone());
+        let token = site.issuer.token(API, "read").await;
+        let own = id_of(&token);
+        let site = Arc::clone(&site);
         callers.push(tokio::spawn(async move {
-            for number in 0..16 {
+            for number in 0..Row::R44.size(16, 1_600) {
                 let canary = format!("canary-{caller}-{number}");
                 let url = site.url(&format!("/told/{canary}"));
                 let sent = client.post(url).bearer_auth(&token).body(canary.clone());
@@ -141,6 +153,7 @@ async fn nobody_is_answered_with_what_is_anothers() {
                 assert_eq!(got.text("target"), format!("/told/{canary}"));
                 assert_eq!(got.text("body"), canary);
                 assert_eq!(got.all("x-canary"), [&*canary]);
+                assert_eq!(got.all("x-token"), [&*own]);
             }
         }));
     }

@@ -151,8 +151,52 @@ async fn an_assertion_is_for_one_upstream_one_request_and_one_moment() {
     assert_eq!(signature, NotAsserted::Signature, "a token of the caller's");
     let broken = format!("{}A", &assertion[..assertion.len() - 1]);
     assert!(Asserted::check(&keys, &broken, &good).is_err() || broken == assertion);
-    let again = Got::of(site.get("/orders/7?x=1", &token).await).await;
-    assert_ne!(again.all("symbolon-assertion")[0], assertion);
+    let other = Got::of(site.get("/orders/7?x=2", &token).await).await;
+    assert_ne!(other.all("symbolon-assertion")[0], assertion);
+}
+
+/// A request that changes nothing may be said to be the same again; one that
+/// does is said once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_safe_request_that_comes_again_is_introduced_in_the_same_words() {
+    let site = Site::start().await;
+    let token = site.issuer.token(API, "read").await;
+    let assertion = async |token: &str| {
+        let got = Got::of(site.get("/orders/7", token).await).await;
+        got.all("symbolon-assertion")[0].to_owned()
+    };
+
+    let first = assertion(&token).await;
+
+    assert_eq!(assertion(&token).await, first);
+    let other = site.issuer.token(API, "read").await;
+    assert_ne!(assertion(&other).await, first, "another token");
+    let head = http().head(site.url("/orders/7")).bearer_auth(&token);
+    assert_eq!(head.send().await.unwrap().status(), 200);
+    let writer = site.issuer.token(API, "write").await;
+    let mut written = Vec::new();
+    for _ in 0..2 {
+        let post = http().post(site.url("/orders/7")).bearer_auth(&writer);
+        let got = Got::of(post.send().await.unwrap()).await;
+        written.push(got.all("symbolon-assertion")[0].to_owned());
+    }
+    assert_ne!(written[0], written[1], "what changes something");
+    let Value::Object(keys) = site.running.gateway.keys() else {
+        panic!("no key set")
+    };
+    for (said, method) in [
+        (&first, "GET"),
+        (&written[0], "POST"),
+        (&written[1], "POST"),
+    ] {
+        let expected = Expected {
+            upstream: "echo",
+            method,
+            path_and_query: "/orders/7",
+            now: SystemClock::start().now(),
+        };
+        Asserted::check(&keys, said, &expected).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,4 +216,88 @@ async fn a_trusted_proxy_is_believed_about_the_address_and_nobody_else() {
         assert_eq!(got.all("x-forwarded-for"), [seen]);
         assert!(got.all("forwarded")[0].starts_with(&format!("for={seen};")));
     }
+}
+
+/// A service that sends whoever comes without TLS to TLS would do so without end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_through_a_proxy_that_ends_tls_has_come_by_tls() {
+    let origin = |own: &str| Some(own.to_owned());
+    for (external_url, trusted, proto) in [
+        (origin("https://shop.example.com"), true, "https"),
+        (origin("https://shop.example.com"), false, "http"),
+        (origin("http://127.0.0.1:8081"), true, "http"),
+        (None, true, "http"),
+    ] {
+        let told = format!("{external_url:?} {trusted}");
+        let site = Site::with(|settings| {
+            settings.external_url = external_url;
+            if trusted {
+                settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+            }
+        });
+        let site = site.await;
+        // Nobody's word: a proxy that does not write it passes on its caller's.
+        let request = http()
+            .get(site.url("/public/x"))
+            .header("x-forwarded-for", "203.0.113.7")
+            .header("x-forwarded-proto", "wss");
+
+        let got = Got::of(request.send().await.unwrap()).await;
+
+        assert_eq!(got.all("x-forwarded-proto"), [proto], "{told}");
+        let standard = got.all("forwarded")[0];
+        assert!(
+            standard.ends_with(&format!(";proto={proto}")),
+            "{told}: {standard}"
+        );
+    }
+}
+
+/// Gateways that share a key do not change it at one moment, and services keep
+/// what was published.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_assertion_is_good_while_the_key_that_signs_is_changed() {
+    let drawn = || symbolon_gateway::KeyOfGateway::draw().unwrap();
+    let (one, two) = (drawn(), drawn());
+    let copy = |own: &symbolon_token::Secret| symbolon_token::Secret::new(own.expose().to_vec());
+    let site = Site::with(|settings| {
+        settings.assertion_key = Some(copy(&one));
+        settings.assertion_key_other = Some(copy(&two));
+    });
+    let site = site.await;
+    let token = site.issuer.token(API, "read").await;
+    let assertion = async || {
+        let got = Got::of(site.get("/orders/7", &token).await).await;
+        got.all("symbolon-assertion")[0].to_owned()
+    };
+    let check = |said: &str, keys: &Value| {
+        let expected = Expected {
+            upstream: "echo",
+            method: "GET",
+            path_and_query: "/orders/7",
+            now: SystemClock::start().now(),
+        };
+        Asserted::check(keys.as_object().unwrap(), said, &expected).map(|_| ())
+    };
+    let before = site.running.gateway.keys();
+    let by_one = assertion().await;
+
+    let mut settings = site.settings();
+    settings.assertion_key = Some(copy(&two));
+    settings.assertion_key_other = Some(copy(&one));
+    site.running.gateway.reload(settings).await.unwrap();
+    let after = site.running.gateway.keys();
+    let by_two = assertion().await;
+
+    assert_ne!(by_one, by_two);
+    assert_eq!(before["keys"].as_array().unwrap().len(), 2);
+    for keys in [&before, &after] {
+        assert_eq!(check(&by_one, keys), Ok(()));
+        assert_eq!(check(&by_two, keys), Ok(()));
+    }
+    let mut settings = site.settings();
+    settings.assertion_key = Some(copy(&two));
+    site.running.gateway.reload(settings).await.unwrap();
+    let alone = site.running.gateway.keys();
+    assert_eq!(check(&by_one, &alone), Err(NotAsserted::Signature));
 }

@@ -1,5 +1,6 @@
 //! The real authorization server, in this process, with a folder of its own.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,21 +21,40 @@ pub(crate) const SHORT: &str = "https://short.example";
 pub(crate) const SECRET: &str = "a secret that is long enough for anybody";
 
 pub(crate) struct Issuer {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
     pub(crate) url: String,
+    #[cfg_attr(
+        not(feature = "cedar"),
+        expect(dead_code, reason = "for tests of policies")
+    )]
+    admin: String,
     running: Option<Running>,
     folder: PathBuf,
 }
 
 impl Issuer {
     pub(crate) async fn start() -> Self {
+        Self::behind(None).await
+    }
+
+    /// One that is reached at another address than its own, where one is given.
+    pub(crate) async fn behind(front: Option<SocketAddr>) -> Self {
+        Self::with(front, "").await
+    }
+
+    /// The same with more in its configuration.
+    pub(crate) async fn with(front: Option<SocketAddr>, more: &str) -> Self {
         let loopback = "127.0.0.1:0".parse().unwrap();
         let listeners = Listeners::bind(loopback, loopback).await.unwrap();
-        let url = format!("http://{}", listeners.public.local_addr().unwrap());
+        let address = listeners.public.local_addr().unwrap();
+        let url = format!("http://{}", front.unwrap_or(address));
+        let admin = format!("http://{}", listeners.admin.local_addr().unwrap());
         let name = u64::from_be_bytes(random(&SystemEntropy));
         let folder = std::env::temp_dir().join(format!("symbolon-gateway-{name:016x}"));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("symbolon.toml");
-        std::fs::write(&path, file(&url)).unwrap();
+        std::fs::write(&path, file(&url) + more).unwrap();
         let (config, _) = Config::load(&path, []).unwrap();
         let edge = Edge {
             clock: Arc::new(SystemClock::start()),
@@ -42,7 +62,9 @@ impl Issuer {
         };
         let running = launch(&config, listeners, edge).await.unwrap();
         Self {
+            address,
             url,
+            admin,
             running: Some(running),
             folder,
         }
@@ -70,6 +92,24 @@ impl Issuer {
         let request = request.basic_auth("shop", Some(SECRET));
         let answer = request.form(&[("token", token)]).send().await.unwrap();
         assert_eq!(answer.status(), 200);
+    }
+
+    /// Where it is administered, and what is shown there.
+    #[cfg(feature = "cedar")]
+    pub(crate) fn administration(&self) -> (String, String) {
+        let bearer = std::fs::read_to_string(self.folder.join("admin.token")).unwrap();
+        (self.admin.clone(), bearer.trim().to_owned())
+    }
+
+    /// Takes back all that a client has.
+    #[cfg(feature = "cedar")]
+    pub(crate) async fn revoke_client(&self, client: &str) {
+        let (url, bearer) = self.administration();
+        let request = http().post(format!("{url}/admin/v1/revoke"));
+        let request = request
+            .bearer_auth(bearer)
+            .json(&serde_json::json!({ "client": client }));
+        assert_eq!(request.send().await.unwrap().status(), 204);
     }
 
     /// Goes away.
@@ -119,7 +159,10 @@ grants = ["client_credentials"]
 "#
     );
     for (identifier, more) in [
-        (API, "token_format = \"jwt\""),
+        (
+            API,
+            "token_format = \"jwt\"\naccess_token_lifetime = \"1h\"",
+        ),
         (OPAQUE, "token_format = \"opaque\""),
         (SHORT, "access_token_lifetime = \"3s\""),
     ] {

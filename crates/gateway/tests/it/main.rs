@@ -8,15 +8,40 @@
 )]
 
 mod binding;
+mod browser;
 mod bypass;
 mod closed;
 mod decision;
+mod decision_point;
+mod envoy;
 mod fault;
+mod flood;
+mod forward_auth;
+mod frame;
+#[cfg(feature = "graphql")]
+mod graphql;
 mod header;
 mod issuer;
+mod keys;
+mod matrix;
+mod mcp;
+mod message;
+#[cfg(feature = "cedar")]
+mod policy;
+mod quota;
 mod raw;
+#[cfg(feature = "redis")]
+mod redis;
 mod reload;
+mod servers;
 mod site;
+mod slow;
 mod smuggling;
+mod stalled;
+mod stranger;
 mod stream;
+#[cfg(feature = "redis")]
+mod together;
 mod upstream;
+#[cfg(feature = "redis")]
+mod way;

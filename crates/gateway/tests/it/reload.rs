@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use symbolon_gateway::Demand;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -50,6 +51,33 @@ async fn new_settings_hold_at_once_and_no_connection_is_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_settings_wait_for_no_issuer_longer_than_for_one() {
+    let site = Site::start().await;
+    // It lets everybody in and answers nobody.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = format!("http://{}", silent.local_addr().unwrap());
+    let mut settings = site.settings();
+    for audience in [
+        "https://one.example",
+        "https://two.example",
+        "https://three.example",
+    ] {
+        let path = format!("/{}", &audience[8..]);
+        let demand = needs(&issuer, audience, "read");
+        settings.routes.push(route(&path, demand));
+    }
+    let begin = tokio::time::Instant::now();
+
+    site.running.gateway.reload(settings).await.unwrap();
+
+    assert!(
+        begin.elapsed() < Duration::from_secs(9),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_that_lead_nowhere_change_nothing() {
     let site = Site::start().await;
     let token = site.issuer.token(API, "read").await;
@@ -81,6 +109,37 @@ async fn an_open_stream_ends_when_new_settings_would_refuse_it() {
     let rest = async { while let Ok(Some(_)) = answer.chunk().await {} };
     assert!(timeout(Duration::from_secs(4), rest).await.is_ok());
     assert_eq!(site.get("/events", &token).await.status(), 403);
+}
+
+/// Attack: L331
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_stream_of_a_public_route_ends_when_its_route_asks_for_a_token() {
+    let site = Site::with(|settings| {
+        settings
+            .routes
+            .retain(|own| own.path.to_string() != "/events");
+        settings.routes.push(route("/events", Demand::Public));
+    })
+    .await;
+    let answer = http().get(site.url("/events")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let mut answer = answer;
+    assert!(answer.chunk().await.unwrap().is_some());
+    let before = tokio::spawn(async move { while let Ok(Some(_)) = answer.chunk().await {} });
+    let mut settings = site.settings();
+    for own in &mut settings.routes {
+        if own.path.to_string() == "/events" {
+            own.demand = Demand::Public;
+        }
+    }
+    site.running.gateway.reload(settings).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(!before.is_finished(), "the route is still public");
+
+    site.running.gateway.reload(site.settings()).await.unwrap();
+
+    let ended = timeout(Duration::from_secs(4), before).await;
+    assert!(ended.is_ok(), "it stays open");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use symbolon_gateway::policy::Watched;
 use symbolon_gateway::{
-    Credentials, Demand, Edge, ForwardedHeader, Launch, Needed, OnExpiry, PassToken, Route,
-    Running, Settings, Spoken, TokenDemand, Upstream as To,
+    Balance, Credentials, Demand, Edge, ForwardedHeader, Launch, Needed, OnExpiry, PassToken,
+    Quotas, Route, RouteQuota, Running, Settings, Spoken, TokenDemand, Upstream as To,
 };
 use symbolon_server::clock::{SystemClock, SystemEntropy};
 use symbolon_token::Secret;
@@ -106,10 +107,12 @@ pub(crate) fn settings(issuer: &str, upstream: SocketAddr) -> Settings {
     told.claims = vec![
         ("x-caller".parse().unwrap(), "client_id".into()),
         ("x-rights".parse().unwrap(), "scope".into()),
+        ("x-token".parse().unwrap(), "jti".into()),
     ];
     told.pass_token = PassToken::Yes;
     Settings {
         external_url: None,
+        browser: None,
         credentials: Some(Credentials {
             issuer: issuer.to_owned(),
             id: "guard".into(),
@@ -119,6 +122,9 @@ pub(crate) fn settings(issuer: &str, upstream: SocketAddr) -> Settings {
         trusted_proxies: Vec::new(),
         forwarded_header: ForwardedHeader::Either,
         assertion_key: None,
+        assertion_key_other: None,
+        takes_certificates: false,
+        forward_auth: None,
         authorities: Vec::new(),
         upstreams: vec![to("echo", upstream)],
         routes: vec![
@@ -135,6 +141,9 @@ pub(crate) fn settings(issuer: &str, upstream: SocketAddr) -> Settings {
             route("/short/{*rest}", of(SHORT, "read")),
             route("/public/{*rest}", Demand::Public),
         ],
+        quotas: Quotas::default(),
+        policy: None,
+        risk: None,
     }
 }
 
@@ -146,6 +155,7 @@ pub(crate) fn needs(issuer: &str, audience: &str, scope: &str) -> Demand {
         needed: Needed::All(vec![scope.to_owned()]),
         revocation: Revocation::Now,
         max_staleness: None,
+        stale_if_error: None,
     })
 }
 
@@ -160,13 +170,21 @@ pub(crate) fn route(path: &str, demand: Demand) -> Route {
         on_expiry: OnExpiry::Close,
         pass_token: PassToken::No,
         claims: Vec::new(),
+        browser: None,
+        mcp: None,
+        graphql: None,
+        quota: RouteQuota::default(),
+        policy: Watched::AsUsual,
     }
 }
 
 pub(crate) fn to(name: &str, address: SocketAddr) -> To {
     To {
         name: name.to_owned(),
-        url: format!("http://{address}").parse().unwrap(),
+        urls: vec![format!("http://{address}").parse().unwrap()],
+        balance: Balance::RoundRobin,
+        check: None,
+        ejection: None,
         spoken: Spoken::Http1,
         connect_timeout: Duration::from_secs(2),
         response_timeout: Duration::from_secs(2),

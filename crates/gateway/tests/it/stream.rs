@@ -192,7 +192,7 @@ async fn a_body_larger_than_its_route_allows_is_refused_either_way() {
 async fn both_versions_are_spoken_on_both_sides() {
     let site = Site::with(|settings| {
         let mut second = to("second", "127.0.0.1:1".parse().unwrap());
-        second.url = settings.upstreams[0].url.clone();
+        second.urls = settings.upstreams[0].urls.clone();
         second.spoken = symbolon_gateway::Spoken::Http2;
         settings.upstreams.push(second);
         let mut own = route("/second/{*rest}", symbolon_gateway::Demand::Public);
