@@ -25,11 +25,27 @@ pub(crate) struct CheckArguments {
 
 pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let path = &arguments.config;
-    let findings = match GatewayConfig::is_own_file(path) {
-        true => GatewayConfig::load(path, std::env::vars()).map(|(_, advice)| advice),
-        false => Config::load(path, std::env::vars()).map(|(_, advice)| advice),
+    let read = match GatewayConfig::is_own_file(path) {
+        true => GatewayConfig::load(path, std::env::vars())
+            .map(|(config, advice)| (Some(config), None, advice)),
+        false => Config::load(path, std::env::vars()).map(|(config, advice)| {
+            let clients = config.clients.iter().map(|own| own.client.id.to_string());
+            let clients: Vec<String> = clients.collect();
+            (config.gateway, Some(clients), advice)
+        }),
     };
-    let (Ok(findings) | Err(findings)) = findings;
+    let findings = match read {
+        Ok((gateway, clients, mut advice)) => {
+            // What the files say that the configuration names.
+            if let Some(gateway) = gateway {
+                let graphs = crate::graphql::graphs(&gateway.routes);
+                advice.extend(graphs.err().into_iter().flatten());
+                advice.extend(crate::watched::findings(gateway, clients));
+            }
+            advice
+        }
+        Err(findings) => findings,
+    };
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);

@@ -4,17 +4,22 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use symbolon_gateway as guard;
-use symbolon_gateway::{Asks, Certificate, Launch, Running};
+use symbolon_gateway::{Asks, Certificate, Running};
 use symbolon_server::admin::install_metrics;
 use symbolon_server::config::{
-    Finding, ForwardedHeader, GatewayConfig, GatewayRoute, GatewayUpstream, RouteNeeds,
-    ScopesNeeded,
+    AskedIn, Balance, BrowserUse, Finding, ForwardedHeader, GatewayConfig, GatewayForwardAuth,
+    GatewayRoute, GatewayUpstream, McpArgument, McpConfig, McpRule, RouteNeeds, ScopesNeeded,
 };
+use symbolon_server::launch::{Store, open_migrated};
 
 use symbolon_verify::Revocation;
 
+use crate::graphql::Graphs;
+use crate::handed::{Handed, OF_GATEWAY};
 use crate::serve::{Asked, Signals, edge, told};
+use crate::watched;
 
 #[derive(clap::Args)]
 #[command(
@@ -27,10 +32,13 @@ pub(crate) struct GatewayArguments {
 }
 
 pub(crate) async fn run(arguments: GatewayArguments) -> anyhow::Result<ExitCode> {
+    let handed = Handed::take(OF_GATEWAY)?;
     let mut signals = Signals::new()?;
-    let config = load(&arguments.config, |finding| eprintln!("{finding}"))?;
+    let tell: Tell = |finding| eprintln!("{finding}");
+    let config = load(&arguments.config, tell)?;
+    let graphs = graphs(&config, tell)?;
     let started = Started::of(&config);
-    let mut launch = Launch::bind(config.listen, config.admin_listen).await?;
+    let mut launch = handed.launch(&config).await?;
     launch.certificate = certificate(&config)?;
     if config.client_certificates {
         launch.asks = Asks::ForCertificate;
@@ -43,19 +51,25 @@ pub(crate) async fn run(arguments: GatewayArguments) -> anyhow::Result<ExitCode>
     }));
     // Before anything is counted.
     install_metrics();
-    tracing::info!(listen = %config.listen, admin = ?config.admin_listen, routes = config.routes.len(), "ready");
-    let running = launch.start(settings(config), guard_edge())?;
+    let sessions = sessions(&config).await?;
+    let (listen, routes) = (config.listen, config.routes.len());
+    let admin = config
+        .admin_listen
+        .map_or_else(|| "none".to_owned(), |own| own.to_string());
+    let settings = settings(config, (graphs, sessions.as_ref()), tell)?;
+    let running = launch.start(settings, guard_edge())?;
+    tracing::info!(%listen, %admin, routes, "ready");
     loop {
         match signals.next().await {
             Asked::End => break,
             Asked::Reload => {
-                reload(
-                    &running,
-                    &started,
-                    certificate.as_deref(),
-                    &arguments.config,
-                )
-                .await;
+                let own = Reloading {
+                    running: &running,
+                    started: &started,
+                    certificate: certificate.as_deref(),
+                    sessions: sessions.as_ref(),
+                };
+                own.reload(&arguments.config).await;
             }
         }
     }
@@ -64,7 +78,9 @@ pub(crate) async fn run(arguments: GatewayArguments) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(path: &Path, tell: fn(&Finding)) -> anyhow::Result<GatewayConfig> {
+type Tell = fn(&Finding);
+
+fn load(path: &Path, tell: Tell) -> anyhow::Result<GatewayConfig> {
     told(GatewayConfig::load(path, std::env::vars()), tell)
 }
 
@@ -80,8 +96,11 @@ fn certificate(config: &GatewayConfig) -> anyhow::Result<Option<Arc<Certificate>
 struct Started {
     listen: std::net::SocketAddr,
     admin_listen: Option<std::net::SocketAddr>,
+    asked_at: Option<std::net::SocketAddr>,
     is_tls: bool,
+    keeps_sessions: bool,
     client_certificates: bool,
+    redis: Vec<String>,
 }
 
 impl Started {
@@ -89,48 +108,99 @@ impl Started {
         Self {
             listen: config.listen,
             admin_listen: config.admin_listen,
+            asked_at: config.forward_auth.as_ref().and_then(|own| own.listen),
             is_tls: config.tls.is_some(),
+            keeps_sessions: config.browser.is_some(),
             client_certificates: config.client_certificates,
+            redis: match &config.quotas.redis {
+                Some(redis) => redis.addresses.clone(),
+                None => Vec::new(),
+            },
         }
     }
 }
 
-/// A configuration with a mistake changes nothing.
-async fn reload(
-    running: &Running,
-    started: &Started,
-    certificate: Option<&Certificate>,
-    path: &Path,
-) {
-    let config = match load(path, crate::serve::log_finding) {
-        Ok(config) => config,
-        Err(error) => {
-            tracing::error!(cause = %format!("{error:#}"), "configuration not applied; the old one stays");
-            return;
-        }
+/// The graphs behind the routes.
+pub(crate) fn graphs(config: &GatewayConfig, tell: Tell) -> anyhow::Result<Graphs> {
+    let read = crate::graphql::graphs(&config.routes);
+    told(read.map(|graphs| (graphs, Vec::new())), tell)
+}
+
+/// Opens the store of browsers' sessions, where people sign in here.
+async fn sessions(config: &GatewayConfig) -> anyhow::Result<Option<Store>> {
+    let Some(browser) = &config.browser else {
+        return Ok(None);
     };
-    if Started::of(&config) != *started {
-        tracing::warn!("addresses, and whether there is TLS, take effect at the next start");
+    match open_migrated(&browser.store, &*edge().entropy).await {
+        Ok(store) => Ok(Some(store)),
+        Err(fault) if fault.is_held() => Err(Held(fault.to_string()).into()),
+        Err(fault) => Err(fault).context("could not open the store of `[gateway.browser]`"),
     }
-    let routes = config.routes.len();
-    let renewed = config.tls.as_ref();
-    let renewed = renewed.map(|tls| Certificate::read(&tls.certificate, &tls.key));
-    let renewed = match renewed.transpose() {
-        Ok(renewed) => renewed,
-        Err(error) => {
-            tracing::error!(cause = %error, "configuration not applied; the old one stays");
-            return;
-        }
-    };
-    match running.gateway.reload(settings(config)).await {
-        Ok(()) => {
-            if let (Some(own), Some(renewed)) = (certificate, renewed) {
-                own.become_like(&renewed);
+}
+
+/// Another process, the issuer perhaps, has the database of sessions.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "could not open the store of `[gateway.browser]`: {0}; give the gateway a database of its own, \
+     `[store]` with `url = \"sqlite://data/gateway.db\"` in its file, or PostgreSQL for both"
+)]
+pub(crate) struct Held(String);
+
+/// What a reload finds there.
+struct Reloading<'a> {
+    running: &'a Running,
+    started: &'a Started,
+    certificate: Option<&'a Certificate>,
+    sessions: Option<&'a Store>,
+}
+
+impl Reloading<'_> {
+    /// A configuration with a mistake changes nothing.
+    async fn reload(&self, path: &Path) {
+        let tell: Tell = crate::serve::log_finding;
+        let loaded = load(path, tell).and_then(|config| {
+            let graphs = graphs(&config, tell)?;
+            Ok((config, graphs))
+        });
+        let (config, graphs) = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::error!(cause = %format!("{error:#}"), "configuration not applied; the old one stays");
+                return;
             }
-            tracing::info!(routes, "configuration applied");
+        };
+        if Started::of(&config) != *self.started {
+            tracing::warn!(
+                "addresses, Redis, whether there is TLS, and the first `[gateway.browser]` take effect at the next start"
+            );
         }
-        Err(error) => {
-            tracing::error!(code = error.code(), cause = %error, "configuration not applied; the old one stays");
+        let routes = config.routes.len();
+        let renewed = config.tls.as_ref();
+        let renewed = renewed.map(|tls| Certificate::read(&tls.certificate, &tls.key));
+        let renewed = match renewed.transpose() {
+            Ok(renewed) => renewed,
+            Err(error) => {
+                tracing::error!(cause = %error, "configuration not applied; the old one stays");
+                return;
+            }
+        };
+        let settings = match settings(config, (graphs, self.sessions), tell) {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::error!(cause = %format!("{error:#}"), "configuration not applied; the old one stays");
+                return;
+            }
+        };
+        match self.running.gateway.reload(settings).await {
+            Ok(()) => {
+                if let (Some(own), Some(renewed)) = (self.certificate, renewed) {
+                    own.become_like(&renewed);
+                }
+                tracing::info!(routes, "configuration applied");
+            }
+            Err(error) => {
+                tracing::error!(code = error.code(), cause = %error, "configuration not applied; the old one stays");
+            }
         }
     }
 }
@@ -144,9 +214,32 @@ pub(crate) fn guard_edge() -> guard::Edge {
     }
 }
 
-/// What the file says, in the words of the gateway.
-pub(crate) fn settings(config: GatewayConfig) -> guard::Settings {
-    guard::Settings {
+/// What the file says, in the words of the gateway, with the files that it names.
+pub(crate) fn settings(
+    mut config: GatewayConfig,
+    (graphs, sessions): (Graphs, Option<&Store>),
+    tell: Tell,
+) -> anyhow::Result<guard::Settings> {
+    let watched = told(watched::take(&mut config), tell)?;
+    let issuer = issuer_of_plans(&config);
+    let routes = config.routes.into_iter().zip(graphs);
+    let browser = config.browser.zip(sessions.cloned());
+    let authorities = config.trust_extra_ca.clone();
+    Ok(guard::Settings {
+        browser: browser.map(|(own, sessions)| guard::Browser {
+            issuer: own.issuer,
+            client_id: own.client_id,
+            client_secret: own.client_secret,
+            external_url: own.external_url,
+            path: own.path,
+            scopes: own.scopes,
+            resources: own.resources,
+            session_idle: own.session_idle.duration(),
+            session_absolute: own.session_absolute.duration(),
+            after_sign_out: own.after_sign_out,
+            authorities,
+            sessions,
+        }),
         external_url: config.external_url,
         credentials: config.introspection.map(|own| guard::Credentials {
             issuer: own.issuer,
@@ -161,16 +254,50 @@ pub(crate) fn settings(config: GatewayConfig) -> guard::Settings {
             ForwardedHeader::XForwardedFor => guard::ForwardedHeader::XForwardedFor,
         },
         assertion_key: config.assertion_key,
+        assertion_key_other: config.assertion_key_other,
+        takes_certificates: config.client_certificates,
+        forward_auth: config.forward_auth.map(forward_auth),
         authorities: config.trust_extra_ca,
         upstreams: config.upstreams.into_iter().map(upstream).collect(),
-        routes: config.routes.into_iter().map(route).collect(),
+        routes: routes.map(|(own, graph)| route(own, graph)).collect(),
+        quotas: crate::quota::settings(config.quotas, issuer),
+        policy: watched.policy,
+        risk: watched.risk,
+    })
+}
+
+/// The issuer whose clients have plans: the gateway's, else the only one there is.
+fn issuer_of_plans(config: &GatewayConfig) -> Option<String> {
+    if let Some(own) = &config.introspection {
+        return Some(own.issuer.clone());
     }
+    let mut all = config.routes.iter().filter_map(|route| match &route.needs {
+        RouteNeeds::Token { issuer, .. } => Some(issuer),
+        RouteNeeds::Public => None,
+    });
+    let first = all.next()?;
+    all.all(|other| other == first).then(|| first.clone())
 }
 
 fn upstream(own: GatewayUpstream) -> guard::Upstream {
     guard::Upstream {
         name: own.name,
-        url: own.url,
+        urls: own.urls,
+        balance: match own.balance {
+            Balance::RoundRobin => guard::Balance::RoundRobin,
+            Balance::LeastRequests => guard::Balance::LeastRequests,
+        },
+        check: own.check.map(|check| guard::Check {
+            target: check.target,
+            interval: check.interval.duration(),
+            timeout: check.timeout.duration(),
+            healthy: check.healthy,
+            unhealthy: check.unhealthy,
+        }),
+        ejection: own.ejection.map(|(failures, rest)| guard::Ejection {
+            failures,
+            rest: rest.duration(),
+        }),
         spoken: match own.http2 {
             true => guard::Spoken::Http2,
             false => guard::Spoken::Http1,
@@ -181,7 +308,26 @@ fn upstream(own: GatewayUpstream) -> guard::Upstream {
     }
 }
 
-fn route(own: GatewayRoute) -> guard::Route {
+fn forward_auth(own: GatewayForwardAuth) -> guard::ForwardAuth {
+    guard::ForwardAuth {
+        dialect: match own.dialect {
+            AskedIn::Nginx => guard::Dialect::Nginx,
+            AskedIn::IngressNginx => guard::Dialect::IngressNginx,
+            AskedIn::Caddy => guard::Dialect::Caddy,
+            AskedIn::Traefik => guard::Dialect::Traefik,
+            AskedIn::Envoy => guard::Dialect::Envoy,
+            AskedIn::EnvoyGrpc => guard::Dialect::EnvoyGrpc,
+        },
+        path: own.path,
+        asked_at: match own.listen {
+            Some(_) => guard::AskedAt::Own,
+            None => guard::AskedAt::Shared,
+        },
+        proxies: own.trusted_proxies,
+    }
+}
+
+fn route(own: GatewayRoute, graphql: Option<Arc<guard::Graph>>) -> guard::Route {
     guard::Route {
         name: own.name,
         path: own.path,
@@ -198,6 +344,45 @@ fn route(own: GatewayRoute) -> guard::Route {
             false => guard::PassToken::No,
         },
         claims: own.claims,
+        policy: watched::of_route(own.policy),
+        quota: crate::quota::of_route(own.quota),
+        graphql,
+        browser: own.browser.map(|usage| match usage {
+            BrowserUse::Api => guard::BrowserUse::Api,
+            BrowserUse::Pages => guard::BrowserUse::Pages,
+        }),
+        mcp: own.mcp.map(mcp),
+    }
+}
+
+fn mcp(own: McpConfig) -> guard::Mcp {
+    let rules = |all: Vec<McpRule>| all.into_iter().map(mcp_rule).collect();
+    guard::Mcp {
+        origins: own.origins,
+        unlisted: match own.allows_unlisted {
+            true => guard::Unlisted::Allow,
+            false => guard::Unlisted::Refuse,
+        },
+        tools: rules(own.tools),
+        prompts: rules(own.prompts),
+        resources: rules(own.resources),
+    }
+}
+
+fn mcp_rule(own: McpRule) -> guard::McpRule {
+    let allowed = |own| match own {
+        McpArgument::OneOf(values) => guard::Allowed::OneOf(values),
+        McpArgument::Within { min, max } => guard::Allowed::Within { min, max },
+    };
+    guard::McpRule {
+        name: own.name,
+        scopes: own.scopes,
+        arguments: own
+            .arguments
+            .into_iter()
+            .map(|(name, own)| (name, allowed(own)))
+            .collect(),
+        cost: own.cost,
     }
 }
 
@@ -211,6 +396,7 @@ fn demand(needs: RouteNeeds) -> guard::Demand {
             scopes,
             at_expiry,
             max_staleness,
+            stale_if_error,
         } => guard::Demand::Token(guard::TokenDemand {
             issuer,
             audience,
@@ -224,6 +410,7 @@ fn demand(needs: RouteNeeds) -> guard::Demand {
                 false => Revocation::Now,
             },
             max_staleness: max_staleness.map(symbolon_protocol::Lifetime::duration),
+            stale_if_error: stale_if_error.map(symbolon_protocol::Lifetime::duration),
         }),
     }
 }

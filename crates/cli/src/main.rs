@@ -7,14 +7,19 @@ mod dev;
 mod doctor;
 mod explain;
 mod gateway;
+mod graphql;
 mod handed;
 mod log;
 mod macaroon;
 mod migrate;
+#[cfg(feature = "cedar")]
+mod policy;
+mod quota;
 mod restore;
 mod serve;
 mod token;
 mod usage;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -55,6 +60,13 @@ enum Command {
     Restore(restore::RestoreArguments),
     /// Looks a running installation over and says what to repair; proves a database
     Doctor(doctor::DoctorArguments),
+    /// Looks at policies before they answer: checks, tests, replays them
+    #[cfg(feature = "cedar")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  symbolon policy test --config gateway.toml cases.toml"
+    )]
+    Policy(policy::PolicyCommand),
     /// Looks at access tokens: what they say, whether they are good, why not
     #[command(
         subcommand,
@@ -90,6 +102,8 @@ fn main() -> ExitCode {
             Command::Backup(arguments) => backup::run(&arguments).await,
             Command::Restore(arguments) => restore::run(&arguments).await,
             Command::Doctor(arguments) => doctor::run(&arguments).await,
+            #[cfg(feature = "cedar")]
+            Command::Policy(command) => policy::run(command),
             Command::Token(command) => token::run(command).await,
             Command::Admin(command) => Ok(admin::run(command).await),
         }
@@ -108,7 +122,7 @@ fn code_of(error: &anyhow::Error) -> &'static str {
     if error.is::<handed::HandedError>() {
         return "listen";
     }
-    if error.is::<dev::home::Taken>() {
+    if error.is::<dev::home::Taken>() || error.is::<gateway::Held>() {
         return "store.locked";
     }
     if let Some(kept) = error.downcast_ref::<symbolon_server::backup::KeepError>() {

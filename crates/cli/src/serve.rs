@@ -13,7 +13,7 @@ use symbolon_server::launch::{Running, launch};
 use symbolon_server::reload::Reloaded;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::handed::Handed;
+use crate::handed::{Handed, OF_SERVER};
 
 #[derive(clap::Args)]
 #[command(
@@ -56,8 +56,7 @@ pub(crate) fn told<T>(
         }
         Err(findings) => {
             findings.iter().for_each(tell);
-            let wrong = findings.iter().filter(|finding| finding.is_error());
-            Err(Misconfigured(wrong.count()).into())
+            Err(Misconfigured::of(&findings).into())
         }
     }
 }
@@ -65,6 +64,14 @@ pub(crate) fn told<T>(
 /// A configuration that nothing starts with.
 #[derive(Debug)]
 pub(crate) struct Misconfigured(usize);
+
+impl Misconfigured {
+    /// Counts what is wrong.
+    pub(crate) fn of(findings: &[Finding]) -> Self {
+        let wrong = findings.iter().filter(|finding| finding.is_error());
+        Self(wrong.count())
+    }
+}
 
 impl fmt::Display for Misconfigured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,7 +88,7 @@ pub(crate) fn counted(number: usize, noun: &str) -> String {
 }
 
 pub(crate) async fn run(arguments: ServeArguments) -> anyhow::Result<ExitCode> {
-    let handed = Handed::take()?;
+    let handed = Handed::take(OF_SERVER)?;
     let mut signals = Signals::new()?;
     let config = load(&arguments.config)?;
     let listeners = handed.listeners(&config).await?;

@@ -100,6 +100,11 @@ impl CheckArguments {
         self.client_id.is_some() && !self.at_expiry
     }
 
+    /// Whether nothing was said of as whom to ask, and asking is meant.
+    pub(crate) const fn is_anonymous(&self) -> bool {
+        self.client_id.is_none() && !self.at_expiry
+    }
+
     /// What is known of the request.
     pub(crate) fn request(&self) -> Request<'_> {
         Request {

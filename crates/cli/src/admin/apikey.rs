@@ -149,6 +149,9 @@ struct Fields {
     /// A network that it is good from; may repeat; everywhere by default
     #[arg(long = "network", value_name = "CIDR")]
     networks: Vec<String>,
+    /// The plan that gateways let it have, instead of its client's
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<String>,
     /// How long it is good from now, or `never` for without an end
     #[arg(long, value_name = "SPAN", conflicts_with = "expires")]
     lifetime: Option<String>,
@@ -168,8 +171,12 @@ impl Fields {
                 ("networks", self.networks),
             ],
         );
-        let ends = [("lifetime", self.lifetime), ("expires", self.expires)];
-        add_texts(&mut object, ends);
+        let texts = [
+            ("plan", self.plan),
+            ("lifetime", self.lifetime),
+            ("expires", self.expires),
+        ];
+        add_texts(&mut object, texts);
         object
     }
 }

@@ -24,7 +24,7 @@ use symbolon_server::serve::{self as listener, Capacity};
 use tokio::sync::watch;
 
 use self::home::{Addresses, Home};
-use crate::gateway::{guard_edge, settings};
+use crate::gateway::{graphs, guard_edge, settings};
 use crate::serve::{Asked, Signals, edge, load};
 
 #[derive(clap::Args)]
@@ -83,7 +83,9 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<ExitCode> {
     let mut config = load(&home.config)?;
     let guarding = config.gateway.take().context("`dev` writes a gateway")?;
     let running = launch(&config, listeners, edge()).await?;
-    let guarding = guard.start(settings(guarding), guard_edge())?;
+    let tell = |finding: &_| eprintln!("{finding}");
+    let graphs = graphs(&guarding, tell)?;
+    let guarding = guard.start(settings(guarding, (graphs, None), tell)?, guard_edge())?;
     let (stop, stopped) = watch::channel(false);
     let router = demo::router(&guarding.gateway, edge().clock);
     let capacity = Capacity::of_administration();

@@ -55,7 +55,7 @@ pub(super) fn greeting(ready: &Ready, home: &Home, places: &Places) -> String {
         attempts(ready, home, places),
         own_api(ready, home, places),
         format!(
-            "  The configuration behind all this, to copy from: {}\n\n  Ctrl-C ends it.\n\n",
+            "  A service that is not in Rust: the gateway stands in front of it (docs/gateway.md). Its routes, and\n  all of the configuration behind this, to copy from: {}\n\n  Ctrl-C ends it.\n\n",
             home.config.display()
         ),
     ]

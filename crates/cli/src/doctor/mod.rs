@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use symbolon_server::config::Config;
+use symbolon_server::config::{Config, GatewayConfig};
 use symbolon_server::doctor::{Health, Symptom, look_over};
 
 use crate::serve::{counted, edge};
@@ -39,6 +39,12 @@ pub(crate) async fn run(arguments: &DoctorArguments) -> anyhow::Result<ExitCode>
     let Some(path) = &arguments.config else {
         anyhow::bail!("--config or --store");
     };
+    if GatewayConfig::is_own_file(path) {
+        anyhow::bail!(
+            "`{}` is a gateway's own file: `symbolon check` looks it over, and `/readyz` on its `admin_listen` says how the gateway is that runs by it",
+            path.display()
+        );
+    }
     let (mut found, findings) = match Config::load(path, std::env::vars()) {
         Ok((config, advice)) => {
             let edge = edge();

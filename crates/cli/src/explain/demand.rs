@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use symbolon_server::config::{
-    Demands, NoRoute, Placed, ResourceDemand, RouteDemand, ScopesDemand,
+    Demands, Location, NoRoute, Placed, ResourceDemand, RouteDemand, ScopesDemand,
 };
 use symbolon_token::jose::Unverified;
 use symbolon_verify::{Explanation, Outcome, Requirement, Revocation, Verdict};
 use url::Url;
 
 use super::{ExplainArguments, demanded, needed, refuse, set_policy};
-use crate::token::CheckArguments;
 
 /// A request, taken apart.
 pub(super) struct Route {
@@ -108,7 +107,12 @@ impl Demand {
         self.route.as_ref()
     }
 
-    pub(super) fn requirement(&self, check: &CheckArguments) -> Requirement {
+    /// Where the block stands that takes the request.
+    pub(super) fn block(&self) -> Option<&Location> {
+        self.taken().map(|own| &own.at)
+    }
+
+    pub(super) fn requirement(&self, is_asked: bool) -> Requirement {
         let any = matches!(
             self.taken().map(|own| &own.scopes),
             Some(ScopesDemand::Any(_))
@@ -117,7 +121,7 @@ impl Demand {
             true => Requirement::any(self.scopes()),
             false => Requirement::all(self.scopes()),
         };
-        match check.is_asked() {
+        match is_asked {
             true => requirement,
             false => requirement.revocation(Revocation::AtExpiry),
         }
@@ -217,7 +221,7 @@ fn taken<'d>(demands: Option<&'d Demands>, route: Option<&Route>) -> Option<&'d 
 /// file's it is held against decides nothing where no route takes the request.
 fn audience_of(demands: &Demands, route: Option<&Route>, token: &str) -> Option<String> {
     let like = match route.map(|own| demands.route(&own.method, &own.path)) {
-        Some(Ok(own) | Err(NoRoute::Method(own))) => own.audience.as_ref(),
+        Some(Ok(own) | Err(NoRoute::Method(own) | NoRoute::Nearly(own))) => own.audience.as_ref(),
         _ => None,
     };
     let only = match &*demands.resources {
@@ -235,13 +239,23 @@ fn audience_of(demands: &Demands, route: Option<&Route>, token: &str) -> Option<
 }
 
 fn no_route(explanation: &mut Explanation, route: &Route, none: &NoRoute<'_>) {
-    let (cause, repair, place) = match none {
+    let (cause, repair, value, place) = match none {
         NoRoute::Method(own) => (
             format!(
                 "policy: route `{}` does not take `{}`",
                 own.path.value, route.method
             ),
             "add the method to the route, or send another",
+            own.path.value.clone(),
+            own.path.at.to_string(),
+        ),
+        NoRoute::Nearly(own) => (
+            format!(
+                "policy: a service could take `{}` for a path of route `{}`, which is narrower than the one that has it",
+                route.path, own.path.value
+            ),
+            "write the path as the route does: the same capitals, and nothing at the end of a name",
+            own.path.value.clone(),
             own.path.at.to_string(),
         ),
         NoRoute::Path(file) => (
@@ -250,10 +264,11 @@ fn no_route(explanation: &mut Explanation, route: &Route, none: &NoRoute<'_>) {
                 route.method, route.path
             ),
             "add a `[[gateway.route]]`, or send the request to a path that has one",
+            route.path.clone(),
             file.to_string(),
         ),
     };
     refuse(explanation, "no_route", cause, repair);
-    let own = demanded("gateway.route", route.path.clone(), place);
+    let own = demanded("gateway.route", value, place);
     explanation.demanded = Some(own);
 }

@@ -3,13 +3,17 @@
 //!
 //! 1. `demand` gathers what is demanded: from the command line, or from a
 //!    configuration with its lines.
-//! 2. The library judges the token, alone or in the request that `sent` makes.
+//! 2. The library judges the token, alone or in the request that `sent` makes;
+//!    `policies` asks those of the configuration.
 //! 3. `server` asks the admin API about what only the issuer can read.
 //! 4. `print` writes the cause, the repair, and the rest.
 //!
 //! Exit status: 0 valid, 1 refused, 2 usage, 3 cannot know.
 
+mod around;
 mod demand;
+#[cfg(feature = "cedar")]
+mod policies;
 mod print;
 mod sent;
 mod server;
@@ -19,8 +23,11 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use serde_json::Value;
+use symbolon_token::Secret;
+use symbolon_token::macaroon::is_counted;
 use symbolon_verify::{Demanded, Explanation, Outcome, Verdict};
 
+use self::around::Around;
 use self::demand::Demand;
 use crate::token::{CheckArguments, doubt, read, status, verifier};
 
@@ -66,11 +73,8 @@ pub(crate) async fn run(arguments: ExplainArguments) -> anyhow::Result<ExitCode>
     }
     let token = read(arguments.check.token.clone())?;
     let demand = Demand::gather(&arguments, &token)?;
-    let mut explanation = judged(&arguments, &demand, &token).await?;
-    if !arguments.check.at_expiry {
-        doubt(&mut explanation);
-    }
-    demand.apply(&mut explanation);
+    let around = Around::of(arguments.config.as_deref());
+    let explanation = judged(&arguments, (&demand, &around), &token).await?;
     let mut document = serde_json::to_value(&explanation)?;
     if let Some(told) = server::about(&arguments, &demand, &token, &explanation).await? {
         server::merge(&mut document, &told);
@@ -89,34 +93,68 @@ pub(crate) async fn run(arguments: ExplainArguments) -> anyhow::Result<ExitCode>
 
 async fn judged(
     arguments: &ExplainArguments,
-    demand: &Demand,
+    (demand, around): (&Demand, &Around),
     token: &str,
 ) -> anyhow::Result<Explanation> {
-    let mut verifier = verifier(&arguments.check, &demand.issuer(), &demand.audience())?;
+    let check = &arguments.check;
+    let mut verifier = verifier(check, &demand.issuer(), &demand.audience())?;
+    let issuer = demand.issuer();
+    let lent = around.client(&issuer).filter(|_| check.is_anonymous());
+    if let Some((id, secret)) = lent {
+        verifier = verifier.introspect_as(id, Secret::new(secret.to_vec()))?;
+    }
     if let Some(skew) = demand.clock_skew() {
         verifier = verifier.clock_skew(skew)?;
     }
     for alias in demand.aliases() {
         verifier = verifier.also_known_as(&alias)?;
     }
-    let requirement = demand.requirement(&arguments.check);
+    let is_asked = check.is_asked() || lent.is_some();
+    let requirement = demand.requirement(is_asked);
+    let finish = |mut own: Explanation| {
+        if !check.at_expiry {
+            doubt(&mut own);
+        }
+        demand.apply(&mut own);
+        own
+    };
     let Some(route) = demand.route() else {
-        let request = arguments.check.request();
-        return Ok(verifier.explain_request(token, &requirement, request).await);
+        let asked = verifier.explain_request(token, &requirement, check.request());
+        return Ok(finish(asked.await));
     };
     let verifier = verifier.reached_at(&route.origin)?;
-    match sent::parts(arguments, route, token)? {
-        Some(parts) => Ok(verifier.explain_presented(&parts, &requirement).await),
+    let Some(parts) = sent::parts(arguments, route, token)? else {
         // What no header can hold never came as one.
-        None => {
-            let request = symbolon_token::macaroon::Request {
-                method: Some(&route.method),
-                path: Some(&route.path),
-                address: arguments.check.client_ip,
+        let request = symbolon_token::macaroon::Request {
+            method: Some(&route.method),
+            path: Some(&route.path),
+            address: check.client_ip,
+        };
+        let asked = verifier.explain_request(token, &requirement, request);
+        return Ok(finish(asked.await));
+    };
+    let mut own = finish(verifier.explain_presented(&parts, &requirement).await);
+    let asks = demand.block().and_then(|at| around.asks_at(at));
+    if let Some(asks) = asks.filter(|_| own.verdict == Verdict::Valid) {
+        if is_counted(token) {
+            around::not_asked(&mut own, "that would count as a use");
+        } else {
+            #[cfg(feature = "cedar")]
+            let judged = policies::Judged {
+                verifier: &verifier,
+                requirement: &requirement,
+                parts: &parts,
             };
-            Ok(verifier.explain_request(token, &requirement, request).await)
+            #[cfg(feature = "cedar")]
+            policies::ask(&mut own, arguments, (&asks, route), &judged).await;
+            #[cfg(not(feature = "cedar"))]
+            around::not_asked(
+                &mut own,
+                &format!("route `{}` at {}", asks.route.name, asks.config.listen),
+            );
         }
     }
+    Ok(own)
 }
 
 /// Says that policy refuses what every check let through.

@@ -105,8 +105,11 @@ fn key(own: &Value) {
         text(key, "algorithm")
     );
     println!("  verified by {}", or("verifies", "none that is known"));
-    let known = items(key, "known").filter_map(Value::as_str);
-    known.for_each(|known| println!("  known       {known}"));
+    // Which others there are matters where none of them fits.
+    if text(key, "verifies").is_empty() {
+        let known = items(key, "known").filter_map(Value::as_str);
+        known.for_each(|known| println!("  known       {known}"));
+    }
 }
 
 fn claims(own: &Value) {

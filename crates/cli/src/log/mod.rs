@@ -4,6 +4,8 @@
 //! databases log what they carry, and they carry secrets. The library for
 //! macaroons logs what strangers send it as errors, so it has no say at all.
 
+mod line;
+
 use std::io::IsTerminal;
 
 use tracing::Metadata;
@@ -31,7 +33,7 @@ pub(crate) fn start() {
         .with_writer(std::io::stderr)
         .with_ansi(is_terminal);
     let lines = if json {
-        lines.json().flatten_event(true).boxed()
+        lines.event_format(line::Json).boxed()
     } else {
         lines.with_target(false).boxed()
     };
