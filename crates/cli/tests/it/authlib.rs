@@ -44,7 +44,7 @@ async fn python(verb: &str, given: &Value) -> Value {
 }
 
 /// A flat object of texts, as TOML writes it in one line.
-fn inline_table(object: &Value) -> String {
+pub(crate) fn inline_table(object: &Value) -> String {
     let pairs: Vec<_> = object
         .as_object()
         .unwrap()

@@ -85,7 +85,10 @@ impl Server {
         connection.await.unwrap().unwrap();
     }
 
-    /// Waits until what it commits is on the other as well.
+    /// Waits until what it commits is on the other as well: until a standby
+    /// follows that is waited for, and until those who commit know of it. They
+    /// are told by the checkpointer, which reads the settings before it makes a
+    /// checkpoint: on a busy machine that is later.
     async fn until_synchronous(&self) {
         let (client, connection) = tokio_postgres::connect(&self.url(), tokio_postgres::NoTls)
             .await
@@ -96,6 +99,9 @@ impl Server {
         while client.query_one(asked, &[]).await.unwrap().get::<_, i64>(0) == 0 {
             assert!(began.elapsed() < Duration::from_secs(30), "no standby");
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for _ in 0..2 {
+            client.batch_execute("CHECKPOINT").await.unwrap();
         }
         drop(client);
         connection.await.unwrap().unwrap();
@@ -110,6 +116,10 @@ impl Server {
         while process.exists() && !is_dead(&process) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        // Who comes next on this port takes a process that is dead and that
+        // nobody has asked for yet for one that still holds its socket.
+        let folder = self.data.parent().unwrap();
+        let _ = std::fs::remove_file(folder.join(format!(".s.PGSQL.{}.lock", self.port)));
     }
 
     /// The processes that it is, the first of which is its own.

@@ -122,6 +122,7 @@ async fn a_lost_master_key_is_told() {
     assert_eq!(told["health"], "error", "{told}");
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.errors.contains("error[keys]"), "{refused:?}");
+    assert!(!path.exists(), "another key stands in its place");
     std::fs::write(&path, good).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert!(site.start().await.end().await.success());

@@ -16,16 +16,23 @@ use crate::configuration::ORDERS;
 use crate::program::{Engine, PATIENCE, Plan, Site, command, free_port, send};
 
 /// A gateway that runs before a service that says what it heard.
-struct Guard {
-    child: Child,
-    file: PathBuf,
-    log: PathBuf,
-    text: String,
-    address: SocketAddr,
+pub(crate) struct Guard {
+    pub(crate) child: Child,
+    pub(crate) file: PathBuf,
+    pub(crate) log: PathBuf,
+    pub(crate) text: String,
+    pub(crate) address: SocketAddr,
+    /// Where its health, its numbers and its decision point are.
+    pub(crate) admin: SocketAddr,
 }
 
 impl Guard {
     async fn start(site: &Site) -> Self {
+        Self::with(site, "").await
+    }
+
+    /// The same with more in its file.
+    pub(crate) async fn with(site: &Site, more: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let service = listener.local_addr().unwrap();
         let router = Router::new().fallback(async |headers: HeaderMap| {
@@ -50,7 +57,7 @@ path = "/orders/{{id}}"
 upstream = "orders"
 audience = "{ORDERS}"
 scopes = ["read:orders"]
-"#,
+{more}"#,
             site.issuer, site.words.api
         );
         let (file, log) = (
@@ -69,6 +76,7 @@ scopes = ["read:orders"]
             log,
             text,
             address: SocketAddr::from(([127, 0, 0, 1], listen)),
+            admin: SocketAddr::from(([127, 0, 0, 1], admin)),
         };
         let ready = format!("http://127.0.0.1:{admin}/readyz");
         let begin = Instant::now();
@@ -95,18 +103,18 @@ scopes = ["read:orders"]
         own
     }
 
-    fn printed(&self) -> String {
+    pub(crate) fn printed(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    async fn get(&self, path: &str, token: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str, token: &str) -> (u16, String) {
         let request = http().get(format!("http://{}{path}", self.address));
         let answer = request.bearer_auth(token).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     /// Changes the file, says so, and waits for a line of the log.
-    async fn change(&self, text: &str, line: &str) {
+    pub(crate) async fn change(&self, text: &str, line: &str) {
         std::fs::write(&self.file, text).unwrap();
         let before = self.printed().matches(line).count();
         send(&self.child, Signal::HUP);
@@ -118,11 +126,8 @@ scopes = ["read:orders"]
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_gateway_guards_a_service_through_good_files_and_bad_ones() {
-    let site = Site::planned(Plan::new(Engine::Sqlite)).await;
-    let server = site.start().await;
-    let mut guard = Guard::start(&site).await;
+/// A token of the client `job` that reads orders.
+pub(crate) async fn token(site: &Site) -> String {
     let form = [
         ("grant_type", "client_credentials"),
         ("scope", "read:orders"),
@@ -134,7 +139,56 @@ async fn the_gateway_guards_a_service_through_good_files_and_bad_ones() {
         .await
         .unwrap();
     let answer: serde_json::Value = answer.json().await.unwrap();
-    let token = answer["access_token"].as_str().unwrap().to_owned();
+    answer["access_token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_is_read_again_and_one_with_a_mistake_changes_nothing() {
+    let site = Site::planned(Plan::new(Engine::Sqlite)).await;
+    let server = site.start().await;
+    let mut guard = Guard::start(&site).await;
+    let token = token(&site).await;
+    let schema = |text: &str| std::fs::write(site.folder.join("schema.graphql"), text).unwrap();
+    let ask = async |query: &str| {
+        let request = http().post(format!("http://{}/graph", guard.address));
+        let request = request.json(&serde_json::json!({ "query": query }));
+        let answer = request.bearer_auth(&token).send().await.unwrap();
+        answer.status().as_u16()
+    };
+    let text = format!(
+        "{}[[gateway.route]]\npath = \"/graph\"\nupstream = \"orders\"\naudience = \"{ORDERS}\"\nscopes = [\"read:orders\"]\n[gateway.route.graphql]\nschema = \"schema.graphql\"\n",
+        guard.text
+    );
+    schema("type Query {\n open: Int\n secret: Int @requiresScopes(scopes: [[\"x\"]])\n}");
+    guard.change(&text, "configuration applied").await;
+    assert_eq!((ask("{ open }").await, ask("{ secret }").await), (200, 403));
+
+    schema("type Query {\n open: Int\n secret: Int @requireScopes(scopes: [[\"x\"]])\n}");
+    guard.change(&text, "the old one stays").await;
+
+    assert!(
+        guard.printed().contains("schema.graphql:3:"),
+        "{}",
+        guard.printed()
+    );
+    assert_eq!((ask("{ open }").await, ask("{ secret }").await), (200, 403));
+    schema("type Query {\n secret: Int\n}");
+    guard.change(&text, "configuration applied").await;
+    assert_eq!((ask("{ open }").await, ask("{ secret }").await), (400, 200));
+    send(&guard.child, Signal::TERM);
+    timeout(PATIENCE, guard.child.wait())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(server.end().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_guards_a_service_through_good_files_and_bad_ones() {
+    let site = Site::planned(Plan::new(Engine::Sqlite)).await;
+    let server = site.start().await;
+    let mut guard = Guard::start(&site).await;
+    let token = token(&site).await;
 
     let good = (200, "asserted true, bearer false".to_owned());
     assert_eq!(guard.get("/orders/7", &token).await, good);
@@ -169,6 +223,57 @@ async fn the_gateway_guards_a_service_through_good_files_and_bad_ones() {
         .unwrap()
         .unwrap();
     assert_eq!(status.code(), Some(0));
+    assert!(server.end().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_plan_of_a_key_holds_and_a_downgrade_acts_within_a_second() {
+    let site = Site::planned(Plan::new(Engine::Sqlite)).await;
+    let server = site.start().await;
+    let mut guard = Guard::start(&site).await;
+    let text = format!(
+        "{}feature = \"orders\"\n[[limit]]\nname = \"few\"\nper = \"key\"\nquota = 4\nperiod = \"year\"\n[[plan]]\nname = \"pro\"\nfeatures = [\"orders\"]\nlimits = [\"few\"]\n[[plan]]\nname = \"free\"\ndefault = true\n",
+        guard.text
+    );
+    guard.change(&text, "configuration applied").await;
+    let create = [
+        "apikey",
+        "create",
+        "app",
+        "--client",
+        "job",
+        "--scope",
+        "read:orders",
+        "--resource",
+        ORDERS,
+        "--plan",
+    ];
+    let made = site.done(&[&create[..], &["pro"]].concat()).await;
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    for status in [200, 200, 200, 200, 429] {
+        assert_eq!(guard.get("/orders/7", key).await.0, status);
+    }
+    let made = site.done(&[&create[..], &["unheard-of"]].concat()).await;
+    let (status, said) = guard.get("/orders/7", made["key"].as_str().unwrap()).await;
+    assert!(status == 503 && said.contains("plan-unknown"), "{said}");
+
+    site.done(&["apikey", "update", id, "--plan", "free"]).await;
+
+    let begin = Instant::now();
+    while guard.get("/orders/7", key).await.0 != 403 {
+        assert!(
+            begin.elapsed() < Duration::from_secs(2),
+            "a downgrade came late"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (_, said) = guard.get("/orders/7", key).await;
+    assert!(said.contains("feature-not-in-plan"), "{said}");
+    send(&guard.child, Signal::TERM);
+    timeout(PATIENCE, guard.child.wait())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(server.end().await.success());
 }
 

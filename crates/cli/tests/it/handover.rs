@@ -4,19 +4,24 @@
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use rustix::process::Signal;
+use symbolon_server::testing::http;
 use symbolon_testkit::Row;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::program::{Engine, Plan, Program, Site, command};
+use crate::gateway::{Guard, token};
+use crate::program::{Engine, PATIENCE, Plan, Program, Site, command, send};
 
 /// How many requests a second.
-const RATE: u32 = 200;
+const RATE: u32 = 300;
 /// How many callers may wait in a socket's queue while nobody accepts.
 const BACKLOG: u32 = 1024;
 
@@ -25,7 +30,7 @@ const BACKLOG: u32 = 1024;
 const HAND_OVER: &str = r#"exec 3<&0 4<&1 </dev/null >&2
 LISTEN_FDS=2 LISTEN_FDNAMES="$1" LISTEN_PID=$$
 export LISTEN_FDS LISTEN_FDNAMES LISTEN_PID
-exec "$0" serve --config "$2""#;
+exec "$0" "$2" --config "$3""#;
 
 /// A supervisor's sockets: open as long as it is, whoever accepts on them.
 struct Sockets([std::net::TcpListener; 2]);
@@ -39,10 +44,15 @@ impl Sockets {
 
     /// Starts the server on them, under these names.
     fn command(&self, site: &Site, names: &str) -> Command {
+        self.under(names, "serve", (&site.configuration(), &site.output()))
+    }
+
+    /// Starts a program on them that reads one file and writes another.
+    fn under(&self, names: &str, verb: &str, (file, log): (&Path, &Path)) -> Command {
         let log = OpenOptions::new()
             .append(true)
             .create(true)
-            .open(site.output())
+            .open(log)
             .unwrap();
         let given = |number: usize| OwnedFd::from(self.0[number].try_clone().unwrap());
         let program = command();
@@ -54,8 +64,8 @@ impl Sockets {
         command
             .args(["-c", HAND_OVER])
             .arg(program.as_std().get_program())
-            .arg(names)
-            .arg(site.configuration())
+            .args([names, verb])
+            .arg(file)
             .stdin(given(0))
             .stdout(given(1))
             .stderr(log)
@@ -80,7 +90,7 @@ fn listening(address: SocketAddr) -> std::net::TcpListener {
 type Outcome = Result<Duration, String>;
 
 /// One request, of three kinds in turn; half of them on connections of their own.
-async fn ask(site: Arc<Site>, clients: Arc<[reqwest::Client; 2]>, number: u32) -> Outcome {
+async fn ask(site: Arc<Site>, clients: [reqwest::Client; 2], number: u32) -> Outcome {
     let client = &clients[usize::from(number.is_multiple_of(2))];
     let at = |path: &str| format!("{}{path}", site.issuer);
     let form = [
@@ -98,6 +108,10 @@ async fn ask(site: Arc<Site>, clients: Arc<[reqwest::Client; 2]>, number: u32) -
             .basic_auth("job", Some(&site.words.job))
             .form(&form),
     };
+    answered(request).await
+}
+
+async fn answered(request: reqwest::RequestBuilder) -> Outcome {
     let began = Instant::now();
     let answer = request.send().await.map_err(|error| format!("{error:?}"))?;
     let status = answer.status();
@@ -121,10 +135,19 @@ fn client(idle: usize) -> reqwest::Client {
         .unwrap()
 }
 
+/// Whoever asks, request by request.
+type Asking = Box<dyn Fn([reqwest::Client; 2], u32) -> BoxFuture<'static, Outcome> + Send + Sync>;
+
+/// Those of an authorization server.
+fn of(site: &Arc<Site>) -> Asking {
+    let site = Arc::clone(site);
+    Box::new(move |clients, number| Box::pin(ask(Arc::clone(&site), clients, number)))
+}
+
 /// Asks at a steady rate, whether or not anything is answered, until nobody
 /// wants to hear of it.
-async fn load(site: Arc<Site>, told: UnboundedSender<Outcome>) {
-    let clients = Arc::new([client(0), client(usize::MAX)]);
+async fn load(asking: Asking, told: UnboundedSender<Outcome>) {
+    let clients = [client(0), client(usize::MAX)];
     let mut ticks = interval(Duration::from_secs(1) / RATE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     for number in 0.. {
@@ -132,10 +155,10 @@ async fn load(site: Arc<Site>, told: UnboundedSender<Outcome>) {
         if told.is_closed() {
             return;
         }
-        let (site, clients, told) = (Arc::clone(&site), Arc::clone(&clients), told.clone());
+        let (asked, told) = (asking(clients.clone(), number), told.clone());
         tokio::spawn(async move {
             // The last ones are not waited for.
-            let _ = told.send(ask(site, clients, number).await);
+            let _ = told.send(asked.await);
         });
     }
 }
@@ -165,13 +188,17 @@ async fn a_restart_on_sockets_that_are_handed_over_fails_no_request() {
     let sockets = Sockets::open(&site);
     let mut program = sockets.start(&site).await;
     let (told, mut outcomes) = unbounded_channel();
-    let loaded = tokio::spawn(load(Arc::clone(&site), told));
+    let loaded = tokio::spawn(load(of(&site), told));
     heard(&mut outcomes, 100).await;
 
     let (mut answered, mut slowest) = (0, Duration::ZERO);
+    let (mut ending, mut starting) = (Duration::ZERO, Duration::ZERO);
     for _ in 0..rounds {
+        let began = Instant::now();
         assert!(program.end().await.success());
+        ending = ending.max(began.elapsed());
         program = sockets.start(&site).await;
+        starting = starting.max(program.took);
         let (count, pause) = heard(&mut outcomes, 300).await;
         answered += count;
         slowest = slowest.max(pause);
@@ -182,7 +209,10 @@ async fn a_restart_on_sockets_that_are_handed_over_fails_no_request() {
         outcome.expect("a request failed");
     }
     loaded.await.unwrap();
-    eprintln!("R17: {answered} requests over {rounds} restarts, the slowest took {slowest:?}");
+    eprintln!(
+        "R17: {answered} requests over {rounds} restarts, the slowest took {slowest:?}; \
+         an end took at most {ending:?}, a start {starting:?}"
+    );
     assert!(slowest < Duration::from_millis(at_most), "{slowest:?}");
     assert!(program.end().await.success());
 }
@@ -195,7 +225,7 @@ async fn a_server_that_was_handed_its_sockets_waits_for_the_one_before_it() {
     let sockets = Sockets::open(&site);
     let mut program = sockets.start(&site).await;
     let (told, mut outcomes) = unbounded_channel();
-    let loaded = tokio::spawn(load(Arc::clone(&site), told));
+    let loaded = tokio::spawn(load(of(&site), told));
 
     for _ in 0..2 {
         heard(&mut outcomes, 100).await;
@@ -245,4 +275,65 @@ async fn what_is_handed_over_and_is_no_socket_of_ours_is_refused() {
         wrong.contains("`admin` is no listening TCP socket"),
         "{wrong}"
     );
+}
+
+/// The gateway is restarted the same way.
+///
+/// Row R17 of the reliability catalogue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_on_sockets_that_are_handed_over_fails_no_request() {
+    let (rounds, at_most) = Row::R17.size((5, 3_000), (50, 1_000));
+    let site = Site::planned(Plan::new(Engine::Sqlite)).await;
+    let server = site.start().await;
+    let guard = Guard::with(&site, "").await;
+    let token = token(&site).await;
+    let (file, log) = (guard.file.clone(), guard.log.clone());
+    let sockets = [guard.address, guard.admin];
+    let path = format!("http://{}/orders/7", guard.address);
+    let ready = format!("http://{}/readyz", guard.admin);
+    ended(guard.child).await;
+    let sockets = Sockets(sockets.map(listening));
+    let start = async || {
+        let mut command = sockets.under("main:admin", "gateway", (&file, &log));
+        let child = command.spawn().unwrap();
+        let begin = Instant::now();
+        while !matches!(http().get(&ready).send().await, Ok(answer) if answer.status() == 200) {
+            let printed = || std::fs::read_to_string(&log).unwrap();
+            assert!(begin.elapsed() < PATIENCE, "not ready: {}", printed());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        child
+    };
+    let mut running = start().await;
+    let (told, mut outcomes) = unbounded_channel();
+    let asking: Asking = Box::new(move |clients, number| {
+        let client = &clients[usize::from(number.is_multiple_of(2))];
+        let request = client.get(&path).bearer_auth(&token);
+        Box::pin(answered(request))
+    });
+    let loaded = tokio::spawn(load(asking, told));
+    heard(&mut outcomes, 100).await;
+
+    let mut slowest = Duration::ZERO;
+    for _ in 0..rounds {
+        ended(running).await;
+        running = start().await;
+        slowest = slowest.max(heard(&mut outcomes, 300).await.1);
+    }
+    outcomes.close();
+
+    while let Some(outcome) = outcomes.recv().await {
+        outcome.expect("a request failed");
+    }
+    loaded.await.unwrap();
+    assert!(slowest < Duration::from_millis(at_most), "{slowest:?}");
+    ended(running).await;
+    assert!(server.end().await.success());
+}
+
+/// Ends a program as a supervisor does.
+async fn ended(mut program: Child) {
+    send(&program, Signal::TERM);
+    let status = timeout(PATIENCE, program.wait()).await.unwrap().unwrap();
+    assert!(status.success(), "{status}");
 }

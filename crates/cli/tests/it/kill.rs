@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::Value;
 use symbolon_testkit::Row;
+use tokio::time::Instant;
 
-use crate::browser::{Browser, http, request};
+use crate::browser::{Answer, Browser, request};
 use crate::program::{Engine, PATIENCE, Program, Site, number};
 
 const CLIENTS: usize = 50;
@@ -32,11 +34,10 @@ enum Renewed {
     Unknown,
 }
 
-async fn renew(client: &reqwest::Client, site: &Site, token: &str) -> Renewed {
+async fn renew(site: &Site, token: &str) -> Renewed {
     let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
-    let request = client
-        .post(format!("{}/token", site.issuer))
-        .basic_auth("shop", Some(&site.words.web));
+    let request = site.request(Method::POST, "/token");
+    let request = request.basic_auth("shop", Some(&site.words.web));
     let Ok(answer) = request.form(&form).send().await else {
         return Renewed::Unknown;
     };
@@ -54,21 +55,60 @@ async fn renew(client: &reqwest::Client, site: &Site, token: &str) -> Renewed {
     }
 }
 
+/// The same until somebody answers: a retry changes nothing of what it comes to.
+async fn renew_surely(site: &Site, token: &str) -> Renewed {
+    let begin = Instant::now();
+    loop {
+        match renew(site, token).await {
+            Renewed::Unknown => assert!(begin.elapsed() < PATIENCE, "nobody answers"),
+            known => return known,
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 impl Family {
-    fn last(&self) -> &str {
+    /// One that was given its first token.
+    pub(crate) fn of(token: String) -> Self {
+        Self {
+            tokens: vec![token],
+        }
+    }
+
+    /// The token that is shown next.
+    pub(crate) fn last(&self) -> &str {
         self.tokens.last().unwrap()
     }
 
+    /// The form by which it is renewed.
+    pub(crate) fn renewal(&self) -> [(&str, &str); 2] {
+        [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", self.last()),
+        ]
+    }
+
+    /// Takes the successor that an answer brings; it has to bring one.
+    pub(crate) fn heard(&mut self, answer: &Answer) {
+        assert_eq!(
+            answer.status,
+            200,
+            "a family was lost after {} tokens: {}",
+            self.tokens.len(),
+            answer.body
+        );
+        self.tokens.push(answer.text("refresh_token"));
+    }
+
     /// Renews until it is told to stop, retrying with the same token when nobody answers.
-    pub(crate) async fn live(
+    async fn live(
         mut self,
         site: Arc<Site>,
         stop: Arc<AtomicBool>,
         answered: Arc<AtomicU64>,
     ) -> Self {
-        let client = http();
         while !stop.load(Ordering::Relaxed) {
-            match renew(&client, &site, self.last()).await {
+            match renew(&site, self.last()).await {
                 Renewed::Successor(token) => {
                     self.tokens.push(token);
                     answered.fetch_add(1, Ordering::Relaxed);
@@ -85,38 +125,39 @@ impl Family {
 
     /// Exactly one token is alive: the last one, or what its lost answer carried.
     pub(crate) async fn check(self, site: &Site) {
-        let client = http();
-        let Renewed::Successor(next) = renew(&client, site, self.last()).await else {
+        let Renewed::Successor(next) = renew_surely(site, self.last()).await else {
             panic!("the last token is refused")
         };
-        let again = renew(&client, site, self.last()).await;
+        let again = renew_surely(site, self.last()).await;
         assert!(
             matches!(again, Renewed::Successor(same) if same == next),
             "a retry gets the same successor"
         );
         assert!(!self.tokens.contains(&next));
-        let Renewed::Successor(newest) = renew(&client, site, &next).await else {
+        let Renewed::Successor(newest) = renew_surely(site, &next).await else {
             panic!("the successor is refused")
         };
         // Older than the predecessor: theft, which ends all of the family.
-        let spent = renew(&client, site, self.last()).await;
+        let spent = renew_surely(site, self.last()).await;
         assert!(matches!(&spent, Renewed::Refused(why) if why.contains("invalid_grant")));
-        let ended = renew(&client, site, &newest).await;
+        let ended = renew_surely(site, &newest).await;
         assert!(matches!(&ended, Renewed::Refused(why) if why.contains("invalid_grant")));
     }
 }
 
 /// One sign-in, and a family of its own for each client.
-pub(crate) async fn families(site: &Site, number: usize) -> Vec<Family> {
-    let mut browser = Browser::new(site);
+async fn families(site: &Site, number: usize) -> Vec<Family> {
+    families_of(&mut Browser::new(site), number).await
+}
+
+/// Families of one session.
+pub(crate) async fn families_of(browser: &mut Browser<'_>, number: usize) -> Vec<Family> {
     let mut families = Vec::new();
     for _ in 0..number {
-        let request = request(site, "shop", "openid offline_access read:vault")
+        let request = request(browser.server, "shop", "openid offline_access read:vault")
             .with("resource", crate::configuration::VAULT);
         let tokens = browser.tokens("alice", &request).await;
-        families.push(Family {
-            tokens: vec![tokens.text("refresh_token")],
-        });
+        families.push(Family::of(tokens.text("refresh_token")));
     }
     families
 }

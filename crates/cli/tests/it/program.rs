@@ -1,11 +1,12 @@
 //! The binary as a process of its own: in a folder or a schema of its own, on
 //! ports of its own, with what it prints kept in a file.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -64,13 +65,27 @@ pub(crate) fn number() -> u64 {
     u64::from_be_bytes(random(&SystemEntropy))
 }
 
+/// The ports that tests of this process were given.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
 /// A port that nobody listens on, outside the range that systems give to
 /// outgoing connections: it stays free while a program is restarted.
 pub(crate) fn free_port() -> u16 {
+    free_ports(1)
+}
+
+/// The first of so many ports in a row, the first a multiple of their number.
+/// No other test gets them, though nobody may listen there yet or just now.
+pub(crate) fn free_ports(count: u16) -> u16 {
+    let mut given = GIVEN.lock().unwrap();
     for _ in 0..1_000 {
-        let port = 20_000 + u16::try_from(number() % 12_000).unwrap();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
+        let places = u64::from(12_000 / count);
+        let first = 20_000 + count * u16::try_from(number() % places).unwrap();
+        let is_free =
+            |port| !given.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if (first..first + count).all(is_free) {
+            given.extend(first..first + count);
+            return first;
         }
     }
     panic!("no port is free");
