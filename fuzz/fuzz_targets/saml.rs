@@ -9,8 +9,10 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
 use symbolon_protocol::{SigningAlgorithm, Timestamp};
+use symbolon_testkit::SeededEntropy;
+use symbolon_token::Keyring;
 use symbolon_token::jose::{SigningKey, VerifyingKey};
-use symbolon_token::saml::{Certificate, Expected, Presented, Trusted, open};
+use symbolon_token::saml::{Certificate, DecryptionKey, Expected, Presented, Trusted, open};
 
 /// A key that signs nothing.
 static KEY: LazyLock<VerifyingKey> = LazyLock::new(|| {
@@ -18,6 +20,14 @@ static KEY: LazyLock<VerifyingKey> = LazyLock::new(|| {
     let key = SigningKey::from_pkcs8(SigningAlgorithm::Es256, &document).expect("just made");
     let jwk = key.public_jwk();
     VerifyingKey::from_jwk(jwk.as_object().expect("a key is one")).expect("just written")
+});
+
+/// What opens nothing that a stranger can write.
+static OPENING: LazyLock<(Keyring, [DecryptionKey; 1])> = LazyLock::new(|| {
+    let keys = Keyring::generate(&SeededEntropy::new(1), Vec::new());
+    let document = DecryptionKey::generate().expect("the library makes keys");
+    let key = DecryptionKey::from_pkcs8(&document).expect("just made");
+    (Keyring::new(keys).expect("it is whole"), [key])
 });
 
 fuzz_target!(|text: &str| {
@@ -32,7 +42,7 @@ fuzz_target!(|text: &str| {
         now: Timestamp::from_seconds(1_767_225_601),
     };
     for whole in [text, &*presented] {
-        let Ok(own) = Presented::parse(whole, &[]) else {
+        let Ok(own) = Presented::parse_at_home(whole, &OPENING.1, &OPENING.0) else {
             continue;
         };
         // Trusted by whatever name it gives, so that its signature is looked at.
