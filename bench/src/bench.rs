@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::figure::{Bound, Figure};
 use crate::load::{CONNECTIONS, Load, Repeated, Run};
 use crate::process::Process;
+use crate::wire::Request;
 
 /// How to measure.
 pub(crate) struct Bench {
@@ -81,20 +82,34 @@ impl Bench {
         }
     }
 
+    /// Asks two in turn, each for something of its own.
+    pub(crate) fn between(
+        &self,
+        floor: (&Process, &dyn Fn(usize) -> Request),
+        ours: (&Process, &dyn Fn(usize) -> Request),
+    ) -> Result<Rounds<Run, Run>> {
+        self.interleave(|| self.ask(floor), || self.ask(ours))
+    }
+
+    /// One run of requests, `request(n)` being what connection `n` says.
+    pub(crate) fn ask(
+        &self,
+        (process, request): (&Process, &dyn Fn(usize) -> Request),
+    ) -> Result<Run> {
+        let callers = (0..CONNECTIONS)
+            .map(|n| Repeated(request(n).bytes(process.address)))
+            .collect();
+        Ok(self.load(process).run(callers)?.0)
+    }
+
     /// Sends both the same requests, `request(n)` being what connection `n` says.
     pub(crate) fn duel(
         &self,
         floor: &Process,
         ours: &Process,
-        request: impl Fn(usize) -> crate::wire::Request,
+        request: impl Fn(usize) -> Request,
     ) -> Result<Rounds<Run, Run>> {
-        let ask = |process: &Process| {
-            let callers = (0..CONNECTIONS)
-                .map(|n| Repeated(request(n).bytes(process.address)))
-                .collect();
-            Ok(self.load(process).run(callers)?.0)
-        };
-        self.interleave(|| ask(floor), || ask(ours))
+        self.between((floor, &request), (ours, &request))
     }
 }
 

@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use crate::bench::Bench;
 use crate::clock;
 use crate::process::{Process, free_address};
+use crate::proxy;
 
 /// Serves one of the floors until it is killed.
 #[derive(clap::Args)]
@@ -41,6 +42,9 @@ pub(crate) struct FloorArguments {
     /// Answers every endpoint with this many bytes
     #[arg(long, default_value_t = 0)]
     bytes: usize,
+    /// Passes everything on to this address
+    #[arg(long, conflicts_with_all = ["bytes", "claims"])]
+    passes: Option<SocketAddr>,
 }
 
 /// What a floor answers with.
@@ -49,6 +53,8 @@ pub(crate) enum Floor<'a> {
     Signs(&'a str),
     /// As many bytes.
     Answers(usize),
+    /// Whatever somebody else answers.
+    Passes(SocketAddr),
 }
 
 impl Floor<'_> {
@@ -59,8 +65,10 @@ impl Floor<'_> {
         match self {
             Self::Signs(claims) => command.args(["--claims", claims]),
             Self::Answers(bytes) => command.args(["--bytes", &bytes.to_string()]),
+            Self::Passes(to) => command.args(["--passes", &to.to_string()]),
         };
-        Process::start(command, address, &bench.folder.join("floor.log"))
+        let log = format!("floor-{}.log", address.port());
+        Process::start(command, address, &bench.folder.join(log))
     }
 }
 
@@ -77,6 +85,8 @@ pub(crate) fn serve(arguments: &FloorArguments) -> Result<ExitCode> {
             .route("/token", post(answer))
             .route("/introspect", post(answer))
             .route("/.well-known/jwks.json", get(answer))
+            .route("/orders/{id}", get(answer))
+            .route("/open/{id}", get(answer))
             .with_state(Bytes::from(vec![b' '; arguments.bytes])),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -84,6 +94,10 @@ pub(crate) fn serve(arguments: &FloorArguments) -> Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(arguments.listen).await?;
+        if let Some(to) = arguments.passes {
+            proxy::serve(listener, to).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let listener = listener.tap_io(|stream| {
             // Where it cannot be set the floor is a little slower.
             let _ = stream.set_nodelay(true);

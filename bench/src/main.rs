@@ -9,6 +9,7 @@ mod load;
 mod measure;
 mod postgres;
 mod process;
+mod proxy;
 mod server;
 mod sign_in;
 mod wire;
@@ -71,6 +72,8 @@ enum Command {
     /// Refresh on SQLite among ten thousand families and among five million;
     /// takes minutes and 8 GiB of disk, so `all` leaves it out
     Families,
+    /// The gateway before a small service
+    Gateway,
     /// The key set
     Keys,
     /// Checking in process: first time and seen before
@@ -79,6 +82,12 @@ enum Command {
     Dpop,
     /// A macaroon with five caveats, proved and judged in process
     Macaroon,
+    /// An operation of forty fields at the gateway, new and seen before
+    Graphql,
+    /// What a limit costs in one process
+    Limit,
+    /// A question put to ten policies and to a thousand, in process
+    Policy,
     /// A million live revocations in a verifier that follows the feed
     Revocations,
     /// Resident memory, idle and under load
@@ -132,10 +141,14 @@ fn measure(command: &Command, bench: &Bench) -> Result<Vec<Figure>> {
         Command::Introspect => measure::introspect(bench),
         Command::Refresh => measure::refresh(bench),
         Command::Families => measure::families(bench),
+        Command::Gateway => measure::gateway(bench),
         Command::Keys => measure::keys(bench),
         Command::Verify => measure::verify(bench),
         Command::Dpop => measure::dpop(bench),
+        Command::Graphql => measure::graphql(bench),
         Command::Macaroon => measure::macaroon(bench),
+        Command::Limit => measure::limit(bench),
+        Command::Policy => measure::policy(bench),
         Command::Revocations => measure::revocations(bench),
         Command::Memory => measure::memory(bench),
         Command::Startup => measure::startup(bench),

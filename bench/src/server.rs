@@ -24,7 +24,7 @@ const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const QUICK: &str =
     "$argon2id$v=19$m=8,t=1,p=1$YmVuY2hiZW5jaGJlbmNoYg$++s3r/7cCW/NkEdJrkIoveSr1wzSLiTUlVlPw3FAAUw";
 /// What [`Request::basic`] takes as it is.
-const SECRET: &str = "bench-0123456789-0123456789-0123456789";
+pub(crate) const SECRET: &str = "bench-0123456789-0123456789-0123456789";
 
 /// A configuration, a database and whatever else stays from one start to the
 /// next.
@@ -91,12 +91,19 @@ token_file = "admin.token"
 [[resource]]
 identifier = "{ORDERS}"
 scopes = ["read:orders", "write:orders"]
+introspection_client = "guard"
 
 [[resource]]
 identifier = "{VAULT}"
 scopes = ["read:vault"]
 token_format = "opaque"
 introspection_client = "vault-api"
+
+[[client]]
+id = "guard"
+kind = "service"
+secret = "{SECRET}"
+grants = ["client_credentials"]
 
 [[client]]
 id = "vault-api"

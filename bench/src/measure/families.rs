@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use crate::bench::{Bench, Rounds, milliseconds};
 use crate::figure::{Bound, Figure};
@@ -145,23 +145,35 @@ fn fill_slot(connection: &Connection, slot: i64, share: usize) -> Result<()> {
     let bytes = i64::try_from(share * DRAWN)?;
     let drawn: Vec<u8> =
         connection.query_row("SELECT randomblob(max(1, ?1))", [bytes], |row| row.get(0))?;
-    let mut family = connection.prepare_cached(
-        "INSERT INTO family SELECT ?1, ?2, 3, ?3, ?4, working_key, rotated, idle_ends,
-            absolute_ends - abs(random() % 86400000), NULL
-         FROM family WHERE (slot, id) = (SELECT slot, id FROM family_authority LIMIT 1)",
+    let one = "(slot, id) = (SELECT slot, id FROM family_authority LIMIT 1)";
+    let mut family = copying(
+        connection,
+        "family",
+        one,
+        &[
+            ("slot", "?1"),
+            ("id", "?2"),
+            ("generation", "3"),
+            ("current_secret", "?3"),
+            ("previous_secret", "?4"),
+            ("absolute_ends", "absolute_ends - abs(random() % 86400000)"),
+        ],
     )?;
-    let mut authority = connection.prepare_cached(
-        "INSERT INTO family_authority SELECT ?1, ?2, ?3, ?4, client, ?5, created, epoch, sequence,
-            document FROM family_authority LIMIT 1",
+    let mut authority = copying(
+        connection,
+        "family_authority",
+        "true",
+        &[
+            ("slot", "?1"),
+            ("id", "?2"),
+            ("grant_id", "?3"),
+            ("session_id", "?4"),
+            ("person", "?5"),
+        ],
     )?;
-    let mut grant = connection.prepare_cached(
-        "INSERT INTO grants SELECT ?1, ?2, ?3, client, organization, agreement, created, updated,
-            epoch, sequence, NULL FROM grants LIMIT 1",
-    )?;
-    let mut session = connection.prepare_cached(
-        "INSERT INTO session SELECT ?1, ?2, ?3, secret, authenticated, created, seen, idle_ends,
-            absolute_ends, acr, amr, device, epoch, sequence, NULL FROM session LIMIT 1",
-    )?;
+    let of_person = [("slot", "?1"), ("id", "?2"), ("person", "?3")];
+    let mut grant = copying(connection, "grants", "true", &of_person)?;
+    let mut session = copying(connection, "session", "true", &of_person)?;
     for own in drawn.chunks_exact(DRAWN).take(share) {
         let mut parts = own.chunks_exact(ID_BYTES);
         let mut next = || parts.next().unwrap_or_default();
@@ -179,4 +191,35 @@ fn fill_slot(connection: &Connection, slot: i64, share: usize) -> Result<()> {
         session.execute(params![slot, session_id, person])?;
     }
     Ok(())
+}
+
+/// A statement that copies one row of a table, but for the columns that are
+/// given anew.
+fn copying<'c>(
+    connection: &'c Connection,
+    table: &str,
+    which: &str,
+    anew: &[(&str, &str)],
+) -> Result<CachedStatement<'c>> {
+    let mut asked = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+    let columns: Vec<String> = asked
+        .query_map([table], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (name, _) in anew {
+        ensure!(
+            columns.iter().any(|own| own == name),
+            "{table} has no {name}"
+        );
+    }
+    let value = |column: &String| {
+        let given = anew.iter().find(|(name, _)| name == column);
+        given.map_or(column.clone(), |(_, value)| (*value).to_owned())
+    };
+    let values: Vec<String> = columns.iter().map(value).collect();
+    let statement = format!(
+        "INSERT INTO {table} ({}) SELECT {} FROM {table} WHERE {which} LIMIT 1",
+        columns.join(", "),
+        values.join(", ")
+    );
+    Ok(connection.prepare_cached(&statement)?)
 }
