@@ -191,7 +191,7 @@ pub(crate) const ROWS: &[(&str, &str, &str)] = &[
         "resource not an absolute URI / with fragment / unknown",
         "",
     ),
-    ("G208", "MCP token passthrough", "needs MCP at the gateway"),
+    ("G208", "MCP token passthrough", ""),
     (
         "G210",
         "authorization_details widened at /token",

@@ -32,7 +32,7 @@ const TWO_NODES: (&str, &str) = ("model", "what_seldom_comes_up_holds_on_two_nod
 const RANDOM: (&str, &str) = ("model", "the_server_does_what_the_model_says_on_sqlite");
 
 #[rustfmt::skip]
-const BUGS: [Bug; 33] = [
+const BUGS: [Bug; 41] = [
     bug(1, "a change is written over one that came in between", "crates/store/src/client.rs", &[("symbolon_store", "sqlite_conforms")]),
     bug(2, "any earlier refresh token counts as the direct predecessor", "crates/store/src/refresh_family/rotation.rs", &[MODEL, RANDOM]),
     bug(3, "the grace time of a predecessor never ends", "crates/store/src/refresh_family/rotation.rs", &[MODEL, RANDOM]),
@@ -66,6 +66,14 @@ const BUGS: [Bug; 33] = [
     bug(31, "distrusting a key writes no record, so what came of its tokens lives", "crates/store/src/key/distrust.rs", &[MODEL, RANDOM]),
     bug(32, "another client's token is taken back before that is refused", "crates/server/src/endpoint/revoke.rs", &[MODEL, RANDOM]),
     bug(33, "an act is answered before its node knows what it took back", "crates/store/src/sqlite/writer.rs", &[MODEL, RANDOM]),
+    bug(34, "a head of the feed that was made for another stream is believed", "crates/verify/src/subscription/intake.rs", &[("subscription", "")]),
+    bug(35, "a head of the feed that tells of less than was known is believed", "crates/verify/src/subscription/intake.rs", &[("subscription", "")]),
+    bug(36, "an empty key set is believed at once", "crates/verify/src/keys/automaton.rs", &[("keys", "an_empty_set")]),
+    bug(37, "commits are not synced", "crates/store/src/sqlite/file.rs", &[("symbolon_store", "survives_a_power_cut")]),
+    bug(38, "an act whose answer was lost is run again though it was stored", "crates/store/src/postgres/mod.rs", &[("symbolon_store", "a_lost_answer")]),
+    bug(39, "no statement on PostgreSQL locks what it has read", "crates/store/src/dialect.rs", &[("symbolon_store", "postgres")]),
+    bug(40, "a status list marks another place than the token's", "crates/token/src/status_list.rs", &[("symbolon_token", "bits_stand_in_bytes")]),
+    bug(41, "what a head says of the age of its server's knowledge is not counted", "crates/verify/src/subscription/mod.rs", &[("subscription", "")]),
 ];
 
 const fn bug(

@@ -1,5 +1,7 @@
 //! The pages on faults and promises name tests that there are.
 
+use std::path::Path;
+
 use xtask::source::root;
 
 /// Checks the cells of a page's tables that name tests and their file: every
@@ -17,17 +19,50 @@ fn named(page: &str) -> usize {
         let Some(at) = words.iter().position(|word| word.ends_with(".rs")) else {
             continue;
         };
-        let file = std::fs::read_to_string(root().join(words.remove(at))).unwrap();
+        let path = root().join(words.remove(at));
+        let file = std::fs::read_to_string(&path).unwrap();
         for test in words.iter().filter(|word| word.contains('_')) {
-            let declared = format!("fn {test}(");
-            assert!(
-                file.contains(&declared),
-                "{test} is not in its file: {part}"
-            );
+            assert!(is_test(&file, &path, test), "{test} is no test: {part}");
             named += 1;
         }
     }
     named
+}
+
+/// Whether a file declares a function that is run as a test: it has the
+/// attribute, is in a list that a macro makes tests of, or is a behaviour that
+/// every engine is held to.
+fn is_test(file: &str, path: &Path, name: &str) -> bool {
+    let lines: Vec<&str> = file.lines().map(str::trim).collect();
+    let declared = format!("fn {name}(");
+    let Some(at) = lines.iter().position(|line| line.contains(&declared)) else {
+        return false;
+    };
+    let above = lines[..at].iter().rev();
+    let attributes: Vec<&&str> = above.take_while(|line| line.starts_with("#[")).collect();
+    let has_attribute = attributes
+        .iter()
+        .any(|line| line.starts_with("#[test") || line.starts_with("#[tokio::test"));
+    let mut lists = file.split("on_both_engines! {").skip(1);
+    let is_listed = lists.any(|list| {
+        let names = list.split('}').next().unwrap_or_default();
+        names.split_whitespace().any(|own| own == name)
+    });
+    let behaviours = path.with_file_name("mod.rs");
+    let is_behaviour = path
+        .parent()
+        .is_some_and(|own| own.ends_with("conformance"))
+        && std::fs::read_to_string(behaviours).is_ok_and(|all| all.contains(&format!("::{name},")));
+    has_attribute || is_listed || is_behaviour
+}
+
+#[test]
+fn a_helper_is_no_test() {
+    let file = "#[test]\nfn a_test() {}\nfn a_helper() {}\non_both_engines! { a_scenario }\nasync fn a_scenario() {}";
+    let is_test = |name| is_test(file, Path::new("it.rs"), name);
+
+    assert!(is_test("a_test") && is_test("a_scenario"));
+    assert!(!is_test("a_helper") && !is_test("nothing"));
 }
 
 #[test]

@@ -53,8 +53,12 @@ pub enum Row {
     R40,
     /// A receiver of messages is away for an hour.
     R41,
+    /// Many callers share the gateway's connections.
+    R44,
     /// Histories of many callers are explained by one order.
     R47,
+    /// Each of several nodes is killed in turn.
+    N01,
     /// Chains of tokens keep who they are of.
     I05,
     /// Chains of tokens permit no more.
