@@ -29,7 +29,7 @@ async fn people_look_after_their_account_in_a_browser(engine: Engine) {
 
     // The application of the other browser, then that browser itself.
     let take = By::XPath("//button[normalize-space()='Take away']");
-    chromium.find(take).await.click().await.unwrap();
+    chromium.click_on(take).await;
     chromium
         .until_says("account-notice", "Example Shop has no access any more.")
         .await;

@@ -76,7 +76,7 @@ async fn agree_to_less(world: &World, request: &Request) -> String {
     chromium.element("consent-allow").await;
     chromium.look("consent").await;
     let email = By::Css("input[name=scope][value=email]");
-    chromium.find(email).await.click().await.unwrap();
+    chromium.click_on(email).await;
     chromium.click("consent-allow").await;
     let arrival = world.stub.arrival("/callback").await;
     assert_eq!(arrival.method, "GET");

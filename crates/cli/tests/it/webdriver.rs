@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities;
-use thirtyfour::error::WebDriverResult;
+use thirtyfour::error::{WebDriverErrorInner, WebDriverResult};
 use thirtyfour::{By, ChromeCapabilities, Key, LoggingPrefsLogLevel, WebDriver, WebElement};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -41,7 +41,19 @@ pub(crate) struct Chromium {
 }
 
 impl Chromium {
+    /// A browser that a busy machine did not bring up is started once more.
     pub(crate) async fn start() -> Self {
+        let mut failures = Vec::new();
+        for _ in 0..3 {
+            match Self::try_start().await {
+                Ok(started) => return started,
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        panic!("Chromium does not start: {failures:#?}");
+    }
+
+    async fn try_start() -> WebDriverResult<Self> {
         let folder = Folder::new();
         let port = free_port();
         let mut command = Command::new("chromedriver");
@@ -67,23 +79,19 @@ impl Chromium {
         }
         let mut wanted = ChromeCapabilities::new();
         for argument in ARGUMENTS {
-            wanted.add_arg(argument).unwrap();
+            wanted.add_arg(argument)?;
         }
-        wanted
-            .add_arg(&format!(
-                "--user-data-dir={}",
-                folder.join("profile").display()
-            ))
-            .unwrap();
-        wanted
-            .set_browser_log_level(LoggingPrefsLogLevel::All)
-            .unwrap();
-        let driver = WebDriver::new(&address, wanted).await.unwrap();
-        Self {
+        wanted.add_arg(&format!(
+            "--user-data-dir={}",
+            folder.join("profile").display()
+        ))?;
+        wanted.set_browser_log_level(LoggingPrefsLogLevel::All)?;
+        let driver = WebDriver::new(&address, wanted).await?;
+        Ok(Self {
             driver,
             process,
             _folder: folder,
-        }
+        })
     }
 
     /// Ends the browser; what its console said must be nothing but these.
@@ -133,7 +141,26 @@ impl Chromium {
     }
 
     pub(crate) async fn click(&self, id: &str) {
-        self.element(id).await.click().await.unwrap();
+        self.click_on(By::Id(id)).await;
+    }
+
+    /// Clicks on an element. What was hidden, moving or replaced just then was
+    /// not clicked, and is looked for again.
+    pub(crate) async fn click_on(&self, by: By) {
+        let begin = Instant::now();
+        loop {
+            let Err(error) = self.find(by.clone()).await.click().await else {
+                return;
+            };
+            let was_missed = matches!(
+                error.as_inner(),
+                WebDriverErrorInner::ElementClickIntercepted(_)
+                    | WebDriverErrorInner::ElementNotInteractable(_)
+                    | WebDriverErrorInner::StaleElementReference(_)
+            );
+            assert!(was_missed && begin.elapsed() < PATIENCE, "{by:?}: {error}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) async fn text(&self, id: &str) -> String {
