@@ -102,7 +102,7 @@ async fn decide(
     let id = request_id(&parts.headers, &*shared.edge.entropy);
     let is_http2 = parts.version == Version::HTTP_2;
     let target = target::read(&parts.method, &parts.uri, is_http2);
-    let host = framing::check(&parts, &caller.connection);
+    let host = framing::check(&mut parts, &caller.connection);
     let (target, host) = match (target, host) {
         (Ok(target), Ok(host)) => (target, host),
         (Err(problem), _) | (_, Err(problem)) => {

@@ -12,12 +12,13 @@
 //! reach an upstream in any case: its request is built anew from what was read,
 //! with one length of its own.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, Version};
+use http::{HeaderMap, HeaderName, Version};
 use symbolon_verify::PeerCertificate;
 
+use crate::header;
 use crate::problem::Problem;
 
 /// What the connection of a request has shown.
@@ -32,7 +33,7 @@ pub(crate) struct Connection {
 }
 
 /// Refuses what cannot be one request for one host.
-pub(crate) fn check(parts: &Parts, connection: &Connection) -> Result<Authority, Problem> {
+pub(crate) fn check(parts: &mut Parts, connection: &Connection) -> Result<Authority, Problem> {
     if parts.headers.contains_key(TRANSFER_ENCODING)
         && (parts.headers.contains_key(CONTENT_LENGTH) || parts.version == Version::HTTP_2)
     {
@@ -42,7 +43,7 @@ pub(crate) fn check(parts: &Parts, connection: &Connection) -> Result<Authority,
         ));
     }
     let host = host(parts)?;
-    check_connection_names(&parts.headers)?;
+    end_hop(&mut parts.headers)?;
     let named = connection.server_name.as_deref();
     if named.is_some_and(|named| !named.eq_ignore_ascii_case(host.host())) {
         return Err(Problem::new(
@@ -52,6 +53,19 @@ pub(crate) fn check(parts: &Parts, connection: &Connection) -> Result<Authority,
         ));
     }
     Ok(host)
+}
+
+/// The same for a request that another proxy describes: whether that proxy sends
+/// what `Connection` names, nobody here knows.
+pub(crate) fn check_described(parts: &mut Parts) -> Result<(), Problem> {
+    let named = header::named_by_connection(&parts.headers);
+    let stands_there =
+        |own: &HeaderName| parts.headers.contains_key(own) && !header::is_of_connection(own);
+    if named.iter().any(stands_there) {
+        return Err(CONNECTION_NAMES);
+    }
+    // Which host the handshake named is between the proxy and the gateway.
+    check(parts, &Connection::default()).map(|_| ())
 }
 
 /// The one host that a request names, whether in its target or in a header.
@@ -82,25 +96,49 @@ pub(crate) fn read_host(bytes: &[u8]) -> Result<Authority, Problem> {
     text.parse().map_err(|_| HOST_BAD)
 }
 
-/// What ends at each hop may not name what says whom or how long.
-fn check_connection_names(headers: &HeaderMap) -> Result<(), Problem> {
-    let named = headers.get_all(CONNECTION).iter();
-    let named = named.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    for name in named {
-        let name = name.trim_ascii();
-        let is_of_message = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING]
-            .iter()
-            .any(|own| name.eq_ignore_ascii_case(own.as_str().as_bytes()));
-        if is_of_message {
-            return Err(Problem::bad(
-                "connection-names",
-                "the Connection header names what the message needs",
-            ));
+/// Ends what `Connection` names before anything is judged: what is judged is what
+/// is sent.
+fn end_hop(headers: &mut HeaderMap) -> Result<(), Problem> {
+    for name in header::named_by_connection(headers) {
+        if is_for_everybody(&name) {
+            return Err(CONNECTION_NAMES);
+        }
+        if !header::is_of_connection(&name) {
+            headers.remove(name);
         }
     }
     Ok(())
 }
 
+/// Whether something is decided by a header, so that whoever takes it out on the
+/// way makes another request of it.
+fn is_for_everybody(name: &HeaderName) -> bool {
+    let own = name.as_str();
+    DECIDING.contains(&own)
+        || DECIDING_BEGINNINGS
+            .iter()
+            .any(|begin| own.starts_with(begin))
+}
+
+#[rustfmt::skip]
+const DECIDING: [&str; 12] = [
+    "host", "transfer-encoding", "expect", "authorization", "dpop", "cookie", "origin", "referer",
+    "forwarded", "client-cert", "client-cert-chain", "last-event-id",
+];
+const DECIDING_BEGINNINGS: [&str; 7] = [
+    "content-",
+    "sec-",
+    "mcp-",
+    "access-control-",
+    "x-forwarded-",
+    "x-original-",
+    "x-envoy-",
+];
+
+const CONNECTION_NAMES: Problem = Problem::bad(
+    "connection-names",
+    "the Connection header names what is for everybody on the way",
+);
 const HOST_REPEATED: Problem = Problem::bad("host-repeated", "the request names two hosts");
 const HOST_BAD: Problem = Problem::bad("host-malformed", "the host of the request is none");
 
@@ -111,8 +149,8 @@ mod tests {
     use super::*;
 
     fn of(request: http::request::Builder) -> Result<String, &'static str> {
-        let parts = request.body(()).unwrap().into_parts().0;
-        let outcome = check(&parts, &Connection::default());
+        let mut parts = request.body(()).unwrap().into_parts().0;
+        let outcome = check(&mut parts, &Connection::default());
         outcome
             .map(|host| host.to_string())
             .map_err(|problem| problem.code())
@@ -165,9 +203,48 @@ mod tests {
             request.unwrap().into_parts().0
         };
 
-        let refused = check(&parts("admin.test"), &connection).unwrap_err();
+        let refused = check(&mut parts("admin.test"), &connection).unwrap_err();
 
         assert_eq!(refused.status(), 421);
-        assert!(check(&parts("Public.test:8443"), &connection).is_ok());
+        assert!(check(&mut parts("Public.test:8443"), &connection).is_ok());
+    }
+
+    /// Attack: L322
+    #[test]
+    fn what_connection_names_has_ended_before_anything_is_judged() {
+        let request = || get().header("host", "a").header("x-hop", "1");
+        for named in ["X-Hop", "close, x-hop", "keep-alive ,\tX-HOP, TE"] {
+            let request = request()
+                .header("connection", named)
+                .header("te", "trailers");
+            let mut parts = request.body(()).unwrap().into_parts().0;
+            let mut described = parts.clone();
+
+            check(&mut parts, &Connection::default()).unwrap();
+
+            assert!(!parts.headers.contains_key("x-hop"), "{named}");
+            assert!(parts.headers.contains_key("te"), "{named}");
+            let refused = check_described(&mut described).unwrap_err();
+            assert_eq!(refused.code(), "connection-names", "{named}");
+        }
+        for named in [
+            "Authorization",
+            "Cookie",
+            "content-type",
+            "Mcp-Session-Id",
+            "mcp-param-region",
+            "Origin",
+            "Sec-Fetch-Site",
+            "Sec-WebSocket-Key",
+            "X-Forwarded-For",
+            "Forwarded",
+            "Client-Cert",
+        ] {
+            let request = request().header("connection", format!("close, {named}"));
+            assert_eq!(of(request), Err("connection-names"), "{named}");
+        }
+        let usual = request().header("connection", "Upgrade, HTTP2-Settings, keep-alive");
+        let mut described = usual.body(()).unwrap().into_parts().0;
+        assert_eq!(check_described(&mut described), Ok(()));
     }
 }

@@ -182,8 +182,7 @@ impl Asking {
         if !self.is_heard(peer) {
             return Err(NOT_A_PROXY);
         }
-        // Which host the handshake named is between the proxy and the gateway.
-        framing::check(parts, &framing::Connection::default())?;
+        framing::check_described(parts)?;
         let described = dialect::read(self.settings.dialect, &self.settings.path, parts)?;
         let target = described.take_place(plan, parts)?;
         // A proxy that asks for others and does not say where they are lends

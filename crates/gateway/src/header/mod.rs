@@ -14,7 +14,7 @@
 //! | what says where from (`Forwarded`, `X-Forwarded-…`) | written anew |
 //! | what says what is meant instead of the request (`X-Original-URL`, `X-HTTP-Method-Override`) | what was judged is what is asked for |
 //! | names that a route writes claims into | only the gateway writes them |
-//! | what belongs to one connection, and what `Connection` names | the next connection is another |
+//! | what belongs to one connection | the next connection is another; what `Connection` names ended before anything was judged (`framing`) |
 //! | `Authorization`, `DPoP` | the upstream gets an assertion instead |
 //! | Symbolon's own cookies | they are for the issuer |
 
@@ -47,7 +47,6 @@ pub(crate) fn for_upstream(
     claimed: &Claimed,
     pass_token: PassToken,
 ) -> HeaderMap {
-    let of_connection = named_by_connection(sent);
     let mut kept = HeaderMap::with_capacity(sent.len() + 8);
     for (name, value) in sent {
         let is_token = *name == AUTHORIZATION || *name == DPOP;
@@ -55,7 +54,7 @@ pub(crate) fn for_upstream(
             true => pass_token == PassToken::Yes,
             false => is_anybodys(name, claimed),
         };
-        if !goes_on || of_connection.contains(&name.as_str().to_ascii_lowercase()) {
+        if !goes_on {
             continue;
         }
         if *name != COOKIE {
@@ -126,7 +125,7 @@ pub(crate) fn for_caller(sent: &HeaderMap) -> HeaderMap {
         let stays = is_of_connection(name)
             || *name == ASSERTION
             || (*name == CONTENT_LENGTH && is_chunked)
-            || of_connection.contains(&name.as_str().to_ascii_lowercase())
+            || of_connection.contains(name)
             || (*name == SET_COOKIE && is_own_cookie(value.as_bytes()));
         if !stays {
             kept.append(name, value.clone());
@@ -151,7 +150,7 @@ fn is_plain(name: &HeaderName) -> bool {
 }
 
 /// What belongs to one connection.
-fn is_of_connection(name: &HeaderName) -> bool {
+pub(crate) fn is_of_connection(name: &HeaderName) -> bool {
     [
         CONNECTION,
         PROXY_CONNECTION,
@@ -171,12 +170,12 @@ fn is_of_message(name: &HeaderName) -> bool {
     is_of_connection(name) || [HOST, CONTENT_LENGTH, EXPECT].contains(name)
 }
 
-fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
+/// The names that `Connection` says belong to it.
+pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(CONNECTION).iter();
     values
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase())
-        .filter(|name| !name.is_empty())
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect()
 }
 
@@ -386,8 +385,7 @@ mod tests {
     #[test]
     fn what_belongs_to_a_connection_ends_there() {
         let left = passed(&[
-            ("connection", "keep-alive, X-Hop, te"),
-            ("x-hop", "1"),
+            ("connection", "keep-alive, te"),
             ("keep-alive", "timeout=5"),
             ("te", "gzip, trailers"),
             ("transfer-encoding", "chunked"),

@@ -104,6 +104,28 @@ async fn in_every_dialect_the_answer_is_the_judgement_of_the_request_that_is_des
     }
 }
 
+/// What one proxy takes out another sends on.
+///
+/// Attack: L322
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_described_names_nothing_of_its_own_in_connection() {
+    for dialect in ALL {
+        let site = asked_in(dialect).await;
+        let token = site.issuer.token(API, "read").await;
+        let ask = async |named: &str| {
+            let question = question(&site, dialect, ("GET", "/orders/7")).bearer_auth(&token);
+            let question = question.header("x-trace", "1").header("connection", named);
+            question.send().await.unwrap().status().as_u16()
+        };
+
+        assert_eq!(ask("keep-alive").await, 200, "{dialect:?}");
+        for named in ["x-trace", "authorization", "close, x-forwarded-for"] {
+            let status = ask(named).await;
+            assert!(matches!(status, 400 | 403), "{dialect:?} {named}: {status}");
+        }
+    }
+}
+
 /// A proxy lets through what is answered with success: whatever else a caller
 /// writes changes how it is told no, and never that.
 ///

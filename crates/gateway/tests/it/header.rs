@@ -6,6 +6,7 @@ use symbolon_server::clock::SystemClock;
 use symbolon_token::Clock;
 
 use crate::issuer::{API, http};
+use crate::raw;
 use crate::site::{Got, Site};
 
 /// Attack: L321
@@ -48,6 +49,47 @@ async fn who_calls_is_said_by_the_gateway_alone() {
     let all = got.0.to_string();
     assert!(!all.contains("alice") && !all.contains("forged"), "{all}");
     assert!(!all.contains("evil.test"), "{all}");
+}
+
+/// What is judged is what is sent: no header is there for the one and gone for
+/// the other.
+///
+/// Attack: L322
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_connection_names_is_neither_judged_nor_sent() {
+    let site = Site::start().await;
+    let token = site.issuer.token(API, "read").await;
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let of = async |named: &str, path: &[u8]| {
+        let headers = format!("{bearer}Connection: {named}\r\nX-Hop: 1\r\nX-Stays: 1\r\n");
+        raw::get(site.gateway, path, &headers).await
+    };
+
+    for named in [
+        "authorization",
+        "cookie",
+        "content-type",
+        "origin",
+        "sec-fetch-site",
+        "x-forwarded-for",
+        "mcp-session-id",
+        "keep-alive, MCP-Protocol-Version",
+    ] {
+        let refused = of(named, b"/orders/7").await;
+        assert_eq!(raw::code(&refused), "connection-names", "{named}");
+    }
+    assert_eq!(site.upstream.seen(), 0);
+    let socket = format!(
+        "{bearer}Upgrade: websocket\r\nConnection: Upgrade, Sec-WebSocket-Protocol\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: a\r\n"
+    );
+    let refused = raw::get(site.gateway, b"/ws", &socket).await;
+    assert_eq!(raw::code(&refused), "connection-names", "{refused}");
+    let passed = of("X-Hop", b"/orders/7").await;
+    assert_eq!(raw::statuses(&passed), [200], "{passed}");
+    assert!(
+        !passed.contains("x-hop") && passed.contains("x-stays"),
+        "{passed}"
+    );
 }
 
 /// Attack: L336

@@ -104,7 +104,7 @@ impl Asking {
     /// The request that is described, as far as its head goes.
     fn told(&self, plan: &Plan, told: &Told<'_>) -> Result<(Parts, Target), Problem> {
         let (mut parts, described) = told.head()?;
-        framing::check(&parts, &framing::Connection::default())?;
+        framing::check_described(&mut parts)?;
         let target = described.take_place(plan, &mut parts)?;
         if let Some(source) = told.source {
             self.believed.note(source, &mut parts);
