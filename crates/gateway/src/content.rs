@@ -17,6 +17,7 @@ use crate::cost::Cost;
 use crate::judge::Judged;
 use crate::mcp;
 use crate::routes::Ready;
+use crate::tunnel;
 
 /// A body that may pass, what it takes of the caller's quota, and what becomes
 /// of the answer.
@@ -110,7 +111,21 @@ pub(crate) async fn judge(
     };
     #[cfg(feature = "graphql")]
     let content = crate::graphql::judge(judged, parts, content, request_id).await?;
-    mcp::admit(judged, parts, content, (request_id, key)).await
+    let content = mcp::admit(judged, parts, content, (request_id, key)).await?;
+    if !tunnel::is_asked_for(parts) {
+        return Ok(content);
+    }
+    let again = Again::new(&judged.ready, |ready, _| may_become_a_tunnel(ready));
+    Ok(Content {
+        again: Some(again),
+        ..content
+    })
+}
+
+/// Whether a route lets through what nobody reads.
+fn may_become_a_tunnel(ready: &Ready) -> bool {
+    let graph = ready.route.graphql.as_ref();
+    ready.route.mcp.is_none() && !graph.is_some_and(|own| own.is_enforced())
 }
 
 impl Answer {

@@ -286,6 +286,14 @@ pub struct Route {
 #[derive(Debug)]
 pub enum Graph {}
 
+#[cfg(not(feature = "graphql"))]
+impl Graph {
+    /// Whether what it refuses goes no further.
+    pub(crate) const fn is_enforced(&self) -> bool {
+        match *self {}
+    }
+}
+
 /// What has to be shown.
 #[derive(Debug)]
 pub enum Demand {

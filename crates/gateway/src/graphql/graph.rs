@@ -21,7 +21,7 @@ use super::needs::{Doors, Needs};
 use super::own::Own;
 use super::persisted::Known;
 use super::rule::{Rule, Rules};
-use super::settings::{GraphSettings, Introspection, Mistake, Source};
+use super::settings::{GraphSettings, Introspection, Mistake, Mode, Source};
 
 /// How deep parsing may go: selections and values in each other.
 const MAX_RECURSION: usize = 200;
@@ -61,6 +61,11 @@ impl std::fmt::Debug for Graph {
 }
 
 impl Graph {
+    /// Whether what it refuses goes no further.
+    pub(crate) fn is_enforced(&self) -> bool {
+        self.settings.mode == Mode::Enforce
+    }
+
     /// Reads a schema, the rules beside it, and the operations that are known;
     /// everything that is wrong with them is told.
     pub fn new(mut settings: GraphSettings) -> Result<Self, Vec<Mistake>> {

@@ -27,7 +27,6 @@ use super::judge::Approved;
 use super::masks::Masks;
 use super::request::{self, Asked, Request};
 use super::rule::Held;
-use super::settings::Mode;
 use crate::body::{Body, Carried};
 use crate::content::{Again, Answer, Content, say_written};
 use crate::cost::Cost;
@@ -71,7 +70,7 @@ pub(crate) async fn judge(
     let Some(graph) = judged.ready.route.graphql.clone() else {
         return Ok(content);
     };
-    let is_shadow = graph.settings.mode == Mode::Shadow;
+    let is_shadow = !graph.is_enforced();
     if let Err(problem) = check_way(parts) {
         if is_shadow {
             tell(
@@ -141,7 +140,7 @@ fn lasting(ready: &Arc<Ready>, request: &Request, approved: &[Approved]) -> Opti
     Some(Again::new(ready, move |ready, principal| {
         let graph = ready.route.graphql.as_ref();
         graph.is_none_or(|graph| {
-            let is_shadow = graph.settings.mode == Mode::Shadow;
+            let is_shadow = !graph.is_enforced();
             is_shadow || may_go_on(graph, &asked, principal)
         })
     }))

@@ -1,6 +1,7 @@
 //! Routes to MCP servers: what may be reached behind the one path.
 //!
-//! 1. `Origin` is one of the file's, where a page calls (`page`).
+//! 1. `Origin` is one of the file's, where a page calls (`page`). A WebSocket is
+//!    refused: what is said in one is not judged.
 //! 2. The message is read whole, once and strictly; headers that repeat it say
 //!    the same (`message`).
 //! 3. The method is one that is known here; the tool, prompt or resource is one
@@ -41,6 +42,7 @@ use crate::cost::Cost;
 use crate::decision;
 use crate::judge::{self, Judged};
 use crate::problem::{BROKEN, NO_METHOD as NO_HTTP_METHOD, Problem};
+use crate::tunnel;
 
 pub(crate) use self::answer::Answering;
 pub(crate) use self::page::Page;
@@ -49,6 +51,11 @@ pub use rules::{Allowed, Mcp, Rule, Unlisted};
 
 /// A page that nobody named calls.
 const ORIGIN_REFUSED: Problem = Problem::new(403, "mcp-origin", "no page of this origin may call");
+/// Nothing would be asked of what is said in one.
+const NO_WEBSOCKET: Problem = Problem::bad(
+    "mcp-websocket",
+    "messages in a WebSocket are not judged here: use Streamable HTTP",
+);
 /// A session that is not the caller's.
 const NO_SESSION: Problem = Problem::new(404, "mcp-session", "there is no such session");
 
@@ -80,6 +87,9 @@ async fn judge(
     (content, key): (Content, SessionKey),
 ) -> Result<Content, No> {
     check_origin(mcp, parts)?;
+    if tunnel::is_asked_for(parts) {
+        return Err(No::Problem(NO_WEBSOCKET));
+    }
     let mut answering = Answering {
         ready: judged.ready.clone(),
         principal: judged.principal.clone(),

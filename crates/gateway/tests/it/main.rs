@@ -25,6 +25,7 @@ mod issuer;
 mod keys;
 mod matrix;
 mod mcp;
+mod mcp_stream;
 mod message;
 #[cfg(feature = "cedar")]
 mod policy;

@@ -75,8 +75,8 @@ const fn events_kind() -> [(&'static str, &'static str); 1] {
     [("content-type", "text/event-stream")]
 }
 
-struct Tools {
-    site: Site,
+pub(crate) struct Tools {
+    pub(crate) site: Site,
     got: Got,
     address: std::net::SocketAddr,
 }
@@ -112,7 +112,7 @@ fn rule(name: &str, scopes: &[&str]) -> McpRule {
 }
 
 impl Tools {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let got = Got::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -143,11 +143,11 @@ impl Tools {
         self.request(token, body).send().await.unwrap()
     }
 
-    fn seen(&self) -> usize {
+    pub(crate) fn seen(&self) -> usize {
         self.got.lock().unwrap().len()
     }
 
-    fn last(&self) -> (Method, HeaderMap, String) {
+    pub(crate) fn last(&self) -> (Method, HeaderMap, String) {
         self.got.lock().unwrap().last().unwrap().clone()
     }
 }

@@ -12,7 +12,7 @@ use crate::site::{Got, Site, needs, route, to};
 
 /// How long a stream may go on after its token ended: the second that is
 /// promised, and what a busy machine needs.
-const PROMPT: Duration = Duration::from_secs(4);
+pub(crate) const PROMPT: Duration = Duration::from_secs(4);
 
 /// Reads a body until it ends or breaks off, and says how long that took.
 async fn rest_of(mut answer: reqwest::Response) -> Duration {
@@ -74,7 +74,7 @@ async fn events_end_with_their_token_unless_their_route_lets_them_run() {
 }
 
 /// Opens a WebSocket with a token; answers the stream and what was answered.
-async fn open(site: &Site, token: &str) -> (TcpStream, String) {
+pub(crate) async fn open(site: &Site, token: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(site.gateway).await.unwrap();
     let head = format!(
         "GET /ws HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer {token}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
