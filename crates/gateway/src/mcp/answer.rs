@@ -1,5 +1,5 @@
 //! Lists on their way back: only what the caller may use is left in them, in
-//! one answer or in a stream of events. What a server lets others keep, who have
+//! one answer or in a stream of events (whose identifiers `event` ties). What a server lets others keep, who have
 //! no say here, is for this caller alone.
 //!
 //! Spec: MCP 2026-07-28 Caching
@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 use symbolon_token::jose::json;
 use symbolon_verify::Principal;
 
+use super::event::Identifiers;
 use super::message::{SESSION_ID, Version};
 use super::rules::Mcp;
 use super::session::SessionKey;
@@ -31,7 +32,7 @@ use crate::routes::Ready;
 /// How large what is read whole, or one event of a stream, may be in bytes.
 const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
 /// What may stand before the first line of a stream.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What is done with an answer.
 pub(crate) struct Answering {
@@ -54,19 +55,14 @@ impl Answering {
     /// Brings an answer to what the caller may see of it.
     pub(crate) async fn apply(self, headers: &mut HeaderMap, body: Body) -> Result<Body, Problem> {
         self.tie_session(headers)?;
-        if !self.is_read {
-            return Ok(body);
-        }
-        let kind = headers.get(CONTENT_TYPE).and_then(|own| own.to_str().ok());
-        let kind = kind
-            .unwrap_or_default()
-            .split(';')
-            .next()
-            .unwrap_or_default();
-        let kind = kind.trim().to_ascii_lowercase();
+        let kind = kind(headers);
         let is_stream = kind == "text/event-stream";
-        if !is_stream && kind != "application/json" {
+        let is_looked_into = match is_stream {
+            true => self.is_looked_into(),
             // What is neither holds nothing that a client would read.
+            false => self.is_read && kind == "application/json",
+        };
+        if !is_looked_into {
             return Ok(body);
         }
         // Nothing was offered under which it could have been compressed.
@@ -75,7 +71,7 @@ impl Answering {
         }
         headers.remove(CONTENT_LENGTH);
         if is_stream {
-            return Ok(Events::new(body, Arc::new(self)).boxed_unsync());
+            return Ok(self.stream(body));
         }
         let patience = self.ready.upstream.settings.idle_timeout;
         let whole = whole(body, patience).await?;
@@ -84,6 +80,35 @@ impl Answering {
         }
         let shown = self.shown(&whole).ok_or(BROKEN)?;
         Ok(full(shown))
+    }
+
+    /// Whether something that may come has to be changed.
+    pub(super) fn is_looked_into(&self) -> bool {
+        self.is_read || self.version == Version::WithSessions
+    }
+
+    fn stream(self, body: Body) -> Body {
+        let own = Arc::new(self);
+        let tied = match own.version {
+            Version::WithSessions => own.tie_events(body),
+            // What stands alone resumes nothing.
+            Version::Alone => body,
+        };
+        match own.is_read {
+            true => Events::new(tied, own).boxed_unsync(),
+            false => tied,
+        }
+    }
+
+    fn tie_events(self: &Arc<Self>, body: Body) -> Body {
+        let (key, own) = (self.key.of_events(), Arc::clone(self));
+        let tie = move |id: &str| key.tie(id, own.principal.as_ref());
+        let mut identifiers = Identifiers::new(tie);
+        let tied = body.map_frame(move |frame| match frame.into_data() {
+            Ok(bytes) => Frame::data(identifiers.take(&bytes).into()),
+            Err(frame) => frame,
+        });
+        tied.boxed_unsync()
     }
 
     fn tie_session(&self, headers: &mut HeaderMap) -> Result<(), Problem> {
@@ -108,6 +133,13 @@ impl Answering {
         filter(mcp, self.principal.as_ref(), &mut message);
         Some(Value::Object(message).to_string())
     }
+}
+
+/// The media type of an answer, without its parameters.
+fn kind(headers: &HeaderMap) -> String {
+    let kind = headers.get(CONTENT_TYPE).and_then(|own| own.to_str().ok());
+    let kind = kind.unwrap_or_default().split(';').next();
+    kind.unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 async fn whole(mut body: Body, patience: Duration) -> Result<Bytes, Problem> {

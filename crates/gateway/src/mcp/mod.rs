@@ -7,7 +7,8 @@
 //! 3. The method is one that is known here; the tool, prompt or resource is one
 //!    that a rule names, with arguments that fit, and the token has the scopes
 //!    (`rules`).
-//! 4. A session is the caller's own (`session`).
+//! 4. A session, and the event after which a stream is resumed, are the caller's
+//!    own (`session`).
 //! 5. What goes on is what was judged, written anew; lists that come back lose
 //!    what the caller may not use (`answer`).
 //!
@@ -20,6 +21,7 @@
 
 mod address;
 mod answer;
+mod event;
 mod message;
 mod page;
 mod problem;
@@ -33,7 +35,7 @@ use http::{HeaderValue, Method, Response};
 use serde_json::Value;
 use symbolon_verify::{Principal, Refusal, Refused};
 
-use self::message::{Message, SESSION_ID, Version};
+use self::message::{LAST_EVENT_ID, Message, SESSION_ID, Version};
 use self::problem::{Bad, INVALID, NO_METHOD, PARAMETERS};
 use self::rules::{Ruled, holds};
 use crate::body::{Body, Carried};
@@ -58,6 +60,8 @@ const NO_WEBSOCKET: Problem = Problem::bad(
 );
 /// A session that is not the caller's.
 const NO_SESSION: Problem = Problem::new(404, "mcp-session", "there is no such session");
+/// An event that was not sent to the caller.
+const NO_EVENT: Problem = Problem::new(404, "mcp-event", "there is no such event");
 
 /// What a refusal looks like, and what the log learns of it.
 enum No {
@@ -128,8 +132,8 @@ async fn judge(
         }
         _ => return Err(No::Problem(NO_HTTP_METHOD)),
     };
-    untie_session(parts, &answering)?;
-    if answering.is_read {
+    untie(parts, &answering)?;
+    if answering.is_looked_into() {
         parts.headers.remove(ACCEPT_ENCODING);
         parts.headers.remove(RANGE);
     }
@@ -154,19 +158,26 @@ fn check_origin(mcp: &Mcp, parts: &Parts) -> Result<(), No> {
     }
 }
 
-/// Puts the server's own session in the place of the caller's.
-fn untie_session(parts: &mut Parts, answering: &Answering) -> Result<(), No> {
-    let presented = message::one(&parts.headers, &SESSION_ID).map_err(No::Bad)?;
-    let presented = presented.map(str::to_owned);
-    parts.headers.remove(SESSION_ID);
-    let Some(presented) = presented.filter(|_| answering.version == Version::WithSessions) else {
-        return Ok(());
-    };
-    let principal = answering.principal.as_ref();
-    let session = answering.key.untie(&presented, principal);
-    let value = session.and_then(|own| HeaderValue::from_str(own).ok());
-    let value = value.ok_or(No::Problem(NO_SESSION))?;
-    parts.headers.insert(SESSION_ID, value);
+/// Puts the server's own session and event in the place of the caller's.
+fn untie(parts: &mut Parts, answering: &Answering) -> Result<(), No> {
+    let tied = [
+        (SESSION_ID, answering.key, NO_SESSION),
+        (LAST_EVENT_ID, answering.key.of_events(), NO_EVENT),
+    ];
+    for (name, key, problem) in tied {
+        let presented = message::one(&parts.headers, &name).map_err(No::Bad)?;
+        let presented = presented.map(str::to_owned);
+        parts.headers.remove(&name);
+        let Some(presented) = presented.filter(|_| answering.version == Version::WithSessions)
+        else {
+            continue;
+        };
+        let own = key.untie(&presented, answering.principal.as_ref());
+        let value = own.and_then(|own| HeaderValue::from_str(own).ok());
+        parts
+            .headers
+            .insert(name, value.ok_or(No::Problem(problem))?);
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
-//! Session identifiers, tied to whoever they were given to: another caller's is
-//! nobody's. Nothing is kept; the identifier that the client holds says whose
-//! it is.
+//! Identifiers of sessions and of events, tied to whoever they were given to:
+//! another caller's is nobody's. Nothing is kept; the identifier that the client
+//! holds says whose it is.
 //!
 //! Spec: MCP 2025-06-18 Transports
 //! Spec: RFC 2104 §2
@@ -38,6 +38,15 @@ impl SessionKey {
         Self {
             other: Some(derived(secret)),
             ..self
+        }
+    }
+
+    /// The key for identifiers of events, which are none of a session.
+    pub(crate) fn of_events(&self) -> Self {
+        let own = |key: &[u8; 32]| hmac(key, b"symbolon mcp event");
+        Self {
+            own: own(&self.own),
+            other: self.other.as_ref().map(own),
         }
     }
 
@@ -131,6 +140,10 @@ mod tests {
         let next = next.and_of(b"a secret");
         assert_eq!(next.open(&own, b"alice"), Some("abc"));
         assert_eq!(next.open(&own, b"bob"), None);
+        let of_events = key.of_events();
+        assert_eq!(of_events.open(&own, b"alice"), None, "it is of a session");
+        let event = format!("abc.{}", mac(&of_events.own, "abc", b"alice"));
+        assert_eq!(next.of_events().open(&event, b"alice"), Some("abc"));
         for bad in ["abc", "abc.", "", ".", &own.replacen("abc", "abd", 1)] {
             assert_eq!(key.open(bad, b"alice"), None, "{bad}");
         }

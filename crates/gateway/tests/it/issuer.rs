@@ -72,13 +72,18 @@ impl Issuer {
 
     /// A token of the client `shop`.
     pub(crate) async fn token(&self, audience: &str, scope: &str) -> String {
+        self.token_of("shop", audience, scope).await
+    }
+
+    /// A token of another client.
+    pub(crate) async fn token_of(&self, client: &str, audience: &str, scope: &str) -> String {
         let form = [
             ("grant_type", "client_credentials"),
             ("resource", audience),
             ("scope", scope),
         ];
         let request = http().post(format!("{}/token", self.url));
-        let request = request.basic_auth("shop", Some(SECRET)).form(&form);
+        let request = request.basic_auth(client, Some(SECRET)).form(&form);
         let answer: Value = request.send().await.unwrap().json().await.unwrap();
         match answer["access_token"].as_str() {
             Some(token) => token.to_owned(),
@@ -151,6 +156,13 @@ secret = "{SECRET}"
 grants = ["client_credentials"]
 scopes = ["read", "write"]
 resources = ["{API}", "{OPAQUE}", "{SHORT}"]
+[[client]]
+id = "rival"
+kind = "service"
+secret = "{SECRET}"
+grants = ["client_credentials"]
+scopes = ["read"]
+resources = ["{API}"]
 [[client]]
 id = "guard"
 kind = "service"

@@ -55,7 +55,7 @@ async fn server(
         )
             .into_response();
     }
-    if method == Method::GET || is_list && wants_events {
+    if method == Method::GET || wants_events {
         let text = format!(": begins\r\n\r\nid: 1\r\ndata: {LIST}\r\n\r\n");
         return (session, events, text).into_response();
     }
@@ -139,7 +139,7 @@ impl Tools {
             .body(body.to_string())
     }
 
-    async fn call(&self, token: &str, body: &Value) -> reqwest::Response {
+    pub(crate) async fn call(&self, token: &str, body: &Value) -> reqwest::Response {
         self.request(token, body).send().await.unwrap()
     }
 
@@ -152,11 +152,11 @@ impl Tools {
     }
 }
 
-fn call(name: &str, arguments: Value) -> Value {
+pub(crate) fn call(name: &str, arguments: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}})
 }
 
-fn list() -> Value {
+pub(crate) fn list() -> Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
 }
 
@@ -243,12 +243,14 @@ async fn a_list_shows_what_the_caller_may_use_in_an_answer_and_in_a_stream() {
     assert!(!tools.last().1.contains_key("accept-encoding"));
 
     let stream = tools.call(&read, &events).await.text().await.unwrap();
-    assert_eq!(stream, format!(": begins\n\nid: 1\ndata: {shown}\n\n"));
+    let id = stream.lines().find_map(|own| own.strip_prefix("id: "));
+    let id = id.unwrap();
+    assert_eq!(stream, format!(": begins\n\nid: {id}\ndata: {shown}\n\n"));
     let resumed = http()
         .get(tools.site.url("/mcp"))
         .bearer_auth(&read)
         .header("mcp-protocol-version", "2025-06-18")
-        .header("last-event-id", "0");
+        .header("last-event-id", id);
     let resumed = resumed.send().await.unwrap().text().await.unwrap();
     assert_eq!(resumed, stream, "what is sent again is judged again");
 }

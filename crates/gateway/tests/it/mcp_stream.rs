@@ -1,12 +1,13 @@
 //! What stays open between a client and an MCP server: tunnels, in which nothing
 //! would be judged, and streams of events.
 
+use serde_json::json;
 use symbolon_gateway::Mcp;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use crate::issuer::API;
-use crate::mcp::Tools;
+use crate::issuer::{API, http};
+use crate::mcp::{Tools, call};
 use crate::raw;
 use crate::site::{Site, needs, route};
 use crate::stream::{PROMPT, open};
@@ -51,4 +52,36 @@ async fn a_tunnel_ends_where_its_route_gets_rules() {
     let mut left = Vec::new();
     let ended = timeout(PROMPT, stream.read_to_end(&mut left)).await;
     assert!(ended.is_ok(), "it stays open");
+}
+
+/// Attack: M353
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_resumes_the_stream_of_whom_it_was_sent_to_and_no_others() {
+    let tools = Tools::start().await;
+    let read = tools.site.issuer.token(API, "read").await;
+    let again = tools.site.issuer.token(API, "read").await;
+    let rival = tools.site.issuer.token_of("rival", API, "read").await;
+    let events = call("look", json!({"as": "events"}));
+    let stream = tools.call(&read, &events).await.text().await.unwrap();
+    let id = stream.lines().find_map(|own| own.strip_prefix("id: "));
+    let id = id.unwrap();
+    let resume = async |token: &str, id: &str| {
+        let request = http().get(tools.site.url("/mcp")).bearer_auth(token);
+        let request = request.header("mcp-protocol-version", "2025-11-25");
+        let answer = request.header("last-event-id", id).send().await.unwrap();
+        answer.status().as_u16()
+    };
+
+    assert_eq!(
+        resume(&again, id).await,
+        200,
+        "with another token of theirs"
+    );
+    assert_eq!(tools.last().1["last-event-id"], "1");
+    let seen = tools.seen();
+    for bad in [id, "1", "1.AAAAAAAAAAAAAAAAAAAAAA", "", &format!("x{id}")] {
+        assert_eq!(resume(&rival, bad).await, 404, "{bad}");
+    }
+    assert_eq!(resume(&read, "1").await, 404, "the server's own");
+    assert_eq!(tools.seen(), seen);
 }

@@ -18,6 +18,7 @@ use super::problem::{Bad, HEADER_MISMATCH, INVALID, UNSUPPORTED_VERSION};
 
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const VERSION_IN_BODY: &str = "io.modelcontextprotocol/protocolVersion";
