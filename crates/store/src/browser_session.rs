@@ -59,6 +59,8 @@ pub struct OpenBrowserSession {
     pub subject: Digest,
     /// The digest of the issuer's name of its own session, where it has one.
     pub issuer_session: Option<Digest>,
+    /// When its person signed in, by the issuer's clock.
+    pub signed_in: Timestamp,
     /// What it holds, sealed.
     pub held: Vec<u8>,
     /// When it ends where it is not used.
@@ -136,21 +138,21 @@ pub struct EndOfIssuerSession {
     pub issuer_session: Digest,
 }
 
-/// Ends every session of a person that began before a time.
+/// Ends every session of a person who signed in before a time.
 #[derive(Clone, Copy, Debug)]
 pub struct EndBrowserSessionsOf {
     /// The slot of the person.
     pub slot: Slot,
     /// The digest of who it is.
     pub subject: Digest,
-    /// The time.
+    /// The time, by the issuer's clock.
     pub before: Timestamp,
 }
 
 statements! {
     OPEN = "INSERT INTO browser_session (slot, id, secret, subject, issuer_session, held,
             generation, fence, renewing, created, seen, idle_ends, absolute_ends)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, ?7, ?7, ?8, ?9)";
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, ?7, ?8, ?9, ?10)";
     REPLACE = "DELETE FROM browser_session WHERE slot = ?1 AND id = ?2 AND secret = ?3";
     FIND = "SELECT id, secret, held, generation, fence, renewing, seen, idle_ends, absolute_ends
         FROM browser_session WHERE slot = ?1 AND id = ?2 AND idle_ends > ?3";
@@ -183,6 +185,7 @@ impl Act for OpenBrowserSession {
             &self.subject,
             issuer_session.map(|own| own.as_bytes().as_slice()),
             &self.held,
+            self.signed_in,
             self.now,
             self.idle_ends.min(self.absolute_ends),
             self.absolute_ends,

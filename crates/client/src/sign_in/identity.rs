@@ -24,6 +24,9 @@ pub struct Identity {
     pub subject: String,
     /// Its name for the session, where it gives one.
     pub session: Option<String>,
+    /// When it said so, by its own clock: what is compared with
+    /// [`LoggedOut::at`].
+    pub issued: Timestamp,
     /// Everything that it says.
     pub claims: Map<String, Value>,
 }
@@ -35,7 +38,7 @@ pub struct LoggedOut {
     pub subject: Option<String>,
     /// The session.
     pub session: Option<String>,
-    /// When the issuer said so.
+    /// When the issuer said so, by its own clock.
     pub at: Timestamp,
 }
 
@@ -53,6 +56,7 @@ impl Provider {
         Ok(Identity {
             subject: text_of(&claims, "sub").ok_or(Failed::Token("sub"))?,
             session: text_of(&claims, "sid"),
+            issued: time_of(&claims, "iat").ok_or(Failed::Token("iat"))?,
             claims,
         })
     }

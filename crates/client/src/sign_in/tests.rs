@@ -96,7 +96,9 @@ impl Issuer {
             iss: Some(&self.url),
         };
         let finished = self.provider.finish(begun, &returned).await;
-        finished.map(|(_, identity)| identity.subject)
+        let (_, identity) = finished?;
+        assert_eq!(identity.issued, at(0));
+        Ok(identity.subject)
     }
 }
 

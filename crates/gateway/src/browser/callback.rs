@@ -79,13 +79,14 @@ impl Browser {
         let resource = settings.resources.first().map_or("", String::as_str);
         let issuer_session = identity.session.as_deref();
         let issuer_session = issuer_session.map(|own| self.issuer_session(own));
-        let now = edge.clock.now();
+        let (now, signed_in) = (edge.clock.now(), identity.issued);
         let held = Held::new(tokens, identity.claims, resource, now);
         let open = OpenBrowserSession {
             id: ticket.id,
             secret: ticket.digest(),
             subject,
             issuer_session,
+            signed_in,
             held: held.seal(&ticket, &*edge.entropy),
             idle_ends: now + settings.session_idle,
             absolute_ends: now + settings.session_absolute,

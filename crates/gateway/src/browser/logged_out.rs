@@ -1,6 +1,9 @@
 //! `/back-channel-logout`: the issuer says that a session of its own has ended,
 //! or all of a person's; ours end with it. Saying it again changes nothing.
 //!
+//! Whether somebody signed in before they had gone is told by the issuer's clock
+//! alone: by `iat` of the ID token and of the logout token.
+//!
 //! Spec: OpenID Connect Back-Channel Logout 1.0 §2.5 to §2.8
 
 use std::time::Duration;
@@ -13,9 +16,9 @@ use super::{Browser, FORM_PATIENCE, MAX_FORM_BYTES, UNAVAILABLE, one, unavailabl
 use crate::body::{Body, Carried, full};
 use crate::problem::Problem;
 
-/// How far the issuer's clock may be behind ours: sessions that began within it
-/// end too.
-const SKEW: Duration = Duration::from_secs(60);
+/// Tokens say their time in seconds: of two within one, nobody knows which was
+/// first.
+const SECOND: Duration = Duration::from_secs(1);
 
 const NOT_ONE: Problem = Problem::bad(
     "logout-token",
@@ -44,7 +47,7 @@ impl Browser {
             }
             (None, Some(subject)) => {
                 let (slot, subject) = self.subject(subject);
-                let before = gone.at + SKEW;
+                let before = gone.at + SECOND;
                 let end = EndBrowserSessionsOf {
                     slot,
                     subject,

@@ -238,14 +238,14 @@ fn location(answer: &Answer) -> String {
         .to_owned()
 }
 
-fn folder() -> std::path::PathBuf {
+pub(crate) fn folder() -> std::path::PathBuf {
     let name = u64::from_be_bytes(random(&SystemEntropy));
     let folder = std::env::temp_dir().join(format!("symbolon-browser-{name:016x}"));
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-async fn store(folder: &std::path::Path) -> Store {
+pub(crate) async fn store(folder: &std::path::Path) -> Store {
     let place = StorePlace {
         url: StoreUrl::Sqlite(folder.join("sessions.db")),
         statements: Statements::Named,
@@ -275,7 +275,12 @@ consent = "first_party"
     )
 }
 
-fn with_browser(mut settings: Settings, issuer: &str, origin: &str, store: Store) -> Settings {
+pub(crate) fn with_browser(
+    mut settings: Settings,
+    issuer: &str,
+    origin: &str,
+    store: Store,
+) -> Settings {
     settings.external_url = Some(origin.to_owned());
     let demand = |path: &str, audience: &str, usage: BrowserUse| {
         let mut own = route(path, crate::site::needs(issuer, audience, "read"));

@@ -23,6 +23,7 @@ mod graphql;
 mod header;
 mod issuer;
 mod keys;
+mod logged_out;
 mod matrix;
 mod mcp;
 mod mcp_stream;

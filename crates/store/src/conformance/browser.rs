@@ -19,6 +19,7 @@ fn session(world: &World) -> OpenBrowserSession {
         secret: Digest::from_bytes(world.bytes()),
         subject,
         issuer_session: Some(Digest::from_bytes(world.bytes())),
+        signed_in: world.now,
         held: b"first".to_vec(),
         idle_ends: world.now + MINUTE,
         absolute_ends: world.now + MINUTE * 5,
@@ -98,13 +99,13 @@ pub(crate) async fn a_browser_that_is_away_is_signed_out(world: &World) -> Check
     same(&found.map(|own| own.idle_ends), &Some(ends))
 }
 
-/// The issuer ends one session, or all of a person's that began before.
+/// The issuer ends one session, or all of a person's who signed in before: by its
+/// clock, whatever ours said.
 pub(crate) async fn the_issuer_ends_sessions_of_browsers(world: &World) -> Checked {
     let (one, other) = (session(world), session(world));
     let later = OpenBrowserSession {
         id: world.id(other.id.slot()),
-        now: world.now + MINUTE,
-        idle_ends: world.now + MINUTE * 3,
+        signed_in: world.now + MINUTE,
         ..other.clone()
     };
     let ids = [one.id, other.id, later.id];
