@@ -21,13 +21,15 @@
 //! | `http://host/path`, `*`, `host:port` | 400 `target-form` |
 //! | more than 8 KiB | 414 `target-long` |
 //! | a method with small letters (`delete`), which some services read as capitals | 400 `method-small` |
+//! | a query that names a method (`_method=DELETE`), which some services take for the request's | 400 `query-method` |
 //!
 //! A fragment (`#…`) is cut off where the request is read, so it is neither
-//! judged nor sent. The query is sent byte for byte and never judged.
+//! judged nor sent. The query is sent byte for byte, and chooses nothing.
 
 use http::Method;
 use http::Uri;
 use http::uri::PathAndQuery;
+use percent_encoding::percent_decode_str;
 
 use crate::problem::Problem;
 
@@ -87,6 +89,9 @@ pub(crate) fn read(method: &Method, uri: &Uri, is_http2: bool) -> Result<Target,
             "the query holds a character that has to be escaped",
         ));
     }
+    if query.is_some_and(|query| query.split(['&', ';']).any(names_method)) {
+        return Err(QUERY_METHOD);
+    }
     let path = normal_path(sent.path())?;
     let whole = match query {
         None if path == sent.path() => return Ok(Target(sent.clone())),
@@ -105,6 +110,31 @@ pub fn one_form(target: &str) -> Result<String, &'static str> {
     let read = read.map_err(Problem::code)?;
     Ok(read.path_and_query().as_str().to_owned())
 }
+
+/// Whether services could take a parameter for the method that is meant: `_method`,
+/// `httpMethod`, `X-HTTP-Method-Override` and their kind, with whatever marks stand
+/// between the letters. A parameter that is called `method` alone has other uses.
+fn names_method(parameter: &str) -> bool {
+    let name = parameter.split('=').next().unwrap_or_default();
+    let name = percent_decode_str(name).decode_utf8_lossy();
+    let is_letter = |own: char| own.is_ascii_alphanumeric();
+    let is_marked = !name.starts_with(is_letter);
+    // Behind it stands the key of a list (`_method[]`).
+    let list = name.trim_start_matches(|own| !is_letter(own));
+    let whole = list.split('[').next().unwrap_or_default();
+    let letters = whole.chars().filter(|own| is_letter(*own));
+    let letters: String = letters.map(|own| own.to_ascii_lowercase()).collect();
+    METHOD_NAMES.contains(&&*letters) || letters == "method" && is_marked
+}
+
+const METHOD_NAMES: [&str; 6] = [
+    "httpmethod",
+    "httpmethodoverride",
+    "methodoverride",
+    "xhttpmethod",
+    "xhttpmethodoverride",
+    "xmethodoverride",
+];
 
 fn normal_path(path: &str) -> Result<String, Problem> {
     let inner = path.strip_prefix('/').ok_or(Problem::bad(
@@ -220,6 +250,10 @@ const METHOD_SMALL: Problem = Problem::bad(
     "method-small",
     "the method has small letters: methods are written in capitals",
 );
+const QUERY_METHOD: Problem = Problem::bad(
+    "query-method",
+    "the query names a method, which some services take for that of the request",
+);
 const DOT: Problem = Problem::bad("path-dot-segment", "the path has a `.` or `..` segment");
 const EMPTY: Problem = Problem::bad("path-empty-segment", "the path has an empty segment");
 const SEPARATOR: Problem = Problem::bad(
@@ -326,6 +360,52 @@ mod tests {
         }
         for good in ["GET", "DELETE", "PURGE", "VERSION-CONTROL"] {
             assert_eq!(of(good), Ok(()), "{good}");
+        }
+    }
+
+    /// Attack: L324
+    #[test]
+    fn a_query_names_no_method() {
+        for bad in [
+            "_method=DELETE",
+            "x=1&_method=DELETE",
+            "x=1;_method=DELETE",
+            "_METHOD=DELETE",
+            "%5fmethod=DELETE",
+            "%5F%6d%65thod=DELETE",
+            "_method",
+            "_method[]=DELETE",
+            "_method%5B0%5D=DELETE",
+            ".method=DELETE",
+            "+_method=DELETE",
+            "[method=DELETE",
+            "_method%00=DELETE",
+            "$method=DELETE",
+            "%24method=DELETE",
+            "$httpMethod=DELETE",
+            "httpMethod=DELETE",
+            "_HttpMethod=PATCH",
+            "http_method=DELETE",
+            "X-HTTP-Method-Override=DELETE",
+            "x_http_method_override=DELETE",
+            "X-HTTP-Method=DELETE",
+            "X-Method-Override=DELETE",
+            "_method=GET",
+        ] {
+            let sent = format!("/orders/7?{bad}");
+            assert_eq!(of(&sent), Err("query-method"), "{bad}");
+        }
+        for good in [
+            "method=card",
+            "payment_method=card",
+            "_methods=1",
+            "x=_method",
+            "x=1?_method=DELETE",
+            "filter[_method]=card",
+            "httpMethods=1",
+        ] {
+            let sent = format!("/orders/7?{good}");
+            assert_eq!(of(&sent).as_deref(), Ok(&*sent), "{good}");
         }
     }
 
