@@ -287,16 +287,19 @@ impl Act for UpdateClient {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
         let id = self.client.id.as_str();
-        if let Some(was) = self.was.as_ref().filter(|_| !planted(1))
-            && let Some(row) = tx.one(&CURRENT, binds![id]).await?
-            && row.json::<Client>(0)? != *was
-        {
+        let Some(row) = tx.one(&CURRENT, binds![id]).await? else {
+            return Ok(Updated::Missing);
+        };
+        let current: Client = row.json(0)?;
+        let was = self.was.as_ref().filter(|_| !planted(1));
+        if was.is_some_and(|was| *was != current) {
             return Ok(Updated::Changed);
         }
         let document = document(&self.client)?;
         let binds = binds![id, &document, self.now];
-        if tx.run(&UPDATE, binds).await? == 0 {
-            return Ok(Updated::Missing);
+        tx.run(&UPDATE, binds).await?;
+        if current.is_described_otherwise(&self.client) {
+            registered_client::administer(tx, &self.client.id).await?;
         }
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;

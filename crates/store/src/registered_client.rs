@@ -27,6 +27,8 @@ use crate::statement::statements;
 pub enum ClientOrigin {
     /// It registered itself, and has a row for as long as it is used.
     Registered,
+    /// It did, and an administrator has changed since what it says of itself.
+    Administered,
     /// It describes itself, and has a row because it was stopped.
     Stopped,
 }
@@ -35,6 +37,7 @@ impl ClientOrigin {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Registered => "registered",
+            Self::Administered => "administered",
             Self::Stopped => "stopped",
         }
     }
@@ -88,11 +91,15 @@ pub struct FindRegistration {
     pub id: ClientId,
 }
 
-/// Replaces what a registered client says of itself, and the token that may.
+/// Replaces what a registered client says of itself, and the token that may. A
+/// token that opens nothing any more, and a client that is stopped, find none.
 #[derive(Clone, Debug)]
 pub struct ReplaceRegistration {
     /// The client.
     pub client: Client,
+    /// What it was made from: if somebody else has changed the client since,
+    /// nothing is written.
+    pub was: Client,
     /// The token that was shown, and the one that takes its place.
     pub tokens: (Digest, Digest),
     /// Whether people have to be asked again: answers go elsewhere now.
@@ -170,12 +177,15 @@ statements! {
         ORDER BY registered LIMIT 1 OFFSET ?2";
     FIND = "SELECT origin, token, registered FROM registered_client WHERE id = ?1";
     ROTATE = "UPDATE registered_client SET token = ?3 WHERE id = ?1 AND token = ?2";
+    CURRENT = "SELECT document FROM client WHERE id = ?1 AND enabled = 1 {for_update}";
     REPLACE = "UPDATE client SET document = ?2, updated = ?3 WHERE id = ?1";
+    ADMINISTER = "UPDATE registered_client SET origin = 'administered'
+        WHERE id = ?1 AND origin = 'registered'";
     FORGET = "DELETE FROM registered_client WHERE id = ?1";
     FORGET_STOPPED = "DELETE FROM registered_client WHERE id = ?1 AND origin = 'stopped'";
     DELETE = "DELETE FROM client WHERE id = ?1";
     DELETE_SECRETS = "DELETE FROM client_secret WHERE client = ?1";
-    LOOK = "SELECT r.id, r.registered, CAST(CASE WHEN r.origin = 'registered'
+    LOOK = "SELECT r.id, r.registered, CAST(CASE WHEN r.origin <> 'stopped'
                 AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.client = r.id)
                 AND NOT EXISTS (SELECT 1 FROM api_key k WHERE k.client = r.id)
             THEN 1 ELSE 0 END AS BIGINT)
@@ -197,6 +207,12 @@ fn read_look(row: &Row) -> Result<Looked, Fault> {
         registered: row.time(1)?,
         is_unused: row.flag(2)?,
     })
+}
+
+/// Notes that an administrator has changed what a client says of itself.
+pub(crate) async fn administer(tx: &mut Tx<'_>, id: &ClientId) -> Result<(), Fault> {
+    tx.run(&ADMINISTER, binds![id.as_str()]).await?;
+    Ok(())
 }
 
 /// Forgets how a client came here.
@@ -246,6 +262,7 @@ impl Act for FindRegistration {
         Ok(Some(Registration {
             origin: match row.text(0)? {
                 "registered" => ClientOrigin::Registered,
+                "administered" => ClientOrigin::Administered,
                 _ => ClientOrigin::Stopped,
             },
             token: row.array_or_none::<32>(1)?.map(Digest::from_bytes),
@@ -260,15 +277,19 @@ impl Act for ReplaceRegistration {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
         let id = &self.client.id;
         let (shown, next) = &self.tokens;
+        let Some(current) = tx.one(&CURRENT, binds![id.as_str()]).await? else {
+            return Ok(Updated::Missing);
+        };
+        if current.json::<Client>(0)? != self.was {
+            return Ok(Updated::Changed);
+        }
         // One statement decides: of two that were shown the same token, one changes.
         if tx.run(&ROTATE, binds![id.as_str(), shown, next]).await? == 0 {
-            return Ok(Updated::Changed);
+            return Ok(Updated::Missing);
         }
         let document = document(&self.client)?;
         let replace = binds![id.as_str(), &document, self.now];
-        if tx.run(&REPLACE, replace).await? == 0 {
-            return Ok(Updated::Missing);
-        }
+        tx.run(&REPLACE, replace).await?;
         if self.asks_again {
             ending::families_of_client(tx, id, self.now).await?;
             ending::grants_of_client(tx, id, self.now).await?;

@@ -13,6 +13,8 @@
 //! Spec: RFC 7591 §2, §2.3, §3.2.1, §3.2.2
 //! Spec: draft-ietf-oauth-client-id-metadata-document-02 §4.1
 
+mod anew;
+
 use serde_json::{Map, Value};
 
 use crate::client::Client;

@@ -43,6 +43,7 @@ mod proof;
 mod races;
 mod refresh;
 mod registration;
+mod reregistration;
 mod reload;
 mod revocations;
 mod rotation;

@@ -47,7 +47,7 @@ pub(crate) async fn register(server: &Server, said: &Value) -> Answer {
     read(request.send().await.unwrap()).await
 }
 
-async fn manage(server: &Server, method: Method, at: &Value, said: Option<&Value>) -> Answer {
+pub(crate) async fn manage(server: &Server, method: Method, at: &Value, said: Option<&Value>) -> Answer {
     let path = format!("/register/{}", at["client_id"].as_str().unwrap());
     let token = at["registration_access_token"].as_str().unwrap();
     let request = server.request(method, &path).bearer_auth(token);
@@ -391,7 +391,7 @@ async fn a_row_of_a_registered_client_lives_as_long_as_it_is_used(server: Server
 }
 
 /// The same server, where clients may register.
-async fn registering(server: Server) -> Server {
+pub(crate) async fn registering(server: Server) -> Server {
     let config = server.changed(|text| text.replace("[store]", &format!("{OPEN}[store]")));
     let running = server.running.as_ref().unwrap();
     running.reload(&config).await.unwrap();

@@ -4,19 +4,19 @@
 //! - A change gives another token; the one that was shown opens nothing more.
 //! - Where answers go elsewhere after a change, people are asked again, and
 //!   what the client was given so far is dead.
+//! - What an administrator gave or took stays so. Where one has changed what the
+//!   client says of itself, the client may say less, and nothing else.
 //! - Unknown client, other token, no token: one answer.
 //!
 //! Spec: RFC 7592 §2.1, §2.2, §2.3, §3
 
-use std::sync::Arc;
-
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
-use symbolon_protocol::{ClientId, ErrorCode};
+use symbolon_protocol::{Client, ClientId, ErrorCode};
 use symbolon_store::{
-    AuditEvent, DeleteClient, FindRegistration, ReplaceRegistration, RevokeClient,
-    SetClientEnabled, StoredClient, Updated, Whole,
+    AuditEvent, ClientOrigin, DeleteClient, FindClient, FindRegistration, ReplaceRegistration,
+    RevokeClient, SetClientEnabled, StoredClient, Updated, Whole,
 };
 use symbolon_token::mark::{self, read_fixed};
 use symbolon_token::{Digest, Secret};
@@ -33,9 +33,13 @@ use crate::respond;
 
 /// A registration whose token was shown.
 struct Own {
-    stored: Arc<StoredClient>,
+    stored: StoredClient,
+    origin: ClientOrigin,
     token: Digest,
 }
+
+/// How often a change is made again where somebody else wrote in between.
+const CHANGES: usize = 8;
 
 async fn own(cx: &Cx, received: &Received) -> Result<Own, Failure> {
     let Authorization::Given(presented) = received.authorization("Bearer") else {
@@ -45,20 +49,21 @@ async fn own(cx: &Cx, received: &Received) -> Result<Own, Failure> {
     if read_fixed::<36>(mark::Kind::Registration, presented).is_none() {
         return Err(no_token().into());
     }
-    let token = Digest::of(presented.as_bytes());
+    let digest = Digest::of(presented.as_bytes());
     let path = received.uri.path();
     let id = path.rsplit('/').next().and_then(|own| own.parse().ok());
     let id: ClientId = id.ok_or_else(no_token)?;
     let found = cx.store.read(FindRegistration { id: id.clone() }).await?;
-    let is_own = found
-        .and_then(|found| found.token)
-        .is_some_and(|own| own.matches(&token));
-    let stored = match is_own {
-        true => cx.find_client(&id).await?.filter(|own| own.enabled),
-        false => None,
-    };
-    let stored = stored.ok_or_else(no_token)?;
-    Ok(Own { stored, token })
+    let is_own = |token: &Digest| token.matches(&digest);
+    let found = found.filter(|found| found.token.as_ref().is_some_and(is_own));
+    let found = found.ok_or_else(no_token)?;
+    let stored = cx.store.read(FindClient { id }).await?;
+    let stored = stored.filter(|own| own.enabled).ok_or_else(no_token)?;
+    Ok(Own {
+        stored,
+        origin: found.origin,
+        token: digest,
+    })
 }
 
 /// Answers `GET /register/{id}`.
@@ -85,8 +90,59 @@ fn body(cx: &Cx, stored: &StoredClient, token: &str) -> Value {
 
 /// Answers `PUT /register/{id}`.
 pub(crate) async fn put(cx: Cx, received: Received) -> Result<Response, Failure> {
-    let own = own(&cx, &received).await?;
-    let said = said(&received)?;
+    for _ in 0..CHANGES {
+        if let Some(response) = replace(&cx, &received).await? {
+            return Ok(response);
+        }
+    }
+    let why = "others change this client at the same time; nothing was written";
+    let refusal = Refusal::new(ErrorCode::TemporarilyUnavailable, why);
+    Err(refusal.with_retry_after(1).into())
+}
+
+/// Replaces what the client says of itself; nothing where somebody else wrote in
+/// between, whose change would be lost.
+async fn replace(cx: &Cx, received: &Received) -> Result<Option<Response>, Failure> {
+    let own = own(cx, received).await?;
+    let client = wanted(cx, received, &own)?;
+    let before = own.stored.client.clone();
+    let next = make_token(cx);
+    let moved = client.redirect_uris != before.redirect_uris;
+    let mut audit = event(cx, "client.reregister", &before.id);
+    audit.detail = json!({ "redirect_uris": client.redirect_uris, "asks_again": moved });
+    let of = Whole::Client(client.id.clone());
+    if moved {
+        ask_again(cx, &of, &client.id).await?;
+    }
+    let act = ReplaceRegistration {
+        client: client.clone(),
+        was: before,
+        tokens: (own.token, Digest::of(next.expose())),
+        asks_again: moved,
+        audit,
+        now: cx.now,
+        horizon: cx.horizon(cx.now),
+    };
+    match cx.store.act(act).await? {
+        Updated::Updated => {}
+        Updated::Changed => return Ok(None),
+        Updated::Missing => return Err(no_token().into()),
+    }
+    if moved {
+        ending::finish(&cx.app, &of, Leaves::Itself).await?;
+    }
+    departure::follow(cx).await;
+    let stored = StoredClient {
+        client,
+        ..own.stored
+    };
+    let body = body(cx, &stored, next.expose_str());
+    Ok(Some(respond::json(StatusCode::OK, &body)))
+}
+
+/// The client as it wants to be, as far as that is its own to say.
+fn wanted(cx: &Cx, received: &Received, own: &Own) -> Result<Client, Failure> {
+    let said = said(received)?;
     let before = &own.stored.client;
     let wrong = |why| Refusal::new(ErrorCode::InvalidClientMetadata, why);
     if said.get("client_id").and_then(Value::as_str) != Some(before.id.as_str()) {
@@ -109,39 +165,19 @@ pub(crate) async fn put(cx: Cx, received: Received) -> Result<Response, Failure>
             return Err(wrong("client_secret is the one that was given").into());
         }
     }
-    let client = described(&cx, &said, Some(before.id.clone()))?;
+    let client = described(cx, &said, Some(before.id.clone()))?;
     if client.authentication() != before.authentication() {
         return Err(wrong("token_endpoint_auth_method is changed by registering again").into());
     }
-    let next = make_token(&cx);
-    let moved = client.redirect_uris != before.redirect_uris;
-    let mut audit = event(&cx, "client.reregister", &before.id);
-    audit.detail = json!({ "redirect_uris": client.redirect_uris, "asks_again": moved });
-    let of = Whole::Client(client.id.clone());
-    if moved {
-        ask_again(&cx, &of, &client.id).await?;
+    let client = before.described_anew(client);
+    if !client.problems().is_empty() {
+        return Err(wrong("the members do not fit what the client is here").into());
     }
-    let act = ReplaceRegistration {
-        client: client.clone(),
-        tokens: (own.token, Digest::of(next.expose())),
-        asks_again: moved,
-        audit,
-        now: cx.now,
-        horizon: cx.horizon(cx.now),
-    };
-    if cx.store.act(act).await? != Updated::Updated {
-        return Err(no_token().into());
+    if own.origin == ClientOrigin::Administered && !client.says_no_more_than(before) {
+        let why = "an administrator has changed this client: it may say less, and nothing else";
+        return Err(Refusal::access_denied(why).into());
     }
-    if moved {
-        ending::finish(&cx.app, &of, Leaves::Itself).await?;
-    }
-    departure::follow(&cx).await;
-    let stored = StoredClient {
-        client,
-        ..(*own.stored).clone()
-    };
-    let body = body(&cx, &stored, next.expose_str());
-    Ok(respond::json(StatusCode::OK, &body))
+    Ok(client)
 }
 
 /// People are asked again where answers go elsewhere. Where so many have agreed
