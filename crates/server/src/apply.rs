@@ -104,9 +104,22 @@ pub(crate) async fn carry_out(app: &App, planned: Planned) -> Result<Applied, Ap
         disabled,
         applied,
     } = planned;
-    if steps.is_empty() {
-        return Ok(applied);
+    if !steps.is_empty() {
+        write(app, steps, conflicts).await?;
+        let Applied { created, updated } = applied;
+        tracing::info!(created, updated, "blocks of the configuration applied");
     }
+    for of in &disabled {
+        ending::finish(app, of, Leaves::Grants).await?;
+    }
+    Ok(applied)
+}
+
+async fn write(
+    app: &App,
+    steps: Vec<Step>,
+    conflicts: Vec<Option<ApplyError>>,
+) -> Result<(), ApplyError> {
     if let Err(fault) = app.store.act(AllOrNothing { steps }).await {
         let Some(which) = fault.undone() else {
             return Err(fault.into());
@@ -115,12 +128,7 @@ pub(crate) async fn carry_out(app: &App, planned: Planned) -> Result<Applied, Ap
         let changed = || self::conflict("configuration", "what it changes was changed meanwhile");
         return Err(conflict.unwrap_or_else(changed));
     }
-    for of in &disabled {
-        ending::finish(app, of, Leaves::Grants).await?;
-    }
-    let Applied { created, updated } = applied;
-    tracing::info!(created, updated, "blocks of the configuration applied");
-    Ok(applied)
+    Ok(())
 }
 
 /// Works out what has to be done.
@@ -160,7 +168,8 @@ pub(crate) async fn plan(app: &Arc<App>, config: &Config) -> Result<Planned, App
 pub(crate) struct Planned {
     steps: Vec<Step>,
     conflicts: Vec<Option<ApplyError>>,
-    /// Clients that are disabled by it.
+    /// Clients that are disabled by it, or were: whoever did may have been
+    /// interrupted.
     disabled: Vec<Whole>,
     pub(crate) applied: Applied,
 }
@@ -350,6 +359,9 @@ impl Applying<'_> {
                 differs = true;
             }
         }
+        if block.enabled == Some(false) {
+            self.planned.disabled.push(Whole::Client(id.clone()));
+        }
         if let Some(enabled) = block.enabled.filter(|enabled| *enabled != found.enabled) {
             let action = if enabled {
                 "client.enable"
@@ -358,9 +370,6 @@ impl Applying<'_> {
             };
             let audit = audit_of_client(action, block);
             let horizon = self.app.horizon(now);
-            if !enabled {
-                self.planned.disabled.push(Whole::Client(id.clone()));
-            }
             self.update(SetClientEnabled {
                 id: id.clone(),
                 enabled,

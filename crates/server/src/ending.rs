@@ -2,16 +2,23 @@
 //! act that takes it back leaves the rows, which are ended part by part before
 //! anybody is answered, while everybody else goes on.
 //!
-//! What is deleted is found by nobody who asks again, so where there is a great
-//! many it is taken back first.
+//! Who asks again after an interruption ends what is left, however little that
+//! is by then. What is deleted is found by nobody who asks again, so where there
+//! is a great many it is taken back first.
 
-use symbolon_store::{Act, EndPart, Fault, FindRevocations, HasMany, Whole};
-use symbolon_token::Slot;
+use symbolon_store::{Act, EndPart, Fault, FindRevocations, HasLeft, HasMany, Whole};
 use symbolon_token::id::SLOTS;
+use symbolon_token::{Position, Slot};
 
 use crate::app::App;
 use crate::cx::Cx;
 use crate::growth::{PAUSE, Size};
+
+/// Behind whatever is in the feed.
+const EVER: Position = Position {
+    epoch: i64::MAX,
+    sequence: i64::MAX,
+};
 
 /// What is left of one that is taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +42,20 @@ async fn has_many(app: &App, of: &Whole, leaves: Leaves) -> Result<bool, Fault> 
 /// Ends the rows that an act has left, which took all of one back and wrote the
 /// record of it.
 pub(crate) async fn finish(app: &App, of: &Whole, leaves: Leaves) -> Result<(), Fault> {
-    if !has_many(app, of, leaves).await? {
-        return Ok(());
-    }
     let targets = vec![of.target()];
     let found = app.store.read(FindRevocations { targets }).await?;
-    let Some(record) = found.first() else {
-        return Ok(());
+    // A record is forgotten only of one that has been stopped ever since, so
+    // nothing of it began later.
+    let before = found.first().map_or(EVER, |record| record.position);
+    let has_left = HasLeft {
+        of: of.clone(),
+        before,
+        withdraws: leaves != Leaves::Grants,
+        listens: leaves == Leaves::Nothing,
     };
+    if !app.store.read(has_left).await? {
+        return Ok(());
+    }
     let clock = &app.edge.clock;
     let mut size = Size(64);
     for slot in (0..u64::from(SLOTS)).map(Slot::of_turn) {
@@ -50,7 +63,7 @@ pub(crate) async fn finish(app: &App, of: &Whole, leaves: Leaves) -> Result<(), 
             let act = EndPart {
                 of: of.clone(),
                 slot,
-                before: record.position,
+                before,
                 withdraws: leaves != Leaves::Grants,
                 forgets: leaves == Leaves::Nothing,
                 now: clock.now(),

@@ -96,7 +96,7 @@ pub use dialect::Engine;
 pub use discharge::{
     DecideDischarge, Decision, FindDischarge, OpenDischarge, TakeDischarge, Taken, Waiting,
 };
-pub use ending::{EndPart, HasMany, MANY, Whole};
+pub use ending::{EndPart, HasLeft, HasMany, MANY, Whole};
 pub use examine::{Examined, examine};
 pub use fault::Fault;
 #[cfg(feature = "faults")]

@@ -140,6 +140,7 @@ pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
         horizon,
     };
     written(cx.store.act(act).await?, &id)?;
+    ending::finish(&cx.app, &Whole::Organization(id), Leaves::Itself).await?;
     follow(&cx).await;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
@@ -155,7 +156,12 @@ pub(super) async fn disable(cx: Cx, call: Call) -> Outcome {
 async fn set_enabled(cx: &Cx, call: &Call, enabled: bool) -> Outcome {
     let found = find(cx, call.part("id", "organization")?).await?;
     let id = found.id;
+    let of = Whole::Organization(id.clone());
     if found.enabled != enabled {
+        // Once it goes on, what was left can no longer be told from what it gets.
+        if enabled {
+            ending::finish(&cx.app, &of, Leaves::Grants).await?;
+        }
         let mut audit = event(
             cx,
             if enabled {
@@ -177,7 +183,6 @@ async fn set_enabled(cx: &Cx, call: &Call, enabled: bool) -> Outcome {
         follow(cx).await;
     }
     if !enabled {
-        let of = Whole::Organization(id.clone());
         ending::finish(&cx.app, &of, Leaves::Grants).await?;
     }
     answer(cx, id, StatusCode::OK).await

@@ -47,7 +47,12 @@ pub(crate) async fn register(server: &Server, said: &Value) -> Answer {
     read(request.send().await.unwrap()).await
 }
 
-pub(crate) async fn manage(server: &Server, method: Method, at: &Value, said: Option<&Value>) -> Answer {
+pub(crate) async fn manage(
+    server: &Server,
+    method: Method,
+    at: &Value,
+    said: Option<&Value>,
+) -> Answer {
     let path = format!("/register/{}", at["client_id"].as_str().unwrap());
     let token = at["registration_access_token"].as_str().unwrap();
     let request = server.request(method, &path).bearer_auth(token);

@@ -85,7 +85,10 @@ async fn a_client_that_an_administrator_changed_says_less_of_itself_and_nothing_
 
     for more in [
         with("redirect_uris", json!([FIRST, SECOND])),
-        with("grant_types", json!(["authorization_code", "refresh_token"])),
+        with(
+            "grant_types",
+            json!(["authorization_code", "refresh_token"]),
+        ),
         with("client_name", json!("Bank")),
         said.clone(),
     ] {

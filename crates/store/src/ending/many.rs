@@ -4,7 +4,8 @@
 //! 1. The act that takes it all back writes its record, and leaves the rows: the
 //!    record hits whatever began before it, so nothing that came of them lives.
 //! 2. Whoever carried it out ends the rows, part by part, and answers then. Who
-//!    is interrupted has not answered, and asks again.
+//!    is interrupted has not answered, and asks again: then what lives of it is
+//!    asked, as little may be left of what was a great many.
 
 use symbolon_protocol::{ClientId, OrganizationId, Timestamp};
 use symbolon_token::Slot;
@@ -65,6 +66,20 @@ pub struct HasMany {
     pub listens: bool,
 }
 
+/// Whether something may be left of what a record took back: one has a great
+/// many, or some of the few live.
+#[derive(Clone, Debug)]
+pub struct HasLeft {
+    /// Whose.
+    pub of: Whole,
+    /// Where the record stands that took it back: what began later lives.
+    pub before: Position,
+    /// Whether the grants are withdrawn as well.
+    pub withdraws: bool,
+    /// As in [`HasMany`].
+    pub listens: bool,
+}
+
 /// Ends what one has in a slot.
 #[derive(Clone, Debug)]
 pub struct EndPart {
@@ -117,6 +132,34 @@ macro_rules! end_rows {
     };
 }
 
+macro_rules! left_rows {
+    ($table:literal, $ended:literal, $is_own:literal) => {
+        concat!(
+            "SELECT 1 FROM ",
+            $table,
+            " WHERE ",
+            $is_own,
+            " AND ",
+            $ended,
+            " IS NULL AND (epoch < ?2 OR epoch = ?2 AND sequence < ?3) LIMIT 1"
+        )
+    };
+}
+
+macro_rules! left_families {
+    ($is_own:literal) => {
+        concat!(
+            "SELECT 1 FROM grants g
+                JOIN family_authority a ON a.slot = g.slot AND a.grant_id = g.id
+                JOIN family f ON f.slot = a.slot AND f.id = a.id
+            WHERE ",
+            $is_own,
+            " AND f.ended IS NULL
+                AND (a.epoch < ?2 OR a.epoch = ?2 AND a.sequence < ?3) LIMIT 1"
+        )
+    };
+}
+
 macro_rules! end_families {
     ($column:literal) => {
         concat!(
@@ -139,6 +182,14 @@ statements! {
     KEYS_OF_CLIENT = has_many!("api_key", "client = ?1");
     GRANTS_OF_ORGANIZATION = has_many!("grants", "organization = ?1 AND organization <> ''");
     KEYS_OF_ORGANIZATION = has_many!("api_key", "organization = ?1 AND organization <> ''");
+    LEFT_FAMILIES_OF_CLIENT = left_families!("g.client = ?1");
+    LEFT_FAMILIES_OF_ORGANIZATION = left_families!("g.organization = ?1 AND g.organization <> ''");
+    LEFT_KEYS_OF_CLIENT = left_rows!("api_key", "revoked", "client = ?1");
+    LEFT_KEYS_OF_ORGANIZATION = left_rows!("api_key", "revoked",
+        "organization = ?1 AND organization <> ''");
+    LEFT_GRANTS_OF_CLIENT = left_rows!("grants", "withdrawn", "client = ?1");
+    LEFT_GRANTS_OF_ORGANIZATION = left_rows!("grants", "withdrawn",
+        "organization = ?1 AND organization <> ''");
     END_FAMILIES_OF_CLIENT = end_families!("client");
     END_FAMILIES_OF_ORGANIZATION = end_families!("organization");
     END_KEYS_OF_CLIENT = end_rows!("api_key", "revoked", "client");
@@ -174,6 +225,35 @@ impl Act for HasMany {
     }
 }
 
+impl HasLeft {
+    async fn lives(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        let (of, before) = (&self.of, self.before);
+        let tables = [
+            of.of(&LEFT_FAMILIES_OF_CLIENT, &LEFT_FAMILIES_OF_ORGANIZATION),
+            of.of(&LEFT_KEYS_OF_CLIENT, &LEFT_KEYS_OF_ORGANIZATION),
+            of.of(&LEFT_GRANTS_OF_CLIENT, &LEFT_GRANTS_OF_ORGANIZATION),
+        ];
+        let asked = if self.withdraws { 3 } else { 2 };
+        for sql in &tables[..asked] {
+            let binds = binds![of.name(), before.epoch, before.sequence];
+            if tx.one(sql, binds).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Act for HasLeft {
+    type Out = bool;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        Ok(has_many(tx, &self.of).await?
+            || self.listens && many_listen(tx).await?
+            || self.lives(tx).await?)
+    }
+}
+
 impl Act for EndPart {
     /// How many rows there were, of whichever there were most.
     type Out = u64;
@@ -191,15 +271,15 @@ impl Act for EndPart {
         let families = of.of(&END_FAMILIES_OF_CLIENT, &END_FAMILIES_OF_ORGANIZATION);
         let keys = of.of(&END_KEYS_OF_CLIENT, &END_KEYS_OF_ORGANIZATION);
         let grants = of.of(&END_GRANTS_OF_CLIENT, &END_GRANTS_OF_ORGANIZATION);
-        let most = tx
-            .run(families, binds)
-            .await?
-            .max(tx.run(keys, binds).await?);
+        let ended = tx.run(families, binds).await?;
+        let most = ended.max(tx.run(keys, binds).await?);
         if self.forgets {
             let binds = binds![self.slot, of.name()];
             tx.run(&FORGET_LISTENER, binds).await?;
         }
-        if !self.withdraws {
+        // Families are found by their grants, so those go last: a grant that is
+        // withdrawn is forgotten a day later.
+        if !self.withdraws || ended >= u64::from(self.limit) {
             return Ok(most);
         }
         Ok(most.max(tx.run(grants, binds).await?))

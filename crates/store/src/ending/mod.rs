@@ -13,7 +13,7 @@ use crate::bind::binds;
 use crate::fault::Fault;
 use crate::statement::statements;
 
-pub use many::{EndPart, HasMany, MANY, Whole};
+pub use many::{EndPart, HasLeft, HasMany, MANY, Whole};
 
 statements! {
     FAMILIES_OF_GRANT = "UPDATE family SET ended = ?3 WHERE slot = ?1 AND ended IS NULL AND id IN

@@ -9,7 +9,7 @@ use crate::bind::binds;
 use crate::client::{CreateClient, RevokeClient, Updated};
 use crate::conformance::{Scene, World};
 use crate::dialect::Engine;
-use crate::ending::{EndPart, HasMany, MANY, Whole};
+use crate::ending::{EndPart, HasLeft, HasMany, MANY, Whole};
 use crate::fault::Fault;
 use crate::feed::Position;
 use crate::grant::Consented;
@@ -65,6 +65,13 @@ static FAMILIES: [Sql; 2] = planted!(
     "family (slot, id, generation, current_secret, working_key, rotated, idle_ends, absolute_ends)",
     "1, id, 1, 0, 9000000000000, 9000000000000"
 );
+#[rustfmt::skip]
+static KEYS: [Sql; 2] = planted!(
+    "api_key (slot, id, client, organization, document, digest, mark, enabled, created, updated, epoch, sequence)",
+    "?2, '', '{}', id, id, 1, 0, 0, 1, 0"
+);
+static FORGET_KEYS: Sql = Sql::new("DELETE FROM api_key WHERE revoked IS NOT NULL", None);
+static KEYS_LIVING: Sql = Sql::new("SELECT count(*) FROM api_key WHERE revoked IS NULL", None);
 static LIVING: Sql = Sql::new("SELECT count(*) FROM family WHERE ended IS NULL", None);
 static AGREED: Sql = Sql::new("SELECT count(*) FROM grants WHERE withdrawn IS NULL", None);
 
@@ -84,6 +91,34 @@ impl Act for Plant {
         tx.run(authorities, binds![PLANTED, &self.0]).await?;
         tx.run(families, binds![PLANTED]).await?;
         Ok(())
+    }
+}
+
+/// Many keys act for a client, and nobody else does.
+struct PlantKeys(String);
+
+impl Act for PlantKeys {
+    type Out = ();
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let keys = match tx.engine() {
+            Engine::Sqlite => &KEYS[0],
+            Engine::Postgres => &KEYS[1],
+        };
+        tx.run(keys, binds![PLANTED, &self.0]).await?;
+        Ok(())
+    }
+}
+
+/// A month goes by, and how many keys live.
+struct ForgetEnded;
+
+impl Act for ForgetEnded {
+    type Out = i64;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<i64, Fault> {
+        tx.run(&FORGET_KEYS, &[]).await?;
+        tx.one(&KEYS_LIVING, &[]).await?.unwrap().number(0)
     }
 }
 
@@ -168,6 +203,58 @@ async fn a_client_of_very_many_is_taken_back_at_once_and_ends_in_parts() {
         assert_eq!(left().await, (1, all + 2), "who came later stays");
         end_all(world, &of, record.position, (slot, true)).await;
         assert_eq!(left().await, (1, 2));
+    })
+    .await;
+}
+
+/// Whoever goes on finds what is left, although by now that is little.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_keys_alone_whose_end_was_interrupted_ends_whole() {
+    each_engine("many_keys", async |world: &World| {
+        let client = world.client().unwrap();
+        let of = Whole::Client(client.client.id.clone());
+        world.store.act(client.clone()).await.unwrap();
+        let plant = PlantKeys(client.client.id.to_string());
+        world.store.act(plant).await.unwrap();
+        let revoke = RevokeClient {
+            id: client.client.id.clone(),
+            audit: world.audit("client.revoke"),
+            now: world.now,
+            horizon: world.horizon(),
+        };
+        world.store.act(revoke).await.unwrap();
+        let record = world.records(&of.target()).await.unwrap().remove(0);
+        let part = |slot, limit| EndPart {
+            of: of.clone(),
+            slot: Slot::of_turn(slot),
+            before: record.position,
+            withdraws: false,
+            forgets: false,
+            now: world.now,
+            limit,
+        };
+        for slot in 1..SLOTS_PLANTED {
+            world.store.act(part(slot, 1000)).await.unwrap();
+        }
+        let left = world.store.act(ForgetEnded).await.unwrap();
+        assert!((1..i64::from(MANY)).contains(&left), "{left}");
+        let has_many = HasMany {
+            of: of.clone(),
+            listens: false,
+        };
+        assert!(!world.store.read(has_many).await.unwrap());
+        let has_left = HasLeft {
+            of: of.clone(),
+            before: record.position,
+            withdraws: false,
+            listens: false,
+        };
+
+        assert!(world.store.read(has_left.clone()).await.unwrap());
+        while world.store.act(part(0, 40)).await.unwrap() >= 40 {}
+
+        assert!(!world.store.read(has_left).await.unwrap());
+        assert_eq!(world.store.act(ForgetEnded).await.unwrap(), 0);
     })
     .await;
 }

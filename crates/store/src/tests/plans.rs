@@ -62,6 +62,12 @@ fn wide() -> Vec<&'static Sql> {
         &crate::ending::many::KEYS_OF_CLIENT,
         &crate::ending::many::GRANTS_OF_ORGANIZATION,
         &crate::ending::many::KEYS_OF_ORGANIZATION,
+        &crate::ending::many::LEFT_FAMILIES_OF_CLIENT,
+        &crate::ending::many::LEFT_FAMILIES_OF_ORGANIZATION,
+        &crate::ending::many::LEFT_KEYS_OF_CLIENT,
+        &crate::ending::many::LEFT_KEYS_OF_ORGANIZATION,
+        &crate::ending::many::LEFT_GRANTS_OF_CLIENT,
+        &crate::ending::many::LEFT_GRANTS_OF_ORGANIZATION,
         &crate::ending::many::LISTENERS,
         &crate::signal_stream::FORGET_CLIENT,
         // An issuer names its session, and not always whose it is.

@@ -175,6 +175,7 @@ pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
         horizon,
     };
     written(cx.store.act(act).await?, &id)?;
+    ending::finish(&cx.app, &Whole::Client(id), Leaves::Itself).await?;
     part::follow_deletion(&cx).await;
     follow(&cx).await;
     Ok(respond::empty(StatusCode::NO_CONTENT))
@@ -228,7 +229,9 @@ pub(super) async fn disable(cx: Cx, call: Call) -> Outcome {
 
 async fn set_enabled(cx: &Cx, id: ClientId, enabled: bool) -> Outcome {
     if unlisted::set_enabled(cx, &id, enabled).await? {
-        end_what_is_left(cx, &id, enabled).await?;
+        if !enabled {
+            end_what_is_left(cx, &id).await?;
+        }
         follow(cx).await;
         return answer(cx, id, StatusCode::OK, None).await;
     }
@@ -249,18 +252,22 @@ async fn set_enabled(cx: &Cx, id: ClientId, enabled: bool) -> Outcome {
             now: cx.now,
             horizon: cx.horizon(cx.now),
         };
+        // Once it goes on, what was left can no longer be told from what it gets.
+        if enabled {
+            end_what_is_left(cx, &id).await?;
+        }
         written(cx.store.act(act).await?, &id)?;
         follow(cx).await;
     }
-    end_what_is_left(cx, &id, enabled).await?;
+    if !enabled {
+        end_what_is_left(cx, &id).await?;
+    }
     answer(cx, id, StatusCode::OK, None).await
 }
 
 /// Also where the client was disabled before: who did may have been interrupted.
-async fn end_what_is_left(cx: &Cx, id: &ClientId, enabled: bool) -> Result<(), Failed> {
-    if !enabled {
-        ending::finish(&cx.app, &Whole::Client(id.clone()), Leaves::Grants).await?;
-    }
+async fn end_what_is_left(cx: &Cx, id: &ClientId) -> Result<(), Failed> {
+    ending::finish(&cx.app, &Whole::Client(id.clone()), Leaves::Grants).await?;
     Ok(())
 }
 

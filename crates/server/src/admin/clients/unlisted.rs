@@ -10,7 +10,7 @@ use symbolon_store::{
 
 use super::super::event;
 use super::super::failed::Failed;
-use super::missing;
+use super::{end_what_is_left, missing};
 use crate::cx::Cx;
 
 /// The client, as far as it can be known without asking anybody.
@@ -38,6 +38,7 @@ pub(super) async fn set_enabled(cx: &Cx, id: &ClientId, enabled: bool) -> Result
     let registration = cx.store.read(FindRegistration { id: id.clone() }).await?;
     let is_stopped = registration.is_some_and(|own| own.origin == ClientOrigin::Stopped);
     if enabled && is_stopped {
+        end_what_is_left(cx, id).await?;
         let act = LetClientGoOn {
             id: id.clone(),
             audit,

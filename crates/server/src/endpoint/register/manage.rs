@@ -211,11 +211,12 @@ pub(crate) async fn delete(cx: Cx, received: Received) -> Result<Response, Failu
     ending::empty(&cx, &Whole::Client(id.clone()), leaves, first).await?;
     let act = DeleteClient {
         audit: event(&cx, "client.unregister", &id),
-        id,
+        id: id.clone(),
         now: cx.now,
         horizon: cx.horizon(cx.now),
     };
     cx.store.act(act).await?;
+    ending::finish(&cx.app, &Whole::Client(id), Leaves::Itself).await?;
     part::follow_deletion(&cx).await;
     departure::follow(&cx).await;
     Ok(respond::empty(StatusCode::NO_CONTENT))

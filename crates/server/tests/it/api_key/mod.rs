@@ -3,6 +3,7 @@
 mod change;
 mod exchange;
 mod foreign;
+mod left;
 mod owner;
 mod use_of;
 
