@@ -51,6 +51,7 @@ mod sign_in;
 mod signal;
 mod signal_receipt;
 mod signal_stream;
+mod signal_subject;
 mod spent;
 mod sqlite;
 mod statement;
@@ -162,6 +163,7 @@ pub use signal_stream::{
     CreateStream, DeleteStream, FindStream, MAX_LEFT_OUT, MAX_STREAMS, SetSubject, SignalStream,
     StreamStatus, StreamWritten, StreamsOf, UpdateStream, VerifyStream,
 };
+pub use signal_subject::TellsOf;
 pub use spent::{BEARER_ASSERTION, CLIENT_ASSERTION, SpendOnce, SpentProof, WasSpent};
 pub use status_list::{
     EnterStatus, LoadStatusList, ReserveStatusBlock, STATUS_BLOCK, StatusBlock, StatusEntry,

@@ -129,6 +129,7 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::session_others::STATEMENTS,
         crate::sign_in::STATEMENTS,
         crate::signal_stream::STATEMENTS,
+        crate::signal_subject::STATEMENTS,
         crate::spent::STATEMENTS,
         crate::status_list::STATEMENTS,
         crate::trusted_issuer::STATEMENTS,

@@ -4,16 +4,16 @@
 //! Spec: OpenID Connect Back-Channel Logout 1.0 §2.5, §2.8
 //! Spec: RFC 8935 §2.1, §2.2, §2.3, §2.4
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use symbolon_protocol::{ClientId, Timestamp};
 use symbolon_store::{
-    CLIENT, FindStream, STREAM, SignalStream, StoredClient, StreamStatus, WaitingMessage,
+    CLIENT, FindClient, FindStream, STREAM, SignalStream, StoredClient, StreamStatus,
+    WaitingMessage,
 };
 use symbolon_token::Secret;
 
 use crate::cx::Cx;
+use crate::endpoint::ssf::{MANAGE, READ};
 use crate::failure::{Broken, Failure};
 use crate::fetch::{FetchError, Outgoing};
 use crate::streams::StreamDocument;
@@ -52,12 +52,12 @@ impl Sent {
 pub(super) enum Receiver {
     /// A client that took part in a session.
     Client {
-        client: Arc<StoredClient>,
+        client: Box<StoredClient>,
         uri: String,
     },
     /// A stream to which events are pushed.
     Stream {
-        client: Arc<StoredClient>,
+        client: Box<StoredClient>,
         stream: Box<SignalStream>,
         document: Box<StreamDocument>,
         shown: Option<Secret>,
@@ -93,6 +93,12 @@ impl Receiver {
         let Some(client) = client(cx, stream.client.as_str()).await? else {
             return gone("the client is gone");
         };
+        if ![MANAGE, READ]
+            .iter()
+            .any(|own| client.client.scopes.contains(own))
+        {
+            return gone("the client may have no streams any more");
+        }
         if stream.status != StreamStatus::Enabled || stream.fetches {
             return Ok(Err(NoReceiver::NotCalled));
         }
@@ -145,12 +151,14 @@ impl Receiver {
     }
 }
 
-async fn client(cx: &Cx, id: &str) -> Result<Option<Arc<StoredClient>>, Broken> {
+/// The client as it is stored: what a node keeps in memory may be older than
+/// what another one took from it.
+async fn client(cx: &Cx, id: &str) -> Result<Option<Box<StoredClient>>, Broken> {
     let Ok(id) = id.parse::<ClientId>() else {
         return Ok(None);
     };
-    let found = cx.directory.find_client(&id).await?;
-    Ok(found.filter(|found| found.enabled))
+    let found = cx.store.read(FindClient { id }).await?;
+    Ok(found.filter(|found| found.enabled).map(Box::new))
 }
 
 fn document_secret(cx: &Cx, stream: &SignalStream) -> Result<Option<Secret>, Broken> {

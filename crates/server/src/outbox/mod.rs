@@ -186,23 +186,24 @@ async fn send_all(
 ) -> Result<(), Broken> {
     let began = app.edge.clock.monotonic();
     let cx = app.cx(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let to = match Receiver::find(&cx, &settle.receiver).await? {
-        Ok(to) => to,
-        // What waits is about to be held.
-        Err(NoReceiver::NotCalled) => return Ok(()),
-        Err(NoReceiver::Gone(reason)) => {
-            let numbers = leased.messages.iter().map(|waiting| waiting.number);
-            let never = |number| (number, Delivered::Never { reason });
-            settle.outcomes.extend(numbers.map(never));
-            metric::delivered("unknown", "never");
-            return Ok(());
-        }
-    };
     for waiting in &leased.messages {
         let elapsed = app.edge.clock.monotonic().saturating_sub(began);
         if elapsed > SENDING || app.is_draining() {
             return Ok(());
         }
+        // Asked each time: while others were sent, the receiver may have lost what
+        // let it be told.
+        let to = match Receiver::find(&cx, &settle.receiver).await? {
+            Ok(to) => to,
+            // What waits is about to be held.
+            Err(NoReceiver::NotCalled) => return Ok(()),
+            Err(NoReceiver::Gone(reason)) => {
+                let never = Delivered::Never { reason };
+                settle.outcomes.push((waiting.number, never));
+                metric::delivered("unknown", "never");
+                continue;
+            }
+        };
         let now = app.edge.clock.now();
         let sent = to.send(&cx, waiting, now).await;
         metric::delivered(to.kind(), sent.word());

@@ -10,7 +10,8 @@
 use serde_json::{Map, Value, json};
 use symbolon_protocol::{Client, OrganizationId, Scopes, SigningAlgorithm};
 use symbolon_store::{
-    Event, FindPerson, GrantsOf, Initiator, MembershipsOf, ROLES, SignalStream, WaitingMessage,
+    Event, FindPerson, GrantsOf, Initiator, MembershipsOf, ROLES, SignalStream, TellsOf,
+    WaitingMessage,
 };
 use symbolon_token::{Id, Person};
 
@@ -77,6 +78,9 @@ pub(crate) async fn mint(
             (sub_id, event)
         }
         (_, Some(person)) => {
+            if !is_told(cx, stream, waiting, person).await? {
+                return Ok(None);
+            }
             let Some(event) = payload(cx, client, waiting, person).await? else {
                 return Ok(None);
             };
@@ -99,6 +103,30 @@ pub(crate) async fn mint(
     Ok(Some(
         key.sign(SECURITY_EVENT_TYPE, claims.to_string().as_bytes()),
     ))
+}
+
+/// Whether the stream still asks for such an event, and tells of the person.
+async fn is_told(
+    cx: &Cx,
+    stream: &SignalStream,
+    waiting: &WaitingMessage,
+    person: Id<Person>,
+) -> Result<bool, Failure> {
+    let event = waiting.message.event;
+    if stream.events & event.bit() == 0 {
+        return Ok(false);
+    }
+    // Nothing of who is gone can be taken back any more.
+    if event == Event::AccountPurged {
+        return Ok(true);
+    }
+    let tells = TellsOf {
+        stream: stream.id.clone(),
+        client: stream.client.clone(),
+        person,
+        happened: waiting.created,
+    };
+    Ok(cx.store.read(tells).await?)
 }
 
 /// The person, and their session where it is about one.

@@ -6,6 +6,7 @@ mod inbox;
 mod logout;
 mod outage;
 mod peer;
+mod queued;
 mod source;
 mod stream;
 mod waiting;
