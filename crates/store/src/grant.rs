@@ -53,6 +53,8 @@ pub struct Consent {
     pub person: Id<Person>,
     /// To which client.
     pub client: ClientId,
+    /// Whether that one has to have a row.
+    pub client_row: ClientRow,
     /// For which organization, if for one.
     pub organization: Option<OrganizationId>,
     /// The session in which they say so, where they say it in one: it must live.
@@ -69,6 +71,15 @@ pub struct Consent {
     pub now: Timestamp,
 }
 
+/// Whether a client has to have a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientRow {
+    /// Without one there is no such client.
+    Required,
+    /// It describes itself, and has one only where somebody wrote it.
+    Optional,
+}
+
 /// What became of a consent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Consented {
@@ -78,6 +89,8 @@ pub enum Consented {
     Changed,
     /// The session has ended. Nothing was written.
     SignedOut,
+    /// The client is gone, or may not be used. Nothing was written.
+    NoClient,
 }
 
 /// Withdraws a grant and ends its families.
@@ -139,6 +152,8 @@ statements! {
     // Whoever ends the session, and maybe withdraws what was agreed to in it, waits
     // for this, or is waited for.
     SESSION = "SELECT 1 FROM session WHERE slot = ?1 AND id = ?2 AND ended IS NULL {for_share}";
+    // Likewise whoever deletes or disables the client.
+    CLIENT = "SELECT enabled FROM client WHERE id = ?1 {for_share}";
     INSERT = concat!("INSERT INTO grants (slot, id, person, client, organization, agreement,
             created, updated, epoch, sequence)
         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, epoch, sequence
@@ -197,6 +212,9 @@ impl Act for Consent {
         {
             return Ok(Consented::SignedOut);
         }
+        if !self.has_client(tx).await? {
+            return Ok(Consented::NoClient);
+        }
         let is_less = |former: &&Grant| !former.agreement.is_within(&self.agreement);
         let superseded = self.former.as_ref().filter(is_less);
         let row = match (&self.former, superseded) {
@@ -226,6 +244,13 @@ impl Act for Consent {
 }
 
 impl Consent {
+    async fn has_client(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        match tx.one(&CLIENT, binds![self.client.as_str()]).await? {
+            Some(row) => row.flag(0),
+            None => Ok(self.client_row == ClientRow::Optional),
+        }
+    }
+
     async fn insert(&self, tx: &mut Tx<'_>) -> Result<Option<Row>, Fault> {
         let (slot, client) = (self.person.slot(), self.client.as_str());
         let organization = name(self.organization.as_ref());

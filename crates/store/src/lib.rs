@@ -104,7 +104,8 @@ pub use fault::Fault;
 pub use faults::{Breaking, PLAN as FAULT_PLAN};
 pub use feed::{Feed, FeedPage, LoadFeed, LoadFeedPage, Position};
 pub use grant::{
-    Consent, Consented, FindGrant, FindGrantById, Grant, GrantsOf, GrantsOfClient, WithdrawGrant,
+    ClientRow, Consent, Consented, FindGrant, FindGrantById, Grant, GrantsOf, GrantsOfClient,
+    WithdrawGrant,
 };
 pub use idle::EndIdle;
 pub use job::{ClaimJob, FindHighWater, Lease, PURGE, Under};

@@ -185,6 +185,10 @@ statements! {
     FORGET_STOPPED = "DELETE FROM registered_client WHERE id = ?1 AND origin = 'stopped'";
     DELETE = "DELETE FROM client WHERE id = ?1";
     DELETE_SECRETS = "DELETE FROM client_secret WHERE client = ?1";
+    LOCK = "SELECT 1 FROM client WHERE id = ?1 {for_update}";
+    DELETE_UNUSED = "DELETE FROM client WHERE id = ?1
+        AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.client = ?1)
+        AND NOT EXISTS (SELECT 1 FROM api_key k WHERE k.client = ?1)";
     LOOK = "SELECT r.id, r.registered, CAST(CASE WHEN r.origin <> 'stopped'
                 AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.client = r.id)
                 AND NOT EXISTS (SELECT 1 FROM api_key k WHERE k.client = r.id)
@@ -371,8 +375,12 @@ impl Act for EndUnusedClients {
         let unused = looked.iter().filter(|own| own.is_unused);
         let mut ended = 0;
         for Looked { id, .. } in unused {
+            // Somebody may be agreeing to it just now: once they are done, it is used.
+            tx.one(&LOCK, binds![id.as_str()]).await?;
+            if tx.run(&DELETE_UNUSED, binds![id.as_str()]).await? == 0 {
+                continue;
+            }
             tx.run(&DELETE_SECRETS, binds![id.as_str()]).await?;
-            tx.run(&DELETE, binds![id.as_str()]).await?;
             forget(tx, id).await?;
             ended += 1;
         }

@@ -1,7 +1,7 @@
 //! A client that a great many people have let do something.
 
 use symbolon_protocol::{Agreement, ClientId};
-use symbolon_store::{AuditEvent, Consent, Consented, Fault, MANY};
+use symbolon_store::{AuditEvent, ClientRow, Consent, Consented, Fault, MANY};
 use symbolon_token::{Id, Slot};
 use tokio::task::{JoinError, JoinSet};
 
@@ -30,6 +30,7 @@ pub async fn crowd(app: &App, client: &ClientId) {
             id: Id::new(slot, app.entropy()),
             person: Id::new(slot, app.entropy()),
             client: client.clone(),
+            client_row: ClientRow::Required,
             organization: None,
             session: None,
             agreement: Agreement::default(),

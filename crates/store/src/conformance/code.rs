@@ -2,14 +2,17 @@
 //!
 //! Spec: RFC 6749 §4.1.2
 
+use symbolon_protocol::ClientId;
+
 use super::world::{RACERS, World};
 use super::{Broken, Checked, check, same};
 use crate::authorization_code::{RedeemCode, Redeemed};
+use crate::client::{DeleteClient, SetClientEnabled, Updated};
 use crate::feed::LoadFeed;
-use crate::grant::{Consent, Consented, FindGrant, FindGrantById};
+use crate::grant::{ClientRow, Consent, Consented, FindGrant, FindGrantById};
 use crate::revocation::Target;
 use crate::session::EndSession;
-use crate::{GrantsOf, SetPersonEnabled, TakeAllBack, WithdrawGrant};
+use crate::{GrantsOf, GrantsOfClient, SetPersonEnabled, TakeAllBack, WithdrawGrant};
 
 /// One code makes one family, and many who hold it lose it.
 pub(crate) async fn of_parallel_redemptions_one_succeeds(world: &World) -> Checked {
@@ -222,4 +225,80 @@ pub(crate) async fn of_parallel_consents_one_makes_the_grant(world: &World) -> C
 
     let changed = outs.iter().filter(|out| **out == Consented::Changed);
     same(&changed.count(), &(RACERS - 1))
+}
+
+fn deletion(world: &World, id: &ClientId) -> DeleteClient {
+    DeleteClient {
+        id: id.clone(),
+        audit: world.audit("client.delete"),
+        now: world.now,
+        horizon: world.horizon(),
+    }
+}
+
+/// Whoever is asked while a client is stopped or deleted agrees to nothing.
+pub(crate) async fn nothing_is_agreed_to_with_a_client_that_is_gone(world: &World) -> Checked {
+    let scene = world.scene().await?;
+    let create = world.client()?;
+    let id = create.client.id.clone();
+    let consent = Consent {
+        client_row: ClientRow::Required,
+        ..world.consent(scene.person, &id, "openid")
+    };
+    world.store.act(create).await?;
+    let disable = SetClientEnabled {
+        id: id.clone(),
+        enabled: false,
+        audit: world.audit("client.disable"),
+        now: world.now,
+        horizon: world.horizon(),
+    };
+    world.store.act(disable).await?;
+
+    let stopped = world.store.act(consent.clone()).await?;
+    world.store.act(deletion(world, &id)).await?;
+    let deleted = world.store.act(consent.clone()).await?;
+
+    same(
+        &(stopped, deleted),
+        &(Consented::NoClient, Consented::NoClient),
+    )?;
+    let described = Consent {
+        client_row: ClientRow::Optional,
+        ..consent
+    };
+    let granted = world.store.act(described).await?;
+    check(
+        matches!(granted, Consented::Granted(_)),
+        "a client without a row that describes itself is refused",
+    )
+}
+
+/// A consent and the end of its client at once: whichever is first.
+pub(crate) async fn no_grant_outlives_a_client_that_is_deleted_meanwhile(world: &World) -> Checked {
+    let scene = world.scene().await?;
+    for _ in 0..10 {
+        let create = world.client()?;
+        let id = create.client.id.clone();
+        world.store.act(create).await?;
+        let consent = Consent {
+            client_row: ClientRow::Required,
+            ..world.consent(scene.person, &id, "openid")
+        };
+
+        let (agreed, deleted) = tokio::join!(
+            world.store.act(consent),
+            world.store.act(deletion(world, &id)),
+        );
+
+        same(&deleted?, &Updated::Updated)?;
+        agreed?;
+        let grants = GrantsOfClient {
+            client: id,
+            after: None,
+            limit: 10,
+        };
+        same(&world.store.read(grants).await?.len(), &0)?;
+    }
+    Ok(())
 }

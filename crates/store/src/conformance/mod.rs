@@ -128,6 +128,8 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
         code::a_consent_to_less_ends_what_came_of_more,
         code::nothing_is_agreed_to_in_a_session_that_has_ended,
         code::of_parallel_consents_one_makes_the_grant,
+        code::nothing_is_agreed_to_with_a_client_that_is_gone,
+        code::no_grant_outlives_a_client_that_is_deleted_meanwhile,
         proof::a_replayed_proof_leaves_another_code_as_it_was,
         proof::a_code_that_returns_with_its_proof_ends_the_family,
         proof::of_parallel_rotations_by_one_proof_one_succeeds,

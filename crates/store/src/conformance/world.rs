@@ -15,7 +15,7 @@ use crate::audit::AuditEvent;
 use crate::authorization_code::{CodeKind, RedeemCode, Redeemed};
 use crate::client::{CreateClient, NewSecret};
 use crate::feed::{Feed, LoadFeed, Position};
-use crate::grant::{Consent, Consented, Grant};
+use crate::grant::{ClientRow, Consent, Consented, Grant};
 use crate::person::{Claims, CreatePerson, Person};
 use crate::refresh_family::{NewFamily, Rotate};
 use crate::revocation::{Revocation, Target};
@@ -118,6 +118,7 @@ impl World {
             id: self.id(person.slot()),
             person,
             client: client.clone(),
+            client_row: ClientRow::Optional,
             organization: None,
             session: None,
             agreement: Agreement {

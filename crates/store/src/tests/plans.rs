@@ -78,6 +78,7 @@ fn wide() -> Vec<&'static Sql> {
         &crate::count::COUNT,
         // Once a minute one node looks for clients that nobody uses.
         &crate::registered_client::LOOK,
+        &crate::registered_client::DELETE_UNUSED,
     ];
     wide.extend(sweeps());
     wide.extend(crate::backup::void::STATEMENTS);

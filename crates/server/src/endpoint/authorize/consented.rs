@@ -6,7 +6,7 @@
 use axum::response::Response;
 use symbolon_protocol::claims::ClaimsRequest;
 use symbolon_protocol::{Agreement, ErrorCode, Scopes, Timestamp};
-use symbolon_store::{AuditEvent, Consent, Consented, FindGrant, Grant, Membership};
+use symbolon_store::{AuditEvent, ClientRow, Consent, Consented, FindGrant, Grant, Membership};
 use symbolon_token::{Authority, Binding, Granted, Id, Subject};
 
 use super::answer::Destination;
@@ -57,6 +57,10 @@ pub(crate) async fn granted(
     agreed: &Agreed,
 ) -> Result<Id<symbolon_token::Grant>, Failure> {
     let asked = asked(cx, ask);
+    let client_row = match cx.kind_of_client(&ask.client.id).is_self_described() {
+        true => ClientRow::Optional,
+        false => ClientRow::Required,
+    };
     let mut found = agreed.grant.clone();
     for _ in 0..TRIES {
         let merged = merge(&asked, agreed, found.as_ref());
@@ -69,6 +73,7 @@ pub(crate) async fn granted(
             id: Id::new(session.person.id.slot(), cx.entropy()),
             person: session.person.id,
             client: ask.client.id.clone(),
+            client_row,
             organization: ask.organization.cloned(),
             agreement: merged,
             former: found,
@@ -82,6 +87,10 @@ pub(crate) async fn granted(
             Consented::SignedOut => {
                 let why = "the session has ended; sign in again";
                 return Err(Refusal::new(ErrorCode::LoginRequired, why).into());
+            }
+            Consented::NoClient => {
+                let why = "the client is gone, or may not be used";
+                return Err(Refusal::new(ErrorCode::UnauthorizedClient, why).into());
             }
             Consented::Changed => {
                 let person = session.person.id;
