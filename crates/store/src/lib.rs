@@ -171,7 +171,7 @@ pub use status_list::{
     StatusPlaces,
 };
 pub use store::{Options, Store};
-pub use together::{AllOrNothing, Step};
+pub use together::{AllOrNothing, Step, ThenRead};
 pub use trusted_issuer::{
     AllTrustedIssuers, CreateTrustedIssuer, DeleteTrustedIssuer, FindTrustedIssuer,
     ListTrustedIssuers, RevokeTrustedIssuer, SetIssuerTrusted, StoredTrustedIssuer,

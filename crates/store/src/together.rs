@@ -1,4 +1,5 @@
-//! Several acts as one: all of them, or none.
+//! Several acts as one: all of them, or none; and an act with what is read
+//! behind it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -62,5 +63,24 @@ impl Act for AllOrNothing {
             }
         }
         Ok(())
+    }
+}
+
+/// An act, and what stands there behind it: who wrote what is shown once is
+/// told of it in the same answer, or nothing was written.
+#[derive(Clone, Debug)]
+pub struct ThenRead<A, R> {
+    /// What is carried out.
+    pub act: A,
+    /// What is read then.
+    pub read: R,
+}
+
+impl<A: Act, R: Act> Act for ThenRead<A, R> {
+    type Out = (A::Out, R::Out);
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Self::Out, Fault> {
+        let out = self.act.run(tx).await?;
+        Ok((out, self.read.run(tx).await?))
     }
 }

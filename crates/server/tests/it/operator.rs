@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, request};
-use crate::harness::{PASSWORD, Server, read};
+use crate::harness::{ORDERS, PASSWORD, Server, read};
 use crate::on_both_engines;
 
 on_both_engines! {
@@ -15,6 +15,7 @@ on_both_engines! {
     every_key_that_was_made_is_named_in_the_audit_trail
     public_documents_are_read_from_any_origin_and_others_by_registered_ones
     a_person_at_a_wrong_address_is_shown_a_page
+    a_new_secret_is_answered_beside_what_stands_there
 }
 
 async fn what_is_no_token_of_this_server_is_not_said_to_be_taken_back(server: Server) {
@@ -219,4 +220,29 @@ async fn a_person_at_a_wrong_address_is_shown_a_page(server: Server) {
     assert!(page.body.contains("error-description"), "{}", page.body);
     assert!(page.header("content-security-policy").is_some());
     assert_eq!(server.get("/nowhere").await.refusal(), "invalid_request");
+}
+
+/// Nothing has to be read once more for it.
+async fn a_new_secret_is_answered_beside_what_stands_there(server: Server) {
+    let client = json!({ "id": "new", "kind": "service", "grants": ["client_credentials"] });
+    let key = json!({
+        "name": "new", "client": "job", "scopes": ["read:orders"], "resources": [ORDERS],
+    });
+    for (path, body, shown_once, id) in [
+        ("clients", client, "secret", "id"),
+        ("clients/new/secret", json!({}), "secret", "id"),
+        ("api-keys", key, "key", "id"),
+    ] {
+        let path = format!("/admin/v1/{path}");
+        let made = server.admin(Method::POST, &path, Some(body)).await;
+
+        assert_eq!(made.status, 201, "{}", made.body);
+        let mut made = made.json();
+        let text = made.as_object_mut().unwrap().remove(shown_once);
+        assert!(text.is_some_and(|text| text.is_string()));
+        let kind = path.split('/').nth(3).unwrap();
+        let path = format!("/admin/v1/{kind}/{}", made[id].as_str().unwrap());
+        let stored = server.admin(Method::GET, &path, None).await.json();
+        assert_eq!(made, stored);
+    }
 }

@@ -26,6 +26,7 @@ mod sizes;
 mod slots;
 mod speed;
 mod steps;
+mod together;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

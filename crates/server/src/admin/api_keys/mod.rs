@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use symbolon_protocol::{ClientId, Lifetime, OrganizationId, Timestamp};
 use symbolon_store::{
     ApiKeyChange, ApiKeyChanged, ApiKeyDocument, ApiKeyMade, FindApiKey, KeyOwner, ListApiKeys,
-    MakeApiKeys, RevokeApiKey, RotateApiKey, StoredApiKey, UpdateApiKey,
+    MakeApiKeys, RevokeApiKey, RotateApiKey, StoredApiKey, ThenRead, UpdateApiKey,
 };
 use symbolon_token::{ApiKey, Id, Secret};
 
@@ -82,9 +82,10 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
         keys: vec![(key, audit)],
         now: cx.now,
     };
-    let made = cx.store.act(act).await?.first().copied();
-    check_made(made.unwrap_or(ApiKeyMade::Exists))?;
-    answer(&cx, id, StatusCode::CREATED, Some(text)).await
+    let read = FindApiKey { id };
+    let (made, stored) = cx.store.act(ThenRead { act, read }).await?;
+    check_made(made.first().copied().unwrap_or(ApiKeyMade::Exists))?;
+    made_answer(&cx, stored, &text)
 }
 
 fn check_made(made: ApiKeyMade) -> Result<(), Refused> {
@@ -144,7 +145,7 @@ async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
         }
         follow(cx).await;
     }
-    answer(cx, id, StatusCode::OK, None).await.map(Some)
+    answer(cx, id).await.map(Some)
 }
 
 /// Refuses members that no administrator sets.
@@ -209,7 +210,7 @@ async fn set_enabled(cx: &Cx, id: KeyId, enabled: bool) -> Outcome {
         written(cx.store.act(act).await?, id)?;
         follow(cx).await;
     }
-    answer(cx, id, StatusCode::OK, None).await
+    answer(cx, id).await
 }
 
 /// `{"overlap": "24h"}`, and until when the next key is good.
@@ -258,9 +259,11 @@ pub(super) async fn rotate(cx: Cx, call: Call) -> Outcome {
         now: cx.now,
         horizon: cx.horizon(cx.now),
     };
-    written(cx.store.act(act).await?, old)?;
+    let read = FindApiKey { id };
+    let (outcome, stored) = cx.store.act(ThenRead { act, read }).await?;
+    written(outcome, old)?;
     follow(&cx).await;
-    answer(&cx, id, StatusCode::CREATED, Some(text)).await
+    made_answer(&cx, stored, &text)
 }
 
 pub(super) async fn revoke(cx: Cx, call: Call) -> Outcome {
@@ -311,14 +314,15 @@ fn event_of(
     audit
 }
 
-async fn answer(cx: &Cx, id: KeyId, status: StatusCode, text: Option<Secret>) -> Outcome {
-    let stored = cx.store.read(FindApiKey { id }).await?;
-    let stored = stored.ok_or(Broken::Impossible(
-        "an API key is gone that was just written",
-    ))?;
-    let mut body = shown(&stored, cx.now);
-    if let Some(text) = &text {
-        body["key"] = text.expose_str().into();
-    }
-    Ok(respond::json(status, &body))
+async fn answer(cx: &Cx, id: KeyId) -> Outcome {
+    let stored = find(cx, id).await?;
+    Ok(respond::json(StatusCode::OK, &shown(&stored, cx.now)))
+}
+
+/// A key as its act left it, and its text, which is shown this once.
+fn made_answer(cx: &Cx, stored: Option<StoredApiKey>, text: &Secret) -> Outcome {
+    let gone = Broken::Impossible("an API key is gone that was just written");
+    let mut body = shown(&stored.ok_or(gone)?, cx.now);
+    body["key"] = text.expose_str().into();
+    Ok(respond::json(StatusCode::CREATED, &body))
 }

@@ -11,7 +11,7 @@ use symbolon_protocol::client::Problem;
 use symbolon_protocol::{Client, ClientId, Lifetime, registration};
 use symbolon_store::{
     AddClientSecret, CreateClient, Created, DeleteClient, FindClient, ListClients,
-    SetClientEnabled, StoredClient, UpdateClient, Updated, Whole,
+    SetClientEnabled, StoredClient, ThenRead, UpdateClient, Updated, Whole,
 };
 use symbolon_token::Secret;
 
@@ -82,11 +82,13 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
         audit,
         now: cx.now,
     };
-    if cx.store.act(act).await? == Created::Exists {
+    let read = FindClient { id: id.clone() };
+    let (created, stored) = cx.store.act(ThenRead { act, read }).await?;
+    if created == Created::Exists {
         return Err(Refused::conflict(format!("there is a client `{id}` already")).into());
     }
     follow(&cx).await;
-    answer(&cx, id, StatusCode::CREATED, made).await
+    Ok(made_answer(&stored.ok_or_else(|| missing(&id))?, made))
 }
 
 /// Refuses a secret that nobody asks for, or that can be found by trying.
@@ -150,7 +152,7 @@ async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
         written(outcome, &id)?;
         follow(cx).await;
     }
-    answer(cx, id, StatusCode::OK, None).await.map(Some)
+    answer(cx, id).await.map(Some)
 }
 
 pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
@@ -214,9 +216,14 @@ pub(super) async fn rotate_secret(cx: Cx, call: Call) -> Outcome {
         audit,
         now: cx.now,
     };
-    written(cx.store.act(act).await?, &id)?;
+    let read = FindClient { id: id.clone() };
+    let (outcome, stored) = cx.store.act(ThenRead { act, read }).await?;
+    written(outcome, &id)?;
     follow(&cx).await;
-    answer(&cx, id, StatusCode::CREATED, Some(secret)).await
+    Ok(made_answer(
+        &stored.ok_or_else(|| missing(&id))?,
+        Some(secret),
+    ))
 }
 
 pub(super) async fn enable(cx: Cx, call: Call) -> Outcome {
@@ -233,7 +240,7 @@ async fn set_enabled(cx: &Cx, id: ClientId, enabled: bool) -> Outcome {
             end_what_is_left(cx, &id).await?;
         }
         follow(cx).await;
-        return answer(cx, id, StatusCode::OK, None).await;
+        return answer(cx, id).await;
     }
     if find(cx, id.clone()).await?.enabled != enabled {
         let mut audit = event(
@@ -262,7 +269,7 @@ async fn set_enabled(cx: &Cx, id: ClientId, enabled: bool) -> Outcome {
     if !enabled {
         end_what_is_left(cx, &id).await?;
     }
-    answer(cx, id, StatusCode::OK, None).await
+    answer(cx, id).await
 }
 
 /// Also where the client was disabled before: who did may have been interrupted.
@@ -293,13 +300,18 @@ pub(super) fn written(outcome: Updated, id: &ClientId) -> Result<(), Refused> {
     }
 }
 
-async fn answer(cx: &Cx, id: ClientId, status: StatusCode, secret: Option<Secret>) -> Outcome {
-    let stored = find(cx, id).await?;
-    let mut body = shown(&stored);
+async fn answer(cx: &Cx, id: ClientId) -> Outcome {
+    Ok(respond::json(StatusCode::OK, &shown(&find(cx, id).await?)))
+}
+
+/// A client as its act left it, and the secret that is shown this once. Nothing
+/// is read for it that could fail and leave a secret that nobody knows.
+fn made_answer(stored: &StoredClient, secret: Option<Secret>) -> Response {
+    let mut body = shown(stored);
     if let Some(secret) = &secret {
         body["secret"] = secret.expose_str().into();
     }
-    Ok(respond::json(status, &body))
+    respond::json(StatusCode::CREATED, &body)
 }
 
 fn shown(stored: &StoredClient) -> Value {
