@@ -255,7 +255,11 @@ async fn refresh(cx: &Cx, caller: &Client, token: &str, signed: bool) -> Result<
     let organization = own.organization().map(OrganizationId::as_str);
     let may_go_on =
         family::may_go_on(caller, own.scopes()) && target::acts_for(caller, organization);
-    if !may_go_on || crate::grant::issue::check_live(cx, own).is_err() {
+    let left = target::left_of(cx, caller, own);
+    if !may_go_on
+        || left.audiences().is_empty()
+        || crate::grant::issue::check_live(cx, own).is_err()
+    {
         return respond_with(cx, caller, signed, &Answer::default()).await;
     }
     let sub = subject::of(&cx.keys, caller, document.authority.subject());
@@ -264,7 +268,7 @@ async fn refresh(cx: &Cx, caller: &Client, token: &str, signed: bool) -> Result<
         iss: Some(cx.settings.issuer.as_str()),
         sub: Some(&sub),
         client_id: Some(caller.id.as_str()),
-        scope: Some(own.scopes().intersection(&caller.scopes).to_string()),
+        scope: Some(left.scopes().to_string()),
         exp: Some(ends.seconds()),
         cnf: *document.authority.binding(),
         ..Answer::default()

@@ -22,7 +22,8 @@ use symbolon_token::{Ancestor, Binding, Digest, Id, Marks, Person, Position, Sub
 use super::macaroon::{Judged, Opened, Pending, Use, withdrawn};
 use crate::cx::Cx;
 use crate::failure::Failure;
-use crate::grant::{subject, target};
+use crate::grant::subject;
+use crate::grant::target::{self, Place};
 
 /// An access token of this server that is good right now, audience and scope
 /// aside. Only [`open_for`] makes one.
@@ -86,6 +87,16 @@ async fn open_read_for(
     alive(cx, read_for(cx, text, used)).await
 }
 
+/// The root of a macaroon, whatever was added to it, for who adds to it what it
+/// is no good without.
+pub(crate) async fn open_root(
+    cx: &Cx,
+    text: &str,
+) -> Result<Result<(Read, Arc<StoredClient>), Refused>, Failure> {
+    cx.check_fresh()?;
+    alive(cx, read_to_revoke(cx, text)).await
+}
+
 /// An assertion of this server instead of an access token: the same questions.
 #[cfg(feature = "saml")]
 pub(crate) async fn open_assertion(
@@ -96,7 +107,8 @@ pub(crate) async fn open_assertion(
     alive(cx, crate::grant::saml2::read(cx, assertion)).await
 }
 
-/// What was read, if neither it nor its client was taken back.
+/// What was read, if neither it nor its client was taken back, and no more than
+/// its client may have now.
 async fn alive(
     cx: &Cx,
     read: Result<Read, Refused>,
@@ -124,7 +136,7 @@ async fn alive(
     }
     match found {
         Some(client) if client.enabled => Ok(read
-            .check_allowed_now(cx, &client.client)
+            .keep_allowed_now(cx, &client.client)
             .map(|()| (read, client))),
         _ => Ok(Err(Refused::Revoked(None))),
     }
@@ -135,6 +147,9 @@ pub(crate) struct Read {
     pub(crate) marks: Marks,
     pub(crate) position: Position,
     pub(crate) client: String,
+    /// Those that it was written with; of one that is alive, those that its
+    /// client and its resource still have.
+    pub(crate) scopes: Scopes,
     pub(crate) expires: Timestamp,
     pub(crate) jti: String,
     pub(crate) body: Body,
@@ -219,6 +234,7 @@ fn of_authority(cx: &Cx, token: OpaqueToken) -> Result<Read, Refused> {
         marks,
         position: token.authority.position(),
         client: token.authority.client().to_string(),
+        scopes: token.authority.scopes().clone(),
         jti: token.token.to_string(),
         expires,
         body: Body::Opaque(Box::new(token)),
@@ -256,6 +272,7 @@ fn of_claims(cx: &Cx, token: Arc<AccessToken>) -> Result<Read, Refused> {
         marks,
         position,
         client: token.client.clone(),
+        scopes: token.scopes.clone(),
         expires,
         jti: token.jti.clone(),
         body: Body::Jwt(token),
@@ -376,32 +393,37 @@ impl Read {
         Some(marks)
     }
 
-    /// Refuses one for a resource that was taken from its client, or for an
-    /// organization that the client has left for another, wherever this server
-    /// is asked.
-    fn check_allowed_now(&self, cx: &Cx, client: &Client) -> Result<(), Refused> {
-        let (audience, organization) = match &self.body {
+    /// Leaves the scopes that its client and its resource still have, and refuses
+    /// one for a resource or an organization that its client has no more.
+    fn keep_allowed_now(&mut self, cx: &Cx, client: &Client) -> Result<(), Refused> {
+        let (audience, organization, is_itself) = match &self.body {
             Body::Opaque(token) => (
                 token.authority.audiences().first().map(|own| own.as_str()),
                 token.authority.organization().map(|own| own.as_str()),
+                matches!(token.authority.subject(), Subject::Client(own) if *own == client.id),
             ),
             Body::Jwt(token) => {
                 let text = |name: &str| token.claims.get(name).and_then(Value::as_str);
-                (text("aud"), text("organization"))
+                let is_itself = token.subject == client.id.as_str();
+                (text("aud"), text("organization"), is_itself)
             }
         };
-        let may_ask = |audience: &str| {
-            audience == cx.settings.issuer.as_str()
-                || client.resources.iter().any(|own| own.as_str() == audience)
+        // For itself a client acts for its own organization alone. An API key has
+        // one that an administrator gave it, and the names of a family with it.
+        let is_of_key = || {
+            let mut lineage = self.marks.lineage.iter();
+            lineage.any(|own| own.target == Target::Family)
         };
-        if !audience.is_some_and(may_ask) {
-            let why = "its client may not ask for this API any more";
+        if is_itself && organization.is_some() && client.organization.is_none() && !is_of_key() {
+            let why = "its client belongs to no organization now";
             return Err(Refused::NotAllowedNow(why));
         }
-        if !target::acts_for(client, organization) {
-            let why = "its client belongs to another organization now";
-            return Err(Refused::NotAllowedNow(why));
-        }
+        let place = Place {
+            audience: audience.unwrap_or_default(),
+            organization,
+        };
+        let left = target::allowed_now(cx, client, place, &self.scopes);
+        self.scopes = left.map_err(Refused::NotAllowedNow)?;
         Ok(())
     }
 
@@ -430,22 +452,10 @@ impl Read {
             Body::Opaque(token) => opaque_live(cx, client, &token),
             Body::Jwt(token) => jwt_live(cx, client, &token),
         };
-        live.within_what_is_allowed_now(cx)
-    }
-}
-
-impl Live {
-    /// Without the scopes that were taken from its client or its resource since.
-    fn within_what_is_allowed_now(mut self, cx: &Cx) -> Self {
-        let resource = cx.directory.find_resource(&self.audience);
-        let of_client = &self.client.client.scopes;
-        let is_allowed = |scope: &str| {
-            of_client.contains(scope) && target::is_scope_at(resource.as_deref(), scope)
-        };
-        if !self.scopes.iter().all(|scope| is_allowed(scope.as_str())) {
-            self.scopes = self.scopes.filtered(is_allowed);
+        Live {
+            scopes: self.scopes,
+            ..live
         }
-        self
     }
 }
 

@@ -96,6 +96,52 @@ pub(crate) fn acts_for(client: &Client, organization: Option<&str>) -> bool {
     }
 }
 
+/// Where something that was given to a client is good, and for whom it acts.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) audience: &'a str,
+    pub(crate) organization: Option<&'a str>,
+}
+
+/// What a client may still have, of scopes that it was given for a place: none
+/// that was taken from it or from the resource since. Refuses what it may not
+/// have at all any more.
+pub(crate) fn allowed_now(
+    cx: &Cx,
+    client: &Client,
+    place: Place<'_>,
+    given: &Scopes,
+) -> Result<Scopes, &'static str> {
+    let is_own = |own: &ResourceIdentifier| own.as_str() == place.audience;
+    let is_issuer = place.audience == cx.settings.issuer.as_str();
+    if !is_issuer && !client.resources.iter().any(is_own) {
+        return Err("its client may not ask for this API any more");
+    }
+    if !acts_for(client, place.organization) {
+        return Err("its client belongs to another organization now");
+    }
+    let resource = cx.directory.find_resource(place.audience);
+    let owner = resource.as_ref().and_then(|own| own.organization.as_ref());
+    if owner.is_some_and(|own| Some(own.as_str()) != place.organization) {
+        return Err("its API belongs to another organization now");
+    }
+    let of_client = given.intersection(&client.scopes);
+    Ok(scopes_at(resource.as_deref(), &of_client))
+}
+
+/// What a client may still have of all that it was granted.
+pub(crate) fn left_of(cx: &Cx, client: &Client, granted: &Authority) -> Authority {
+    let organization = granted.organization().map(OrganizationId::as_str);
+    granted.kept(|audience, given| {
+        let audience = audience.as_str();
+        let place = Place {
+            audience,
+            organization,
+        };
+        allowed_now(cx, client, place, given).ok()
+    })
+}
+
 /// Whether a token that carries this organization, or none, may be for a
 /// resource: what belongs to an organization is for its own tokens alone.
 pub(crate) fn is_of_organization(

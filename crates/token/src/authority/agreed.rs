@@ -6,6 +6,8 @@
 //!
 //! Spec: RFC 8707 §2.2
 
+use std::collections::BTreeMap;
+
 use symbolon_protocol::{Agreement, ResourceIdentifier, Scope, Scopes};
 
 use super::Granted;
@@ -29,6 +31,24 @@ pub(super) fn choose(own: &mut Granted, audience: ResourceIdentifier) {
     own.agreement.everywhere = Scopes::empty();
     own.agreement.places.clear();
     own.audiences = vec![audience];
+}
+
+/// Leaves the audiences for which `allowed` answers, and of the scopes those
+/// that it answers with where they are good now.
+pub(super) fn keep(
+    own: &mut Granted,
+    allowed: impl Fn(&ResourceIdentifier, &Scopes) -> Option<Scopes>,
+) {
+    let left = own.audiences.iter().filter_map(|audience| {
+        let here = scopes_at(own, audience);
+        let kept = allowed(audience, &here)?.intersection(&here);
+        Some((audience.clone(), kept))
+    });
+    let places: BTreeMap<_, _> = left.collect();
+    own.audiences.retain(|own| places.contains_key(own));
+    own.agreement.everywhere = Scopes::empty();
+    own.agreement.places = places;
+    take(own, own.agreement.scopes());
 }
 
 /// Leaves these scopes. Claims come with the whole: whoever takes fewer scopes

@@ -184,6 +184,16 @@ impl Authority {
             .ok_or(WouldWiden)
     }
 
+    /// What is left where some of it was taken away since: the audiences for
+    /// which `allowed` answers, each with those of its scopes that are in the
+    /// answer.
+    #[must_use]
+    pub fn kept(&self, allowed: impl Fn(&ResourceIdentifier, &Scopes) -> Option<Scopes>) -> Self {
+        let mut kept = self.0.clone();
+        agreed::keep(&mut kept, allowed);
+        Self(kept)
+    }
+
     /// Whether this permits nothing that `other` does not.
     pub fn is_within(&self, other: &Self) -> bool {
         let (own, whole) = (&self.0, &other.0);

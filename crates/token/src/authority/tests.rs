@@ -110,6 +110,26 @@ proptest! {
     }
 
     #[test]
+    fn what_is_kept_is_what_is_allowed_and_was_there(
+        authority in authorities(), scopes in proptest::collection::btree_set("[a-d]{1,2}", 0..5),
+        places in proptest::collection::btree_set(0..5_u8, 0..5),
+    ) {
+        let scopes: Scopes = scopes.into_iter().map(|scope| scope.parse().unwrap()).collect();
+        let is_place = |own: &ResourceIdentifier| places.iter().any(|n| audience(*n) == *own);
+
+        let kept = authority.kept(|place, _| is_place(place).then(|| scopes.clone()));
+
+        prop_assert!(kept.is_within(&authority));
+        for place in authority.audiences() {
+            let left = authority.scopes_at(place).intersection(&scopes);
+            prop_assert_eq!(kept.audiences().contains(place), is_place(place));
+            prop_assert!(!is_place(place) || kept.scopes_at(place) == left);
+            prop_assert!(!is_place(place) || left.is_within(kept.scopes()));
+        }
+        prop_assert_eq!(Authority::decode(&kept.encode()), Some(kept));
+    }
+
+    #[test]
     fn narrowing_never_permits_more(
         authority in authorities(), scopes in proptest::collection::btree_set("[a-d]{1,2}", 0..5),
         aim in 0..5_u8, expires in 1..4_000_000_000_000_i64,

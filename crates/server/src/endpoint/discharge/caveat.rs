@@ -61,15 +61,13 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
 }
 
 async fn asked(cx: &Cx, client: &Client, token: &str, form: &Parameters) -> Result<Asked, Failure> {
-    cx.check_fresh()?;
     let dead = Refusal::invalid_grant("this is no live macaroon of this client");
     // Conditions and discharges do not matter: nothing is done with it here.
-    let read = presented::read_to_revoke(cx, token);
-    let read = read.ok().filter(|read| {
-        let lives = cx.feed.hit(&read.marks, read.position).is_none();
-        is_macaroon(token) && lives && read.client == client.id.as_str()
-    });
-    let read = read.ok_or(dead)?;
+    let opened = presented::open_root(cx, token).await?;
+    let root = opened
+        .ok()
+        .filter(|(read, _)| is_macaroon(token) && read.client == client.id.as_str());
+    let (read, _) = root.ok_or(dead)?;
     let own = || {
         person(cx, client, &read).ok_or(Refusal::invalid_request(
             "the macaroon is not one of a person",

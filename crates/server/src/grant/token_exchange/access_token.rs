@@ -10,9 +10,7 @@ use symbolon_protocol::{Agreement, Client};
 use symbolon_store::StoredClient;
 use symbolon_token::authority::FOREIGN;
 use symbolon_token::jwt::AccessToken;
-use symbolon_token::{
-    Actor, Authentication, Authority, Binding, Granted, Marks, Position, Subject, act,
-};
+use symbolon_token::{Actor, Authentication, Authority, Binding, Granted, Subject, act};
 
 use super::opened::{Asking, Holder, Opened, Reach};
 use crate::endpoint::presented::{self, Body, Read};
@@ -29,7 +27,7 @@ pub(super) async fn open(
         .and_then(|(read, issued_to)| of_read(asking, &read, &issued_to)))
 }
 
-/// What a token of ours permits, whichever way it was written down.
+/// What a token of ours permits now, whichever way it was written down.
 pub(super) fn of_read(
     asking: Asking<'_>,
     read: &Read,
@@ -38,10 +36,10 @@ pub(super) fn of_read(
     let (cx, client) = (asking.cx, asking.client);
     let issued_to = &issued_to.client;
     let authority = match &read.body {
-        Body::Opaque(token) => Some(token.authority.clone()),
+        Body::Opaque(token) => Some(token.authority.kept(|_, _| Some(read.scopes.clone()))),
         Body::Jwt(token) => {
             let person = |sub: &str| subject::person(&cx.keys, issued_to, sub).map(Subject::Person);
-            of_jwt(token, issued_to, (&read.marks, read.position), person)
+            of_jwt(token, issued_to, read, person)
         }
     };
     let Some(authority) = authority else {
@@ -68,7 +66,7 @@ pub(super) fn of_read(
 fn of_jwt(
     token: &AccessToken,
     client: &Client,
-    (marks, position): (&Marks, Position),
+    read: &Read,
     person: impl Fn(&str) -> Option<Subject>,
 ) -> Option<Authority> {
     let text = |name: &str| token.claims.get(name).and_then(|own| own.as_str());
@@ -92,7 +90,7 @@ fn of_jwt(
         subject: subject_of(&token.subject, client, person)?,
         client: client.id.clone(),
         audiences: vec![text("aud")?.parse().ok()?],
-        scopes: token.scopes.clone(),
+        scopes: read.scopes.clone(),
         agreement: Agreement::default(),
         expires: token.expires,
         organization: text("organization").map(str::parse).transpose().ok()?,
@@ -104,8 +102,8 @@ fn of_jwt(
         binding: token.binding,
         actors: act::chain(&token.claims).ok()?,
         may_act: act::may_act(&token.claims).ok()?,
-        lineage: marks.lineage.clone(),
-        position,
+        lineage: read.marks.lineage.clone(),
+        position: read.position,
     }))
 }
 

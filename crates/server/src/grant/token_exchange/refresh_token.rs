@@ -1,5 +1,5 @@
-//! A refresh token as a subject token: what its family was granted. It is not
-//! spent, so it has to be the current one; but it was presented, so what it
+//! A refresh token as a subject token: what its family was granted, as far as
+//! its client may have it now. It is not spent, so it has to be the current one; but it was presented, so what it
 //! followed has no grace left, and one that was used before is theft here too.
 //!
 //! Spec: RFC 8693 §3
@@ -16,7 +16,7 @@ use super::opened::{Asking, Holder, Opened, Reach};
 use crate::cx::Cx;
 use crate::failure::Failure;
 use crate::grant::refresh_token::theft;
-use crate::grant::{family, subject};
+use crate::grant::{family, subject, target};
 
 pub(super) async fn open(
     asking: Asking<'_>,
@@ -39,7 +39,10 @@ pub(super) async fn open(
     if !family::may_go_on(client, document.authority.scopes()) {
         return Ok(Err("offline access was taken from this client"));
     }
-    let authority = document.authority.clone();
+    let authority = target::left_of(cx, client, &document.authority);
+    if authority.audiences().is_empty() {
+        return Ok(Err("its APIs were taken from this client"));
+    }
     let mut marks = jwt::marks(&authority, None, cx.keys.blinding());
     marks.key = Some(Purpose::RefreshToken.key_mark(token.key));
     if cx.feed.hit(&marks, authority.position()).is_some() {

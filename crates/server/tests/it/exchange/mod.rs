@@ -11,6 +11,7 @@ mod revoked;
 mod saml;
 #[cfg(feature = "saml")]
 mod saml_encrypted;
+mod since;
 #[cfg(feature = "saml")]
 mod table;
 pub(crate) mod world;
