@@ -117,23 +117,11 @@ impl Act for RedeemCode {
     }
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Redeemed, Fault> {
-        let (key, slot) = (&self.key(), self.grant.slot());
-        let is_replayed = match &self.proof {
-            None => false,
-            Some(proof) => !proof.spend(tx, slot).await?,
-        };
-        // A proof of before spends nothing, but a code of before ends its
-        // family whatever comes with it.
-        if is_replayed || tx.run(&SPEND, key).await? == 0 && !planted(19) {
-            if tx.run(&AGAIN, key).await? > 0 {
-                self.revoke(tx).await?;
-            }
-            return Ok(match is_replayed {
-                true => Redeemed::ProofReplayed,
-                false => Redeemed::Again,
-            });
+        if let Some(refused) = self.spend(tx).await? {
+            return Ok(refused);
         }
 
+        let slot = self.grant.slot();
         let lives = match &self.session {
             None => tx.one(&CHECK, binds![slot, &self.grant]).await?,
             Some(session) => {
@@ -165,6 +153,27 @@ impl RedeemCode {
         *binds![day(self.expires), self.grant.slot(), kind, &self.code]
     }
 
+    /// Uses it up; what was found, where it cannot be.
+    async fn spend(&self, tx: &mut Tx<'_>) -> Result<Option<Redeemed>, Fault> {
+        let (key, slot) = (&self.key(), self.grant.slot());
+        let is_replayed = match &self.proof {
+            None => false,
+            Some(proof) => !proof.spend(tx, slot).await?,
+        };
+        // A proof of before spends nothing, but a code of before ends its
+        // family whatever comes with it.
+        if is_replayed || tx.run(&SPEND, key).await? == 0 && !planted(19) {
+            if tx.run(&AGAIN, key).await? > 0 {
+                self.revoke(tx).await?;
+            }
+            return Ok(Some(match is_replayed {
+                true => Redeemed::ProofReplayed,
+                false => Redeemed::Again,
+            }));
+        }
+        Ok(None)
+    }
+
     /// Access tokens carry the family's id even where no refresh token was
     /// issued, so the record is written with or without a row.
     async fn revoke(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
@@ -175,5 +184,18 @@ impl RedeemCode {
             revocation::record(tx, &[(target, self.horizon)], self.now).await?;
         }
         Ok(())
+    }
+}
+
+/// Uses a code up of which nothing may come any more. Where it was used before,
+/// its family ends, as with any other second use.
+#[derive(Clone, Debug)]
+pub struct BurnCode(pub RedeemCode);
+
+impl Act for BurnCode {
+    type Out = ();
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        self.0.spend(tx).await.map(drop)
     }
 }

@@ -77,7 +77,7 @@ pub use audit::{
     Linked, LinkedRow, ListAudit, ListAuditChain, MoveAuditStart, SignsAnchors, UnlinkedAudit,
     VOID,
 };
-pub use authorization_code::{CodeKind, RedeemCode, Redeemed};
+pub use authorization_code::{BurnCode, CodeKind, RedeemCode, Redeemed};
 pub use browser_session::{
     BrowserSession, EndBrowserSession, EndBrowserSessionsOf, EndOfIssuerSession,
     FindBrowserSession, KeepRenewed, LetGoRenewal, OpenBrowserSession, TakeRenewal,

@@ -2,7 +2,9 @@
 //!
 //! 1. Open the code; only one sealed here opens.
 //! 2. Check every binding: client, redirect URI, verifier, end, key.
-//! 3. Redeem it (`redemption`): ask whether it may be issued, mint, and use the
+//! 3. Ask whether the redirect URI is still the client's: one that was taken
+//!    away takes the code along.
+//! 4. Redeem it (`redemption`): ask whether it may be issued, mint, and use the
 //!    code up in the act that opens the family.
 //!
 //! Spec: OAuth 2.1 §4.1.3
@@ -16,9 +18,10 @@ use symbolon_token::{Binding, Digest};
 
 use super::Issued;
 use super::code::{Code, OpenedCode};
-use super::redemption::{Asked, Redeemable, redeem};
+use super::redemption::{Asked, Redeemable, burn, redeem};
 use crate::authn::client::AuthenticatedClient;
 use crate::cx::Cx;
+use crate::endpoint::authorize::answer::is_registered;
 use crate::failure::{Failure, Refusal};
 
 /// What a client sends with the grant.
@@ -86,6 +89,12 @@ pub(crate) async fn exchange(
         resources: &request.resources,
         scopes: request.scopes.as_ref(),
     };
+    // Whoever took the address away may know that what is sent there is read.
+    if !is_registered(client, code.redirect_uri.as_str()) {
+        burn(cx, &redeemable).await?;
+        let why = "redirect_uri is not one of this client any more";
+        return Err(Refusal::invalid_grant(why).into());
+    }
     redeem(cx, client, &redeemable, asked).await
 }
 

@@ -10,7 +10,7 @@
 
 use symbolon_protocol::claims::ClaimsRequest;
 use symbolon_protocol::{Client, ResourceIdentifier, Scopes, Timestamp};
-use symbolon_store::{AuditEvent, CodeKind, NewFamily, RedeemCode, Redeemed};
+use symbolon_store::{AuditEvent, BurnCode, CodeKind, NewFamily, RedeemCode, Redeemed};
 use symbolon_token::dpop::InvalidProof;
 use symbolon_token::{Authority, Id, Session};
 
@@ -101,6 +101,12 @@ pub(super) async fn redeem(
             Err(Refusal::invalid_grant("what the code came from was taken back").into())
         }
     }
+}
+
+/// Uses a code up from which no tokens may come.
+pub(super) async fn burn(cx: &Cx, code: &Redeemable<'_>) -> Result<(), Failure> {
+    let act = act(cx, code, None)?;
+    Ok(cx.store.act(BurnCode(act)).await?)
 }
 
 fn audience(

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde_json::json;
 use symbolon_testkit::Row;
 use tokio::time::Instant;
 
 use crate::browser::{Browser, redemption, request, response};
+use crate::exchange::world::client;
 use crate::harness::{CALLBACK, ORDERS, Server};
 use crate::on_both_engines;
 
@@ -22,6 +24,8 @@ on_both_engines! {
     a_verifier_without_a_challenge_is_refused
     wrong_clients_and_redirect_uris_never_redirect
     a_loopback_name_matches_itself_alone_whatever_the_port
+    a_code_whose_address_was_taken_away_is_refused_and_burnt
+    a_code_at_a_loopback_address_that_was_taken_away_is_refused
     everything_else_that_is_wrong_redirects_with_state_and_issuer
 }
 
@@ -358,6 +362,41 @@ async fn a_loopback_name_matches_itself_alone_whatever_the_port(server: Server) 
         server.userinfo(&tokens.text("access_token")).await.status,
         200
     );
+}
+
+async fn a_code_whose_address_was_taken_away_is_refused_and_burnt(server: Server) {
+    let mut browser = Browser::new(&server);
+    let code = browser.code("alice", &request()).await;
+    let kept = browser.code("alice", &request()).await;
+    let more = "https://app.example.com/other";
+    client(&server, "web", json!({ "redirect_uris": [more] })).await;
+
+    let redeemed = server.token("web", &redemption(&code, CALLBACK)).await;
+
+    assert_eq!(
+        (redeemed.status, &*redeemed.refusal()),
+        (400, "invalid_grant")
+    );
+    client(&server, "web", json!({ "redirect_uris": [more, CALLBACK] })).await;
+    let again = server.token("web", &redemption(&code, CALLBACK)).await;
+    assert_eq!(again.refusal(), "invalid_grant", "it was burnt");
+    let other = server.token("web", &redemption(&kept, CALLBACK)).await;
+    assert_eq!(other.status, 200, "{}", other.body);
+}
+
+async fn a_code_at_a_loopback_address_that_was_taken_away_is_refused(server: Server) {
+    let callback = "http://127.0.0.1:54321/callback";
+    let mut asked = request();
+    asked.insert("client_id".into(), "cli".into());
+    asked.insert("scope".into(), "openid".into());
+    asked.insert("redirect_uri".into(), callback.into());
+    let code = Browser::new(&server).code("alice", &asked).await;
+
+    let moved = json!({ "redirect_uris": ["http://127.0.0.1/moved"] });
+    client(&server, "cli", moved).await;
+
+    let redeemed = server.token("cli", &redemption(&code, callback)).await;
+    assert_eq!(redeemed.refusal(), "invalid_grant");
 }
 
 /// Attack: A026, A034, B052, B053, B055, B058, B059

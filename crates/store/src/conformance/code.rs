@@ -6,7 +6,7 @@ use symbolon_protocol::ClientId;
 
 use super::world::{RACERS, World};
 use super::{Broken, Checked, check, same};
-use crate::authorization_code::{RedeemCode, Redeemed};
+use crate::authorization_code::{BurnCode, RedeemCode, Redeemed};
 use crate::client::{DeleteClient, SetClientEnabled, Updated};
 use crate::feed::LoadFeed;
 use crate::grant::{ClientRow, Consent, Consented, FindGrant, FindGrantById};
@@ -70,6 +70,26 @@ pub(crate) async fn a_code_of_a_withdrawn_grant_stays_spent(world: &World) -> Ch
     )?;
 
     same(&world.store.act(redeem).await?, &Redeemed::Again)
+}
+
+/// A burnt code makes nothing; burning one that was used ends what it made.
+pub(crate) async fn a_burnt_code_is_spent_and_a_spent_one_ends_its_family(
+    world: &World,
+) -> Checked {
+    let (scene, other) = (world.scene().await?, world.scene().await?);
+    let unused = world.redeem(&scene, Some(world.new_family(&scene)));
+    let family = world.new_family(&other);
+    let used = world.redeem(&other, Some(family.clone()));
+    world.store.act(used.clone()).await?;
+
+    world.store.act(BurnCode(unused.clone())).await?;
+    world.store.act(BurnCode(used)).await?;
+
+    same(&world.store.act(unused).await?, &Redeemed::Again)?;
+    check(
+        !world.is_family_live(family.id).await?,
+        "the family of a code that was shown again lives",
+    )
 }
 
 /// A code does not outlive the sign-in that it came from.

@@ -122,6 +122,7 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
         code::of_parallel_redemptions_one_succeeds,
         code::a_second_use_is_recorded_even_without_a_refresh_family,
         code::a_code_of_a_withdrawn_grant_stays_spent,
+        code::a_burnt_code_is_spent_and_a_spent_one_ends_its_family,
         code::a_code_of_an_ended_session_is_worth_nothing,
         code::a_code_of_a_disabled_person_is_worth_nothing,
         code::consent_widens_the_live_grant_only_as_it_was_read,

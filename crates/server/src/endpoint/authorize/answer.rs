@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use symbolon_protocol::uri::LoopbackPort;
-use symbolon_protocol::{ClientId, ClientKind, RedirectUri, ResponseMode};
+use symbolon_protocol::{Client, ClientId, ClientKind, RedirectUri, ResponseMode};
 use symbolon_store::StoredClient;
 use url::Url;
 
@@ -170,20 +170,25 @@ fn redirect_uri(client: &StoredClient, presented: &[String]) -> Result<RedirectU
             "the address to return to is not one that this application registered",
         )
     };
-    let registered = &client.client.redirect_uris;
-    let port = if client.client.kind == ClientKind::Native {
-        LoopbackPort::Any
-    } else {
-        LoopbackPort::Exact
-    };
     match presented {
-        [] => match registered.as_slice() {
+        [] => match client.client.redirect_uris.as_slice() {
             [only] => Ok(only.clone()),
             _ => Err(Refusal::invalid_request("redirect_uri is missing")),
         },
-        [one] if registered.iter().any(|own| own.accepts(one, port)) => {
+        [one] if is_registered(&client.client, one) => {
             RedirectUri::presented(one).map_err(|_| wrong())
         }
         _ => Err(wrong()),
     }
+}
+
+/// Whether a client registered an address to return to; of a native one, with
+/// any port of this machine (RFC 8252 §7.3).
+pub(crate) fn is_registered(client: &Client, presented: &str) -> bool {
+    let port = match client.kind {
+        ClientKind::Native => LoopbackPort::Any,
+        _ => LoopbackPort::Exact,
+    };
+    let mut registered = client.redirect_uris.iter();
+    registered.any(|own| own.accepts(presented, port))
 }
