@@ -73,10 +73,16 @@ pub(super) async fn client_with_scope(
     if live.audience != cx.settings.issuer.as_str() {
         return Err(bad_token(shown.scheme, "the access token is for another audience").into());
     }
+    check_client(shown.scheme, &live, scopes)?;
+    Ok(live)
+}
+
+/// Whether a token is a client's own and carries one of some scopes.
+fn check_client(scheme: Scheme, live: &Live, scopes: &[&'static str]) -> Result<(), Refusal> {
     let client = &live.client.client;
     if live.person.is_some() || live.subject != client.id.as_str() || !client.is_confidential() {
         let why = "this is for clients that act for themselves";
-        return Err(bad_token(shown.scheme, why).into());
+        return Err(bad_token(scheme, why));
     }
     // What was taken from the client since is gone from its tokens, too.
     let carries =
@@ -84,15 +90,19 @@ pub(super) async fn client_with_scope(
     if !scopes.iter().any(|scope| carries(&scope)) {
         let refusal = Refusal::new(ErrorCode::InsufficientScope, "the token lacks a scope");
         let needed = format!(r#", scope="{}""#, scopes.first().unwrap_or(&""));
-        return Err(shown.scheme.challenge(refusal, &needed).into());
+        return Err(scheme.challenge(refusal, &needed));
     }
-    Ok(live)
+    Ok(())
 }
 
 /// Refuses whoever waits with a token that was good when they came and is not any
-/// more: it has expired or was taken back, or its client was. That they hold what
-/// it is bound to was shown then.
-pub(super) async fn check_still_good(cx: &Cx, received: &Received) -> Result<(), Failure> {
+/// more: it has expired or was taken back, or its client or all of some scopes
+/// were. That they hold what it is bound to was shown then.
+pub(super) async fn check_still_good(
+    cx: &Cx,
+    received: &Received,
+    scopes: &[&'static str],
+) -> Result<(), Failure> {
     let shown = in_header(received)?.ok_or_else(no_token)?;
     let cx = Cx {
         now: cx.edge.clock.now(),
@@ -105,7 +115,11 @@ pub(super) async fn check_still_good(cx: &Cx, received: &Received) -> Result<(),
     };
     match presented::open_for(&cx, shown.token, &Use::Here(request)).await? {
         // Nothing is counted: it is the same use.
-        Ok(_) => Ok(()),
+        Ok(pending) => Ok(check_client(
+            shown.scheme,
+            pending.before_counting(),
+            scopes,
+        )?),
         Err(_) => Err(bad_token(shown.scheme, "the access token is not good any more").into()),
     }
 }

@@ -78,6 +78,7 @@ async fn answer(cx: &Cx, received: &Received, asked: &Parameters) -> Result<Resp
     let resumed = received.header(&LAST_EVENT_ID).or(asked.one("after"));
     let opening = Opening {
         reader,
+        standing: caller.standing(cx).await,
         place,
         nonce: nonce.to_owned(),
         resumed: resumed.and_then(Resumed::parse),

@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::body::{self, Events, event};
 use super::{Place, Reader};
 use crate::app::App;
+use crate::authn::client::Standing;
 use crate::cx::Cx;
 use crate::failure::Broken;
 use crate::feed::{MAX_STALENESS, Told};
@@ -72,6 +73,8 @@ impl Resumed {
 /// What a reader asks for.
 pub(crate) struct Opening {
     pub(crate) reader: Reader,
+    /// What its credentials stand on.
+    pub(crate) standing: Standing,
     pub(crate) place: Place,
     /// Comes back in every head.
     pub(crate) nonce: String,
@@ -99,8 +102,9 @@ impl Opening {
             is_snapshot: from.is_none(),
             opened: cx.edge.clock.monotonic(),
             lasts: LIFETIME - Duration::from_secs(u64::from(jitter) * 2),
-            version: cx.directory.version(),
+            version: None,
             reader: self.reader,
+            standing: self.standing,
             nonce: self.nonce,
             tally: Tally::default(),
             to,
@@ -135,6 +139,7 @@ impl Opening {
 struct Stream {
     app: Arc<App>,
     reader: Reader,
+    standing: Standing,
     nonce: String,
     /// Everything up to here was sent.
     at: Position,
@@ -142,8 +147,9 @@ struct Stream {
     is_snapshot: bool,
     opened: Duration,
     lasts: Duration,
-    /// Which clients and resources the choice of records comes from.
-    version: i64,
+    /// Which clients and resources its right and the choice of records were
+    /// found by.
+    version: Option<i64>,
     /// The records since the last head.
     tally: Tally,
     to: mpsc::Sender<Bytes>,
@@ -151,8 +157,8 @@ struct Stream {
 
 impl Stream {
     /// Passes on until there is a reason to end: the reader is gone or slow,
-    /// may read other records than before, has read for long enough; the node
-    /// ends, or knows too little.
+    /// could not prove itself again as it did, may read other records than before,
+    /// has read for long enough; the node ends, or knows too little.
     async fn run(mut self) -> Option<()> {
         let mut told = self.app.feed.listen();
         let begin = json!({
@@ -166,7 +172,7 @@ impl Stream {
             if *told.borrow_and_update() == Told::Over {
                 return None;
             }
-            self.check_choice().await?;
+            self.check_right().await?;
             self.pass_on().await?;
             let sent = self.now();
             if sent.saturating_sub(self.opened) >= self.lasts {
@@ -193,15 +199,21 @@ impl Stream {
         }
     }
 
-    /// Ends where the reader may read other records now: it has missed some.
-    async fn check_choice(&mut self) -> Option<()> {
-        let version = self.app.directory.version();
-        if version == self.version {
-            return Some(());
+    /// Ends where what the reader proved itself by is gone, and where it may read
+    /// other records now: it has missed some.
+    async fn check_right(&mut self) -> Option<()> {
+        let version = Some(self.app.directory.version());
+        if version != self.version {
+            let client = self.reader.client();
+            let stored = self.app.directory.find_client(client).await.ok()??;
+            let reader = Reader::find(&self.app, client).await.ok()??;
+            if !self.standing.is_in(&stored) || reader.tag() != self.reader.tag() {
+                return None;
+            }
+            self.version = version;
         }
-        let reader = Reader::find(&self.app, self.reader.client()).await.ok()??;
-        self.version = version;
-        (reader.tag() == self.reader.tag()).then_some(())
+        let now = self.app.edge.clock.now();
+        self.standing.lasts(&self.app, now).await.then_some(())
     }
 
     /// Sends what is new, and a head that vouches for it.

@@ -41,6 +41,7 @@ mod pairwise;
 mod peers;
 mod proof;
 mod races;
+mod readers;
 mod refresh;
 mod registration;
 mod reload;

@@ -23,6 +23,7 @@ mod assertion;
 mod certificate;
 mod presented;
 mod secret;
+mod standing;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ use symbolon_store::StoredClient;
 
 use self::presented::{Presented, Proof};
 pub(crate) use self::secret::is_right;
+pub(crate) use self::standing::Standing;
 use crate::client_certificate::ClientCertificate;
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};

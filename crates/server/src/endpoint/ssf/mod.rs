@@ -43,17 +43,23 @@ enum Right {
     Manage,
 }
 
+impl Right {
+    /// The scopes of which one gives it.
+    const fn scopes(self) -> &'static [&'static str] {
+        match self {
+            Self::Look => &[READ, MANAGE],
+            Self::Manage => &[MANAGE],
+        }
+    }
+}
+
 /// The receiver that calls.
 async fn receiver(
     cx: &Cx,
     received: &Received,
     right: Right,
 ) -> Result<Arc<StoredClient>, Failure> {
-    let scopes: &[&str] = match right {
-        Right::Look => &[READ, MANAGE],
-        Right::Manage => &[MANAGE],
-    };
-    let live = bearer::client_with_scope(cx, received, scopes).await?;
+    let live = bearer::client_with_scope(cx, received, right.scopes()).await?;
     Ok(live.client)
 }
 

@@ -59,7 +59,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         tokio::time::sleep(LOOK).await;
         left = left.saturating_sub(LOOK);
         // Whoever waits may have lost what let them ask.
-        check_still_good(&cx, &received).await?;
+        check_still_good(&cx, &received, Right::Look.scopes()).await?;
         stream = fetched(&cx, &client, id).await?;
     }
 }

@@ -14,6 +14,7 @@ use crate::on_both_engines;
 on_both_engines! {
     whoever_waits_is_told_nothing_once_the_token_is_taken_back
     whoever_waits_is_told_nothing_once_the_client_is_disabled
+    whoever_waits_is_told_nothing_once_the_scope_is_taken
     whoever_waits_is_told_that_the_stream_is_gone
 }
 
@@ -49,6 +50,14 @@ async fn whoever_waits_is_told_nothing_once_the_client_is_disabled(server: Serve
         admin(&server, Method::POST, "clients/watcher/disable", None).await;
     };
     assert_eq!(answered(&server, disabling).await, 401);
+}
+
+async fn whoever_waits_is_told_nothing_once_the_scope_is_taken(server: Server) {
+    let taking = async {
+        let none = Some(json!({ "scopes": [] }));
+        admin(&server, Method::PATCH, "clients/watcher", none).await;
+    };
+    assert_eq!(answered(&server, taking).await, 403);
 }
 
 async fn whoever_waits_is_told_that_the_stream_is_gone(server: Server) {
