@@ -12,7 +12,7 @@ use symbolon_token::dpop::ProofMemory;
 use symbolon_token::revocation::Target;
 use symbolon_token::{Clock, Entropy, Family, Id, random};
 
-use crate::admin::StatusLinks;
+use crate::admin::{Bearer, StatusLinks};
 use crate::apart::{self, Apart};
 use crate::api_key::ApiKeys;
 use crate::authn::password::Passwords;
@@ -175,6 +175,7 @@ impl App {
         masters: Masters,
         store: Store,
         edge: Edge,
+        bearer: &Arc<Bearer>,
     ) -> Result<Arc<Self>, StartError> {
         bring_up_to_date(&store).await?;
         let high_water = symbolon_store::FindHighWater {
@@ -224,7 +225,7 @@ impl App {
             reading_keys: tokio::sync::Mutex::default(),
             keeping: AtomicBool::new(false),
             published: ArcSwap::from_pointee(published),
-            status_links: StatusLinks::new(config.admin.listen),
+            status_links: StatusLinks::new(config.admin.listen, Arc::clone(bearer)),
             proofs: ProofMemory::new(&*edge.entropy, now, MAX_CLOCK_SKEW),
             authorities,
             signal_pace: SignalPace::default(),

@@ -304,7 +304,7 @@ pub async fn launch(
     options.patience = listeners.patience;
     let store = Store::open(&options).await?;
     let masters = Masters::for_store(&config.store, &store, &*edge.entropy).await?;
-    let app = App::start(config, masters, store, edge).await?;
+    let app = App::start(config, masters, store, edge, &bearer).await?;
     applicable::check(&app, config).await?;
     apply::apply(&app, config).await?;
     app.catch_up().await?;

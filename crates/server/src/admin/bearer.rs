@@ -20,6 +20,11 @@ impl Bearer {
         Digest::of(presented.as_bytes()).matches(&self.0.load())
     }
 
+    /// The digest of the one token.
+    pub(super) fn digest(&self) -> Digest {
+        **self.0.load()
+    }
+
     /// Takes another token in the place of the one so far, which opens nothing
     /// from then on; answers whether it is another one.
     pub(crate) fn become_only(&self, token: &Secret) -> bool {

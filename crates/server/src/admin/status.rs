@@ -8,12 +8,14 @@ use http::header::{HeaderValue, SET_COOKIE};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use symbolon_store::{CountRows, Counted, Engine};
+use symbolon_token::Digest;
 
 use crate::cx::Cx;
 use crate::failure::Broken;
 use crate::pages::{
     ErrorPage, FeedState, KeyRow, Page, RowCounts, Site, StatusPage, asset as find_asset,
 };
+use crate::received::Authorization;
 use crate::respond;
 
 use super::call::Call;
@@ -58,8 +60,13 @@ pub(super) async fn get(cx: Cx, _: Call) -> Outcome {
     Ok(respond::json(StatusCode::OK, &body))
 }
 
-pub(super) async fn create_link(cx: Cx, _: Call) -> Outcome {
-    let body = json!({ "url": cx.app.status_link() });
+/// The link ends with the token that was shown for it.
+pub(super) async fn create_link(cx: Cx, call: Call) -> Outcome {
+    let Authorization::Given(token) = call.received.authorization("Bearer") else {
+        return Err(Refused::no_token().into());
+    };
+    let token = Digest::of(token.as_bytes());
+    let body = json!({ "url": cx.app.status_link_of(token) });
     Ok(respond::json(StatusCode::CREATED, &body))
 }
 

@@ -5,7 +5,7 @@ use symbolon_server::reload::{ReloadError, Reloaded};
 
 use symbolon_server::testing::undone_by;
 
-use crate::harness::{PASSWORD, SECRET, Server, VAULT};
+use crate::harness::{PASSWORD, SECRET, Server, VAULT, read};
 use crate::on_both_engines;
 
 on_both_engines! {
@@ -15,6 +15,7 @@ on_both_engines! {
     what_turns_up_while_it_is_applied_undoes_all_of_it
     lifetimes_take_effect_at_once
     what_waits_for_the_next_start_is_named
+    links_to_the_status_page_end_with_the_token_that_made_them
 }
 
 /// Reads the server's configuration again with its text changed.
@@ -194,4 +195,29 @@ async fn what_turns_up_while_it_is_applied_undoes_all_of_it(server: Server) {
         taken.applied.created, 4,
         "the twin, now that nadia is known"
     );
+}
+
+async fn links_to_the_status_page_end_with_the_token_that_made_them(server: Server) {
+    let link = async || {
+        let path = "/admin/v1/status-links";
+        let made = server.admin(Method::POST, path, None).await;
+        made.text("url").split("/status").nth(1).unwrap().to_owned()
+    };
+    let open = async |link: &str, cookie: &str| {
+        let request = server.http.get(format!("{}/status{link}", server.admin));
+        read(request.header("cookie", cookie).send().await.unwrap()).await
+    };
+    let (used, late) = (link().await, link().await);
+    let opened = open(&used, "").await;
+    assert_eq!(opened.status, 303, "{}", opened.body);
+    let visit = opened.header("set-cookie").unwrap().split(';').next();
+    let visit = visit.unwrap().to_owned();
+    assert_eq!(open("", &visit).await.status, 200);
+
+    let token = "another-token-of-at-least-thirty-two-characters";
+    std::fs::write(server.folder.join("admin.token"), token).unwrap();
+    reload(&server, |text| text).await.unwrap();
+
+    assert_eq!(open("", &visit).await.status, 403);
+    assert_eq!(open(&late, "").await.status, 403);
 }
