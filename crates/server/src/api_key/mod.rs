@@ -27,7 +27,7 @@ use symbolon_token::revocation::Hit;
 use symbolon_token::{Authority, Binding, Granted, Marks, Subject, jwt};
 
 use crate::cx::Cx;
-use crate::endpoint::presented::Live;
+use crate::endpoint::live::Live;
 use crate::failure::Failure;
 use crate::grant::issue::{Wish, may_issue};
 use crate::grant::{subject, target};

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use symbolon_protocol::{Client, Parameters, Resource};
 use symbolon_token::explain::Refused;
 
+use super::live::Live;
 use super::macaroon::described;
-use super::presented::Live;
 use crate::api_key::{self, Asked, OpenKey};
 use crate::cx::Cx;
 use crate::failure::Failure;

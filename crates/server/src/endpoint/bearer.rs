@@ -11,8 +11,9 @@ use symbolon_token::dpop::algorithm_names;
 use symbolon_token::explain::Refused;
 use symbolon_token::macaroon::Request;
 
+use super::live::Live;
 use super::macaroon::Use;
-use super::presented::{self, Live};
+use super::presented;
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 use crate::holder::{Scheme, Shown, check_presented, next_nonce};

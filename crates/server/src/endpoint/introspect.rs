@@ -30,8 +30,9 @@ use symbolon_token::explain::Refused;
 use symbolon_token::mark::Kind;
 use symbolon_token::refresh::RefreshToken;
 
+use super::live::Live;
 use super::macaroon::{self, Use};
-use super::presented::{self, Live};
+use super::presented;
 use crate::api_key;
 use crate::authn::client::authenticate;
 use crate::cx::Cx;

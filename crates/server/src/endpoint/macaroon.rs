@@ -16,7 +16,7 @@ use symbolon_token::opaque::OpaqueToken;
 use symbolon_token::revocation::Hit;
 use symbolon_token::{Marks, Position};
 
-use super::presented::Live;
+use super::live::Live;
 use crate::cx::Cx;
 use crate::failure::Failure;
 

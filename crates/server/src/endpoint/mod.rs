@@ -13,6 +13,7 @@ pub(crate) mod global_token_revocation;
 pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod jwks;
+pub(crate) mod live;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod macaroon;

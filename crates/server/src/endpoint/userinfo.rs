@@ -14,7 +14,8 @@ use symbolon_protocol::{EncryptedAnswer, ErrorCode};
 use symbolon_store::FindPerson;
 
 use super::bearer::{bad_token, in_header, no_token, open};
-use super::presented::{self, Live};
+use super::live::Live;
+use super::presented;
 use crate::cx::Cx;
 use crate::encryption;
 use crate::failure::{Broken, Failure, Refusal};

@@ -27,8 +27,9 @@ use symbolon_token::recognize::{Defect, Recognized, What};
 use symbolon_token::revocation::{self, Hit};
 
 use crate::cx::Cx;
+use crate::endpoint::live::Live;
 use crate::endpoint::macaroon::Use;
-use crate::endpoint::presented::{self, Live};
+use crate::endpoint::presented;
 use crate::recent::repair_of_assertion;
 use crate::respond;
 
