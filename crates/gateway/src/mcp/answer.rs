@@ -1,6 +1,6 @@
 //! Lists on their way back: only what the caller may use is left in them, in
-//! one answer or in a stream of events (whose identifiers `event` ties). What a server lets others keep, who have
-//! no say here, is for this caller alone.
+//! one answer or in a stream of events, whose identifiers `event` ties. What a
+//! server lets others keep, who have no say here, is for this caller alone.
 //!
 //! Spec: MCP 2026-07-28 Caching
 //! Spec: MCP 2026-07-28 Tools
