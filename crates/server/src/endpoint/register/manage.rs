@@ -53,11 +53,12 @@ async fn own(cx: &Cx, received: &Received) -> Result<Own, Failure> {
     let path = received.uri.path();
     let id = path.rsplit('/').next().and_then(|own| own.parse().ok());
     let id: ClientId = id.ok_or_else(no_token)?;
-    let found = cx.store.read(FindRegistration { id: id.clone() }).await?;
+    let stored = cx.store.read(FindClient { id: id.clone() }).await?;
+    // Behind the client: whoever changed what was read of it is known here.
+    let found = cx.store.read(FindRegistration { id }).await?;
     let is_own = |token: &Digest| token.matches(&digest);
     let found = found.filter(|found| found.token.as_ref().is_some_and(is_own));
     let found = found.ok_or_else(no_token)?;
-    let stored = cx.store.read(FindClient { id }).await?;
     let stored = stored.filter(|own| own.enabled).ok_or_else(no_token)?;
     Ok(Own {
         stored,
