@@ -116,8 +116,12 @@ pub fn one_form(target: &str) -> Result<String, &'static str> {
 /// between the letters. A parameter that is called `method` alone has other uses.
 fn names_method(parameter: &str) -> bool {
     let name = parameter.split('=').next().unwrap_or_default();
+    // Some services read `%u0058` as a letter.
+    if name.contains("%u") || name.contains("%U") {
+        return true;
+    }
     let name = percent_decode_str(name).decode_utf8_lossy();
-    let is_letter = |own: char| own.is_ascii_alphanumeric();
+    let is_letter = char::is_alphanumeric;
     let is_marked = !name.starts_with(is_letter);
     // Behind it stands the key of a list (`_method[]`).
     let list = name.trim_start_matches(|own| !is_letter(own));
@@ -391,6 +395,8 @@ mod tests {
             "X-HTTP-Method=DELETE",
             "X-Method-Override=DELETE",
             "_method=GET",
+            "%u0058-HTTP-Method-Override=DELETE",
+            "%U005Fmethod=DELETE",
         ] {
             let sent = format!("/orders/7?{bad}");
             assert_eq!(of(&sent), Err("query-method"), "{bad}");
@@ -403,6 +409,8 @@ mod tests {
             "x=1?_method=DELETE",
             "filter[_method]=card",
             "httpMethods=1",
+            "%E4%BB%98%E6%AC%BEmethod=card",
+            "m%C3%A9thode=1",
         ] {
             let sent = format!("/orders/7?{good}");
             assert_eq!(of(&sent).as_deref(), Ok(&*sent), "{good}");
