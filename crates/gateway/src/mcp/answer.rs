@@ -24,7 +24,7 @@ use symbolon_verify::Principal;
 use super::event::Identifiers;
 use super::message::{SESSION_ID, Version};
 use super::rules::Mcp;
-use super::session::SessionKey;
+use super::session::{SessionKey, whose};
 use crate::body::{Body, BoxError, full};
 use crate::problem::{BROKEN, Problem};
 use crate::routes::Ready;
@@ -101,14 +101,19 @@ impl Answering {
     }
 
     fn tie_events(self: &Arc<Self>, body: Body) -> Body {
-        let (key, own) = (self.key.of_events(), Arc::clone(self));
-        let tie = move |id: &str| key.tie(id, own.principal.as_ref());
+        let (key, whose) = (self.key.of_events(), self.whose());
+        let tie = move |id: &str| key.tie(id, &whose);
         let mut identifiers = Identifiers::new(tie);
         let tied = body.map_frame(move |frame| match frame.into_data() {
             Ok(bytes) => Frame::data(identifiers.take(&bytes).into()),
             Err(frame) => frame,
         });
         tied.boxed_unsync()
+    }
+
+    /// With whom identifiers are tied.
+    pub(super) fn whose(&self) -> Vec<u8> {
+        whose(&self.ready.route.upstream, self.principal.as_ref())
     }
 
     fn tie_session(&self, headers: &mut HeaderMap) -> Result<(), Problem> {
@@ -120,7 +125,7 @@ impl Answering {
             return Ok(());
         }
         let tied = session.to_str().ok();
-        let tied = tied.and_then(|own| self.key.tie(own, self.principal.as_ref()));
+        let tied = tied.and_then(|own| self.key.tie(own, &self.whose()));
         let value = tied.and_then(|own| HeaderValue::from_str(&own).ok());
         headers.insert(SESSION_ID, value.ok_or(BROKEN)?);
         Ok(())
@@ -314,6 +319,13 @@ impl Parser {
         }
         if line.is_empty() {
             return self.end_event(out, show);
+        }
+        let is_between = self.fields.is_empty() && self.data.is_none();
+        if is_between && line.starts_with(b":") {
+            // A sign of life, which nobody may wait for.
+            out.extend_from_slice(&line);
+            out.push(b'\n');
+            return Some(());
         }
         match line.strip_prefix(b"data") {
             Some(rest) if rest.is_empty() || rest[0] == b':' => {

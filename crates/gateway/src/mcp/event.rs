@@ -71,12 +71,16 @@ impl<T: Fn(&str) -> Option<String>> Identifiers<T> {
             Some(value) => {
                 let value = value.strip_prefix(b" ").unwrap_or(value);
                 let tied = std::str::from_utf8(value).ok().and_then(&self.tie);
-                out.extend_from_slice(NAME);
-                // Without a value nothing can be resumed, as with one that no
-                // header could carry.
-                if let Some(tied) = tied {
-                    out.push(b' ');
-                    out.extend_from_slice(tied.as_bytes());
+                match tied {
+                    Some(tied) => {
+                        out.extend_from_slice(NAME);
+                        out.push(b' ');
+                        out.extend_from_slice(tied.as_bytes());
+                    }
+                    // From here on nothing can be resumed.
+                    None if value.is_empty() => out.extend_from_slice(NAME),
+                    // No header could carry it: the one of before stays.
+                    None => out.push(b':'),
                 }
             }
             None => out.extend_from_slice(&self.line),
@@ -122,7 +126,7 @@ mod tests {
                 "ident: 1\ni: 2\n id: 3\n: id: 4\n\n",
                 "ident: 1\ni: 2\n id: 3\n: id: 4\n\n",
             ),
-            (&long, "id:\ndata: 1\n\n"),
+            (&long, ":\ndata: 1\n\n"),
             ("data: 1\nid: 7", "data: 1\n"),
         ] {
             for size in 1..8 {

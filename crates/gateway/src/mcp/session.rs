@@ -51,22 +51,14 @@ impl SessionKey {
     }
 
     /// The identifier for a client in the place of the server's own.
-    pub(crate) fn tie(&self, session: &str, principal: Option<&Principal>) -> Option<String> {
+    pub(super) fn tie(&self, session: &str, whose: &[u8]) -> Option<String> {
         let is_visible = session.bytes().all(|byte| byte.is_ascii_graphic());
         let fits = !session.is_empty() && session.len() <= MAX_BYTES && is_visible;
-        fits.then(|| format!("{session}.{}", mac(&self.own, session, &whose(principal))))
+        fits.then(|| format!("{session}.{}", mac(&self.own, session, whose)))
     }
 
     /// The server's own identifier behind one that this caller was given.
-    pub(crate) fn untie<'s>(
-        &self,
-        presented: &'s str,
-        principal: Option<&Principal>,
-    ) -> Option<&'s str> {
-        self.open(presented, &whose(principal))
-    }
-
-    fn open<'s>(&self, presented: &'s str, whose: &[u8]) -> Option<&'s str> {
+    pub(super) fn untie<'s>(&self, presented: &'s str, whose: &[u8]) -> Option<&'s str> {
         if presented.len() > MAX_BYTES + 64 {
             return None;
         }
@@ -96,14 +88,13 @@ impl std::fmt::Debug for SessionKey {
     }
 }
 
-/// Who a caller is, for as long as a session lasts: the issuer, the subject and
-/// the client, whatever token they come with.
-fn whose(principal: Option<&Principal>) -> Vec<u8> {
-    let Some(own) = principal else {
-        return Vec::new();
-    };
+/// Who a caller is, for as long as a session with a server lasts: the issuer, the
+/// subject and the client, whatever token they come with. Another server cannot
+/// make its caller somebody whom this one has met.
+pub(super) fn whose(server: &str, principal: Option<&Principal>) -> Vec<u8> {
+    let caller = principal.map(|own| [own.issuer(), own.subject(), own.client()]);
     let mut text = Vec::new();
-    for part in [own.issuer(), own.subject(), own.client()] {
+    for part in std::iter::once(server).chain(caller.into_iter().flatten()) {
         text.extend(part.len().to_be_bytes());
         text.extend(part.as_bytes());
     }
@@ -133,20 +124,29 @@ mod tests {
         let key = SessionKey::from_secret(b"a secret");
         let own = format!("abc.{}", mac(&key.own, "abc", b"alice"));
 
-        assert_eq!(key.open(&own, b"alice"), Some("abc"));
-        assert_eq!(key.open(&own, b"bob"), None);
+        assert_eq!(key.untie(&own, b"alice"), Some("abc"));
+        assert_eq!(key.untie(&own, b"bob"), None);
         let next = SessionKey::from_secret(b"b");
-        assert_eq!(next.open(&own, b"alice"), None);
+        assert_eq!(next.untie(&own, b"alice"), None);
         let next = next.and_of(b"a secret");
-        assert_eq!(next.open(&own, b"alice"), Some("abc"));
-        assert_eq!(next.open(&own, b"bob"), None);
+        assert_eq!(next.untie(&own, b"alice"), Some("abc"));
+        assert_eq!(next.untie(&own, b"bob"), None);
         let of_events = key.of_events();
-        assert_eq!(of_events.open(&own, b"alice"), None, "it is of a session");
+        assert_eq!(of_events.untie(&own, b"alice"), None, "it is of a session");
         let event = format!("abc.{}", mac(&of_events.own, "abc", b"alice"));
-        assert_eq!(next.of_events().open(&event, b"alice"), Some("abc"));
+        assert_eq!(next.of_events().untie(&event, b"alice"), Some("abc"));
         for bad in ["abc", "abc.", "", ".", &own.replacen("abc", "abd", 1)] {
-            assert_eq!(key.open(bad, b"alice"), None, "{bad}");
+            assert_eq!(key.untie(bad, b"alice"), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_session_of_one_server_is_none_of_another() {
+        let key = SessionKey::from_secret(b"a secret");
+        let own = key.tie("abc", &whose("files", None)).unwrap();
+
+        assert_eq!(key.untie(&own, &whose("files", None)), Some("abc"));
+        assert_eq!(key.untie(&own, &whose("mail", None)), None);
     }
 
     /// RFC 4231 §4.2 with a key of its own length.
