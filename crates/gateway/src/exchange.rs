@@ -102,7 +102,7 @@ async fn decide(
     let id = request_id(&parts.headers, &*shared.edge.entropy);
     let is_http2 = parts.version == Version::HTTP_2;
     let target = target::read(&parts.method, &parts.uri, is_http2);
-    let host = framing::check(&mut parts, &caller.connection);
+    let host = framing::check(&mut parts, named(&plan, caller));
     let (target, host) = match (target, host) {
         (Ok(target), Ok(host)) => (target, host),
         (Err(problem), _) | (_, Err(problem)) => {
@@ -220,6 +220,13 @@ impl Of<'_> {
             places,
         })
     }
+}
+
+/// The host that a caller named when its connection began. A trusted proxy named
+/// the gateway, for whomever it calls.
+fn named<'c>(plan: &Plan, caller: &'c Caller) -> Option<&'c str> {
+    let named = caller.connection.server_name.as_deref();
+    named.filter(|_| !plan.believed.is_proxy(caller.peer.ip().to_canonical()))
 }
 
 /// Says that an answer is the last of its connection.

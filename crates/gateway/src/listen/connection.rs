@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::Role;
-use super::places::Place;
+use super::places::{Place, Source};
 use crate::body::Body;
 use crate::exchange::{self, Caller};
 use crate::framing;
@@ -32,6 +32,9 @@ use crate::{admin, forward_auth, gateway};
 
 /// How long a head may take to arrive, idle time before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// The same on a connection of a trusted proxy, which keeps them for others and
+/// sends into one that is closed in that moment what nobody may send twice.
+const PROXY_HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often a connection with HTTP/2 is looked at: one on which no request
 /// began since the last look, and none is running, is closed.
 const LOOK: Duration = Duration::from_secs(60);
@@ -167,6 +170,10 @@ impl Connection {
         S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
         let mut stop = self.stop.clone();
+        let head_timeout = match self.role.source(self.peer) {
+            Source::Proxy(_) => PROXY_HEAD_TIMEOUT,
+            Source::Stranger(_) => HEAD_TIMEOUT,
+        };
         let requests = Arc::new(Requests {
             caller: Caller {
                 peer: self.peer,
@@ -183,7 +190,7 @@ impl Connection {
             let own = Arc::clone(&own);
             async move { Ok::<_, Infallible>(own.answer(request).await) }
         });
-        let builder = builder(spoken);
+        let builder = builder(spoken, head_timeout);
         let connection = builder.serve_connection_with_upgrades(stream, service);
         let mut connection = std::pin::pin!(connection);
         let mut looks = tokio::time::interval(LOOK);
@@ -255,13 +262,13 @@ where
     }
 }
 
-fn builder(spoken: Spoken) -> Builder<Streams> {
+fn builder(spoken: Spoken, head_timeout: Duration) -> Builder<Streams> {
     let mut builder = Builder::new(Streams);
     // Not `pipeline_flush`: with it, a head that cannot be read is never answered.
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(head_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS);
     builder
