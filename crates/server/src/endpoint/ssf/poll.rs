@@ -50,13 +50,19 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let place = cx.long_polls.try_acquire();
     loop {
         let (sets, more) = fetch(&cx, &client, &stream, &mut asked).await?;
-        let is_over = !sets.is_empty() || asked.limit == 0 || !asked.waits;
-        if is_over || left.is_zero() || place.is_err() || cx.is_draining() {
+        // All that was read is withheld, and something waits behind it.
+        let looks_on = sets.is_empty() && more;
+        let waits = asked.waits && place.is_ok() && sets.is_empty() && asked.limit > 0;
+        if !(looks_on || waits) || left.is_zero() || cx.is_draining() {
+            forget(&cx, &stream, asked.taken).await?;
             let answer = json!({ "sets": sets, "moreAvailable": more });
             let response = respond::json(StatusCode::OK, &answer);
             return Ok(with_nonce(&cx, &received, response));
         }
-        tokio::time::sleep(LOOK).await;
+        if !looks_on {
+            tokio::time::sleep(LOOK).await;
+        }
+        // Looking on counts as a wait does: a request looks only so often.
         left = left.saturating_sub(LOOK);
         // Whoever waits may have lost what let them ask.
         check_still_good(&cx, &received, Right::Look.scopes()).await?;
@@ -109,6 +115,23 @@ async fn fetch(
         }
     }
     Ok((sets, more))
+}
+
+/// Forgets what was passed over: it would be read first again, and keep back what
+/// waits behind it.
+async fn forget(cx: &Cx, stream: &SignalStream, passed: Vec<MessageId>) -> Result<(), Failure> {
+    if passed.is_empty() {
+        return Ok(());
+    }
+    let act = FetchMessages {
+        receiver: format!("{STREAM}{}", stream.id),
+        taken: passed,
+        refused: Vec::new(),
+        limit: 0,
+        now: cx.now,
+    };
+    cx.store.act(act).await?;
+    Ok(())
 }
 
 impl Asked {

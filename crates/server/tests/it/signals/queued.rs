@@ -19,6 +19,7 @@ on_both_engines! {
     what_a_stream_asks_for_no_more_is_not_told_to_it
     a_client_that_lost_the_scope_for_streams_is_told_nothing
     what_waits_to_be_fetched_is_asked_again_too
+    what_is_withheld_keeps_nothing_back_that_waits_behind_it
     a_stream_that_is_paused_meanwhile_gets_no_more_of_what_is_being_sent
     who_was_deleted_is_told_of_to_whom_knew_them
     a_client_hears_of_no_session_where_it_no_longer_wants_to
@@ -122,6 +123,24 @@ async fn what_waits_to_be_fetched_is_asked_again_too(server: Server) {
     take_out(&server, &(token.clone(), id.clone())).await;
 
     assert_eq!(sets().await, 0);
+}
+
+async fn what_is_withheld_keeps_nothing_back_that_waits_behind_it(server: Server) {
+    let token = receiver(&server).await;
+    let id = fetched(&server, &token).await;
+    for who in ["alice", "alice", "bob"] {
+        Browser::new(&server).tokens(who, &request()).await;
+        revoke(&server, who).await;
+    }
+    take_out(&server, &(token.clone(), id.clone())).await;
+
+    let one = poll(&server, &token, &id, json!({ "maxEvents": 1 })).await;
+
+    let one = one.json();
+    assert_eq!(one["sets"].as_object().unwrap().len(), 1, "{one}");
+    assert_eq!(one["moreAvailable"], false);
+    let whole = poll(&server, &token, &id, json!({})).await.json();
+    assert_eq!(whole["sets"], one["sets"]);
 }
 
 async fn a_stream_that_is_paused_meanwhile_gets_no_more_of_what_is_being_sent(server: Server) {
