@@ -163,7 +163,13 @@ async fn turn(app: &Arc<App>, receiver: &str) -> Result<Turn, Broken> {
         now,
     };
     let whole = leased.messages.len();
-    send_all(app, leased, &mut settle).await?;
+    if let Err(broken) = send_all(app, leased, &mut settle).await {
+        if settle.outcomes.is_empty() {
+            return Err(broken);
+        }
+        // What was sent so far is settled: it would be sent again.
+        tracing::warn!(%receiver, cause = %broken, "could not send all that waits");
+    }
     settle.now = app.edge.clock.now();
     let rests = settle.pause.failures > 0;
     let is_done = whole == 0 || settle.outcomes.len() < whole || app.is_draining();
