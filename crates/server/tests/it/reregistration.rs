@@ -4,6 +4,7 @@
 use futures_util::future::join;
 use reqwest::Method;
 use serde_json::{Value, json};
+use symbolon_server::testing::crowd;
 
 use crate::harness::{Answer, ORDERS, Server};
 use crate::on_both_engines;
@@ -12,6 +13,7 @@ use crate::registration::{confidential, manage, register, registering};
 on_both_engines! {
     what_an_administrator_gave_or_took_stays_when_a_client_describes_itself_anew
     a_client_that_an_administrator_changed_says_less_of_itself_and_nothing_else
+    a_client_of_very_many_keeps_its_token_until_it_is_gone
     a_client_that_is_disabled_changes_nothing_of_its_registration
     what_an_administrator_takes_while_a_client_changes_itself_stays_taken
 }
@@ -105,6 +107,28 @@ async fn a_client_that_an_administrator_changed_says_less_of_itself_and_nothing_
     let bound = with("dpop_bound_access_tokens", json!(true));
     let bound = manage(&server, Method::PUT, &same.json(), Some(&bound)).await;
     assert_eq!(bound.status, 200, "{}", bound.body);
+}
+
+/// Whoever is interrupted meanwhile has its token still, and asks again.
+async fn a_client_of_very_many_keeps_its_token_until_it_is_gone(server: Server) {
+    let server = registering(server).await;
+    let (made, _) = registered(&server).await;
+    let id = made["client_id"].as_str().unwrap();
+    let app = &server.running.as_ref().unwrap().app;
+    crowd(app, &id.parse().unwrap()).await;
+
+    let ended = manage(&server, Method::DELETE, &made, None).await;
+
+    assert_eq!(ended.status, 204, "{}", ended.body);
+    for (action, times) in [
+        ("client.disable", 0),
+        ("client.revoke", 1),
+        ("client.unregister", 1),
+    ] {
+        let audit = format!("/admin/v1/audit?action={action}");
+        let audit = server.admin(Method::GET, &audit, None).await.json();
+        assert_eq!(audit["items"].as_array().unwrap().len(), times, "{audit}");
+    }
 }
 
 async fn a_client_that_is_disabled_changes_nothing_of_its_registration(server: Server) {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use symbolon_protocol::{Client, ClientId, ErrorCode};
 use symbolon_store::{
     AuditEvent, ClientOrigin, DeleteClient, FindClient, FindRegistration, ReplaceRegistration,
-    RevokeClient, SetClientEnabled, StoredClient, Updated, Whole,
+    RevokeClient, StoredClient, Updated, Whole,
 };
 use symbolon_token::mark::{self, read_fixed};
 use symbolon_token::{Digest, Secret};
@@ -113,7 +113,7 @@ async fn replace(cx: &Cx, received: &Received) -> Result<Option<Response>, Failu
     audit.detail = json!({ "redirect_uris": client.redirect_uris, "asks_again": moved });
     let of = Whole::Client(client.id.clone());
     if moved {
-        ask_again(cx, &of, &client.id).await?;
+        take_back(cx, &of, Leaves::Itself, &client.id).await?;
     }
     let act = ReplaceRegistration {
         client: client.clone(),
@@ -184,17 +184,17 @@ fn wanted(cx: &Cx, received: &Received, own: &Own) -> Result<Client, Failure> {
     Ok(client)
 }
 
-/// People are asked again where answers go elsewhere. Where so many have agreed
-/// that their grants do not end in one act, they end before the addresses change:
-/// who asks again changes nothing any more.
-async fn ask_again(cx: &Cx, of: &Whole, id: &ClientId) -> Result<(), Failure> {
+/// Where so many have agreed that their grants do not end in one act, they end
+/// before the client changes or goes. Until then its token is good, and whoever is
+/// interrupted asks again.
+async fn take_back(cx: &Cx, of: &Whole, leaves: Leaves, id: &ClientId) -> Result<(), Failure> {
     let first = RevokeClient {
         id: id.clone(),
         audit: event(cx, "client.revoke", id),
         now: cx.now,
         horizon: cx.horizon(cx.now),
     };
-    Ok(ending::empty(cx, of, Leaves::Itself, first).await?)
+    Ok(ending::empty(cx, of, leaves, first).await?)
 }
 
 /// Answers `DELETE /register/{id}`.
@@ -205,14 +205,7 @@ pub(crate) async fn delete(cx: Cx, received: Received) -> Result<Response, Failu
         Some(_) => Leaves::Nothing,
         None => Leaves::Itself,
     };
-    let first = SetClientEnabled {
-        id: id.clone(),
-        enabled: false,
-        audit: event(&cx, "client.disable", &id),
-        now: cx.now,
-        horizon: cx.horizon(cx.now),
-    };
-    ending::empty(&cx, &Whole::Client(id.clone()), leaves, first).await?;
+    take_back(&cx, &Whole::Client(id.clone()), leaves, &id).await?;
     let act = DeleteClient {
         audit: event(&cx, "client.unregister", &id),
         id: id.clone(),
