@@ -13,6 +13,7 @@ use crate::registration::{confidential, manage, register, registering};
 on_both_engines! {
     what_an_administrator_gave_or_took_stays_when_a_client_describes_itself_anew
     a_client_that_an_administrator_changed_says_less_of_itself_and_nothing_else
+    the_kind_that_an_administrator_gave_stays
     a_client_of_very_many_keeps_its_token_until_it_is_gone
     a_client_that_is_disabled_changes_nothing_of_its_registration
     what_an_administrator_takes_while_a_client_changes_itself_stays_taken
@@ -107,6 +108,17 @@ async fn a_client_that_an_administrator_changed_says_less_of_itself_and_nothing_
     let bound = with("dpop_bound_access_tokens", json!(true));
     let bound = manage(&server, Method::PUT, &same.json(), Some(&bound)).await;
     assert_eq!(bound.status, 200, "{}", bound.body);
+}
+
+async fn the_kind_that_an_administrator_gave_stays(server: Server) {
+    let server = registering(server).await;
+    let (made, said) = registered(&server).await;
+    patch(&server, &made, json!({ "kind": "agent" })).await;
+
+    let same = manage(&server, Method::PUT, &made, Some(&said)).await;
+
+    assert_eq!(same.status, 200, "{}", same.body);
+    assert_eq!(stored(&server, &made).await["kind"], "agent");
 }
 
 /// Whoever is interrupted meanwhile has its token still, and asks again.

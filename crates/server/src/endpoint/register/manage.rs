@@ -173,11 +173,15 @@ fn wanted(cx: &Cx, received: &Received, own: &Own) -> Result<Client, Failure> {
     if client.authentication() != before.authentication() {
         return Err(wrong("token_endpoint_auth_method is changed by registering again").into());
     }
-    let client = before.described_anew(client);
+    let mut client = before.described_anew(client);
+    let is_administered = own.origin == ClientOrigin::Administered;
+    if is_administered {
+        client.kind = before.kind;
+    }
     if !client.problems().is_empty() {
         return Err(wrong("the members do not fit what the client is here").into());
     }
-    if own.origin == ClientOrigin::Administered && !client.says_no_more_than(before) {
+    if is_administered && !client.says_no_more_than(before) {
         let why = "an administrator has changed this client: it may say less, and nothing else";
         return Err(Refusal::access_denied(why).into());
     }
