@@ -12,7 +12,7 @@
 //! Spec: RFC 7636 §4.6
 //! Spec: RFC 9449 §10
 
-use symbolon_protocol::{CodeChallenge, CodeVerifier, Parameters, Scopes, planted};
+use symbolon_protocol::{ClientId, CodeChallenge, CodeVerifier, Parameters, Scopes, planted};
 use symbolon_store::CodeKind;
 use symbolon_token::{Binding, Digest};
 
@@ -89,13 +89,25 @@ pub(crate) async fn exchange(
         resources: &request.resources,
         scopes: request.scopes.as_ref(),
     };
-    // Whoever took the address away may know that what is sent there is read.
-    if !is_registered(client, code.redirect_uri.as_str()) {
-        burn(cx, &redeemable).await?;
+    let uri = code.redirect_uri.as_str();
+    if !is_registered(client, uri) && !is_registered_by_now(cx, &client.id, uri).await? {
+        // Whoever took the address away may know that what is sent there is
+        // read. Of a document this node may have the older one.
+        if !cx.is_documented(&client.id).await? {
+            burn(cx, &redeemable).await?;
+        }
         let why = "redirect_uri is not one of this client any more";
         return Err(Refusal::invalid_grant(why).into());
     }
     redeem(cx, client, &redeemable, asked).await
+}
+
+/// Asks for the URI once more, knowing all that other nodes have changed: one of
+/// them may have sent the code to an address that was added a moment ago.
+async fn is_registered_by_now(cx: &Cx, id: &ClientId, uri: &str) -> Result<bool, Failure> {
+    cx.follow().await?;
+    let found = cx.known_client(id).await?;
+    Ok(found.is_some_and(|own| is_registered(&own.client, uri)))
 }
 
 /// The URI must be the one that the code was sent to. OAuth 2.1 no longer

@@ -96,6 +96,13 @@ impl App {
         }
     }
 
+    /// Whether only a document describes a client: each node keeps the one that
+    /// it has read for itself.
+    pub(crate) async fn is_documented(&self, id: &ClientId) -> Result<bool, Broken> {
+        let has_address = matches!(self.kind_of_client(id), Kind::Document(_));
+        Ok(has_address && self.directory.find_client(id).await?.is_none())
+    }
+
     /// A client of which nobody here has read the document, on the terms of today.
     fn unread(&self, id: &ClientId) -> Client {
         let terms = terms(self);

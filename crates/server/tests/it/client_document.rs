@@ -183,6 +183,29 @@ async fn a_flow_keeps_what_it_began_with_and_a_failure_is_never_kept() {
     assert_eq!(again.refusal(), "invalid_grant");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_has_read_an_older_document_burns_no_code() {
+    let (server, host) = (Server::on_postgres_with(OPEN).await, Host::start().await);
+    let other = server.second_node().await.unwrap();
+    let older = "http://127.0.0.1:4711/older";
+    let mut document = host.document();
+    document["redirect_uris"] = json!([older]);
+    host.says(&document);
+    Browser::new(&other)
+        .code("alice", &asking(&host.id, older))
+        .await;
+    host.says(&host.document());
+    let code = Browser::new(&server)
+        .code("alice", &asking(&host.id, CALLBACK))
+        .await;
+
+    let refused = redeem(&other, &host.id, &code).await;
+
+    assert_eq!(refused.refusal(), "invalid_grant");
+    let tokens = redeem(&server, &host.id, &code).await;
+    assert_eq!(tokens.status, 200, "{}", tokens.body);
+}
+
 /// Attack: I244
 #[tokio::test]
 async fn an_identifier_of_another_form_asks_nobody() {

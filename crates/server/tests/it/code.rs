@@ -25,6 +25,7 @@ on_both_engines! {
     wrong_clients_and_redirect_uris_never_redirect
     a_loopback_name_matches_itself_alone_whatever_the_port
     a_code_whose_address_was_taken_away_is_refused_and_burnt
+    a_code_at_an_address_that_another_node_added_is_good_at_once
     a_code_at_a_loopback_address_that_was_taken_away_is_refused
     everything_else_that_is_wrong_redirects_with_state_and_issuer
 }
@@ -382,6 +383,26 @@ async fn a_code_whose_address_was_taken_away_is_refused_and_burnt(server: Server
     assert_eq!(again.refusal(), "invalid_grant", "it was burnt");
     let other = server.token("web", &redemption(&kept, CALLBACK)).await;
     assert_eq!(other.status, 200, "{}", other.body);
+}
+
+async fn a_code_at_an_address_that_another_node_added_is_good_at_once(server: Server) {
+    let Some(other) = server.second_node().await else {
+        return;
+    };
+    let more = "https://app.example.com/other";
+    let mut browser = Browser::new(&server);
+    browser.code("alice", &request()).await;
+    let mut asked = request();
+    asked.insert("redirect_uri".into(), more.into());
+    // The other node keeps the client as it was.
+    let known = other.token("web", &redemption("no code", CALLBACK)).await;
+    assert_eq!(known.refusal(), "invalid_grant");
+    client(&server, "web", json!({ "redirect_uris": [CALLBACK, more] })).await;
+    let code = browser.code("alice", &asked).await;
+
+    let redeemed = other.token("web", &redemption(&code, more)).await;
+
+    assert_eq!(redeemed.status, 200, "{}", redeemed.body);
 }
 
 async fn a_code_at_a_loopback_address_that_was_taken_away_is_refused(server: Server) {
