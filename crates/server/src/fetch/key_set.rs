@@ -17,6 +17,7 @@ use serde_json::Value;
 use symbolon_token::Digest;
 use symbolon_token::jose::KeySet;
 use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
 
 use super::{FetchError, Fetcher, place};
 
@@ -144,13 +145,7 @@ impl KeySets {
                 Next::Renew(keys) => Some(keys),
                 Next::Ask => None,
             };
-            let landed = match Arc::clone(&entry.flight).try_lock_owned() {
-                // A flight of its own: a caller who leaves does not end it.
-                Ok(guard) => Some(tokio::spawn(
-                    Flight::new(fetcher, &entry, url, wanted).fly(guard),
-                )),
-                Err(_) => None,
-            };
+            let landed = Flight::new(fetcher, &entry, url, wanted).take_off();
             match (keys, landed) {
                 (Some(keys), _) => return Ok(keys),
                 (None, Some(landed)) => landed.await.map_err(|_| FetchError::Unreachable)?,
@@ -162,6 +157,25 @@ impl KeySets {
             Next::Refuse(error) => Err(error),
             Next::Ask => Err(FetchError::Busy),
         }
+    }
+
+    /// The set that is kept of an address, for those who cannot wait: where the
+    /// address has to be asked, that is done meanwhile.
+    pub(super) fn kept(
+        &self,
+        fetcher: &Fetcher,
+        url: &str,
+        wanted: Wanted<'_>,
+    ) -> Option<Arc<KeySet>> {
+        let entry = self.remote.get_with_by_ref(url, Arc::default);
+        let keys = match entry.state().next(wanted) {
+            Next::Use(keys) => return Some(keys),
+            Next::Refuse(_) => return None,
+            Next::Renew(keys) => Some(keys),
+            Next::Ask => None,
+        };
+        Flight::new(fetcher, &entry, url, wanted).take_off();
+        keys
     }
 }
 
@@ -192,6 +206,13 @@ impl Flight {
             kid: wanted.kid.map(str::to_owned),
             now: wanted.now,
         }
+    }
+
+    /// Takes off unless another does: a flight of its own, which a caller who
+    /// leaves does not end.
+    fn take_off(self) -> Option<JoinHandle<()>> {
+        let free = Arc::clone(&self.entry.flight).try_lock_owned();
+        free.ok().map(|guard| tokio::spawn(self.fly(guard)))
     }
 
     async fn fly(self, _guard: OwnedMutexGuard<()>) {

@@ -202,6 +202,13 @@ impl Fetcher {
             .await
     }
 
+    /// The key set that is kept of an address. Nobody waits for one: what is no
+    /// longer fresh is renewed meanwhile.
+    pub(crate) fn kept_key_set(&self, url: &str, now: Duration) -> Option<Arc<KeySet>> {
+        let wanted = key_set::Wanted { kid: None, now };
+        self.key_sets.kept(self, url, wanted)
+    }
+
     /// A key set that a client was registered with, read once.
     pub(crate) fn inline_key_set(&self, document: &Value) -> Option<Arc<KeySet>> {
         self.key_sets.inline(document)

@@ -294,6 +294,27 @@ async fn a_known_key_is_served_from_memory_and_an_unknown_one_asks_once_in_a_whi
 }
 
 #[tokio::test]
+async fn what_is_kept_waits_for_nobody_and_is_renewed_meanwhile() {
+    let stub = Stub::answering(key_set("a")).await;
+    let fetcher = local();
+    let at = Duration::from_secs;
+    let url = stub.url();
+    assert!(fetcher.kept_key_set(&url, at(1)).is_none());
+    fetcher.key_set(&url, None, at(1)).await.unwrap();
+    assert!(fetcher.kept_key_set(&url, at(2)).unwrap().names("a"));
+    assert_eq!(stub.connections(), 1);
+    stub.answer(key_set("b"));
+
+    assert!(fetcher.kept_key_set(&url, at(1000)).unwrap().names("a"));
+
+    // Whoever can wait is answered by the question that was asked then.
+    let renewed = fetcher.key_set(&url, Some("b"), at(1000)).await;
+    assert!(renewed.unwrap().names("b"));
+    assert!(fetcher.kept_key_set(&url, at(1001)).unwrap().names("b"));
+    assert_eq!(stub.connections(), 2);
+}
+
+#[tokio::test]
 async fn many_callers_share_one_question() {
     let stub = Stub::answering(key_set("a")).await;
     let fetcher = local();

@@ -213,7 +213,7 @@ impl Stream {
             self.version = version;
         }
         let now = self.app.edge.clock.now();
-        self.standing.lasts(&self.app, now).await.then_some(())
+        self.standing.lasts(&self.app, now).then_some(())
     }
 
     /// Sends what is new, and a head that vouches for it.

@@ -17,6 +17,7 @@ on_both_engines! {
     a_stream_ends_with_the_secret_that_opened_it
     a_stream_ends_when_the_secret_that_was_replaced_is_due
     a_stream_ends_with_the_key_that_opened_it
+    keys_that_no_reader_proved_itself_by_are_not_asked_for
     a_stream_ends_with_its_client
     a_stream_ends_with_the_right_to_read_it
     a_stream_goes_on_where_its_client_changes_in_other_ways
@@ -115,6 +116,18 @@ async fn a_stream_ends_with_the_key_that_opened_it(server: Server) {
     admin(&server, Method::PATCH, path, set(&[&other])).await;
 
     ended(stream).await;
+}
+
+async fn keys_that_no_reader_proved_itself_by_are_not_asked_for(server: Server) {
+    let host = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    host.set_nonblocking(true).unwrap();
+    let uri = format!("http://{}/jwks", host.local_addr().unwrap());
+    let keys = json!({ "jwks_uri": uri });
+    admin(&server, Method::PATCH, "clients/orders-api", keys).await;
+
+    open(with_secret(&server)).await;
+
+    assert!(host.accept().is_err(), "somebody came");
 }
 
 async fn a_stream_ends_with_its_client(server: Server) {

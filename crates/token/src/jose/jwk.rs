@@ -153,6 +153,12 @@ impl VerifyingKey {
         self.algorithm == algorithm || is_other_name
     }
 
+    /// Whether both are one key, under one name and for one algorithm.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (&self.kid, self.algorithm) == (&other.kid, other.algorithm)
+            && self.key.as_ref() == other.key.as_ref()
+    }
+
     /// Whether `signature` is this key's over `signed`.
     pub fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
         let right_length = match self.algorithm {
@@ -379,8 +385,8 @@ impl KeySet {
             .filter(move |key| key.checks(algorithm))
     }
 
-    /// Every key, whatever a header names: for explaining a refusal, never for
-    /// deciding.
+    /// Every key, whatever a header names: for explaining a refusal and for
+    /// comparing sets, never for deciding on a signature.
     pub fn keys(&self) -> impl Iterator<Item = &VerifyingKey> {
         self.keys.iter()
     }

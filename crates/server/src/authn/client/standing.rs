@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use symbolon_protocol::Timestamp;
+use symbolon_protocol::{ClientAuthentication, Timestamp};
 use symbolon_store::{ClientSecret, StoredClient};
 use symbolon_token::jose::KeySet;
 
@@ -16,7 +16,7 @@ use crate::cx::Cx;
 pub(crate) struct Standing {
     stored: Arc<StoredClient>,
     secrets: Vec<ClientSecret>,
-    /// The keys at its `jwks_uri`.
+    /// The keys at its `jwks_uri`, where it proves itself by one.
     published: Option<Arc<KeySet>>,
 }
 
@@ -55,30 +55,70 @@ impl Standing {
 
     /// Whether none of it has ended by itself: a secret that is due, a key that
     /// is published no more.
-    pub(crate) async fn lasts(&self, app: &App, now: Timestamp) -> bool {
-        let keys = match &self.published {
-            None => None,
-            Some(was) => published(app, &self.stored).await.map(|is| (was, is)),
+    pub(crate) fn lasts(&self, app: &App, now: Timestamp) -> bool {
+        self.secrets.iter().all(|own| secret::counts(own, now)) && self.is_published(app)
+    }
+
+    /// Whether its keys are published still, as far as that is known here: nobody
+    /// is waited for.
+    fn is_published(&self, app: &App) -> bool {
+        let (Some(was), Some(uri)) = (&self.published, &self.stored.client.jwks_uri) else {
+            return true;
         };
-        self.secrets.iter().all(|own| secret::counts(own, now))
-            && keys.is_none_or(|(was, is)| is_kept(was, &is))
+        let known = app.fetcher.kept_key_set(uri, app.edge.clock.monotonic());
+        known.is_none_or(|is| Arc::ptr_eq(was, &is) || is_kept(was, &is))
     }
 }
 
-/// The keys at a client's own address, as far as they can be had.
+/// The keys at a client's own address, as far as they can be had, where it
+/// proves itself by one of them.
 async fn published(app: &App, stored: &StoredClient) -> Option<Arc<KeySet>> {
     let client = &stored.client;
-    let uri = client.jwks_uri.as_ref().filter(|_| client.jwks.is_none())?;
+    let is_by_key = matches!(
+        client.authentication(),
+        ClientAuthentication::PrivateKeyJwt | ClientAuthentication::SelfSignedTlsClientAuth
+    );
+    let uri = client.jwks_uri.as_ref();
+    let uri = uri.filter(|_| is_by_key && client.jwks.is_none())?;
     let now = app.edge.clock.monotonic();
     app.fetcher.key_set(uri, None, now).await.ok()
 }
 
 /// Whether every key of a set is in another.
-fn is_kept(was: &Arc<KeySet>, is: &Arc<KeySet>) -> bool {
+fn is_kept(was: &KeySet, is: &KeySet) -> bool {
     let mut keys = was.keys();
     let mut certificates = was.certificates().iter();
-    Arc::ptr_eq(was, is)
-        || was.len() <= is.len()
-            && keys.all(|own| own.kid().is_none_or(|kid| is.names(kid)))
-            && certificates.all(|own| is.certificates().contains(own))
+    keys.all(|own| is.keys().any(|other| other.is_same_as(own)))
+        && certificates.all(|own| is.certificates().contains(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn set(keys: &[&Value]) -> KeySet {
+        KeySet::from_json(json!({ "keys": keys }).as_object().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_kept_by_itself_and_not_by_its_name() {
+        let named = json!({"kty": "EC", "crv": "P-256", "kid": "a",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"});
+        let of_that_name = json!({"kty": "OKP", "crv": "Ed25519", "kid": "a",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        let unnamed = |key: &Value| {
+            let mut key = key.clone();
+            key.as_object_mut().unwrap().remove("kid");
+            key
+        };
+        let (nameless, other_nameless) = (unnamed(&named), unnamed(&of_that_name));
+
+        assert!(is_kept(&set(&[&named]), &set(&[&nameless, &named])));
+        assert!(!is_kept(&set(&[&named]), &set(&[&of_that_name])));
+        assert!(is_kept(&set(&[&nameless]), &set(&[&nameless])));
+        assert!(!is_kept(&set(&[&nameless]), &set(&[&other_nameless])));
+    }
 }
