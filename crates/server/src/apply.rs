@@ -6,6 +6,8 @@
 //!    hashed.
 //! 2. All of it is done in one act, or nothing. Where somebody else was faster,
 //!    it is worked out again.
+//! 3. What disabled clients have left is ended: of those that are enabled now,
+//!    before that act.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -101,9 +103,14 @@ pub(crate) async fn carry_out(app: &App, planned: Planned) -> Result<Applied, Ap
     let Planned {
         steps,
         conflicts,
+        enabled,
         disabled,
         applied,
     } = planned;
+    // Once one goes on, what was left can no longer be told from what it gets.
+    for of in &enabled {
+        ending::finish(app, of, Leaves::Grants).await?;
+    }
     if !steps.is_empty() {
         write(app, steps, conflicts).await?;
         let Applied { created, updated } = applied;
@@ -172,6 +179,8 @@ pub(crate) async fn plan(app: &Arc<App>, config: &Config) -> Result<Planned, App
 pub(crate) struct Planned {
     steps: Vec<Step>,
     conflicts: Vec<Option<ApplyError>>,
+    /// Clients that are disabled until it enables them.
+    enabled: Vec<Whole>,
     /// Clients that are disabled by it, or were: whoever did may have been
     /// interrupted.
     disabled: Vec<Whole>,
@@ -372,6 +381,9 @@ impl Applying<'_> {
             } else {
                 "client.disable"
             };
+            if enabled {
+                self.planned.enabled.push(Whole::Client(id.clone()));
+            }
             let audit = audit_of_client(action, block);
             let horizon = self.app.horizon(now);
             self.update(SetClientEnabled {

@@ -15,6 +15,7 @@ on_both_engines! {
     who_disables_again_ends_what_is_left_where_that_is_little
     a_client_that_goes_on_takes_nothing_along_that_was_left
     a_file_that_is_read_again_ends_what_is_left
+    a_file_that_lets_a_client_go_on_ends_what_was_left
     a_client_with_keys_alone_ends_with_them
 }
 
@@ -95,6 +96,19 @@ async fn a_file_that_is_read_again_ends_what_is_left(server: Server) {
     running.reload(&config).await.unwrap();
 
     assert_eq!(status(&server, &id).await, "revoked");
+}
+
+async fn a_file_that_lets_a_client_go_on_ends_what_was_left(server: Server) {
+    let id = interrupted(&server).await;
+    let let_go_on = "id = \"job\"\nenabled = true\nenforce = true\n";
+    let config = server.changed(|text| text.replace("id = \"job\"\n", let_go_on));
+
+    let running = server.running.as_ref().unwrap();
+    running.reload(&config).await.unwrap();
+
+    assert_eq!(status(&server, &id).await, "revoked");
+    let (_, key) = make(&server, json!({})).await;
+    assert!(is_good(&server, &key).await, "what comes later is good");
 }
 
 async fn a_client_with_keys_alone_ends_with_them(server: Server) {
