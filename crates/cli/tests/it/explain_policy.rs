@@ -1,11 +1,10 @@
 //! `symbolon token explain` with a gateway's whole file: as whom the gateway asks,
 //! and what its policies say.
 
-use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::gateway::{Guard, token};
-use crate::program::{Engine, Plan, Said, Site, command, send};
+use crate::program::{Engine, Plan, Said, Site, command, ended};
 
 const PERMIT: &str = "@id(\"jobs\")\npermit(principal == Client::\"job\", action in Action::\"read\", resource == Route::\"/orders/{id}\")\nunless { resource.hasTag(\"id\") && resource.getTag(\"id\") == \"secret\" };\n@id(\"not-nine\")\nforbid(principal, action, resource) when { resource.path == \"/orders/9\" };\n";
 
@@ -29,7 +28,7 @@ async fn what_the_gateway_refuses_by_policy_is_not_explained_as_valid() {
     let server = site.start().await;
     let file = site.folder.join("orders.cedar");
     std::fs::write(&file, PERMIT).unwrap();
-    let mut guard = Guard::with(&site, "[policy]\nfiles = [\"orders.cedar\"]\n").await;
+    let guard = Guard::with(&site, "[policy]\nfiles = [\"orders.cedar\"]\n").await;
     let token = token(&site).await;
 
     for (path, status, code, root) in [
@@ -63,7 +62,6 @@ async fn what_the_gateway_refuses_by_policy_is_not_explained_as_valid() {
     let cause = told["cause"].as_str().unwrap();
     assert!(cause.contains("policy, which was not asked"), "{cause}");
 
-    send(&guard.child, Signal::TERM);
-    assert!(guard.child.wait().await.unwrap().success());
+    ended(guard.child).await;
     assert!(server.end().await.success());
 }

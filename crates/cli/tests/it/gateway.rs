@@ -10,10 +10,10 @@ use axum::http::HeaderMap;
 use rustix::process::Signal;
 use symbolon_server::testing::http;
 use tokio::process::Child;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::configuration::ORDERS;
-use crate::program::{Engine, PATIENCE, Plan, Site, command, free_port, send};
+use crate::program::{Engine, PATIENCE, Plan, Site, command, ended, free_port, send};
 
 /// A gateway that runs before a service that says what it heard.
 pub(crate) struct Guard {
@@ -146,7 +146,7 @@ pub(crate) async fn token(site: &Site) -> String {
 async fn a_schema_is_read_again_and_one_with_a_mistake_changes_nothing() {
     let site = Site::planned(Plan::new(Engine::Sqlite)).await;
     let server = site.start().await;
-    let mut guard = Guard::start(&site).await;
+    let guard = Guard::start(&site).await;
     let token = token(&site).await;
     let schema = |text: &str| std::fs::write(site.folder.join("schema.graphql"), text).unwrap();
     let ask = async |query: &str| {
@@ -175,11 +175,7 @@ async fn a_schema_is_read_again_and_one_with_a_mistake_changes_nothing() {
     schema("type Query {\n secret: Int\n}");
     guard.change(&text, "configuration applied").await;
     assert_eq!((ask("{ open }").await, ask("{ secret }").await), (400, 200));
-    send(&guard.child, Signal::TERM);
-    timeout(PATIENCE, guard.child.wait())
-        .await
-        .unwrap()
-        .unwrap();
+    ended(guard.child).await;
     assert!(server.end().await.success());
 }
 
@@ -187,7 +183,7 @@ async fn a_schema_is_read_again_and_one_with_a_mistake_changes_nothing() {
 async fn the_gateway_guards_a_service_through_good_files_and_bad_ones() {
     let site = Site::planned(Plan::new(Engine::Sqlite)).await;
     let server = site.start().await;
-    let mut guard = Guard::start(&site).await;
+    let guard = Guard::start(&site).await;
     let token = token(&site).await;
 
     let good = (200, "asserted true, bearer false".to_owned());
@@ -217,12 +213,7 @@ async fn the_gateway_guards_a_service_through_good_files_and_bad_ones() {
         "{printed}"
     );
     assert!(!printed.contains(&token) && !printed.contains(&site.words.api));
-    send(&guard.child, Signal::TERM);
-    let status = timeout(PATIENCE, guard.child.wait())
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(status.code(), Some(0));
+    ended(guard.child).await;
     assert!(server.end().await.success());
 }
 
@@ -230,7 +221,7 @@ async fn the_gateway_guards_a_service_through_good_files_and_bad_ones() {
 async fn the_plan_of_a_key_holds_and_a_downgrade_acts_within_a_second() {
     let site = Site::planned(Plan::new(Engine::Sqlite)).await;
     let server = site.start().await;
-    let mut guard = Guard::start(&site).await;
+    let guard = Guard::start(&site).await;
     let text = format!(
         "{}feature = \"orders\"\n[[limit]]\nname = \"few\"\nper = \"key\"\nquota = 4\nperiod = \"year\"\n[[plan]]\nname = \"pro\"\nfeatures = [\"orders\"]\nlimits = [\"few\"]\n[[plan]]\nname = \"free\"\ndefault = true\n",
         guard.text
@@ -269,11 +260,7 @@ async fn the_plan_of_a_key_holds_and_a_downgrade_acts_within_a_second() {
     }
     let (_, said) = guard.get("/orders/7", key).await;
     assert!(said.contains("feature-not-in-plan"), "{said}");
-    send(&guard.child, Signal::TERM);
-    timeout(PATIENCE, guard.child.wait())
-        .await
-        .unwrap()
-        .unwrap();
+    ended(guard.child).await;
     assert!(server.end().await.success());
 }
 

@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use rustix::process::Signal;
 use symbolon_server::testing::http;
 use symbolon_testkit::Row;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::gateway::{Guard, token};
-use crate::program::{Engine, PATIENCE, Plan, Program, Site, command, send};
+use crate::program::{Engine, PATIENCE, Plan, Program, Site, command, ended};
 
 /// How many requests a second.
 const RATE: u32 = 300;
@@ -329,11 +328,4 @@ async fn a_gateway_on_sockets_that_are_handed_over_fails_no_request() {
     assert!(slowest < Duration::from_millis(at_most), "{slowest:?}");
     ended(running).await;
     assert!(server.end().await.success());
-}
-
-/// Ends a program as a supervisor does.
-async fn ended(mut program: Child) {
-    send(&program, Signal::TERM);
-    let status = timeout(PATIENCE, program.wait()).await.unwrap().unwrap();
-    assert!(status.success(), "{status}");
 }

@@ -3,12 +3,11 @@
 
 use std::path::PathBuf;
 
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use symbolon_server::testing::http;
 
 use crate::gateway::{Guard, token};
-use crate::program::{Engine, Folder, PATIENCE, Plan, Said, Site, command, send};
+use crate::program::{Engine, Folder, Plan, Said, Site, command, ended};
 
 const PERMIT: &str = "@id(\"jobs\")\npermit(principal == Client::\"job\", action in Action::\"read\", resource)\nunless { resource.hasTag(\"id\") && resource.getTag(\"id\") == \"secret\" };\n";
 const BEARER: &str = "a bearer that is long enough for anybody";
@@ -41,7 +40,7 @@ async fn policies_decide_through_good_files_and_bad_ones_and_can_be_replayed() {
     let more = format!(
         "[policy]\nfiles = [\"orders.cedar\"]\nevaluation_token = \"{BEARER}\"\nevaluation_url = \"https://pdp.example\"\n[risk]\nweights = {{ \"missing_binding\" = 7 }}\n[[limit]]\nname = \"each\"\nquota = 1000\nperiod = \"year\"\n[[plan]]\nname = \"free\"\nlimits = [\"each\"]\ndefault = true\n"
     );
-    let mut guard = Guard::with(&site, &more).await;
+    let guard = Guard::with(&site, &more).await;
     let token = token(&site).await;
     assert_eq!(guard.get("/orders/7", &token).await.0, 200);
     let (status, text) = guard.get("/orders/secret", &token).await;
@@ -72,14 +71,7 @@ async fn policies_decide_through_good_files_and_bad_ones_and_can_be_replayed() {
     is_counted(&guard).await;
     decides_for_others(&guard).await;
     let _ = std::fs::remove_file(policies);
-    send(&guard.child, Signal::TERM);
-    assert!(
-        tokio::time::timeout(PATIENCE, guard.child.wait())
-            .await
-            .unwrap()
-            .unwrap()
-            .success()
-    );
+    ended(guard.child).await;
     assert!(server.end().await.success());
 }
 

@@ -392,6 +392,14 @@ impl Program {
     }
 }
 
+/// Ends a program as a supervisor does.
+pub(crate) async fn ended(mut program: Child) {
+    send(&program, Signal::TERM);
+    let end = tokio::time::timeout(PATIENCE, program.wait()).await;
+    let status = end.expect("it did not end").unwrap();
+    assert!(status.success(), "{status}");
+}
+
 /// Sends a signal to a process that this test started.
 pub(crate) fn send(child: &Child, signal: Signal) {
     let id = i32::try_from(child.id().expect("it has ended already")).unwrap();
