@@ -218,9 +218,12 @@ impl State {
     }
 
     fn age(&self) -> Option<Duration> {
-        let confirmed = self.confirmed.load(Ordering::Acquire).checked_sub(1)?;
-        let now = self.from.clock.monotonic();
-        Some(now.saturating_sub(Duration::from_millis(confirmed)))
+        self.age_at(self.confirmed.load(Ordering::Acquire))
+    }
+
+    fn age_at(&self, confirmed: u64) -> Option<Duration> {
+        let known = Duration::from_millis(confirmed.checked_sub(1)?);
+        Some(self.from.clock.monotonic().saturating_sub(known))
     }
 
     /// Takes in what a head vouched for; `asked` is when its stream was.
@@ -246,14 +249,20 @@ impl State {
         let made = (asked + elapsed).min(self.from.clock.monotonic());
         let stale = if planted(41) { Duration::ZERO } else { stale };
         let known = millis(made.saturating_sub(stale)).saturating_add(1);
+        // Measured first: who waited for it finds the numbers too.
+        let confirmed = self.confirmed.load(Ordering::Acquire).max(known);
+        self.measure_at(confirmed);
         self.confirmed.fetch_max(known, Ordering::AcqRel);
         self.turns.send_modify(|turn| *turn += 1);
-        self.measure();
     }
 
     fn measure(&self) {
+        self.measure_at(self.confirmed.load(Ordering::Acquire));
+    }
+
+    fn measure_at(&self, confirmed: u64) {
         let issuer = || self.from.issuer.clone();
-        if let Some(age) = self.age() {
+        if let Some(age) = self.age_at(confirmed) {
             metrics::gauge!("revocations_age_seconds", "issuer" => issuer()).set(age.as_secs_f64());
         }
         let records = self.from.revocations.len();
