@@ -37,6 +37,8 @@ impl Origins {
 
 /// Resources by identifier and alias.
 type Named = HashMap<String, Arc<Resource>>;
+/// Since which place in the feed there is each.
+type Begun = HashMap<ResourceIdentifier, Position>;
 
 /// What is kept of clients and resources.
 pub(crate) struct Directory {
@@ -51,6 +53,7 @@ pub(crate) struct Directory {
     resources: ArcSwap<Vec<Arc<Resource>>>,
     /// The same by identifier and alias.
     named: ArcSwap<Named>,
+    begun: ArcSwap<Begun>,
     /// Trusted issuers by identifier, trusted now or not.
     issuers: ArcSwap<HashMap<String, Arc<StoredTrustedIssuer>>>,
     /// The organizations for which anybody may act.
@@ -70,6 +73,7 @@ impl Directory {
             known: ArcSwap::default(),
             resources: ArcSwap::default(),
             named: ArcSwap::default(),
+            begun: ArcSwap::default(),
             issuers: ArcSwap::default(),
             organizations: ArcSwap::default(),
             confirmed: ArcSwap::default(),
@@ -135,6 +139,13 @@ impl Directory {
     /// The resource that a request names, by identifier or alias.
     pub(crate) fn find_resource(&self, named: &str) -> Option<Arc<Resource>> {
         self.named.load().get(named).cloned()
+    }
+
+    /// Whether a resource was created after a place in the feed: what was granted
+    /// there then was granted at another one of that name.
+    pub(crate) fn is_younger(&self, resource: &ResourceIdentifier, than: Position) -> bool {
+        let begun = self.begun.load();
+        begun.get(resource).is_some_and(|since| *since > than)
     }
 
     /// Which version of it all is kept here.
@@ -250,6 +261,10 @@ impl Directory {
         let organizations = self.standing_organizations().await?;
         self.organizations.store(Arc::new(organizations));
         let resources = self.store.read(AllResources).await?;
+        let begun = resources
+            .iter()
+            .map(|stored| (stored.resource.identifier.clone(), stored.since));
+        let begun: Begun = begun.collect();
         let resources: Vec<Arc<Resource>> = resources
             .into_iter()
             .map(|stored| Arc::new(stored.resource))
@@ -267,6 +282,7 @@ impl Directory {
         });
         self.issuers.store(Arc::new(issuers.collect()));
         self.named.store(Arc::new(named));
+        self.begun.store(Arc::new(begun));
         self.resources.store(Arc::new(resources));
         self.known.store(Arc::new(known));
         self.version.store(version, Ordering::Release);

@@ -95,6 +95,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "browser sessions of the gateway",
         text: include_str!("migrations/0016_browser_sessions.sql"),
     },
+    Migration {
+        number: 17,
+        name: "since where in the feed there is a resource",
+        text: include_str!("migrations/0017_places_of_resources.sql"),
+    },
 ];
 
 /// The table that remembers which ran.

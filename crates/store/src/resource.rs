@@ -3,6 +3,7 @@
 //! Spec: RFC 8707 §2
 
 use symbolon_protocol::{Resource, ResourceIdentifier, Timestamp};
+use symbolon_token::Position;
 
 use crate::act::{Act, Tx};
 use crate::audit::{self, AuditEvent};
@@ -23,6 +24,9 @@ pub struct StoredResource {
     pub created: Timestamp,
     /// When it was changed last.
     pub updated: Timestamp,
+    /// Where the feed stood when it was created: what was granted before was
+    /// granted at another one of that name. The begin, where that is not known.
+    pub since: Position,
 }
 
 /// What writing a resource found.
@@ -101,8 +105,9 @@ pub struct ListResources {
 pub struct AllResources;
 
 statements! {
-    CREATE = "INSERT INTO resource (identifier, document, created, updated)
-        VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING";
+    CREATE = "INSERT INTO resource (identifier, document, created, updated, epoch, sequence)
+        SELECT ?1, ?2, ?3, ?3, epoch, sequence FROM feed_head WHERE one = 1
+        ON CONFLICT DO NOTHING";
     CURRENT = "SELECT document FROM resource WHERE identifier = ?1 {for_update}";
     UPDATE = "UPDATE resource SET document = ?2, updated = ?3 WHERE identifier = ?1";
     DELETE = "DELETE FROM resource WHERE identifier = ?1";
@@ -111,11 +116,12 @@ statements! {
         ON CONFLICT DO NOTHING";
     DELETE_NAMES = "DELETE FROM resource_name WHERE identifier = ?1";
     EXISTS = "SELECT created FROM resource WHERE identifier = ?1";
-    FIND = "SELECT r.document, r.created, r.updated
+    FIND = "SELECT r.document, r.created, r.updated, r.epoch, r.sequence
         FROM resource_name n JOIN resource r ON r.identifier = n.identifier WHERE n.name = ?1";
-    LIST = "SELECT document, created, updated FROM resource
+    LIST = "SELECT document, created, updated, epoch, sequence FROM resource
         WHERE identifier > ?1 ORDER BY identifier LIMIT ?2";
-    ALL = "SELECT document, created, updated FROM resource ORDER BY identifier";
+    ALL = "SELECT document, created, updated, epoch, sequence FROM resource
+        ORDER BY identifier";
 }
 
 fn read(row: &Row) -> Result<StoredResource, Fault> {
@@ -123,6 +129,7 @@ fn read(row: &Row) -> Result<StoredResource, Fault> {
         resource: row.json(0)?,
         created: row.time(1)?,
         updated: row.time(2)?,
+        since: row.position(3)?,
     })
 }
 

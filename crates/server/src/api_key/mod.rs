@@ -165,11 +165,16 @@ impl OpenKey {
 
     /// Whether the key is good at an API at all: it names it, its client may
     /// ask for it, and it takes keys of this environment.
-    pub(crate) fn check_resource(&self, resource: &Resource) -> Result<(), KeyFlaw> {
+    pub(crate) fn check_resource(&self, cx: &Cx, resource: &Resource) -> Result<(), KeyFlaw> {
         let (document, client) = (&self.facts().document, &self.client.client);
         let named = |all: &[ResourceIdentifier]| all.contains(&resource.identifier);
         if !named(&document.resources) {
             return Err(KeyFlaw::Elsewhere);
+        }
+        if target::is_another(cx, &resource.identifier, self.facts().position) {
+            return Err(KeyFlaw::Policy(
+                "the resource was deleted, and another has its name",
+            ));
         }
         if !named(&client.resources) || !target::shares_organization(client, resource) {
             return Err(KeyFlaw::Policy(
@@ -189,7 +194,7 @@ impl OpenKey {
         cx: &Cx,
         resource: &Resource,
     ) -> Result<Result<Live, Refused>, Failure> {
-        if let Err(flaw) = self.check_resource(resource) {
+        if let Err(flaw) = self.check_resource(cx, resource) {
             return Ok(Err(Refused::ApiKey(flaw)));
         }
         let wish = Wish {

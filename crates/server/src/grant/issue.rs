@@ -15,7 +15,7 @@ use symbolon_protocol::{
 use symbolon_token::jose::SigningKey;
 use symbolon_token::jwt::{self, Sector, Written};
 use symbolon_token::revocation::{Target, public_name};
-use symbolon_token::{Authority, Binding, Id, Marks, Narrowing, Slot, Token, opaque};
+use symbolon_token::{Authority, Binding, Id, Marks, Narrowing, Position, Slot, Token, opaque};
 
 use super::{mapped_claims, subject, target};
 use crate::cx::Cx;
@@ -91,7 +91,9 @@ pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
     settled?;
     let resource = target::resource(cx, &wish.audience);
     let of_issuer = wish.audience.as_str() == cx.settings.issuer.as_str();
-    if resource.is_none() && !of_issuer || was_deleted_since(cx, &wish) {
+    if resource.is_none() && !of_issuer
+        || was_deleted_since(cx, &wish.audience, wish.whole.position())
+    {
         return Err(Refusal::invalid_target("resource is gone").into());
     }
     if resource
@@ -143,14 +145,14 @@ pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
     })
 }
 
-/// Whether the resource was deleted since it was granted, and another has its
+/// Whether a resource was deleted since it was granted, and another has its
 /// identifier now.
-fn was_deleted_since(cx: &Cx, wish: &Wish<'_>) -> bool {
+pub(crate) fn was_deleted_since(cx: &Cx, audience: &ResourceIdentifier, granted: Position) -> bool {
     let marks = Marks {
-        resource: Some(public_name(Target::Resource, wish.audience.as_str())),
+        resource: Some(public_name(Target::Resource, audience.as_str())),
         ..Marks::default()
     };
-    cx.feed.hit(&marks, wish.whole.position()).is_some()
+    cx.feed.hit(&marks, granted).is_some()
 }
 
 /// Refuses what a record has hit since it was granted.

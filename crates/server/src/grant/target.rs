@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use symbolon_protocol::{Client, OrganizationId, Parameters, Resource, ResourceIdentifier, Scopes};
-use symbolon_token::Authority;
+use symbolon_token::{Authority, Position};
 
+use super::issue::was_deleted_since;
 use crate::cx::Cx;
 use crate::failure::Refusal;
 
@@ -129,16 +130,32 @@ pub(crate) fn allowed_now(
     Ok(scopes_at(resource.as_deref(), &of_client))
 }
 
+/// Whether another API has the name of one that was meant at a place in the
+/// feed: that one was deleted, which may be so long ago that no record tells.
+/// Only for what was read from the store: what somebody else vouches for may be
+/// older than the API that it is moved to.
+pub(crate) fn is_another(cx: &Cx, named: &ResourceIdentifier, meant: Position) -> bool {
+    cx.directory.is_younger(named, meant) || was_deleted_since(cx, named, meant)
+}
+
 /// What a client may still have of all that it was granted.
 pub(crate) fn left_of(cx: &Cx, client: &Client, granted: &Authority) -> Authority {
     let organization = granted.organization().map(OrganizationId::as_str);
     granted.kept(|audience, given| {
+        if is_another(cx, audience, granted.position()) {
+            return None;
+        }
         let audience = audience.as_str();
         let place = Place {
             audience,
             organization,
         };
-        allowed_now(cx, client, place, given).ok()
+        let left = allowed_now(cx, client, place, given).ok()?;
+        // What an API means by a scope is gone with the API.
+        match audience == cx.settings.issuer.as_str() {
+            true => Some(left.filtered(is_of_the_issuer)),
+            false => Some(left),
+        }
     })
 }
 

@@ -8,6 +8,7 @@
 
 mod access;
 mod account;
+mod again;
 mod api_key;
 mod assertion;
 mod audit;

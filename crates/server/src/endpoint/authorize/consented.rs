@@ -5,9 +5,9 @@
 
 use axum::response::Response;
 use symbolon_protocol::claims::ClaimsRequest;
-use symbolon_protocol::{Agreement, ErrorCode, Scopes, Timestamp};
+use symbolon_protocol::{Agreement, Client, ErrorCode, OrganizationId, Scopes, Timestamp};
 use symbolon_store::{AuditEvent, ClientRow, Consent, Consented, FindGrant, Grant, Membership};
-use symbolon_token::{Authority, Binding, Granted, Id, Subject};
+use symbolon_token::{Authority, Binding, Granted, Id, Person, Subject};
 
 use super::answer::Destination;
 use super::asked::{Ask, asked};
@@ -16,6 +16,7 @@ use crate::authn::transaction::Transaction;
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
 use crate::grant::code::Code;
+use crate::grant::target;
 
 /// How often a consent is merged anew where another one came in between.
 const TRIES: u8 = 4;
@@ -93,20 +94,32 @@ pub(crate) async fn granted(
                 return Err(Refusal::new(ErrorCode::UnauthorizedClient, why).into());
             }
             Consented::Changed => {
-                let person = session.person.id;
-                let organization = ask.organization.cloned();
-                found = cx
-                    .store
-                    .read(FindGrant {
-                        person,
-                        client: ask.client.id.clone(),
-                        organization,
-                    })
-                    .await?;
+                found = standing(cx, session.person.id, ask.client, ask.organization).await?;
             }
         }
     }
     Err(Broken::Impossible("a grant changed again and again").into())
+}
+
+/// The live grant of a person to a client, without what they agreed to at an
+/// API that has been deleted since: another one may have its name.
+pub(crate) async fn standing(
+    cx: &Cx,
+    person: Id<Person>,
+    client: &Client,
+    organization: Option<&OrganizationId>,
+) -> Result<Option<Grant>, Failure> {
+    let found = cx.store.read(FindGrant {
+        person,
+        client: client.id.clone(),
+        organization: organization.cloned(),
+    });
+    let mut found = found.await?;
+    if let Some(grant) = &mut found {
+        let (places, meant) = (&mut grant.agreement.places, grant.position);
+        places.retain(|place, _| !target::is_another(cx, place, meant));
+    }
+    Ok(found)
 }
 
 /// What was agreed to before, as far as it still is, and now.

@@ -4,7 +4,7 @@
 
 use axum::response::Response;
 use symbolon_protocol::{ErrorCode, OrganizationId};
-use symbolon_store::{FindGrant, FindOrganization, Membership, MembershipsOf};
+use symbolon_store::{FindOrganization, Membership, MembershipsOf};
 
 use super::answer::Destination;
 use super::asked::{Ask, asked, is_agreed};
@@ -34,12 +34,8 @@ pub(crate) async fn proceed(
     let destination = Destination::of(cx, transaction).await?;
     let client = &destination.client.client;
     let membership = membership(cx, transaction.organization.as_ref(), &session).await?;
-    let grant = cx.store.read(FindGrant {
-        person: session.person.id,
-        client: client.id.clone(),
-        organization: transaction.organization.clone(),
-    });
-    let grant = grant.await?;
+    let organization = transaction.organization.as_ref();
+    let grant = consented::standing(cx, session.person.id, client, organization).await?;
     let granted = grant.as_ref().map(|grant| &grant.agreement);
     if is_agreed(cx, client, transaction, granted) {
         let agreed = Agreed {

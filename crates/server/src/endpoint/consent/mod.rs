@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use axum::response::Response;
 use symbolon_protocol::{Agreement, Client};
-use symbolon_store::{FindGrant, Membership};
+use symbolon_store::Membership;
 
 use super::authorize::answer::Destination;
 use super::authorize::asked::{Ask, asked, box_name, choice};
@@ -162,17 +162,9 @@ async fn allow(
     agreement: Agreement,
 ) -> Result<Response, Failure> {
     let client = &destination.client.client;
-    let membership = next::membership(cx, transaction.organization.as_ref(), session).await?;
-    let person = session.person.id;
-    let organization = transaction.organization.clone();
-    let grant = cx
-        .store
-        .read(FindGrant {
-            person,
-            client: client.id.clone(),
-            organization,
-        })
-        .await?;
+    let organization = transaction.organization.as_ref();
+    let membership = next::membership(cx, organization, session).await?;
+    let grant = consented::standing(cx, session.person.id, client, organization).await?;
     let agreed = Agreed {
         agreement,
         membership,

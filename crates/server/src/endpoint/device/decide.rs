@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use axum::response::Response;
 use symbolon_protocol::claims::ClaimsRequest;
-use symbolon_store::{AuditEvent, DecideDeviceAuthorization, FindGrant};
+use symbolon_store::{AuditEvent, DecideDeviceAuthorization};
 use symbolon_token::Binding;
 
 use super::visit::{Question, Step, Visit, address};
@@ -86,11 +86,7 @@ async fn allowed(
     let ask = waiting.ask(&none);
     let session = visitor.session;
     let whole = asked(cx, ask);
-    let grant = cx.store.read(FindGrant {
-        person: session.person.id,
-        client: ask.client.id.clone(),
-        organization: ask.organization.cloned(),
-    });
+    let grant = consented::standing(cx, session.person.id, ask.client, ask.organization);
     let agreed = Agreed {
         agreement: consent::agreed(cx, ask.client, &whole, ticked),
         membership: next::membership(cx, ask.organization, session).await?,

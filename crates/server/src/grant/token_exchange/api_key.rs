@@ -65,7 +65,7 @@ fn exchangeable(cx: &Cx, key: &OpenKey) -> Option<Authority> {
     let environment = key.facts().document.environment;
     let may = |own: &Arc<Resource>| {
         let is_apart = environment == Environment::Live || own.api_keys == TakenKeys::Test;
-        is_apart && key.check_resource(own).is_ok()
+        is_apart && key.check_resource(cx, own).is_ok()
     };
     let all = key.whole.audiences().iter();
     let all = all.filter_map(|own| cx.directory.find_resource(own.as_str()));

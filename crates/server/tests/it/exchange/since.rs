@@ -15,6 +15,7 @@ on_both_engines! {
     a_scope_that_was_taken_from_its_api_is_not_exchanged
     a_token_for_an_api_that_was_taken_from_its_holder_is_not_exchanged
     a_refresh_token_carries_nothing_out_of_an_api_that_was_taken
+    a_refresh_token_is_good_at_no_api_that_was_made_again
     a_token_for_an_api_of_another_organization_is_good_nowhere
     a_client_without_an_organization_acts_for_none
     a_caveat_is_made_for_what_the_client_may_still_have
@@ -148,6 +149,38 @@ async fn a_refresh_token_carries_nothing_out_of_an_api_that_was_taken(server: Se
     assert_eq!(asked.by(&server, "web").await.refusal(), "invalid_request");
     let told = server.introspect("web", &refresh).await;
     assert_eq!(told["active"], false);
+}
+
+async fn a_refresh_token_is_good_at_no_api_that_was_made_again(server: Server) {
+    furnish(&server).await;
+    // For two APIs, neither of which is the one that it is moved to.
+    let tokens = Browser::new(&server).tokens("alice", &request()).await;
+    resource(&server, STOCK, json!({ "exchange_from": ["web"] })).await;
+    let policy = json!({
+        "resources": [ORDERS, VAULT, STOCK],
+        "exchange": { "accepts": ["refresh_token"], "to": [STOCK] },
+    });
+    client(&server, "web", policy).await;
+    let refresh = tokens.text("refresh_token");
+    let asked = Asked::of("refresh_token", &refresh)
+        .with("resource", STOCK)
+        .with("scope", "read:orders");
+    let answer = asked.by(&server, "web").await;
+    assert_eq!(answer.text("scope"), "read:orders", "{}", answer.body);
+
+    let path = format!("/admin/v1/resources/{}", ORDERS.replace('/', "%2F"));
+    let deleted = server.admin(Method::DELETE, &path, None).await;
+    assert!(deleted.status < 300, "{}", deleted.body);
+    let again = json!({ "identifier": ORDERS, "introspection_client": "orders-api", "scopes": ["read:orders"] });
+    set(&server, Method::POST, "resources", again).await;
+    let all = json!({ "resources": [ORDERS, VAULT, STOCK], "default_resource": ORDERS });
+    client(&server, "web", all).await;
+
+    let refused = asked.by(&server, "web").await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    let told = server.introspect("web", &refresh).await;
+    let scope = told["scope"].as_str().unwrap_or_default();
+    assert!(!scope.contains("read:orders"), "{told}");
 }
 
 async fn a_token_for_an_api_of_another_organization_is_good_nowhere(server: Server) {
