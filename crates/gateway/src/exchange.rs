@@ -290,7 +290,7 @@ impl Passed<'_> {
         let body = Receiving::body(response.into_body(), vigil(), (running, at_work));
         match answering {
             None => with(status, headers, body),
-            Some(answering) => match answering.apply(&mut headers, body).await {
+            Some(answering) => match answering.apply((status, &mut headers), body).await {
                 Ok(body) => with(status, headers, body),
                 Err(problem) => self.fail(&parts, problem),
             },

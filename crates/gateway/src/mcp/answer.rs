@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use serde_json::{Map, Value};
@@ -53,17 +53,23 @@ pub(super) fn is_read(method: Option<&str>, version: Version) -> bool {
 
 impl Answering {
     /// Brings an answer to what the caller may see of it.
-    pub(crate) async fn apply(self, headers: &mut HeaderMap, body: Body) -> Result<Body, Problem> {
+    pub(crate) async fn apply(
+        self,
+        (status, headers): (StatusCode, &mut HeaderMap),
+        body: Body,
+    ) -> Result<Body, Problem> {
         self.tie_session(headers)?;
         let kind = kind(headers);
         let is_stream = kind == "text/event-stream";
         let is_looked_into = match is_stream {
             true => self.is_looked_into(),
-            // What is neither holds nothing that a client would read.
             false => self.is_read && kind == "application/json",
         };
         if !is_looked_into {
-            return Ok(body);
+            return match self.is_read && !is_stream && status.is_success() {
+                true => self.nothing(body).await,
+                false => Ok(body),
+            };
         }
         // Nothing was offered under which it could have been compressed.
         if headers.contains_key(CONTENT_ENCODING) {
@@ -80,6 +86,16 @@ impl Answering {
         }
         let shown = self.shown(&whole).ok_or(BROKEN)?;
         Ok(full(shown))
+    }
+
+    /// What was to be read and is neither a message nor a stream of them has to
+    /// be nothing: not every reader goes by the type.
+    async fn nothing(&self, body: Body) -> Result<Body, Problem> {
+        let patience = self.ready.upstream.settings.idle_timeout;
+        match whole(body, patience).await?.is_empty() {
+            true => Ok(full(String::new())),
+            false => Err(BROKEN),
+        }
     }
 
     /// Whether something that may come has to be changed.
@@ -140,10 +156,14 @@ impl Answering {
     }
 }
 
-/// The media type of an answer, without its parameters.
+/// The media type of an answer, without its parameters; none where it has
+/// several.
 fn kind(headers: &HeaderMap) -> String {
-    let kind = headers.get(CONTENT_TYPE).and_then(|own| own.to_str().ok());
-    let kind = kind.unwrap_or_default().split(';').next();
+    let mut all = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(kind), None) = (all.next(), all.next()) else {
+        return String::new();
+    };
+    let kind = kind.to_str().unwrap_or_default().split(';').next();
     kind.unwrap_or_default().trim().to_ascii_lowercase()
 }
 

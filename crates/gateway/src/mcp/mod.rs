@@ -128,6 +128,8 @@ async fn judge(
             if version == Version::Alone {
                 return Err(No::Problem(NO_HTTP_METHOD));
             }
+            // What ends a session may be confirmed in any words.
+            answering.is_read = parts.method == Method::GET;
             Carried::Whole(hyper::body::Bytes::new())
         }
         _ => return Err(No::Problem(NO_HTTP_METHOD)),
