@@ -16,6 +16,7 @@ pub(crate) fn settings(own: GatewayQuotas, issuer: Option<String>) -> guard::Quo
             user: own.user,
             password: own.password,
             authority: own.authority,
+            deadline: guard::Redis::DEADLINE,
         }),
         notices: own.webhook.map(|own| guard::Notices {
             upstream: own.upstream,

@@ -195,6 +195,13 @@ pub struct Redis {
     /// Who signs its certificate, in PEM: these alone. Without, those whom the
     /// web believes.
     pub authority: Option<PathBuf>,
+    /// How long one act may take, its connection included.
+    pub deadline: Duration,
+}
+
+impl Redis {
+    /// How long one act may take where nothing else is said.
+    pub const DEADLINE: Duration = Duration::from_millis(250);
 }
 
 /// Where it is told that a limit is nearly or all used up.

@@ -18,9 +18,7 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::quota::settings;
 
-/// How long one act may take, its connection included.
-const DEADLINE: Duration = Duration::from_millis(250);
-/// How long setting up a connection may go on by itself.
+/// How long setting up a connection may go on by itself, or as long as an act.
 const CONNECT: Duration = Duration::from_secs(1);
 /// How many acts in a row fail before the circuit opens.
 const FAILURES: u32 = 3;
@@ -69,6 +67,7 @@ pub(super) struct Link {
 /// A connection that may have to be made.
 struct Line {
     client: Client,
+    deadline: Duration,
     connection: RwLock<Option<Connection>>,
     connecting: tokio::sync::Mutex<()>,
 }
@@ -98,6 +97,7 @@ impl Link {
         };
         let line = Line {
             client,
+            deadline: settings.deadline,
             connection: RwLock::default(),
             connecting: tokio::sync::Mutex::default(),
         };
@@ -116,7 +116,7 @@ impl Link {
     ) -> Result<Vec<i64>, Unavailable> {
         self.circuit.enter(now)?;
         let had_connection = self.line.known().is_some();
-        let outcome = tokio::time::timeout(DEADLINE, self.ask(script, act)).await;
+        let outcome = tokio::time::timeout(self.line.deadline, self.ask(script, act)).await;
         let (is_gone, cause) = match outcome {
             Ok(Ok(numbers)) => {
                 self.circuit.close();
@@ -181,8 +181,8 @@ impl Line {
             Ok::<_, RedisError>(match &self.client {
                 Client::One(client) => {
                     let config = AsyncConnectionConfig::new()
-                        .set_connection_timeout(Some(CONNECT))
-                        .set_response_timeout(Some(DEADLINE));
+                        .set_connection_timeout(Some(to_connect(self.deadline)))
+                        .set_response_timeout(Some(self.deadline));
                     let made = client.get_multiplexed_async_connection_with_config(&config);
                     Connection::One(made.await?)
                 }
@@ -192,7 +192,7 @@ impl Line {
             })
         };
         let late = |_| RedisError::from((ErrorKind::Io, "connecting took too long"));
-        let made = tokio::time::timeout(CONNECT * 5, making);
+        let made = tokio::time::timeout(to_connect(self.deadline) * 5, making);
         let own = made.await.map_err(late)??;
         self.set(Some(own.clone()));
         Ok(own)
@@ -227,14 +227,18 @@ fn certificates(settings: &settings::Redis) -> Result<Option<TlsCertificates>, N
     }))
 }
 
+fn to_connect(deadline: Duration) -> Duration {
+    deadline.max(CONNECT)
+}
+
 fn cluster(
     all: Vec<ConnectionInfo>,
     settings: &settings::Redis,
     certificates: Option<TlsCertificates>,
 ) -> Result<ClusterClient, RedisError> {
     let mut builder = ClusterClientBuilder::new(all)
-        .connection_timeout(CONNECT)
-        .response_timeout(DEADLINE)
+        .connection_timeout(to_connect(settings.deadline))
+        .response_timeout(settings.deadline)
         // An act that may have been done is not done again.
         .retries(1);
     if let Some(user) = &settings.user {
