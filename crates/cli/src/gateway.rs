@@ -11,9 +11,10 @@ use symbolon_server::admin::install_metrics;
 use symbolon_server::config::{
     AskedIn, Balance, BrowserUse, Finding, ForwardedHeader, GatewayConfig, GatewayForwardAuth,
     GatewayRoute, GatewayUpstream, McpArgument, McpConfig, McpRule, RouteNeeds, ScopesNeeded,
+    StoreUrl,
 };
 use symbolon_server::launch::{Store, open_migrated};
-
+use symbolon_token::Digest;
 use symbolon_verify::Revocation;
 
 use crate::graphql::Graphs;
@@ -91,32 +92,44 @@ fn certificate(config: &GatewayConfig) -> anyhow::Result<Option<Arc<Certificate>
     }
 }
 
-/// What takes effect at a start alone.
-#[derive(PartialEq, Eq)]
-struct Started {
-    listen: std::net::SocketAddr,
-    admin_listen: Option<std::net::SocketAddr>,
-    asked_at: Option<std::net::SocketAddr>,
-    is_tls: bool,
-    keeps_sessions: bool,
-    client_certificates: bool,
-    redis: Vec<String>,
-}
+/// What takes effect at a start alone: each key with a digest of its value.
+struct Started([(&'static str, Digest); 8]);
 
 impl Started {
     fn of(config: &GatewayConfig) -> Self {
-        Self {
-            listen: config.listen,
-            admin_listen: config.admin_listen,
-            asked_at: config.forward_auth.as_ref().and_then(|own| own.listen),
-            is_tls: config.tls.is_some(),
-            keeps_sessions: config.browser.is_some(),
-            client_certificates: config.client_certificates,
-            redis: match &config.quotas.redis {
-                Some(redis) => redis.addresses.clone(),
-                None => Vec::new(),
-            },
-        }
+        let browser = config.browser.as_ref();
+        let redis = config.quotas.redis.as_ref().map(|own| &own.addresses);
+        let asked_at = config.forward_auth.as_ref().and_then(|own| own.listen);
+        let text = |text: String| Digest::of(text.as_bytes());
+        Self([
+            ("gateway.listen", text(config.listen.to_string())),
+            (
+                "gateway.admin_listen",
+                text(format!("{:?}", config.admin_listen)),
+            ),
+            ("gateway.forward_auth.listen", text(format!("{asked_at:?}"))),
+            ("tls", text(config.tls.is_some().to_string())),
+            (
+                "gateway.client_certificates",
+                text(config.client_certificates.to_string()),
+            ),
+            ("gateway.redis_url", text(format!("{redis:?}"))),
+            ("gateway.browser", text(browser.is_some().to_string())),
+            (
+                "store",
+                browser.map_or(text(String::new()), |own| match &own.store.url {
+                    StoreUrl::Sqlite(path) => text(path.display().to_string()),
+                    StoreUrl::Postgres(url) => Digest::of(url.expose()),
+                }),
+            ),
+        ])
+    }
+
+    /// The keys that another configuration says something else of.
+    fn differing(&self, other: &Self) -> impl Iterator<Item = &'static str> {
+        let both = self.0.iter().zip(&other.0);
+        both.filter(|((_, old), (_, new))| !old.matches(new))
+            .map(|((name, _), _)| *name)
     }
 }
 
@@ -169,9 +182,10 @@ impl Reloading<'_> {
                 return;
             }
         };
-        if Started::of(&config) != *self.started {
+        for key in self.started.differing(&Started::of(&config)) {
             tracing::warn!(
-                "addresses, Redis, whether there is TLS, and the first `[gateway.browser]` take effect at the next start"
+                key,
+                "this key has changed and takes effect at the next start"
             );
         }
         let routes = config.routes.len();
