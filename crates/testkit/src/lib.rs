@@ -1,9 +1,11 @@
-//! Fixed clock, seeded randomness, sizes of tests, peers, a network that fails:
-//! for tests only.
+//! Fixed clock, seeded randomness, sizes of tests, peers, ports, a network that
+//! fails: for tests only.
 
 pub mod linear;
 #[expect(clippy::expect_used, reason = "a test without its peer stops there")]
 mod peer;
+#[expect(clippy::expect_used, reason = "a test without its port stops there")]
+mod port;
 mod proxy;
 mod size;
 
@@ -14,6 +16,7 @@ use symbolon_protocol::Timestamp;
 use symbolon_token::{Clock, Digest, Entropy};
 
 pub use peer::Peer;
+pub use port::free_port;
 pub use proxy::Proxy;
 pub use size::Row;
 

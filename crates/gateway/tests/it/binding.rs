@@ -285,6 +285,7 @@ async fn a_proof_is_good_once_over_gateways_that_remember_together() {
             user: None,
             password: None,
             authority: None,
+            deadline: std::time::Duration::from_secs(10),
         });
         let running = launch.start(settings, edge()).unwrap();
         running.gateway.warm().await;
@@ -297,18 +298,19 @@ async fn a_proof_is_good_once_over_gateways_that_remember_together() {
         let headers = format!("Authorization: DPoP {token}\r\nDPoP: {proof}\r\n");
         raw::get(gateways[at].0, b"/orders/7?x=1", &headers).await
     };
-    // Until a proof is newer than both processes, they want a nonce of theirs.
+    // Until a proof is newer than both processes, they want a nonce of theirs; the
+    // second began later.
     let begin = tokio::time::Instant::now();
-    let (good, first) = loop {
+    while send(1, &proof(&own, "GET", url, &token))
+        .await
+        .contains("use_dpop_nonce")
+    {
         assert!(begin.elapsed().as_secs() < 60);
-        let proof = proof(&own, "GET", url, &token);
-        let answer = send(0, &proof).await;
-        if !answer.contains("use_dpop_nonce") {
-            break (proof, answer);
-        }
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    };
-    assert_eq!(raw::statuses(&first), [200]);
+    }
+    let good = proof(&own, "GET", url, &token);
+    let first = send(0, &good).await;
+    assert_eq!(raw::statuses(&first), [200], "{first}");
 
     let again = send(1, &good).await;
 

@@ -16,10 +16,12 @@ use symbolon_server::testing::{self, Answer, read};
 use symbolon_store::conformance::postgres_schema;
 use symbolon_testkit::Row;
 use symbolon_token::{Secret, random};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::issuer::{API, Issuer, SECRET, SHORT, http};
+use crate::issuer::{API, BRIEF, Issuer, SECRET, SHORT, http};
 use crate::site::{edge, route, settings};
+use crate::stream::PROMPT;
 use crate::upstream::Upstream;
 
 const PASSWORD: &str = "a password that is long enough";
@@ -29,7 +31,7 @@ const PASSWORD: &str = "a password that is long enough";
 #[derive(Default)]
 struct Front {
     redeemed: AtomicUsize,
-    held_back: AtomicUsize,
+    holds_back: watch::Sender<bool>,
 }
 
 /// An issuer, gateways that are one to browsers, and a service behind them.
@@ -64,8 +66,8 @@ async fn front(listener: tokio::net::TcpListener, to: SocketAddr, front: Arc<Fro
             let (parts, body) = request.into_parts();
             if parts.uri.path() == "/token" {
                 front.redeemed.fetch_add(1, Ordering::SeqCst);
-                let pause = front.held_back.load(Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_millis(u64::try_from(pause).unwrap())).await;
+                let mut held = front.holds_back.subscribe();
+                held.wait_for(|own| !own).await.unwrap();
             }
             let url = format!("http://{to}{}", parts.uri);
             let body = to_bytes(body, 1 << 20).await.unwrap();
@@ -269,7 +271,7 @@ redirect_uris = ["{origin}/auth/callback"]
 post_logout_redirect_uris = ["{origin}/bye"]
 backchannel_logout_uri = "{origin}/auth/back-channel-logout"
 scopes = ["openid", "profile", "offline_access", "read", "write"]
-resources = ["{API}", "{SHORT}"]
+resources = ["{API}", "{SHORT}", "{BRIEF}"]
 consent = "first_party"
 "#
     )
@@ -295,6 +297,9 @@ pub(crate) fn with_browser(
         .push(demand("/quick/{*rest}", SHORT, BrowserUse::Api));
     settings
         .routes
+        .push(demand("/brief/{*rest}", BRIEF, BrowserUse::Api));
+    settings
+        .routes
         .push(demand("/pages/{*rest}", API, BrowserUse::Pages));
     for own in &mut settings.routes {
         if own.name == "/events" {
@@ -310,7 +315,7 @@ pub(crate) fn with_browser(
         scopes: ["openid", "profile", "offline_access", "read"]
             .map(str::to_owned)
             .to_vec(),
-        resources: vec![API.to_owned(), SHORT.to_owned()],
+        resources: [API, SHORT, BRIEF].map(str::to_owned).to_vec(),
         session_idle: Duration::from_secs(3600),
         session_absolute: Duration::from_secs(7200),
         after_sign_out: "/bye".into(),
@@ -583,10 +588,6 @@ async fn listen(browser: &Browser<'_>) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move { while let Ok(Some(_)) = events.chunk().await {} })
 }
 
-/// How long what is open may go on: the second that is promised, and what a
-/// busy machine needs.
-const PROMPT: Duration = Duration::from_secs(4);
-
 /// The token goes on where nobody could be told that it should not.
 ///
 /// Attack: L331
@@ -651,20 +652,31 @@ async fn one_redemption(stores: Vec<Store>, folder: std::path::PathBuf) {
     let shop = Shop::with(stores, folder).await;
     let mut browser = shop.browser();
     browser.sign_in("").await;
-    assert_eq!(browser.call("/quick/a").await.status, 200);
-    tokio::time::sleep(Duration::from_millis(3200)).await;
+    assert_eq!(browser.call("/brief/a").await.status, 200);
+    tokio::time::sleep(Duration::from_millis(12_200)).await;
     let before = shop.redeemed();
-    shop.front
-        .held_back
-        .store(Row::R38.size(1500, 10_000), Ordering::SeqCst);
+    shop.front.holds_back.send_replace(true);
+    let sent = Arc::new(AtomicUsize::new(0));
     let calls = (0..50).map(|at| {
         let gateway = at % shop.gateways.len();
         let request = browser
-            .request(gateway, Method::GET, "/quick/a")
+            .request(gateway, Method::GET, "/brief/a")
             .header("x-csrf", "1");
-        tokio::spawn(async move { request.send().await.unwrap().status().as_u16() })
+        let sent = Arc::clone(&sent);
+        tokio::spawn(async move {
+            sent.fetch_add(1, Ordering::SeqCst);
+            request.send().await.unwrap().status().as_u16()
+        })
     });
     let calls: Vec<_> = calls.collect();
+    let begin = Instant::now();
+    while sent.load(Ordering::SeqCst) < 50 || shop.redeemed() == before {
+        assert!(begin.elapsed() < Duration::from_secs(30), "nobody renews");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Long enough for them to arrive.
+    tokio::time::sleep(Duration::from_millis(Row::R38.size(500, 10_000))).await;
+    shop.front.holds_back.send_replace(false);
     for call in calls {
         assert_eq!(call.await.unwrap(), 200);
     }

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use symbolon_gateway::Upstream as To;
 use symbolon_testkit::Row;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::issuer::{API, http};
 use crate::raw;
-use crate::site::{Got, Site, to};
+use crate::site::{Got, Nobody, Site, to};
 
 /// An upstream that reads a head, says these bytes and ends; it counts.
 async fn saying(said: &'static [u8], pause: Duration) -> (SocketAddr, Arc<AtomicUsize>) {
@@ -43,7 +44,11 @@ async fn say(mut stream: TcpStream, said: &[u8], pause: Duration, count: Arc<Ato
 }
 
 async fn before(upstream: SocketAddr) -> Site {
-    Site::with(|settings| settings.upstreams = vec![to("echo", upstream)]).await
+    with(to("echo", upstream)).await
+}
+
+async fn with(upstream: To) -> Site {
+    Site::with(|settings| settings.upstreams = vec![upstream]).await
 }
 
 /// Fault: R42
@@ -68,7 +73,11 @@ async fn an_upstream_that_fails_is_told_once_and_asked_once() {
         (b"HTTP/1.1 200 OK\r\n\r\n", 60, 504, "upstream-slow"),
     ] {
         let (address, count) = saying(said, Duration::from_secs(pause)).await;
-        let site = before(address).await;
+        let mut own = to("echo", address);
+        if status == 504 {
+            own.response_timeout = Duration::from_secs(3);
+        }
+        let site = with(own).await;
         let post = b"POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
 
         let answer = raw::send(site.gateway, post).await;
@@ -83,10 +92,8 @@ async fn an_upstream_that_fails_is_told_once_and_asked_once() {
 /// Fault: R42
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_is_not_there_is_a_bad_gateway() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = listener.local_addr().unwrap();
-    drop(listener);
-    let site = before(nobody).await;
+    let nobody = Nobody::new();
+    let site = before(nobody.address).await;
 
     let answer = raw::get(site.gateway, b"/public/x", "").await;
 

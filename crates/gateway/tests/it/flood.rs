@@ -21,9 +21,9 @@ use crate::site::Site;
 /// hold, and a little.
 const MOST: usize = 24 * 1024 * 1024;
 /// How long a flood may go on.
-const LONGEST: Duration = Duration::from_secs(20);
+const LONGEST: Duration = Duration::from_secs(60);
 /// How long whoever behaves may wait on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How a flood ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,11 +36,12 @@ enum End {
     Took,
 }
 
-/// Sends pieces until the gateway ends the connection or reads no more; `reads`
-/// says whether what it answers is read.
+/// Sends pieces until the gateway ends the connection or reads no more for so long;
+/// `reads` says whether what it answers is read.
 async fn flood(
     address: SocketAddr,
     reads: bool,
+    patience: Duration,
     mut piece: impl FnMut(u32) -> Vec<u8>,
 ) -> (End, usize) {
     let stream = frame::connect(address).await;
@@ -59,7 +60,7 @@ async fn flood(
         // Several at once, as whoever means it would.
         let bytes: Vec<u8> = (0..64).flat_map(|at| piece(number + at)).collect();
         number += 64;
-        match timeout(Duration::from_secs(2), to.write_all(&bytes)).await {
+        match timeout(patience, to.write_all(&bytes)).await {
             Ok(Ok(())) => sent += bytes.len(),
             Ok(Err(_)) => break End::Closed,
             Err(_) => break End::Waits,
@@ -93,8 +94,12 @@ async fn withstands(reads: bool, piece: fn(u32) -> Vec<u8>, ends: &[End]) -> Sit
     let site = Site::start().await;
     is_served(&site).await;
     let before = memory();
+    let patience = match ends.contains(&End::Waits) {
+        true => Duration::from_secs(2),
+        false => PATIENCE,
+    };
     let floods: Vec<_> = (0..4)
-        .map(|_| tokio::spawn(flood(site.gateway, reads, piece)))
+        .map(|_| tokio::spawn(flood(site.gateway, reads, patience, piece)))
         .collect();
     for _ in 0..10 {
         is_served(&site).await;
@@ -105,9 +110,12 @@ async fn withstands(reads: bool, piece: fn(u32) -> Vec<u8>, ends: &[End]) -> Sit
         assert!(ends.contains(&end), "{end:?} after {sent} bytes");
     }
     is_served(&site).await;
-    let grown = memory().saturating_sub(before);
-    // Other tests run in this process at the same time.
-    assert!(grown < 256 * 1024, "it grew by {grown} KiB");
+    // Other tests run in this process at the same time, and give theirs back.
+    let begin = Instant::now();
+    while memory().saturating_sub(before) > 256 * 1024 {
+        assert!(begin.elapsed() < PATIENCE, "it grew by more than 256 MiB");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     site
 }
 

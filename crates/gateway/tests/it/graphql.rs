@@ -412,7 +412,7 @@ async fn a_subscription_ends_when_a_new_schema_would_refuse_it() {
     let guarded = "ticks: Int @requiresScopes(scopes: [[\"admin\"]])";
     reload(&SCHEMA.replace("ticks: Int", guarded)).await;
 
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(4), reading);
+    let ended = tokio::time::timeout(crate::stream::PROMPT, reading);
     ended.await.expect("it goes on").unwrap();
 }
 

@@ -17,6 +17,8 @@ pub(crate) const API: &str = "https://api.example";
 pub(crate) const OPAQUE: &str = "https://opaque.example";
 /// An API whose tokens live three seconds.
 pub(crate) const SHORT: &str = "https://short.example";
+/// An API whose tokens live twelve.
+pub(crate) const BRIEF: &str = "https://brief.example";
 /// The secret of every client.
 pub(crate) const SECRET: &str = "a secret that is long enough for anybody";
 
@@ -177,6 +179,7 @@ grants = ["client_credentials"]
         ),
         (OPAQUE, "token_format = \"opaque\""),
         (SHORT, "access_token_lifetime = \"3s\""),
+        (BRIEF, "access_token_lifetime = \"12s\""),
     ] {
         text += &format!(
             "[[resource]]\nidentifier = \"{identifier}\"\nscopes = [\"read\", \"write\"]\nintrospection_client = \"guard\"\n{more}\n"

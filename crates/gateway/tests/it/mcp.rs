@@ -30,9 +30,8 @@ async fn server(
     let is_list = body.contains("tools/list");
     let is_note = body.contains("resources/read");
     let wants_events = body.contains("\"events\"");
-    got.lock()
-        .unwrap()
-        .push((method.clone(), headers.clone(), body));
+    let of = headers.clone();
+    got.lock().unwrap().push((method.clone(), of, body));
     let session = [("mcp-session-id", "server-session")];
     let events = events_kind();
     let goes_on = got
@@ -59,11 +58,13 @@ async fn server(
         let text = format!(": begins\r\n\r\nid: 1\r\ndata: {LIST}\r\n\r\n");
         return (session, events, text).into_response();
     }
+    let bad = headers.get("x-answer-as").map(|own| own.to_str().unwrap());
     let kind = [
-        ("content-type", "application/json"),
+        ("content-type", bad.unwrap_or("application/json")),
         ("access-control-allow-credentials", "true"),
     ];
     let body = match (is_list, is_note) {
+        _ if method == Method::DELETE => "it is over".to_owned(),
         (true, _) => LIST.to_owned(),
         (_, true) => NOTE.to_owned(),
         _ => r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(),
@@ -130,7 +131,7 @@ impl Tools {
         self.site.running.gateway.reload(settings).await.unwrap();
     }
 
-    fn request(&self, token: &str, body: &Value) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, token: &str, body: &Value) -> reqwest::RequestBuilder {
         http()
             .post(self.site.url("/mcp"))
             .bearer_auth(token)
@@ -377,7 +378,7 @@ async fn an_answer_that_goes_on_ends_when_its_tool_is_another_ones() {
 
     tools.change(rule("look", &["write"])).await;
 
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(4), reading);
+    let ended = tokio::time::timeout(crate::stream::PROMPT, reading);
     ended.await.expect("it goes on").unwrap();
 }
 

@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 use crate::issuer::{API, http};
-use crate::mcp::{Tools, call};
+use crate::mcp::{Tools, call, list};
 use crate::raw;
 use crate::site::{Site, needs, route};
 use crate::stream::{PROMPT, open};
@@ -84,4 +84,31 @@ async fn an_event_resumes_the_stream_of_whom_it_was_sent_to_and_no_others() {
     }
     assert_eq!(resume(&read, "1").await, 404, "the server's own");
     assert_eq!(tools.seen(), seen);
+}
+
+/// Not every reader goes by the type of an answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_goes_back_as_a_message_or_not_at_all() {
+    let tools = Tools::start().await;
+    let read = tools.site.issuer.token(API, "read").await;
+    let as_type = async |body: &serde_json::Value, kind: &str| {
+        let request = tools.request(&read, body).header("x-answer-as", kind);
+        request.send().await.unwrap().status().as_u16()
+    };
+
+    for kind in ["text/plain", "application/json-seq", "text/json", ""] {
+        assert_eq!(as_type(&list(), kind).await, 502, "{kind}");
+        // What nothing is taken out of is the server's own affair.
+        let look = call("look", json!({}));
+        assert_eq!(as_type(&look, kind).await, 200, "{kind}");
+    }
+    let session = tools.call(&read, &call("look", json!({}))).await;
+    let session = session.headers()["mcp-session-id"].clone();
+    let end = http()
+        .delete(tools.site.url("/mcp"))
+        .bearer_auth(&read)
+        .header("mcp-protocol-version", "2025-11-25")
+        .header("mcp-session-id", session)
+        .header("x-answer-as", "text/plain");
+    assert_eq!(end.send().await.unwrap().status(), 200);
 }

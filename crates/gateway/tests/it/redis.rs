@@ -1,10 +1,12 @@
 //! Redis servers of a test's own: one, or a cluster of six.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use symbolon_server::clock::SystemEntropy;
+use symbolon_testkit::free_port;
 use symbolon_token::random;
 use tokio::time::Instant;
 
@@ -89,6 +91,21 @@ impl Redis {
         command.args(["-p", &port]).args(&self.way);
         let output = command.args(words).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Waits until what is written under a name has reached another node.
+    fn is_passed_on(&self, name: &str) {
+        let port = self.port.to_string();
+        let mut command = Command::new("redis-cli");
+        command.args(["-c", "-p", &port]).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut to = child.stdin.take().unwrap();
+        let patience = PATIENCE.as_millis();
+        write!(to, "SET {name} 1\nDEL {name}\nWAIT 1 {patience}\n").unwrap();
+        drop(to);
+        let said = child.wait_with_output().unwrap().stdout;
+        let said = String::from_utf8(said).unwrap();
+        assert_eq!(said.lines().last(), Some("1"), "{said}");
     }
 
     fn wait(&self) {
@@ -182,7 +199,7 @@ impl Cluster {
                 "--cluster-enabled",
                 "yes",
                 "--cluster-node-timeout",
-                "1500",
+                "5000",
                 "--repl-diskless-sync-delay",
                 "0",
                 "--cluster-port",
@@ -209,8 +226,11 @@ impl Cluster {
             assert!(begin.elapsed() < PATIENCE);
             std::thread::sleep(Duration::from_millis(50));
         }
-        // It says so once a second, and what is written before is kept back.
-        std::thread::sleep(Duration::from_secs(2));
+        // It says so once a second, and what is written before is kept back. The
+        // names lie with each of the three.
+        for name in ["a", "b", "c"] {
+            own.0[0].is_passed_on(name);
+        }
         own
     }
 
@@ -262,11 +282,6 @@ fn spawn(port: u16, folder: &PathBuf, more: &[String]) -> Child {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command.spawn().expect("redis-server of Debian")
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 fn owned(words: &[&str]) -> Vec<String> {

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::issuer::{API, http};
 use crate::site::{Site, needs, route};
+use crate::stream::PROMPT;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_settings_hold_at_once_and_no_connection_is_dropped() {
@@ -107,7 +108,7 @@ async fn an_open_stream_ends_when_new_settings_would_refuse_it() {
     site.running.gateway.reload(settings).await.unwrap();
 
     let rest = async { while let Ok(Some(_)) = answer.chunk().await {} };
-    assert!(timeout(Duration::from_secs(4), rest).await.is_ok());
+    assert!(timeout(PROMPT, rest).await.is_ok());
     assert_eq!(site.get("/events", &token).await.status(), 403);
 }
 
@@ -138,7 +139,7 @@ async fn an_open_stream_of_a_public_route_ends_when_its_route_asks_for_a_token()
 
     site.running.gateway.reload(site.settings()).await.unwrap();
 
-    let ended = timeout(Duration::from_secs(4), before).await;
+    let ended = timeout(PROMPT, before).await;
     assert!(ended.is_ok(), "it stays open");
 }
 
@@ -148,15 +149,25 @@ async fn whoever_has_begun_is_answered_to_the_end() {
     let token = site.issuer.token(API, "write").await;
     let url = format!("{}", site.gateway);
     let head = format!(
-        "POST /orders/7 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 10\r\n\r\nhello"
+        "POST /orders/7 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n"
     );
     let mut stream = TcpStream::connect(&url).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // It has begun where the body is asked for.
+    let mut first = [0; 25];
+    let asked = timeout(Duration::from_secs(10), stream.read_exact(&mut first));
+    asked.await.unwrap().unwrap();
+    assert_eq!(&first, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"hello").await.unwrap();
 
     let stopping = tokio::spawn(site.running.stop());
 
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let refused = async {
+        while TcpStream::connect(&url).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), refused).await.unwrap();
     stream.write_all(b"world").await.unwrap();
     let mut answer = String::new();
     let reading = stream.read_to_string(&mut answer);

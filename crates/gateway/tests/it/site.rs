@@ -13,11 +13,31 @@ use symbolon_gateway::{
 use symbolon_server::clock::{SystemClock, SystemEntropy};
 use symbolon_token::Secret;
 use symbolon_verify::{Algorithm, Revocation};
+use tokio::net::TcpSocket;
 
 use crate::issuer::{API, Issuer, OPAQUE, SECRET, SHORT, http};
 use crate::upstream::Upstream;
 
+/// An address at which nobody is, and nobody comes to be.
+pub(crate) struct Nobody {
+    pub(crate) address: SocketAddr,
+    /// Bound, and never listened on.
+    _held: TcpSocket,
+}
+
+impl Nobody {
+    pub(crate) fn new() -> Self {
+        let held = TcpSocket::new_v4().unwrap();
+        held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self {
+            address: held.local_addr().unwrap(),
+            _held: held,
+        }
+    }
+}
+
 pub(crate) struct Site {
+    pub(crate) client: reqwest::Client,
     pub(crate) issuer: Issuer,
     pub(crate) upstream: Upstream,
     pub(crate) gateway: SocketAddr,
@@ -42,6 +62,7 @@ impl Site {
         let running = launch.start(settings, edge()).unwrap();
         running.gateway.warm().await;
         Self {
+            client: http(),
             issuer,
             upstream,
             gateway,
@@ -60,7 +81,7 @@ impl Site {
 
     /// A GET with a token.
     pub(crate) async fn get(&self, path: &str, token: &str) -> reqwest::Response {
-        let request = http().get(self.url(path)).bearer_auth(token);
+        let request = self.client.get(self.url(path)).bearer_auth(token);
         request.send().await.unwrap()
     }
 }
@@ -186,8 +207,8 @@ pub(crate) fn to(name: &str, address: SocketAddr) -> To {
         check: None,
         ejection: None,
         spoken: Spoken::Http1,
-        connect_timeout: Duration::from_secs(2),
-        response_timeout: Duration::from_secs(2),
+        connect_timeout: Duration::from_secs(20),
+        response_timeout: Duration::from_secs(20),
         idle_timeout: Duration::from_secs(30),
     }
 }

@@ -47,11 +47,16 @@ async fn head(stream: &mut TcpStream) {
     }
 }
 
-/// A gateway whose patience with its upstream is a second.
-async fn before(address: SocketAddr, spoken: Spoken) -> Site {
+/// How long a gateway waits for an answer that has to come, and for one that never
+/// does.
+const LONG: Duration = Duration::from_secs(10);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A gateway that waits so long for an answer, and a second for each piece of it.
+async fn before(address: SocketAddr, spoken: Spoken, patience: Duration) -> Site {
     let mut own = to("echo", address);
-    own.response_timeout = Duration::from_secs(1);
-    own.idle_timeout = Duration::from_secs(1);
+    own.response_timeout = patience;
+    own.idle_timeout = SECOND;
     own.spoken = spoken;
     Site::with(|settings| settings.upstreams = vec![own]).await
 }
@@ -64,26 +69,31 @@ async fn an_answer_that_comes_byte_by_byte_passes_and_nobody_else_waits_for_it()
         let said = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
         let _ = stream.write_all(said).await;
         for byte in *b"0123456789" {
-            sleep(Duration::from_millis(200)).await;
+            sleep(Duration::from_millis(600)).await;
             let _ = stream.write_u8(byte).await;
         }
     })
     .await;
-    let site = Arc::new(before(address, Spoken::Http1).await);
+    // Less than the whole takes, and much more than each piece of it.
+    let mut own = to("echo", address);
+    own.response_timeout = Duration::from_secs(5);
+    own.idle_timeout = Duration::from_secs(5);
+    let site = Site::with(|settings| settings.upstreams = vec![own]).await;
+    let client = http();
     let begin = Instant::now();
 
     let all = (0..32).map(|_| {
-        let url = site.url("/public/x");
-        tokio::spawn(async move { http().get(url).send().await.unwrap().text().await })
+        let request = client.get(site.url("/public/x"));
+        tokio::spawn(async move { request.send().await.unwrap().text().await })
     });
     let all: Vec<_> = all.collect();
     for one in all {
         assert_eq!(one.await.unwrap().unwrap(), "0123456789");
     }
 
-    // Each takes two seconds; one after the other they would take a minute.
+    // Each takes six seconds; one after the other they would take three minutes.
     assert!(
-        begin.elapsed() < Duration::from_secs(15),
+        begin.elapsed() < Duration::from_secs(30),
         "{:?}",
         begin.elapsed()
     );
@@ -102,7 +112,7 @@ async fn a_head_that_comes_byte_by_byte_is_waited_for_no_longer_than_was_said() 
         }
     })
     .await;
-    let site = before(address, Spoken::Http1).await;
+    let site = before(address, Spoken::Http1, SECOND).await;
     let begin = Instant::now();
 
     let answer = raw::get(site.gateway, b"/public/x", "").await;
@@ -130,7 +140,7 @@ async fn a_body_that_stops_is_broken_off_and_not_taken_for_whole() {
             sleep(Duration::from_secs(60)).await;
         })
         .await;
-        let site = before(address, Spoken::Http1).await;
+        let site = before(address, Spoken::Http1, LONG).await;
         let begin = Instant::now();
 
         let answer = http().get(site.url("/public/x")).send().await.unwrap();
@@ -154,7 +164,7 @@ async fn what_follows_an_answer_is_not_taken_for_the_next_one() {
         head(&mut stream).await;
     })
     .await;
-    let site = before(address, Spoken::Http1).await;
+    let site = before(address, Spoken::Http1, LONG).await;
 
     for _ in 0..4 {
         let answer = http().get(site.url("/public/x")).send().await.unwrap();
@@ -183,7 +193,7 @@ async fn an_upstream_that_has_closed_its_half_or_resets_is_a_bad_gateway() {
             sleep(Duration::from_secs(60)).await;
         })
         .await;
-        let site = before(address, Spoken::Http1).await;
+        let site = before(address, Spoken::Http1, LONG).await;
         let post = b"POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
 
         let answer = raw::send(site.gateway, post).await;
@@ -232,13 +242,13 @@ async fn an_upstream_of_http2_that_goes_away_or_resets_is_asked_once() {
         payload: &[0, 0, 0, 2],
     }];
     const SILENT: &[Frame] = &[];
-    for (name, then, status) in [
-        ("goes away", GOAWAY, 504),
-        ("resets", RESET, 502),
-        ("says nothing", SILENT, 504),
+    for (name, then, status, patience) in [
+        ("goes away", GOAWAY, 504, SECOND),
+        ("resets", RESET, 502, LONG),
+        ("says nothing", SILENT, 504, SECOND),
     ] {
         let (address, count) = second(then).await;
-        let site = before(address, Spoken::Http2).await;
+        let site = before(address, Spoken::Http2, patience).await;
         let post = b"POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
         let begin = Instant::now();
 
@@ -278,7 +288,7 @@ async fn a_shared_connection_that_leads_nowhere_is_not_used_again() {
     let (freeze, frozen) = watch::channel(false);
     let to = service.address;
     let (address, connections) = doing(move |stream| lead(stream, to, frozen.clone())).await;
-    let site = before(address, Spoken::Http2).await;
+    let site = before(address, Spoken::Http2, 3 * SECOND).await;
     let ask = async || http().get(site.url("/public/x")).send().await.unwrap();
     assert_eq!(ask().await.status(), 200);
     assert_eq!(ask().await.status(), 200);
@@ -303,7 +313,7 @@ async fn of_two_lengths_of_an_answer_the_one_that_counts_is_passed_on() {
         sleep(Duration::from_secs(1)).await;
     })
     .await;
-    let site = before(address, Spoken::Http1).await;
+    let site = before(address, Spoken::Http1, LONG).await;
 
     let answer = http().get(site.url("/public/x")).send().await.unwrap();
 

@@ -93,7 +93,12 @@ async fn a_connection_on_which_nothing_is_taken_ends() {
 /// The smallest change that makes it an answer that goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_takes_a_little_every_so_often_is_waited_for() {
-    let site = Site::with(open).await;
+    // Less than all of it takes.
+    let site = Site::with(|settings| {
+        open(settings);
+        settings.upstreams[0].idle_timeout = Duration::from_secs(3);
+    })
+    .await;
     let mut stream = ask_and_stall(&site).await;
     for _ in 0..8 {
         sleep(Duration::from_millis(500)).await;

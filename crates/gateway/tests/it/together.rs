@@ -19,17 +19,25 @@ use crate::site::{Site, edge};
 
 /// How long something may take that is repaired by the way.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long an act may take where the time itself is not looked at.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Three gateways before one service.
 struct Three {
     site: Site,
     addresses: Vec<SocketAddr>,
     _running: Vec<Running>,
+    client: reqwest::Client,
     token: String,
 }
 
 impl Three {
     async fn start(redis: &[String], limits: &[Limit]) -> Self {
+        Self::within(DEADLINE, redis, limits).await
+    }
+
+    /// The same with another deadline for each act.
+    async fn within(deadline: Duration, redis: &[String], limits: &[Limit]) -> Self {
         let change = |own: &mut Settings| {
             put(own, "/orders/{id}", limits.to_vec());
             put(own, "/events", Vec::new());
@@ -43,6 +51,7 @@ impl Three {
                 user: None,
                 password: None,
                 authority: None,
+                deadline,
             });
         };
         let site = Site::with(change).await;
@@ -62,6 +71,7 @@ impl Three {
             site,
             addresses,
             _running: running,
+            client: http(),
             token,
         }
     }
@@ -79,7 +89,7 @@ impl Three {
     }
 
     async fn get(&self, at: usize, path: &str) -> reqwest::Response {
-        self.call(&http(), at, path).await
+        self.call(&self.client, at, path).await
     }
 
     /// How many answers there are of each kind, of so many requests at once.
@@ -175,9 +185,11 @@ async fn redis_counts_each_kind_as_one_process_does() {
         alone.counting = Counting::Process;
         let three = Three::start(&[redis.url()], &[limit("both", rule), alone]).await;
         for status in [200, 200, 200, 429] {
+            let begin = Instant::now();
             let answer = three.get(0, "/orders/7").await;
             assert_eq!(answer.status(), status, "{rule:?}");
             let told = answer.headers()["ratelimit"].to_str().unwrap().to_owned();
+            let apart = 2 + begin.elapsed().as_secs().cast_signed();
             let numbers = |name: &str| {
                 let own = told.split(", ").find(|own| own.contains(name)).unwrap();
                 let mut all = own.split(';').skip(1);
@@ -189,7 +201,7 @@ async fn redis_counts_each_kind_as_one_process_does() {
             if status == 200 {
                 let (both, alone) = (numbers("both"), numbers("alone"));
                 assert_eq!(both.0, alone.0, "{rule:?} {told}");
-                assert!((both.1 - alone.1).abs() <= 2, "{rule:?} {told}");
+                assert!((both.1 - alone.1).abs() <= apart, "{rule:?} {told}");
             }
         }
     }
@@ -212,13 +224,13 @@ async fn batches_pass_a_limit_by_one_for_each_gateway_at_most() {
     let three = Three::start(&[redis.url()], &[rate]).await;
     let (begin, mut passed) = (Instant::now(), 0);
 
-    while begin.elapsed() < 3 * second {
+    while begin.elapsed() < 3 * second || passed < 100 {
+        assert!(begin.elapsed() < PATIENCE, "{passed}");
         passed += three.storm(60).await.get(&200).copied().unwrap_or(0);
     }
 
     let most = 40.0 + 40.0 * begin.elapsed().as_secs_f64() + 3.0 * 5.0;
     assert!(passed as f64 <= most, "{passed} of {most}");
-    assert!(passed >= 100, "{passed}");
     let acts = redis.acts();
     assert!(acts > 0);
 }
@@ -256,12 +268,18 @@ async fn places_are_counted_together_and_those_of_a_gateway_that_died_come_back(
     assert!(open.chunk().await.unwrap().is_some());
     assert_eq!(three.get(1, "/events").await.status(), 429);
 
-    // As if nobody had asked for it for thirty seconds.
+    // As if nobody had asked for it for thirty seconds; its gateway asks now and then.
     let key = redis.ask(&["--scan", "--pattern", "*:open"]);
     let place = redis.ask(&["ZRANGE", &key, "0", "-1"]);
-    redis.ask(&["ZADD", &key, "XX", "1", &place]);
-    let second = three.get(1, "/events").await;
-    assert_eq!(second.status(), 200);
+    let begin = Instant::now();
+    let second = loop {
+        redis.ask(&["ZADD", &key, "XX", "1", &place]);
+        let second = three.get(1, "/events").await;
+        if second.status() == 200 {
+            break second;
+        }
+        assert!(begin.elapsed() < PATIENCE);
+    };
     drop(second);
 
     let begin = Instant::now();
@@ -274,11 +292,17 @@ async fn places_are_counted_together_and_those_of_a_gateway_that_died_come_back(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_redis_is_down_or_slow_each_limit_does_as_it_says() {
     let mut redis = Redis::start();
-    let strict = Three::start(&[redis.url()], &[daily("strict", 100)]).await;
+    let usual = Shared::DEADLINE;
+    let strict = Three::within(usual, &[redis.url()], &[daily("strict", 100)]).await;
     let mut own = daily("own", 2);
     own.on_error = OnError::Local;
-    let local = Three::start(&[redis.url()], &[own]).await;
-    assert_eq!(strict.get(0, "/orders/7").await.status(), 200);
+    // What took too long once would be counted here as well.
+    let local = Three::within(Duration::from_secs(2), &[redis.url()], &[own]).await;
+    let begin = Instant::now();
+    while strict.get(0, "/orders/7").await.status() != 200 {
+        assert!(begin.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     assert_eq!(local.get(0, "/orders/7").await.status(), 200);
 
     for way in ["slow", "down"] {
@@ -286,9 +310,10 @@ async fn where_redis_is_down_or_slow_each_limit_does_as_it_says() {
             "slow" => redis.signal("STOP"),
             _ => redis.kill(),
         }
+        let client = http();
         for _ in 0..5 {
             let begin = Instant::now();
-            let refused = strict.get(0, "/orders/7").await;
+            let refused = strict.call(&client, 0, "/orders/7").await;
             assert_eq!(refused.status(), 503, "{way}");
             assert!(begin.elapsed() < Duration::from_secs(2), "{way}");
             assert_eq!(refused.headers()["retry-after"], "1");
@@ -339,7 +364,7 @@ async fn a_redis_that_answers_nonsense_lets_nobody_through() {
             });
         }
     });
-    let three = Three::start(&[url], &[daily("daily", 100)]).await;
+    let three = Three::within(Shared::DEADLINE, &[url], &[daily("daily", 100)]).await;
 
     for at in 0..6 {
         assert_eq!(three.get(at, "/orders/7").await.status(), 503);
@@ -359,12 +384,12 @@ async fn a_cluster_that_loses_a_node_keeps_batches_within_their_bound() {
         Arc::new(AtomicUsize::new(1)),
         Arc::new(AtomicBool::new(false)),
     );
+    let client = http();
     let load: Vec<_> = (0..12)
         .map(|at| {
             let (three, passed) = (Arc::clone(&three), Arc::clone(&passed));
-            let is_done = Arc::clone(&is_done);
+            let (is_done, client) = (Arc::clone(&is_done), client.clone());
             tokio::spawn(async move {
-                let client = http();
                 while !is_done.load(Ordering::SeqCst) {
                     if three.call(&client, at, "/orders/7").await.status() == 200 {
                         passed.fetch_add(1, Ordering::SeqCst);

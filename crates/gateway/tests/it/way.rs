@@ -46,6 +46,7 @@ fn shared(url: String, user: Option<&str>, password: Option<&str>) -> Shared {
         user: user.map(str::to_owned),
         password: password.map(Secret::from),
         authority: None,
+        deadline: Shared::DEADLINE,
     }
 }
 
@@ -125,6 +126,7 @@ async fn a_cluster_is_reached_over_tls_with_its_password_as_well() {
             user: None,
             password: Some(Secret::from(password)),
             authority: Some(signed.certificate.clone()),
+            deadline: Shared::DEADLINE,
         };
 
         let does = counts(&site, &token, settings, is_good).await;
