@@ -31,12 +31,18 @@ pub enum Row {
     R16,
     /// One machine is restarted on sockets that are handed over.
     R17,
+    /// A migration of many rows.
+    R19,
     /// Many rows are backed up and restored.
     R20,
     /// Keys rotate again and again under load.
     R21,
     /// Many sign in at once.
     R23,
+    /// What has expired goes, beside those who write.
+    R26,
+    /// The issuer is away from a verifier.
+    R28,
     /// Clocks are apart.
     R30,
     /// Many tokens are drawn.

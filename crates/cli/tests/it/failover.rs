@@ -21,7 +21,7 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(10);
 /// after the promotion something has to be written again. The short form runs
 /// beside other tests.
 fn size() -> (u32, u32, Duration) {
-    let (short, long) = (Duration::from_secs(8), Duration::from_secs(5));
+    let (short, long) = (Duration::from_secs(20), Duration::from_secs(5));
     Row::R12.size((1, 60, short), (20, 200, long))
 }
 

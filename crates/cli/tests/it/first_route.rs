@@ -214,7 +214,7 @@ async fn a_gateway_on_its_issuers_database_is_told_to_have_its_own() {
     assert!(!held.lines.concat().contains("\"ready\""), "{held:?}");
     for file in ["own.toml", "gateway.toml"] {
         let started = format!(
-            "{start}symbolon gateway --config {file} >{file}.log 2>&1 &\nfor try in $(seq 100); do grep -q '\"ready\"' {file}.log && exit 0; sleep 0.1; done; cat {file}.log; exit 1"
+            "{start}symbolon gateway --config {file} >{file}.log 2>&1 &\nfor try in $(seq 300); do grep -q '\"ready\"' {file}.log && exit 0; sleep 0.1; done; cat {file}.log; exit 1"
         );
         let started = bash(&folder, &started, &[]).await;
         assert_eq!(started.code, Some(0), "{file}: {started:?}");

@@ -167,8 +167,11 @@ async fn a_full_disk_lets_everybody_read_and_take_back_and_heals() {
         let form = [("token", &*tokens[1])];
         assert_eq!(site.form("/revoke", "job", &form).await.status, 200);
         assert_eq!(site.introspect(&tokens[1]).await["active"], false);
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert!(small.is_full().await);
+        let began = Instant::now();
+        while !small.is_full().await {
+            assert!(began.elapsed() < PATIENCE, "{}", small.site.printed());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
 
         small.tell("free").await;
         let freed = Instant::now();

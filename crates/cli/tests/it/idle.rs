@@ -2,6 +2,7 @@
 //! their half. Their number and time are bounded, and good requests hardly
 //! notice.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::program::{Engine, PATIENCE, Plan, Program, Site};
+use crate::spans::percentile;
 
 /// How many addresses the strangers come from: no one has more than a share.
 const SOURCES: usize = 8;
@@ -51,22 +53,24 @@ async fn drip(mut stream: TcpStream) -> Duration {
     began.elapsed()
 }
 
-/// How long good requests take, of which one in a hundred takes longer.
-async fn p99(site: &Site, times: usize) -> Duration {
+/// How long good requests take on each of two servers, asked in turn, so that a
+/// busy machine is busy for both.
+async fn spans(sites: [&Site; 2], times: usize) -> [Vec<Duration>; 2] {
     let form = [
         ("grant_type", "client_credentials"),
         ("scope", "read:orders"),
     ];
-    let mut spans = Vec::new();
+    let mut spans = [Vec::new(), Vec::new()];
     for _ in 0..times {
-        let began = Instant::now();
-        let token = site.form("/token", "job", &form).await;
-        assert_eq!(token.status, 200, "{}", token.body);
-        assert_eq!(site.get("/.well-known/jwks.json").await.status, 200);
-        spans.push(began.elapsed());
+        for (site, spans) in sites.into_iter().zip(&mut spans) {
+            let began = Instant::now();
+            let token = site.form("/token", "job", &form).await;
+            assert_eq!(token.status, 200, "{}", token.body);
+            assert_eq!(site.get("/.well-known/jwks.json").await.status, 200);
+            spans.push(began.elapsed());
+        }
     }
-    spans.sort_unstable();
-    spans[spans.len() * 99 / 100]
+    spans
 }
 
 async fn start() -> (Site, Program) {
@@ -80,9 +84,11 @@ async fn start() -> (Site, Program) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn good_requests_hardly_notice_idle_and_slow_connections() {
     let (site, program) = start().await;
+    let (other, beside) = start().await;
     let (idle, slow) = Row::R36.size((800, 100), (8_000, 1_000));
-    p99(&site, 100).await;
-    let (usual, memory) = (p99(&site, 300).await, program.memory());
+    spans([&site, &other], 100).await;
+    let [before, _] = spans([&site, &other], 300).await;
+    let memory = program.memory();
 
     let mut held = Vec::new();
     for number in 0..idle {
@@ -92,9 +98,15 @@ async fn good_requests_hardly_notice_idle_and_slow_connections() {
     for number in 0..slow {
         dripping.spawn(drip(stranger(&site, number).await));
     }
-    let among = p99(&site, 300).await;
+    let [among, untouched] = spans([&site, &other], 300).await;
 
-    eprintln!("R36: p99 {usual:?}, and {among:?} among {idle} idle and {slow} slow connections");
+    // The short form runs beside other tests: what they do at the same time, they
+    // do to the server that no stranger knows as well.
+    let (percent, usual) = Row::R36.size((90, &untouched), (99, &before));
+    let (usual, among) = (percentile(usual, percent), percentile(&among, percent));
+    eprintln!(
+        "R36: p{percent} {usual:?}, and {among:?} among {idle} idle and {slow} slow connections"
+    );
     // Twice as long, and what a busy machine does to one in a hundred.
     assert!(
         among <= usual * 2 + Duration::from_millis(40),
@@ -115,6 +127,12 @@ async fn good_requests_hardly_notice_idle_and_slow_connections() {
     }
     drop((held, dripping));
     assert!(program.end().await.success());
+    assert!(beside.end().await.success());
+}
+
+/// Whether nobody has hung up, as far as this machine has told.
+fn is_open(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
 /// One address cannot take the places of others: beyond its share it is let go
@@ -139,18 +157,25 @@ async fn one_address_has_a_share_of_the_connections() {
     let program = site.started(command, 200).await;
 
     let mut held = Vec::new();
-    let mut let_go = 0;
     for _ in 0..200 {
         let mut stream = stranger(&site, 0).await;
         let mut byte = [0];
-        match timeout(Duration::from_millis(20), stream.read(&mut byte)).await {
-            Err(_) => held.push(stream),
-            Ok(_) => let_go += 1,
+        if timeout(Duration::from_millis(20), stream.read(&mut byte))
+            .await
+            .is_err()
+        {
+            held.push(stream);
         }
     }
+    // A busy machine tells later than that. Idle ones are let go of as well, but
+    // not before they have been for twenty seconds.
+    let began = Instant::now();
+    while held.len() >= 150 && began.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        held.retain(is_open);
+    }
 
-    assert!(let_go > 50, "{let_go} of 200");
-    assert!(held.len() >= 100, "{}", held.len());
+    assert!((100..150).contains(&held.len()), "{} of 200", held.len());
     assert_eq!(site.get("/.well-known/jwks.json").await.status, 200);
     drop(held);
     assert!(program.end().await.success());

@@ -166,7 +166,8 @@ async fn a_node_that_works_notices_a_restore() {
 
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert_eq!(said.code, Some(0), "{said:?}");
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    let soon = || tokio::time::Instant::now() + Duration::from_secs(5);
+    let deadline = soon();
     let token = before.text("access_token");
     loop {
         let form = [("token", token.as_str())];
@@ -181,6 +182,7 @@ async fn a_node_that_works_notices_a_restore() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(refresh(&site, &before).await.refusal(), "invalid_grant");
+    let deadline = soon();
     let mut fresh = signed_in(&site).await;
     while fresh.status != 200 {
         assert!(tokio::time::Instant::now() < deadline, "{}", fresh.body);

@@ -78,6 +78,8 @@ mod races;
 mod secrets;
 mod serve;
 mod sigterm;
+mod spans;
 mod stub;
 mod trail;
 mod webdriver;
+mod wire;

@@ -129,12 +129,6 @@ async fn answers(url: &str) {
     }
 }
 
-async fn write(chromium: &Chromium, id: &str, text: &str) {
-    let field = chromium.element(id).await;
-    field.clear().await.unwrap();
-    field.send_keys(text).await.unwrap();
-}
-
 async fn sign_in(chromium: &Chromium) {
     chromium.sign_in("alice", PASSWORD).await;
     // Asked once: what was allowed before is allowed still.
@@ -151,13 +145,33 @@ async fn sign_in(chromium: &Chromium) {
     panic!("{}", chromium.driver.source().await.unwrap());
 }
 
+/// Waits until the gateway has heard that the browser's session is over.
+async fn until_out(example: &Example, chromium: &Chromium) {
+    let cookies = chromium.driver.get_all_cookies().await.unwrap();
+    let cookies = cookies
+        .iter()
+        .map(|own| format!("{}={}", own.name, own.value));
+    let cookies = cookies.collect::<Vec<_>>().join("; ");
+    let begin = Instant::now();
+    loop {
+        let asked = http().get(format!("{}/api/orders", example.gateway));
+        let asked = asked.header("cookie", &cookies).header("x-csrf", "1");
+        match asked.send().await.unwrap().status().as_u16() {
+            401 => return,
+            status => assert_eq!(status, 200),
+        }
+        assert!(begin.elapsed() < PATIENCE, "the session lives on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_half_filled_form_outlives_the_session_and_is_sent_once() {
     let example = Example::start().await;
     let chromium = Chromium::start().await;
     chromium.go(&format!("{}/", example.gateway)).await;
     chromium.look("single-page-app").await;
-    write(&chromium, "item", "tea").await;
+    chromium.fill("item", "tea").await;
     chromium.click("sign-in").await;
     sign_in(&chromium).await;
     chromium.until_says("who", "Alice Example").await;
@@ -173,9 +187,9 @@ async fn a_half_filled_form_outlives_the_session_and_is_sent_once() {
     let cookies: String = cookies.await.unwrap().convert().unwrap();
     assert!(!cookies.contains("browser"), "{cookies}");
 
-    write(&chromium, "item", "coffee").await;
+    chromium.fill("item", "coffee").await;
     example.take_back().await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    until_out(&example, &chromium).await;
     chromium.click("send").await;
     sign_in(&chromium).await;
     chromium.until_says("told", "Ordered: 1 × coffee.").await;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::browser::{Answer, Browser, request};
 use crate::configuration::VAULT;
 use crate::program::{Engine, Plan, Program, Site, detour};
+use crate::spans::percentile;
 
 /// Two nodes over one database, the second of which reaches it by a way that
 /// fails on command.
@@ -46,16 +47,29 @@ async fn timed<T>(asked: impl Future<Output = T>) -> (T, Duration) {
     (asked.await, began.elapsed())
 }
 
-/// Nothing that needs no database notices.
-async fn without_a_database(site: &Site) {
-    for path in [
+/// Nothing that needs no database notices: how long it took.
+async fn without_a_database(site: &Site) -> [Duration; 2] {
+    let mut spans = [Duration::ZERO; 2];
+    let paths = [
         "/.well-known/jwks.json",
         "/.well-known/openid-configuration",
-    ] {
+    ];
+    for (path, span) in paths.into_iter().zip(&mut spans) {
         let (answer, took) = timed(site.get(path)).await;
         assert_eq!(answer.status, 200);
-        assert!(took < Duration::from_millis(500), "{path}: {took:?}");
+        *span = took;
     }
+    spans
+}
+
+/// Each took less than that. The short form runs beside other tests, which make
+/// one in ten take longer, but not five times as long.
+fn are_below(figure: Duration, spans: &[Duration]) {
+    let late: Vec<_> = spans.iter().filter(|span| **span >= figure).collect();
+    let told = format!("{late:?} of {}", spans.len());
+    assert!(late.len() * 10 <= spans.len(), "{told}");
+    let at_most = Row::R10.size(figure * 5, figure);
+    assert!(late.iter().all(|span| **span < at_most), "{told}");
 }
 
 async fn introspect(site: &Site, token: &str) -> Answer {
@@ -92,13 +106,17 @@ async fn through(nodes: &Nodes, fail: fn(&Proxy), first: Duration) {
         assert!(took < first, "{took:?}");
         // Until the probe has found out.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
-        while began.elapsed() < Row::R10.size(Duration::from_secs(6), Duration::from_secs(60)) {
-            without_a_database(&nodes.far).await;
+        let (mut read, mut refused) = (Vec::new(), Vec::new());
+        let span = Row::R10.size(Duration::from_secs(6), Duration::from_secs(60));
+        while began.elapsed() < span || refused.len() < 10 {
+            read.extend(without_a_database(&nodes.far).await);
             let (answer, took) = timed(refresh(&nodes.far, &token)).await;
             is_documented(&answer);
-            assert!(took < Duration::from_secs(1), "{took:?}");
+            refused.push(took);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        are_below(Duration::from_millis(500), &read);
+        are_below(Duration::from_secs(1), &refused);
         nodes.way.heal();
 
         let began = Instant::now();
@@ -109,7 +127,8 @@ async fn through(nodes: &Nodes, fail: fn(&Proxy), first: Duration) {
             }
             is_documented(&answer);
             let took = began.elapsed();
-            assert!(took < Duration::from_secs(3), "{}", nodes.far.printed());
+            let soon = Row::R10.size(Duration::from_secs(10), Duration::from_secs(3));
+            assert!(took < soon, "{}", nodes.far.printed());
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
     }
@@ -120,9 +139,17 @@ async fn through(nodes: &Nodes, fail: fn(&Proxy), first: Duration) {
 async fn a_database_that_is_away_costs_a_503_at_once_and_is_found_again() {
     let nodes = Nodes::start().await;
 
-    through(&nodes, Proxy::cut, Duration::from_secs(1)).await;
+    // The short form runs beside other tests; it would be three seconds if the
+    // deadline was waited for.
+    let first = Row::R10.size(Duration::from_millis(2_900), Duration::from_secs(1));
+    through(&nodes, Proxy::cut, first).await;
 
     nodes.end().await;
+}
+
+/// How soon a call is given up: three seconds, and what a machine adds.
+fn deadline() -> Duration {
+    Row::R11.size(Duration::from_secs(6), Duration::from_millis(3_500))
 }
 
 /// Row R11 of the reliability catalogue.
@@ -130,21 +157,15 @@ async fn a_database_that_is_away_costs_a_503_at_once_and_is_found_again() {
 async fn a_database_that_says_nothing_costs_the_deadline_once() {
     let nodes = Nodes::start().await;
 
-    through(&nodes, Proxy::stall, Duration::from_millis(3_500)).await;
+    through(&nodes, Proxy::stall, deadline()).await;
 
     nodes.end().await;
 }
 
-/// The time below which nearly all of them lie.
-fn p99(mut spans: Vec<Duration>) -> Duration {
-    spans.sort_unstable();
-    spans[spans.len() * 99 / 100]
-}
-
 /// How long the key set takes on each of two nodes, asked in turn, so that a
 /// busy machine is busy for both.
-async fn key_sets(nodes: &Nodes, times: usize) -> (Duration, Duration) {
-    let (mut near, mut far) = (Vec::new(), Vec::new());
+async fn key_sets(nodes: &Nodes, times: usize) -> [Vec<Duration>; 2] {
+    let [mut near, mut far] = [Vec::new(), Vec::new()];
     for _ in 0..times {
         for (site, spans) in [(&nodes.near, &mut near), (&nodes.far, &mut far)] {
             let (answer, took) = timed(site.get("/.well-known/jwks.json")).await;
@@ -152,7 +173,7 @@ async fn key_sets(nodes: &Nodes, times: usize) -> (Duration, Duration) {
             spans.push(took);
         }
     }
-    (p99(near), p99(far))
+    [near, far]
 }
 
 /// Row R11 of the reliability catalogue: every answer of the database takes two
@@ -171,20 +192,24 @@ async fn a_database_that_is_slow_costs_the_deadline_and_slows_nothing_else() {
                 let (answer, took) = timed(refresh(&nodes.far, &token)).await;
                 // A whole transaction takes more than the deadline.
                 is_documented(&answer);
-                assert!(took < Duration::from_millis(3_500), "{took:?}");
+                assert!(took < deadline(), "{took:?}");
                 asked += 1;
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             asked
         };
-        let (asked, (near, far)) = tokio::join!(asking, key_sets(&nodes, 300));
-        eprintln!(
-            "R11: {asked} refreshes; key sets: p99 {near:?} and, beside a slow database, {far:?}"
-        );
+        let (asked, spans) = tokio::join!(asking, key_sets(&nodes, 300));
         assert!(asked > 1);
-        // A tenth more, and what a busy machine does to one in a hundred.
-        let most = near.mul_f64(1.1) + Duration::from_millis(40);
-        assert!(far <= most, "{far:?} against {near:?}");
+        // The short form runs beside other tests, which make a few wait.
+        for percent in Row::R11.size(&[50, 90][..], &[99][..]) {
+            let [near, far] = spans.each_ref().map(|own| percentile(own, *percent));
+            eprintln!(
+                "R11: {asked} refreshes; key sets: p{percent} {near:?} and, beside a slow database, {far:?}"
+            );
+            // A tenth more, and what a busy machine does to one in a hundred.
+            let most = near.mul_f64(1.1) + Duration::from_millis(40);
+            assert!(far <= most, "p{percent}: {far:?} against {near:?}");
+        }
         nodes.way.heal();
 
         let began = Instant::now();
@@ -194,11 +219,8 @@ async fn a_database_that_is_slow_costs_the_deadline_and_slows_nothing_else() {
                 break answer.text("refresh_token");
             }
             is_documented(&answer);
-            assert!(
-                began.elapsed() < Duration::from_secs(5),
-                "{}",
-                nodes.far.printed()
-            );
+            let soon = Row::R11.size(Duration::from_secs(10), Duration::from_secs(5));
+            assert!(began.elapsed() < soon, "{}", nodes.far.printed());
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
     }
@@ -256,7 +278,7 @@ async fn a_node_that_is_cut_off_says_that_it_does_not_know() {
                 break;
             }
             is_documented(&answer);
-            let soon = Row::R14.size(Duration::from_secs(4), Duration::from_secs(2));
+            let soon = Row::R14.size(Duration::from_secs(10), Duration::from_secs(2));
             assert!(healed.elapsed() < soon, "{}", nodes.far.printed());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

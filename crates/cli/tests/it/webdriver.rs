@@ -144,13 +144,19 @@ impl Chromium {
         self.click_on(By::Id(id)).await;
     }
 
-    /// Clicks on an element. What was hidden, moving or replaced just then was
-    /// not clicked, and is looked for again.
+    /// Clicks on an element.
     pub(crate) async fn click_on(&self, by: By) {
+        self.at(by, async |own: WebElement| own.click().await).await;
+    }
+
+    /// Does something to an element. What was hidden, moving or replaced just
+    /// then was missed, and is looked for again.
+    async fn at<T>(&self, by: By, act: impl AsyncFn(WebElement) -> WebDriverResult<T>) -> T {
         let begin = Instant::now();
         loop {
-            let Err(error) = self.find(by.clone()).await.click().await else {
-                return;
+            let error = match act(self.find(by.clone()).await).await {
+                Ok(done) => return done,
+                Err(error) => error,
             };
             let was_missed = matches!(
                 error.as_inner(),
@@ -164,7 +170,8 @@ impl Chromium {
     }
 
     pub(crate) async fn text(&self, id: &str) -> String {
-        self.element(id).await.text().await.unwrap()
+        let text = async |own: WebElement| own.text().await;
+        self.at(By::Id(id), text).await
     }
 
     /// Waits until an element says something: the page before may have one of
@@ -186,15 +193,18 @@ impl Chromium {
 
     /// Fills in the sign-in form and sends it.
     pub(crate) async fn sign_in(&self, username: &str, password: &str) {
-        let field = self.element("username").await;
-        field.clear().await.unwrap();
-        field.send_keys(username).await.unwrap();
-        self.element("password")
-            .await
-            .send_keys(password)
-            .await
-            .unwrap();
+        self.fill("username", username).await;
+        self.fill("password", password).await;
         self.click("login-submit").await;
+    }
+
+    /// Writes into a field, in place of what it holds.
+    pub(crate) async fn fill(&self, id: &str, text: &str) {
+        let write = async |own: WebElement| {
+            own.clear().await?;
+            own.send_keys(text).await
+        };
+        self.at(By::Id(id), write).await;
     }
 
     /// Presses a key wherever the keyboard goes now.
@@ -209,6 +219,16 @@ impl Chromium {
             .perform()
             .await
             .unwrap();
+    }
+
+    /// Waits until the keyboard is at an element: a page moves it there once it
+    /// is drawn.
+    pub(crate) async fn until_focus(&self, id: &str) {
+        let begin = Instant::now();
+        while self.focus().await != id {
+            assert!(begin.elapsed() < PATIENCE, "the keyboard is not at `{id}`");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The id of the element that the keyboard is at.
