@@ -102,16 +102,17 @@ fn check_audience(read: &Read, expected: &Expected<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Finds a confirmation that lets a bearer hand it over here; its end counts.
+/// Finds the confirmations that let a bearer hand it over here; the latest end
+/// counts, so that who remembers the assertion until then has seen the last of it.
 ///
 // Differs from RFC 7522 §3, item 5: a confirmation without data, which the
 // issuer may write where the conditions have an end, is refused. It would let
 // an assertion made for one endpoint be handed over at every other.
 fn confirm(read: &Read, expected: &Expected<'_>) -> Result<Timestamp, Refused> {
-    let mut refused = None;
+    let (mut latest, mut refused) = (None, None);
     for bearer in &read.bearers {
         match judge_bearer(bearer, expected) {
-            Ok(expires) => return Ok(expires),
+            Ok(expires) => latest = latest.max(Some(expires)),
             // The last one is told, unless an earlier one was meant for here.
             Err(found @ Refused::Recipient { .. }) => {
                 refused.get_or_insert(found);
@@ -119,7 +120,8 @@ fn confirm(read: &Read, expected: &Expected<'_>) -> Result<Timestamp, Refused> {
             Err(found) => refused = Some(found),
         }
     }
-    Err(refused.unwrap_or(Refused::Recipient { found: Vec::new() }))
+    let refused = refused.unwrap_or(Refused::Recipient { found: Vec::new() });
+    latest.ok_or(refused)
 }
 
 fn judge_bearer(bearer: &Confirmation, expected: &Expected<'_>) -> Result<Timestamp, Refused> {

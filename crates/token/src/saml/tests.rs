@@ -64,6 +64,16 @@ fn the_earliest_end_counts() {
     assert_eq!(ends(&session), "2026-01-01T00:03:00Z");
 }
 
+/// Whoever remembers an assertion does so until it can be handed over nowhere.
+#[test]
+fn of_several_confirmations_the_latest_end_counts() {
+    let soon = BEARER.replace("00:05:00Z", "00:02:00Z");
+    for both in [format!("{soon}{BEARER}"), format!("{BEARER}{soon}")] {
+        let end = judged(&changed(BEARER, &both)).unwrap();
+        assert_eq!(time::write(end), "2026-01-01T00:05:00Z", "{both}");
+    }
+}
+
 #[test]
 fn every_end_and_beginning_is_looked_at() {
     #[rustfmt::skip]

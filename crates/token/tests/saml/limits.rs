@@ -14,17 +14,16 @@ fn code(xml: &str) -> &'static str {
     read(xml, Es256).map_or_else(|refused| refused.code(), |_| "accepted")
 }
 
-/// How long a refusal takes. Debug builds are slow, so the bound is generous;
-/// what it guards against takes seconds.
+/// How long a refusal takes, at best of three. Debug builds are slow, so the
+/// bound is generous; what it guards against takes seconds.
 #[expect(clippy::disallowed_methods, reason = "the test measures real time")]
-fn quick<T>(work: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let done = work();
-    assert!(
-        start.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        start.elapsed()
-    );
+fn quick<T>(work: impl Fn() -> T) -> T {
+    let timed = |_| {
+        let start = Instant::now();
+        (work(), start.elapsed())
+    };
+    let (done, least) = (0..3).map(timed).min_by_key(|(_, took)| *took).unwrap();
+    assert!(least < Duration::from_secs(1), "{least:?}");
     done
 }
 
