@@ -14,13 +14,14 @@ use crate::claims::scope_of_claim;
 pub const MAX_CLAIM_NAME_BYTES: usize = 128;
 
 /// Names with a meaning in this server's tokens and answers.
-const OF_THIS_SERVER: [&str; 9] = [
+const OF_THIS_SERVER: [&str; 10] = [
     "rev",
     "rev#",
     "userinfo",
     "active",
     "token_type",
     "username",
+    "uses_left",
     "error",
     "error_description",
     "token",

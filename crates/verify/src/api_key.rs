@@ -11,12 +11,13 @@ use symbolon_token::explain::{Refused, Shown};
 use symbolon_token::macaroon::Request;
 
 use crate::bearer::{Presented, Purpose, Scheme, Sent};
-use crate::check::{Presentation, Rendering};
+use crate::check::Presentation;
 use crate::config::ForeignKeys;
-use crate::introspection::Question;
+use crate::introspection::{Counting, Question};
 use crate::misconfigured::Misconfigured;
 use crate::principal::{Facts, KeyAsked};
 use crate::refusal::{Malformed, Refusal};
+use crate::rendering::Rendering;
 use crate::verifier::Verifier;
 
 impl Verifier {
@@ -111,6 +112,7 @@ impl Verifier {
                 ..Request::default()
             },
             resource: self.expected(one).audiences.first().map(String::as_str),
+            counting: Counting::Use,
             is_for_once: self.is_feed_stale(),
         };
         let claims = self.ask_active(credentials, &question).await?;

@@ -31,6 +31,11 @@ pub enum Insufficient {
 }
 
 impl SignIn {
+    /// Whether anything is demanded of it.
+    pub(crate) const fn is_demanded(&self) -> bool {
+        self.acr_values.is_some() || self.max_age.is_some()
+    }
+
     /// Checks what a token says of the sign-in behind it.
     pub(crate) fn check(
         &self,

@@ -100,7 +100,7 @@ impl Verifier {
         if proof.key() != key {
             return Err(Refusal::Binding(NotHeld::OtherKey));
         }
-        match self.use_up(&proof, now) {
+        match self.use_up(&proof) {
             Err(Refusal::NonceNeeded)
                 if sent.purpose == Purpose::Explain && config.nonces == Nonces::WhereNeeded =>
             {
@@ -111,8 +111,8 @@ impl Verifier {
         }
     }
 
-    fn use_up(&self, proof: &Proof, now: Timestamp) -> Result<(), Refusal> {
-        let memory = &self.inner.proofs;
+    fn use_up(&self, proof: &Proof) -> Result<(), Refusal> {
+        let (memory, now) = (&self.inner.proofs, self.inner.steady.now());
         let spent = match self.inner.config.nonces {
             Nonces::WhereNeeded => memory.spend(proof, now),
             Nonces::Always => memory.spend_tied(proof, now),
@@ -130,7 +130,7 @@ impl Verifier {
 
     /// The nonce for the next DPoP proof, for answers that go around the layer.
     pub fn next_nonce(&self) -> String {
-        self.inner.proofs.nonce(self.inner.config.clock.now())
+        self.inner.proofs.nonce(self.inner.steady.now())
     }
 }
 

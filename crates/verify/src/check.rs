@@ -1,6 +1,6 @@
 //! The checks, in the order in which a refusal is chosen: signature, expiry,
 //! issuer, audience, revocation, key binding, scope, and last how the person
-//! signed in.
+//! signed in. A use of a macaroon is counted behind all of them.
 //!
 //! Spec: RFC 9068 §4
 //! Spec: RFC 7662 §2.2
@@ -11,20 +11,21 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use symbolon_protocol::Timestamp;
+use symbolon_token::Digest;
 use symbolon_token::explain::{Refused, Shown};
-use symbolon_token::jose::{Algorithm, Invalid, MAX_JWT_BYTES, Unverified};
+use symbolon_token::jose::{Algorithm, Invalid, Unverified};
 use symbolon_token::jwt::{self, AccessToken, Expected, check_claims, check_type};
-use symbolon_token::macaroon::{self, Request};
-use symbolon_token::mark::{self, Kind};
-use symbolon_token::{Digest, api_key};
+use symbolon_token::macaroon::Request;
 
 use crate::bearer::{Presented, Sent};
-use crate::introspection::{Credentials, Question, Says};
+use crate::introspection::{Counting, Credentials, Question, Says};
 use crate::keys::{Known, NotHeld};
 use crate::layer::described;
 use crate::principal::{Facts, Principal};
 use crate::refusal::{CannotKnow, Refusal, Stale};
+use crate::rendering::Rendering;
 use crate::requirement::{MAX_STALENESS, Requirement, Revocation, Staleness};
+use crate::uses::Due;
 use crate::verifier::Verifier;
 
 impl Verifier {
@@ -66,8 +67,7 @@ impl Verifier {
         own.judge_own(self, sent, requirement, request).await
     }
 
-    /// The one place where a principal is made. What callers prove to hold is
-    /// proved to the API, whoever made their token.
+    /// The same by the verifier of the token's issuer.
     pub(crate) async fn judge_own(
         &self,
         api: &Self,
@@ -75,6 +75,23 @@ impl Verifier {
         requirement: &Requirement,
         request: Request<'_>,
     ) -> Result<Principal, Refusal> {
+        let judged = self.judge_uncounted(api, sent, requirement, request).await;
+        let (principal, due) = judged?;
+        let request = sent.parts.map_or(request, described);
+        self.settle(due, sent.token, request).await?;
+        Ok(principal)
+    }
+
+    /// The one place where a principal is made; nobody may have it before the
+    /// uses that are due were counted. What callers prove to hold is proved to
+    /// the API, whoever made their token.
+    pub(crate) async fn judge_uncounted(
+        &self,
+        api: &Self,
+        sent: Sent<'_>,
+        requirement: &Requirement,
+        request: Request<'_>,
+    ) -> Result<(Principal, Due), Refusal> {
         if let Some(subscription) = &self.inner.sources.subscription {
             subscription.tick();
         }
@@ -88,6 +105,7 @@ impl Verifier {
         let token = &*opened;
         let request = sent.parts.map_or(request, described);
         let one = self.presentation(token, requirement, request);
+        let mut due = Due::Nothing;
         let facts = match shown {
             Rendering::Jwt => {
                 let facts = self.read_jwt(&one).await?;
@@ -95,7 +113,11 @@ impl Verifier {
                 facts
             }
             Rendering::Opaque => self.read_opaque(&one).await?,
-            Rendering::Macaroon => Arc::new(self.read_macaroon(&one).await?),
+            Rendering::Macaroon => {
+                let (facts, uses) = self.read_macaroon(&one, sent.purpose).await?;
+                due = uses;
+                Arc::new(facts)
+            }
             Rendering::ApiKey => Arc::new(self.read_api_key(&one).await?),
         };
         api.check_binding(sent, &facts.token.binding, one.now)
@@ -106,7 +128,7 @@ impl Verifier {
             .sign_in()
             .check(&facts.token.claims, one.now, skew)
             .map_err(Refusal::Authentication)?;
-        Ok(Principal::new(facts))
+        Ok((Principal::new(facts), due))
     }
 
     /// A token at a route now.
@@ -372,6 +394,7 @@ impl Verifier {
             token: one.token,
             request: Request::default(),
             resource: None,
+            counting: Counting::Use,
             is_for_once: true,
         };
         introspection.ask_about(credentials, &question).await
@@ -438,45 +461,6 @@ pub(crate) struct Presentation<'a> {
     pub(crate) requirement: &'a Requirement,
     pub(crate) request: Request<'a>,
     pub(crate) now: Timestamp,
-}
-
-/// Which rendering a text has, as far as its form says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rendering {
-    Jwt,
-    Opaque,
-    Macaroon,
-    ApiKey,
-}
-
-impl Rendering {
-    /// Refuses by form alone what nobody needs to be asked about.
-    pub(crate) fn of(token: &str) -> Result<Self, Refused> {
-        if macaroon::is_macaroon(token) {
-            return Ok(Self::Macaroon);
-        }
-        if token.len() > MAX_JWT_BYTES {
-            return Err(Refused::Signature(Invalid::Form));
-        }
-        let shown = match Kind::claimed_by(token) {
-            None => return Ok(Self::Jwt),
-            Some(Kind::AccessToken) if mark::is_whole_access_token(token) => {
-                return Ok(Self::Opaque);
-            }
-            Some(Kind::AccessToken) => return Err(Refused::Seal),
-            Some(Kind::RefreshToken) => Shown::RefreshToken,
-            Some(Kind::AuthorizationCode) => Shown::Other("an authorization code"),
-            Some(Kind::DeviceCode) => Shown::Other("a device code"),
-            Some(Kind::ClientSecret) => Shown::Other("a client secret"),
-            Some(Kind::ApiKey) if api_key::read(token).is_some() => return Ok(Self::ApiKey),
-            Some(Kind::ApiKey) => Shown::Other("an API key"),
-            Some(Kind::SessionCookie) => Shown::Other("a session cookie"),
-            Some(Kind::Registration) => Shown::Other("a registration token"),
-            Some(Kind::Administration) => Shown::Other("an administration token"),
-            Some(_) => Shown::Unknown,
-        };
-        Err(Refused::NotAnAccessToken(shown))
-    }
 }
 
 /// How many keys are tried on a token that names none.

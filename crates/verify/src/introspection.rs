@@ -51,9 +51,20 @@ pub(crate) struct Question<'a> {
     pub(crate) request: Request<'a>,
     /// Which API asks, where the token may be for several of one server.
     pub(crate) resource: Option<&'a str>,
+    /// Whether the answer counts a use, where uses are counted.
+    pub(crate) counting: Counting,
     /// Whether an answer is for this once: it counts a use, or nothing would
     /// say when it is over.
     pub(crate) is_for_once: bool,
+}
+
+/// Whether a question uses a macaroon up whose uses are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// It does: everything else about the request is known to be good.
+    Use,
+    /// It does not, and the answer says how many uses are left.
+    Spare,
 }
 
 impl Question<'_> {
@@ -72,6 +83,9 @@ impl Question<'_> {
         }
         if let Some(resource) = self.resource {
             form.append_pair("resource", resource);
+        }
+        if self.counting == Counting::Spare {
+            form.append_pair("count", "no");
         }
         form.finish()
     }
@@ -136,6 +150,7 @@ impl Introspection {
             token,
             request: Request::default(),
             resource: None,
+            counting: Counting::Use,
             is_for_once: false,
         };
         self.ask_once(as_whom, &question, digest).await

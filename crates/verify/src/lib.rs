@@ -62,11 +62,13 @@ mod misconfigured;
 mod principal;
 mod refusal;
 mod remembered;
+mod rendering;
 mod requirement;
 mod respond;
 mod revocations;
 mod sharing;
 mod standing;
+mod steady;
 mod subscription;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

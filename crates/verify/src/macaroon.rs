@@ -26,20 +26,27 @@ use symbolon_token::jwt::check_claims;
 use symbolon_token::macaroon::{Context, SharedPresented, is_counted};
 use symbolon_token::revocation::Target;
 
+use crate::bearer::Purpose;
 use crate::check::Presentation;
-use crate::introspection::Question;
+use crate::introspection::{Counting, Question};
 use crate::macaroon_keys::NotGiven;
 use crate::principal::Facts;
 use crate::refusal::{CannotKnow, Refusal};
 use crate::requirement::{MAX_STALENESS, Revocation, Staleness};
+use crate::uses::{Due, USES_LEFT};
 use crate::verifier::Verifier;
 
 impl Verifier {
     /// A macaroon: under the key of this resource it is checked here, else the
-    /// issuer is asked. In both cases it is judged for the request.
-    pub(crate) async fn read_macaroon(&self, one: &Presentation<'_>) -> Result<Facts, Refusal> {
+    /// issuer is asked. In both cases it is judged for the request, and the uses
+    /// that are due are left to be counted.
+    pub(crate) async fn read_macaroon(
+        &self,
+        one: &Presentation<'_>,
+        purpose: Purpose,
+    ) -> Result<(Facts, Due), Refusal> {
         match SharedPresented::parse(one.token).map_err(Refused::Macaroon)? {
-            Some(shared) => self.read_shared(one, shared).await,
+            Some(shared) => self.read_shared(one, shared, purpose).await,
             None => self.read_vouched(one).await,
         }
     }
@@ -48,7 +55,8 @@ impl Verifier {
         &self,
         one: &Presentation<'_>,
         shared: SharedPresented,
-    ) -> Result<Facts, Refusal> {
+        purpose: Purpose,
+    ) -> Result<(Facts, Due), Refusal> {
         let config = &self.inner.config;
         let expected = self.expected(one);
         let audience = shared.claimed_audience().to_owned();
@@ -92,13 +100,15 @@ impl Verifier {
         let need_not_ask = self.need_not_ask(one, &counts);
         self.check_records(&facts)?;
         if need_not_ask {
-            self.count(&counts).await?;
-        } else {
-            // Whoever answers counts, too.
-            self.ask_active(credentials, &question(one, self.is_feed_stale()))
-                .await?;
+            return Ok((facts, Due::here(counts)));
         }
-        Ok(facts)
+        if !counts.is_empty() && purpose == Purpose::Decide {
+            // Whoever says that it is active counts, too.
+            return Ok((facts, Due::AtIssuer { left: None }));
+        }
+        let question = question(one, self.is_feed_stale());
+        let claims = self.ask_active(credentials, &question).await?;
+        Ok((facts, Due::said(claims.get(USES_LEFT))))
     }
 
     /// Whether what is known here is enough. Where uses are counted, whoever
@@ -115,26 +125,34 @@ impl Verifier {
         }
     }
 
-    async fn read_vouched(&self, one: &Presentation<'_>) -> Result<Facts, Refusal> {
+    async fn read_vouched(&self, one: &Presentation<'_>) -> Result<(Facts, Due), Refusal> {
         let Some(credentials) = &self.inner.config.credentials else {
             return Err(Refusal::CannotKnow(CannotKnow::NoSource));
         };
         let claims = self
             .ask_active(credentials, &question(one, self.is_feed_stale()))
             .await?;
-        let facts = Facts::new(self.vouched(&claims)?, &self.inner.config.issuer);
+        let mut token = self.vouched(&claims)?;
+        let due = Due::said(token.claims.remove(USES_LEFT).as_ref());
+        let facts = Facts::new(token, &self.inner.config.issuer);
         self.check_standing(one, &facts)?;
         self.check_records(&facts)?;
-        Ok(facts)
+        Ok((facts, due))
     }
 }
 
+/// Whether a macaroon is good for a request. No use is counted for the answer.
 fn question<'a>(one: &Presentation<'a>, is_feed_stale: bool) -> Question<'a> {
+    let is_counted = is_counted(one.token);
     Question {
         token: one.token,
         request: one.request,
         resource: None,
-        is_for_once: is_counted(one.token) || is_feed_stale,
+        counting: match is_counted {
+            true => Counting::Spare,
+            false => Counting::Use,
+        },
+        is_for_once: is_counted || is_feed_stale,
     }
 }
 

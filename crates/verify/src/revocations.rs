@@ -73,7 +73,8 @@ impl Revocations {
         self.change(|set| set.advance(sequence));
     }
 
-    /// Drops what can hit nothing any more.
+    /// Drops what can hit nothing any more. A clock that is ahead drops what still
+    /// can: say a time that has surely come.
     pub fn purge(&self, now: Timestamp) {
         self.change(|set| set.purge(now));
     }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use symbolon_token::Position;
 use symbolon_token::macaroon::Request;
 
-use crate::check::{Rendering, check_scopes};
+use crate::check::check_scopes;
 use crate::principal::{Facts, Principal};
 use crate::refusal::Refusal;
+use crate::rendering::Rendering;
 use crate::requirement::Requirement;
 use crate::verifier::Verifier;
 

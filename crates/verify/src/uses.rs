@@ -1,7 +1,8 @@
-//! What may be used so many times, remembered by several processes together: a
-//! DPoP proof once, a macaroon's `budget` and `single-use` as often as they say.
+//! What may be used so many times: a DPoP proof once, a macaroon's `budget` and
+//! `single-use` as often as they say. Uses are counted last of all: what is
+//! refused for another reason is no use.
 //!
-//! Without it each process remembers for itself.
+//! Several processes can remember together; else each does for itself.
 //!
 //! Spec: RFC 9449 §11.1
 
@@ -9,13 +10,18 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+use serde_json::Value;
 use symbolon_protocol::Timestamp;
 use symbolon_token::dpop::{InvalidProof, Proof};
 use symbolon_token::explain::Refused;
-use symbolon_token::macaroon::{Count, Flaw};
+use symbolon_token::macaroon::{Count, Flaw, Request};
 
+use crate::introspection::{Counting, Question};
 use crate::refusal::{CannotKnow, Refusal};
 use crate::verifier::Verifier;
+
+/// How many uses are left, in the answer to a question that counts none.
+pub(crate) const USES_LEFT: &str = "uses_left";
 
 /// One use of something that may be used so many times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +48,90 @@ pub trait SharedUses: Send + Sync + fmt::Debug {
     fn take<'a>(&'a self, uses: &'a [Use]) -> Remembered<'a>;
 }
 
+/// Uses of a macaroon that are to be counted once everything else is known to be
+/// good.
+#[must_use]
+#[derive(Debug)]
+pub(crate) enum Due {
+    /// None.
+    Nothing,
+    /// By this API.
+    Here(Vec<Count>),
+    /// By the issuer, which counts when it is asked once more.
+    AtIssuer {
+        /// How many there were before, where it has said so.
+        left: Option<u64>,
+    },
+}
+
+impl Due {
+    /// What is counted here.
+    pub(crate) fn here(counts: Vec<Count>) -> Self {
+        match counts.is_empty() {
+            true => Self::Nothing,
+            false => Self::Here(counts),
+        }
+    }
+
+    /// What is left to be counted after an answer of the issuer, which says how
+    /// many uses are left where it counted none.
+    pub(crate) fn said(left: Option<&Value>) -> Self {
+        match left {
+            Some(left) => Self::AtIssuer {
+                left: left.as_u64(),
+            },
+            None => Self::Nothing,
+        }
+    }
+
+    /// How many uses are left, where somebody has said so.
+    pub(crate) fn left(&self) -> Option<u64> {
+        match self {
+            Self::AtIssuer { left } => *left,
+            Self::Nothing | Self::Here(_) => None,
+        }
+    }
+}
+
 impl Verifier {
+    /// Counts the uses that are due. Whoever has a principal in hand comes here
+    /// before it is given to anybody.
+    pub(crate) async fn settle(
+        &self,
+        due: Due,
+        token: &str,
+        request: Request<'_>,
+    ) -> Result<(), Refusal> {
+        match due {
+            Due::Nothing => Ok(()),
+            Due::Here(counts) => self.count(&counts).await,
+            Due::AtIssuer { .. } => {
+                let credentials = self.inner.config.credentials.as_ref();
+                let credentials = credentials.ok_or(Refusal::CannotKnow(CannotKnow::NoSource))?;
+                let question = Question {
+                    token,
+                    request,
+                    resource: None,
+                    counting: Counting::Use,
+                    is_for_once: true,
+                };
+                self.ask_active(credentials, &question).await.map(drop)
+            }
+        }
+    }
+
+    /// Refuses uses that are counted here where nobody would count them.
+    pub(crate) fn check_counted(&self, due: &Due) -> Result<(), Refusal> {
+        let config = &self.inner.config;
+        match due {
+            Due::Here(counts) if config.uses.is_none() && config.counter.is_none() => {
+                let caveats = counts.first().map(|own| own.caveat.clone());
+                Err(Refused::Macaroon(Flaw::Unjudged(caveats.unwrap_or_default())).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Uses a proof up for all processes.
     pub(crate) async fn use_up_together(&self, proof: &Proof) -> Result<(), Refusal> {
         let once = [Use {
@@ -57,7 +146,7 @@ impl Verifier {
     }
 
     /// Counts uses of a macaroon: for all processes, else as somebody said how.
-    pub(crate) async fn count(&self, counts: &[Count]) -> Result<(), Refusal> {
+    async fn count(&self, counts: &[Count]) -> Result<(), Refusal> {
         let Some(first) = counts.first() else {
             return Ok(());
         };

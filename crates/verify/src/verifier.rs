@@ -24,6 +24,7 @@ use crate::macaroon_keys::MacaroonKeys;
 use crate::misconfigured::Misconfigured;
 use crate::remembered::Remembered;
 use crate::revocations::Revocations;
+use crate::steady::Steady;
 use crate::subscription::{self, FeedState, FeedTrouble, Subscription};
 
 /// Checks access tokens of one issuer for one API. Clones are cheap and share
@@ -73,6 +74,8 @@ pub(crate) struct Inner {
     /// Of the last token whose signature was good.
     pub(crate) header: ArcSwapOption<Header>,
     pub(crate) proofs: ProofMemory,
+    /// What that memory goes by.
+    pub(crate) steady: Steady,
 }
 
 /// What is fetched from the issuer, once for all verifiers that share it.
@@ -127,9 +130,10 @@ impl Sources {
 
 impl Inner {
     pub(crate) fn of(config: Config, sources: Sources) -> Self {
-        let proofs = ProofMemory::new(&*config.entropy, config.clock.now(), config.skew);
+        let steady = Steady::new(Arc::clone(&config.clock));
         Self {
-            proofs,
+            proofs: ProofMemory::new(&*config.entropy, steady.now(), config.skew),
+            steady,
             sources,
             remembered: Remembered::new(),
             header: ArcSwapOption::empty(),

@@ -12,9 +12,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 use support::{Issuer, Reply, at_expiry, key, set};
 use symbolon_protocol::{SigningAlgorithm, Timestamp};
+use symbolon_testkit::Row;
 use symbolon_token::jose::{Invalid, SigningKey};
 use symbolon_token::revocation::{Revocation, Target, public_name};
-use symbolon_verify::{CannotKnow, Refusal, Refused};
+use symbolon_verify::{CannotKnow, Refusal, Refused, Verifier};
 
 const KEYS: Refusal = Refusal::CannotKnow(CannotKnow::Keys);
 const UNKNOWN: Refusal = Refusal::Refused(Refused::Signature(Invalid::UnknownKey));
@@ -34,7 +35,7 @@ async fn trap() -> (String, Arc<AtomicUsize>) {
 }
 
 /// Moves past the cooldown and waits until a refresh that was due is over.
-async fn refreshed(issuer: &Issuer, seconds: u64, verifier: &symbolon_verify::Verifier) {
+async fn refreshed(issuer: &Issuer, seconds: u64, verifier: &Verifier) {
     let before = issuer.jwks_read();
     issuer.advance(seconds);
     let _ = verifier.check(&issuer.good(), &at_expiry()).await;
@@ -48,6 +49,17 @@ async fn refreshed(issuer: &Issuer, seconds: u64, verifier: &symbolon_verify::Ve
         .unwrap();
     // The answer is read by the fetch's own task.
     tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// Waits until a token of a key that is no longer there is refused.
+async fn is_forgotten(verifier: &Verifier, token: &str) {
+    let begin = tokio::time::Instant::now();
+    let mut verdict = verifier.check(token, &at_expiry()).await;
+    while verdict.is_ok() && begin.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        verdict = verifier.check(token, &at_expiry()).await;
+    }
+    assert_eq!(verdict.unwrap_err(), UNKNOWN);
 }
 
 #[tokio::test]
@@ -272,10 +284,7 @@ async fn a_removed_key_takes_the_tokens_with_it_that_were_seen_before() {
     issuer.serves_keys(Reply::Json(set(&[&key(SigningAlgorithm::Es256)])));
     refreshed(&issuer, 300, &verifier).await;
 
-    assert_eq!(
-        verifier.check(&token, &at_expiry()).await.unwrap_err(),
-        UNKNOWN
-    );
+    is_forgotten(&verifier, &token).await;
 }
 
 #[tokio::test]
@@ -327,10 +336,7 @@ async fn an_empty_set_must_come_twice_to_be_believed() {
     assert!(verifier.check(&long, &at_expiry()).await.is_ok());
 
     refreshed(&issuer, 31, &verifier).await;
-    assert_eq!(
-        verifier.check(&long, &at_expiry()).await.unwrap_err(),
-        UNKNOWN
-    );
+    is_forgotten(&verifier, &long).await;
 }
 
 #[tokio::test]
@@ -381,15 +387,14 @@ async fn an_hour_without_the_issuer_passes_known_keys_and_refuses_others_at_once
         assert_eq!(refused.unwrap_err(), KEYS);
         spans.push(begin.elapsed());
     }
-    // Not each of them: a busy machine makes one or another wait for itself.
+    // Not each of them: a busy machine makes one or another wait for itself, and
+    // in the short form other tests run beside.
     spans.sort_unstable();
-    let most = spans[spans.len() * 95 / 100];
+    let most = spans[spans.len() * Row::R28.size(50, 95) / 100];
     assert!(most < Duration::from_millis(50), "they waited {most:?}");
     let last = spans[spans.len() - 1];
-    assert!(
-        last < Duration::from_secs(2),
-        "one waited for the issuer: {last:?}"
-    );
+    let bound = Row::R28.size(Duration::from_secs(10), Duration::from_secs(2));
+    assert!(last < bound, "one waited for the issuer: {last:?}");
     // A refresh that was due, and one search.
     assert!(issuer.jwks_read() <= asked + 2, "each of them cost a fetch");
 }

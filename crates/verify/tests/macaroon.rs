@@ -6,17 +6,22 @@
 mod macaroons;
 mod support;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use self::macaroons::{authority, bound, document, keys, keys_of, narrow, share, shared_for};
+use self::macaroons::{bound, document, keys_of, narrow, sealed_for, share, shared_for};
 use axum::body::Body;
 use axum::extract::Request as HttpRequest;
+use axum::http::request::Parts;
 use serde_json::json;
-use support::{API, Issuer, Reply, app, at_expiry, call, with_token};
-use symbolon_testkit::{START, SeededEntropy};
-use symbolon_token::macaroon as engine;
+use support::{API, Issuer, Reply, app, at_expiry, call, key, with_token};
+use symbolon_protocol::SigningAlgorithm;
+use symbolon_testkit::SeededEntropy;
+use symbolon_token::Clock;
+use symbolon_token::dpop::{Claims, prove};
+use symbolon_token::jose::SigningKey;
 use symbolon_verify::macaroon::Request;
-use symbolon_verify::{ClientAddress, Outcome, Requirement};
+use symbolon_verify::{ClientAddress, Outcome, Requirement, Revocation, Verifier};
 
 /// An issuer that gives out the keys of this API, and one of its macaroons.
 async fn sharing() -> (Issuer, String) {
@@ -183,17 +188,101 @@ async fn uses_are_counted_by_whoever_can_or_not_at_all() {
     assert_eq!(refused.code(), "inactive");
 }
 
+/// A request with a proof by the key that its macaroon is bound to.
+fn proved(issuer: &Issuer, own: &SigningKey, token: &str, nonce: Option<&str>) -> Parts {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let claims = Claims {
+        method: "GET",
+        target: "https://api.example/invoices",
+        jti: &MADE.fetch_add(1, Ordering::SeqCst).to_string(),
+        issued: issuer.clock.now(),
+        access_token: Some(token),
+        nonce,
+    };
+    let request = HttpRequest::get("/invoices")
+        .header("authorization", format!("DPoP {token}"))
+        .header("dpop", prove(own, &claims));
+    request.body(()).unwrap().into_parts().0
+}
+
+fn as_bearer(token: &str) -> Parts {
+    let request = HttpRequest::get("/invoices").header("authorization", format!("Bearer {token}"));
+    request.body(()).unwrap().into_parts().0
+}
+
+/// A verifier that wants nonces, and how often it has counted.
+fn counting(issuer: &Issuer) -> (Verifier, Arc<AtomicU64>) {
+    let counted = Arc::new(AtomicU64::new(0));
+    let own = Arc::clone(&counted);
+    let verifier = issuer.asking().require_dpop_nonce();
+    let verifier = verifier.count_uses(move |_| own.fetch_add(1, Ordering::SeqCst) < 5);
+    (verifier, counted)
+}
+
+#[tokio::test]
+async fn what_is_refused_for_another_reason_uses_no_macaroon_up() {
+    let issuer = Issuer::start().await;
+    share(&issuer);
+    let own = key(SigningAlgorithm::Es256);
+    let caveats = ["budget = 5", &format!("jkt = {}", own.kid())];
+    let shared = narrow(&shared_for(&issuer, API), &caveats);
+    let sealed = narrow(&sealed_for(&issuer, API), &caveats);
+    issuer.says_active(|claims| claims["cnf"] = json!({ "jkt": own.kid() }));
+    for (token, fresh) in [
+        (&shared, Revocation::AtExpiry),
+        (&shared, Revocation::Now),
+        (&sealed, Revocation::Now),
+    ] {
+        let (verifier, counted) = counting(&issuer);
+        *issuer.behaviour.uses_left.lock().unwrap() = Some(5);
+        let used = || counted.load(Ordering::SeqCst) + 5 - issuer.uses_left().unwrap();
+        let read = Requirement::all(["read:invoices"]).revocation(fresh);
+        let admin = Requirement::all(["admin"]).revocation(fresh);
+        let nonce = verifier.next_nonce();
+        let proved = |nonce| proved(&issuer, &own, token, nonce);
+        let good = proved(Some(&nonce));
+        for (parts, requirement, code) in [
+            (as_bearer(token), read.clone(), "key_binding"),
+            (proved(None), read.clone(), "proof_nonce"),
+            (proved(Some(&nonce)), admin, "insufficient_scope"),
+            (
+                proved(Some(&nonce)),
+                read.clone().acr_values(["phr"]),
+                "authentication_unknown",
+            ),
+        ] {
+            let refused = verifier.check(&parts, &requirement).await.unwrap_err();
+
+            assert_eq!((refused.code(), used()), (code, 0), "{fresh:?}");
+        }
+        assert!(verifier.check(&good, &read).await.is_ok());
+        assert_eq!(used(), 1, "{fresh:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_that_counts_at_once_is_asked_once() {
+    let issuer = Issuer::start().await;
+    let token = narrow(&sealed_for(&issuer, API), &["budget = 5"]);
+    let verifier = issuer.asking();
+    let read = Requirement::all(["read:invoices"]);
+
+    issuer.says_active(|_| ());
+    assert!(verifier.check_request(&token, &read, GET).await.is_ok());
+    assert_eq!(issuer.questions(), 1);
+
+    *issuer.behaviour.uses_left.lock().unwrap() = Some(1);
+    let principal = verifier.check_request(&token, &read, GET).await.unwrap();
+    assert!(!principal.claims().contains_key("uses_left"));
+    assert_eq!((issuer.questions(), issuer.uses_left()), (3, Some(0)));
+    let refused = verifier.check_request(&token, &read, GET).await;
+    assert_eq!(refused.unwrap_err().code(), "inactive");
+}
+
 #[tokio::test]
 async fn the_issuer_is_told_of_the_request_and_answers_for_it_alone() {
     let issuer = Issuer::start().await;
-    let minted = engine::mint(
-        &keys(),
-        bound(&issuer),
-        &authority(API),
-        START,
-        &SeededEntropy::new(2),
-    );
-    let token = narrow(&minted.unwrap().text, &["method = GET"]);
+    let token = narrow(&sealed_for(&issuer, API), &["method = GET"]);
     issuer.says_active(|_| ());
     let verifier = issuer.asking();
     let read = Requirement::all(["read:invoices"]);

@@ -5,7 +5,10 @@
 //! request it is used for, in `method`, `uri` and `client_ip`, and is told
 //! whether it is good for that one. Where it says nothing, the answer is
 //! inactive, so a reader that knows no conditions lets nobody through. An
-//! answer that counts a use is a use: it is asked for once a request.
+//! answer that counts a use is a use: it is asked for once a request. With
+//! `count=no` it counts none and says in `uses_left` how many there are: for who
+//! asks before anything else about the request is known to be good, or only to
+//! explain.
 //!
 //! An API key is active for the server of an API that it names, and for its own
 //! client: `api_key` in the answer says which key it is (see `api_key`).
@@ -92,6 +95,9 @@ struct Answer<'a> {
     /// Which API key it is, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<&'a Value>,
+    /// How many uses are left, where they are counted and this was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses_left: Option<u32>,
     /// Claims that the resource maps, for the resource alone.
     #[serde(flatten)]
     mapped: Map<String, Value>,
@@ -118,16 +124,19 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         return Box::pin(refresh(&cx, caller.client(), token, signed)).await;
     }
     let judged = match api_key::is_shown(&cx, token) {
-        true => Box::pin(super::api_key::judge(&cx, caller.client(), token, &form)).await?,
+        true => Box::pin(super::api_key::judge(&cx, caller.client(), token, &form))
+            .await?
+            .map(|own| own.map(|live| (live, None))),
         false => judge(&cx, caller.client(), token, &form).await?,
     };
     match judged {
-        Ok(Some(live)) => {
+        Ok(Some((live, uses_left))) => {
             let mapped = mapped(&cx, caller.client(), &live).await?;
             let is_reader = is_of_resource(&cx, caller.client(), &live);
             let answer = Answer {
                 mapped,
                 rev: live.rev.as_ref().filter(|_| is_reader),
+                uses_left,
                 ..answer(&cx, &live)
             };
             respond_with(&cx, caller.client(), signed, &answer).await
@@ -150,13 +159,14 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
 }
 
 /// The token, where it is good and the caller may know of it. A use is counted
-/// last, and for the resource's own server alone.
+/// last, and for the resource's own server alone; where that asks for none to be
+/// counted, it is told how many are left.
 async fn judge(
     cx: &Cx,
     caller: &Client,
     token: &str,
     form: &Parameters,
-) -> Result<Result<Option<Live>, Refused>, Failure> {
+) -> Result<Result<Option<(Live, Option<u32>)>, Refused>, Failure> {
     let request = macaroon::described(form);
     let pending = match presented::open_for(cx, token, &Use::AtResource(request)).await? {
         Ok(pending) => pending,
@@ -167,7 +177,11 @@ async fn judge(
     if !may_know(cx, caller, live) || pending.is_counted() && !counts_here {
         return Ok(Ok(None));
     }
-    Ok(pending.settle(cx).await?.map(Some))
+    if form.one("count") == Some("no") {
+        return Ok(pending.spare(cx).await?.map(Some));
+    }
+    let settled = pending.settle(cx).await?;
+    Ok(settled.map(|live| Some((live, None))))
 }
 
 /// A resource server may know of tokens for its resources, a client of its own.
@@ -229,6 +243,7 @@ fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {
         act: live.act.as_ref(),
         may_act: live.may_act.as_ref(),
         rev: None,
+        uses_left: None,
         api_key: live.api_key.as_ref(),
         mapped: Map::new(),
     }

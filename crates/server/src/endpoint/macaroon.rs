@@ -210,20 +210,33 @@ impl Pending {
         &self.live
     }
 
-    /// Why counting a use would find none left, as far as is known now. Nothing
-    /// is counted.
-    pub(crate) async fn find_spent(&self, cx: &Cx) -> Result<Option<Refused>, Failure> {
+    /// How many uses are left where they are counted, or why there is none, as
+    /// far as is known now. Nothing is counted.
+    pub(crate) async fn find_left(&self, cx: &Cx) -> Result<Result<Option<u32>, Refused>, Failure> {
+        let mut left: Option<u32> = None;
         for count in &self.counts {
             let find = FindUses {
                 name: *count.name.as_bytes(),
                 now: cx.now,
             };
-            if cx.store.read(find).await? >= count.limit {
+            let own = count.limit.saturating_sub(cx.store.read(find).await?);
+            if own == 0 {
                 let flaw = Flaw::Spent(count.caveat.clone());
-                return Ok(Some(Refused::Macaroon(flaw)));
+                return Ok(Err(Refused::Macaroon(flaw)));
             }
+            left = Some(left.map_or(own, |left| left.min(own)));
         }
-        Ok(None)
+        Ok(Ok(left))
+    }
+
+    /// The token for whoever only asks, and how many uses are left where they are
+    /// counted. Nothing is counted.
+    pub(super) async fn spare(
+        self,
+        cx: &Cx,
+    ) -> Result<Result<(Live, Option<u32>), Refused>, Failure> {
+        let left = self.find_left(cx).await?;
+        Ok(left.map(|left| (self.live, left)))
     }
 
     /// Counts this use: one act for all of its counts. The token, where there

@@ -67,6 +67,7 @@ on_both_engines! {
     a_holder_narrows_without_asking_anyone
     conditions_are_judged_for_the_request_that_is_named
     a_budget_counts_uses_over_all_nodes_and_descendants
+    a_question_that_counts_no_use_tells_how_many_are_left
     a_nonce_is_good_once
     descendants_die_with_their_root
     a_descendant_takes_back_its_root
@@ -284,6 +285,32 @@ async fn a_budget_counts_uses_over_all_nodes_and_descendants(server: Server) {
     );
     assert!(is_good(&server, &narrow(&root, &["budget = 4"]), &here).await);
     assert!(is_good(&server, &root, &[]).await);
+}
+
+async fn a_question_that_counts_no_use_tells_how_many_are_left(server: Server) {
+    let root = minted(&server, &[]).await;
+    let token = narrow(&root, &["budget = 3", "budget = 2", "method = GET"]);
+    let (use_up, spare) = (("method", "GET"), ("count", "no"));
+    let left = async |token: &str| asked(&server, "files-api", token, &[use_up, spare]).await;
+    let before = server.commits();
+
+    for _ in 0..3 {
+        assert_eq!(left(&token).await["uses_left"], 2);
+    }
+
+    assert_eq!(server.commits(), before, "nothing is written");
+    let (post, counting) = (("method", "POST"), ("count", "yes"));
+    assert!(!is_good(&server, &token, &[post, spare]).await);
+    assert!(!is_good(&server, &token, &[spare]).await, "for no request");
+    let elsewhere = asked(&server, "baker", &token, &[use_up, spare]).await;
+    assert_eq!(elsewhere["active"], false);
+    assert!(left(&root).await.get("uses_left").is_none());
+    let used = asked(&server, "files-api", &token, &[use_up, counting]).await;
+    assert_eq!(used["active"], true);
+    assert!(used.get("uses_left").is_none(), "that was a use");
+    assert_eq!(left(&token).await["uses_left"], 1);
+    assert!(is_good(&server, &token, &[use_up]).await);
+    assert_eq!(left(&token).await, json!({ "active": false }));
 }
 
 async fn a_nonce_is_good_once(server: Server) {

@@ -26,8 +26,8 @@ pub struct Head {
     /// The client for which the records were chosen.
     #[serde(rename = "aud")]
     pub reader: String,
-    /// When it was made, in seconds since 1970: for people. Nothing is decided
-    /// by it, since clocks differ and jump.
+    /// When it was made, in seconds since 1970. Clocks differ and jump, so nothing
+    /// is let through by it: readers keep records no shorter than it says.
     #[serde(rename = "iat")]
     pub time: i64,
     /// What the reader sent when it opened the stream: an old head has another.

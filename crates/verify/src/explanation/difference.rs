@@ -1,7 +1,15 @@
 //! What was wanted beside what was found, and in what the two differ.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
+use symbolon_token::explain::Refused;
+use symbolon_token::jose::Invalid;
+use symbolon_token::macaroon::Flaw;
 use url::Url;
+
+use super::Shown;
+use crate::refusal::Refusal;
+use crate::verifier::Verifier;
 
 /// One thing that was wanted otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,6 +45,79 @@ impl Difference {
             note: near_miss(wanted, found).map(|(_, words)| words),
             ..Self::new(of, wanted, found)
         }
+    }
+}
+
+impl Verifier {
+    /// What was wanted of a token that was refused, beside what was found.
+    pub(super) fn differences(
+        &self,
+        shown: &Shown<'_>,
+        refusal: &Refusal,
+        claims: &Map<String, Value>,
+    ) -> Vec<Difference> {
+        let parts = shown.sent.as_ref().ok().and_then(|sent| sent.parts);
+        let Refusal::Refused(refused) = refusal else {
+            let origin = self.inner.config.origin.as_deref().unwrap_or_default();
+            let target = parts.map(|parts| format!("{origin}{}", parts.uri.path()));
+            return super::proof::differences(refusal, parts, claims, target.as_deref());
+        };
+        match refused {
+            Refused::Expired { expires, now } => {
+                vec![Difference::new(
+                    "expires",
+                    format!("after {now}"),
+                    expires.to_string(),
+                )]
+            }
+            Refused::NotYet { begins, now } => {
+                vec![Difference::new(
+                    "begins",
+                    format!("until {now}"),
+                    begins.to_string(),
+                )]
+            }
+            Refused::Issuer { expected, found } => {
+                vec![Difference::between("issuer", expected, found)]
+            }
+            Refused::Audience { expected, found } => {
+                vec![Difference::between("audience", expected, &found.join(" "))]
+            }
+            Refused::Scope { needed, found } => {
+                vec![Difference::new("scope", needed.join(" "), found.join(" "))]
+            }
+            Refused::Signature(Invalid::UnknownKey) => {
+                let issuer = self.inner.config.issuer.as_str();
+                let claimed = claims.get("iss").and_then(Value::as_str);
+                let claimed = claimed.filter(|own| *own != issuer);
+                claimed
+                    .map(|own| Difference::between("issuer", issuer, own))
+                    .into_iter()
+                    .collect()
+            }
+            Refused::Macaroon(Flaw::Unmet(caveat)) => {
+                vec![Difference::new(
+                    "caveat",
+                    caveat.clone(),
+                    self.met_by(caveat, shown),
+                )]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the request has of what a caveat demands.
+    fn met_by(&self, caveat: &str, shown: &Shown<'_>) -> String {
+        let parts = shown.sent.as_ref().ok().and_then(|sent| sent.parts);
+        let request = parts.map_or(shown.request, crate::layer::described);
+        let name = caveat.split(" = ").next().unwrap_or_default();
+        let found = match name {
+            "method" => request.method.map(str::to_owned),
+            "path" => request.path.map(str::to_owned),
+            "network" => request.address.map(|own| own.to_string()),
+            _ => Some(self.inner.config.clock.now().to_string()),
+        };
+        found.unwrap_or_else(|| "nothing is known of it".to_owned())
     }
 }
 

@@ -28,7 +28,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use symbolon_token::explain::{Check, Refused};
 use symbolon_token::jose::{Invalid, KeySet, Unverified};
-use symbolon_token::macaroon::{Flaw, Request, is_counted};
+use symbolon_token::macaroon::{Request, is_counted};
 use symbolon_token::recognize::{Defect, Recognized, What};
 
 use self::finding::Seen;
@@ -39,6 +39,7 @@ use crate::principal::Principal;
 use crate::refusal::{Refusal, printable};
 use crate::requirement::{MAX_STALENESS, Requirement};
 use crate::subscription::FeedState;
+use crate::uses::Due;
 use crate::verifier::Verifier;
 
 pub use self::clock::ClockShown;
@@ -126,6 +127,10 @@ pub struct Explanation {
     /// What is known of the revocation feed, where it is followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feed: Option<FeedState>,
+    /// How many uses of a macaroon are left, where uses are counted and whoever
+    /// counts them says so. None is counted for an explanation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uses_left: Option<u64>,
     /// Who vouches for `claims`.
     pub vouched: Vouched,
     /// What the token says, as far as it can be read. Values may hold anything
@@ -215,12 +220,16 @@ impl Verifier {
                     purpose: Purpose::Explain,
                     ..*sent
                 };
-                self.judge_own(api, sent, requirement, shown.request).await
+                let judged = self.judge_uncounted(api, sent, requirement, shown.request);
+                judged.await.and_then(|(principal, due)| {
+                    self.check_counted(&due)?;
+                    Ok((principal, due))
+                })
             }
             Err(refusal) => Err(refusal.clone()),
         };
         let mut explanation = match judged {
-            Ok(principal) => self.valid(shown, &principal),
+            Ok((principal, due)) => self.valid(shown, requirement, (&principal, &due)),
             Err(refusal) => self.refused(shown, requirement, &refusal).await,
         };
         let revocation = Check::Revocation.name();
@@ -259,7 +268,12 @@ impl Verifier {
         }
     }
 
-    fn valid(&self, shown: &Shown<'_>, principal: &Principal) -> Explanation {
+    fn valid(
+        &self,
+        shown: &Shown<'_>,
+        requirement: &Requirement,
+        (principal, due): (&Principal, &Due),
+    ) -> Explanation {
         let recognized = Recognized::of(shown.text);
         let claims = principal.claims().clone();
         let opened = self.readable(shown.text);
@@ -276,21 +290,23 @@ impl Verifier {
             code: "valid",
             root: "valid",
             cause: format!(
-                "valid: every check passed; the token of `{}` ends at {}",
+                "valid: every check passed; the token of `{}` ends at {}{}",
                 printable(principal.subject()),
-                principal.expires()
+                principal.expires(),
+                uses(due)
             ),
             repair: String::new(),
             shown: recognized.what,
             shown_words: recognized.what.words(),
             defects: Vec::new(),
             repaired: None,
-            checks: step::passed(claims.contains_key("cnf")),
+            checks: step::passed(claims.contains_key("cnf"), requirement.sign_in()),
             demanded: None,
             differences: Vec::new(),
             key,
             clock: None,
             feed: self.feed(),
+            uses_left: due.left(),
             vouched: Vouched::Verified,
             chain: chain::of(&claims),
             claims: masked(claims),
@@ -356,6 +372,7 @@ impl Verifier {
             clock: clock.as_ref(),
             issuer: self.inner.config.issuer.as_str(),
         });
+        let defects = recognized.defects.iter();
         let checks = step::refused(rendering, refusal, claims.contains_key("cnf"));
         let vouched = vouched(rendering, &checks);
         name_by_check(key.as_mut(), vouched);
@@ -371,13 +388,10 @@ impl Verifier {
             repair: printable(&cause.repair),
             shown: recognized.what,
             shown_words: recognized.what.words(),
-            defects: recognized
-                .defects
-                .iter()
-                .map(|own| Defect::code(*own))
-                .collect(),
+            defects: defects.map(|own| Defect::code(*own)).collect(),
             repaired: self.repaired(&recognized, requirement, shown).await,
             feed: self.feed(),
+            uses_left: None,
             vouched,
             checks,
             demanded: demanded::of(refusal, requirement, &self.inner.config),
@@ -404,75 +418,14 @@ impl Verifier {
             Err(refusal) => format!("without that, it would be refused too: {}", refusal.cause()),
         })
     }
+}
 
-    fn differences(
-        &self,
-        shown: &Shown<'_>,
-        refusal: &Refusal,
-        claims: &Map<String, Value>,
-    ) -> Vec<Difference> {
-        let parts = shown.sent.as_ref().ok().and_then(|sent| sent.parts);
-        let Refusal::Refused(refused) = refusal else {
-            let origin = self.inner.config.origin.as_deref().unwrap_or_default();
-            let target = parts.map(|parts| format!("{origin}{}", parts.uri.path()));
-            return proof::differences(refusal, parts, claims, target.as_deref());
-        };
-        match refused {
-            Refused::Expired { expires, now } => {
-                vec![Difference::new(
-                    "expires",
-                    format!("after {now}"),
-                    expires.to_string(),
-                )]
-            }
-            Refused::NotYet { begins, now } => {
-                vec![Difference::new(
-                    "begins",
-                    format!("until {now}"),
-                    begins.to_string(),
-                )]
-            }
-            Refused::Issuer { expected, found } => {
-                vec![Difference::between("issuer", expected, found)]
-            }
-            Refused::Audience { expected, found } => {
-                vec![Difference::between("audience", expected, &found.join(" "))]
-            }
-            Refused::Scope { needed, found } => {
-                vec![Difference::new("scope", needed.join(" "), found.join(" "))]
-            }
-            Refused::Signature(Invalid::UnknownKey) => {
-                let issuer = self.inner.config.issuer.as_str();
-                let claimed = claims.get("iss").and_then(Value::as_str);
-                let claimed = claimed.filter(|own| *own != issuer);
-                claimed
-                    .map(|own| Difference::between("issuer", issuer, own))
-                    .into_iter()
-                    .collect()
-            }
-            Refused::Macaroon(Flaw::Unmet(caveat)) => {
-                vec![Difference::new(
-                    "caveat",
-                    caveat.clone(),
-                    self.met_by(caveat, shown),
-                )]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// What the request has of what a caveat demands.
-    fn met_by(&self, caveat: &str, shown: &Shown<'_>) -> String {
-        let parts = shown.sent.as_ref().ok().and_then(|sent| sent.parts);
-        let request = parts.map_or(shown.request, crate::layer::described);
-        let name = caveat.split(" = ").next().unwrap_or_default();
-        let found = match name {
-            "method" => request.method.map(str::to_owned),
-            "path" => request.path.map(str::to_owned),
-            "network" => request.address.map(|own| own.to_string()),
-            _ => Some(self.inner.config.clock.now().to_string()),
-        };
-        found.unwrap_or_else(|| "nothing is known of it".to_owned())
+/// What is known of the uses of a macaroon, none of which was counted.
+fn uses(due: &Due) -> String {
+    match (due, due.left()) {
+        (Due::Nothing, _) => String::new(),
+        (_, Some(left)) => format!("; uses left: {left}, this was none"),
+        (_, None) => "; its uses are counted, and nobody was asked how many are left".to_owned(),
     }
 }
 

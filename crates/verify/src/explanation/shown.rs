@@ -8,7 +8,7 @@ use symbolon_token::jose::jwe::is_encrypted;
 use symbolon_token::macaroon::{SharedPresented, ShownCaveat, inspect};
 use symbolon_token::recognize::{Recognized, What};
 
-use crate::check::Rendering;
+use crate::rendering::Rendering;
 use crate::requirement::{Requirement, Revocation};
 
 pub(super) fn rendering(token: &str) -> &'static str {

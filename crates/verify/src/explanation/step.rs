@@ -3,6 +3,7 @@
 use serde::Serialize;
 use symbolon_token::explain::{Check, Refused};
 
+use crate::authentication::SignIn;
 use crate::refusal::{CannotKnow, Refusal};
 
 /// What became of one check.
@@ -36,14 +37,14 @@ pub(super) const BINDING: &str = "binding";
 /// the person signed in.
 pub(super) const POLICY: &str = "policy";
 
-/// The steps of a token that is good.
-pub(super) fn passed(is_bound: bool) -> Vec<Step> {
-    let binding = if is_bound {
-        Outcome::Passed
-    } else {
-        Outcome::NotAsked
+/// The steps of a token that is good, at a route that demands a sign-in, or none.
+pub(super) fn passed(is_bound: bool, sign_in: &SignIn) -> Vec<Step> {
+    let where_asked = |is_asked| match is_asked {
+        true => Outcome::Passed,
+        false => Outcome::NotAsked,
     };
-    list(|_| Outcome::Passed, binding, Outcome::NotAsked)
+    let policy = where_asked(sign_in.is_demanded());
+    list(|_| Outcome::Passed, where_asked(is_bound), policy)
 }
 
 /// The steps of a token that is not.

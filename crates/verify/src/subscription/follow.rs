@@ -230,8 +230,9 @@ impl Reading<'_> {
             }
             if now.saturating_sub(purged) >= PURGE {
                 purged = now;
-                let revocations = &self.state.from.revocations;
-                revocations.purge(self.state.from.clock.now() - MARGIN);
+                if let Some(time) = self.state.time_at_least() {
+                    self.state.from.revocations.purge(time - MARGIN);
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use symbolon_protocol::planted;
+use symbolon_protocol::{Timestamp, planted};
 use symbolon_token::feed::{Event, Head, InvalidHead, Tally, Unpacked, Unreadable, unpack};
 use symbolon_token::jose::KeySet;
 use symbolon_token::revocation::{Revocation, Target, public_name};
@@ -76,6 +76,8 @@ pub(super) struct Taken {
     pub(super) position: Position,
     /// How long after the stream was asked for the head was made, at least.
     pub(super) elapsed: Duration,
+    /// What time the server says it was then.
+    pub(super) time: Timestamp,
     /// For how long before that the server had not asked its database.
     pub(super) stale: Duration,
     /// Where to go on from.
@@ -240,6 +242,7 @@ impl Intake {
             },
             position: head.position(),
             elapsed: Duration::from_millis(head.elapsed),
+            time: Timestamp::from_seconds(head.time.clamp(0, Timestamp::FAR.seconds())),
             stale: Duration::from_millis(head.stale),
             place: event.id.filter(|id| is_place(id)),
         })

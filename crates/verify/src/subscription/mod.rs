@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use symbolon_protocol::planted;
+use symbolon_protocol::{Timestamp, planted};
 use symbolon_token::{Clock, Entropy};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -91,6 +91,9 @@ struct State {
     confirmed: AtomicU64,
     is_connected: AtomicBool,
     last_failure: Mutex<Option<Failure>>,
+    /// What time the last head says that it was, and when that was heard by the
+    /// running clock.
+    told: Mutex<Option<(Timestamp, Duration)>>,
     /// Where to go on from.
     place: Mutex<Option<String>>,
     turns: watch::Sender<u64>,
@@ -122,6 +125,7 @@ impl Subscription {
             confirmed: AtomicU64::new(0),
             is_connected: AtomicBool::new(false),
             last_failure: Mutex::default(),
+            told: Mutex::default(),
             place: Mutex::default(),
             turns: watch::Sender::new(0),
             is_running: AtomicBool::new(false),
@@ -232,9 +236,11 @@ impl State {
             news,
             position,
             elapsed,
+            time,
             stale,
             place,
         } = taken;
+        *lock(&self.told) = Some((time, self.from.clock.monotonic()));
         match news {
             News::Snapshot(set) => self.from.revocations.replace(set),
             News::Records(records) => {
@@ -254,6 +260,17 @@ impl State {
         self.measure_at(confirmed);
         self.confirmed.fetch_max(known, Ordering::AcqRel);
         self.turns.send_modify(|turn| *turn += 1);
+    }
+
+    /// What time it is at least: the earlier of what this machine's clock says and
+    /// of what the last head said, with the time since. What is dropped goes by
+    /// it. A clock that is ahead for a moment would drop records of tokens that
+    /// have not ended, and no stream brings them again.
+    fn time_at_least(&self) -> Option<Timestamp> {
+        let (time, heard) = (*lock(&self.told))?;
+        let clock = &self.from.clock;
+        let since = clock.monotonic().saturating_sub(heard);
+        Some(clock.now().min(time + since))
     }
 
     fn measure(&self) {

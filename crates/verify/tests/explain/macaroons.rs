@@ -5,11 +5,11 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use symbolon_token::Secret;
-use symbolon_verify::macaroon::{Request, present, require};
-use symbolon_verify::{Outcome, Verifier};
+use symbolon_verify::macaroon::{Count, Request, present, require};
+use symbolon_verify::{Outcome, Requirement, Verifier};
 
 use crate::corpus::API;
-use crate::shared_macaroons::{narrow, share, shared_for};
+use crate::shared_macaroons::{narrow, sealed_for, share, shared_for};
 use crate::support::{Issuer, at_expiry};
 use crate::{given, outcome, shows_nothing_of};
 
@@ -154,6 +154,30 @@ async fn every_broken_macaroon_has_one_cause_and_its_twin_is_valid() {
         (&*told.differences[0].wanted, &*told.differences[0].found),
         ("method = GET", "POST")
     );
+}
+
+#[tokio::test]
+async fn an_explanation_uses_no_macaroon_up() {
+    let (issuer, _) = given().await;
+    let token = narrow(&shared(&issuer), &["budget = 5"]);
+    let sealed = narrow(&sealed_for(&issuer, API), &["budget = 5"]);
+    issuer.says_active(|_| ());
+    *issuer.behaviour.uses_left.lock().unwrap() = Some(5);
+    let counter = |_: &[Count]| -> bool { panic!("it was counted here") };
+    let verifier = issuer.asking().count_uses(counter);
+    let now = Requirement::all(["read:invoices"]);
+
+    for token in [&token, &sealed] {
+        let told = verifier.explain(token, &now).await;
+        assert_eq!((told.root, told.uses_left), ("valid", Some(5)));
+        assert!(told.cause.contains("uses left: 5"), "{}", told.cause);
+    }
+    assert_eq!(issuer.uses_left(), Some(5));
+    let here = verifier.explain(&token, &at_expiry()).await;
+    assert_eq!((here.root, here.uses_left), ("valid", None));
+    assert!(here.cause.contains("nobody was asked"), "{}", here.cause);
+    let plain = verifier.explain(&shared(&issuer), &at_expiry()).await;
+    assert!(!plain.cause.contains("uses"), "{}", plain.cause);
 }
 
 /// The text of a caveat, edited in place.

@@ -97,6 +97,28 @@ async fn every_broken_token_has_one_cause_and_its_twin_is_valid() {
 }
 
 #[tokio::test]
+async fn a_sign_in_is_called_asked_where_a_route_demands_one() {
+    let (issuer, given) = given().await;
+    let verifier = issuer.verifier();
+    let token = given.with(|claims| {
+        claims["acr"] = "phr".into();
+        claims["auth_time"] = START.seconds().into();
+    });
+    let recent = at_expiry().max_age(Duration::from_secs(60));
+
+    for (demanded, expected) in [
+        (at_expiry(), Outcome::NotAsked),
+        (recent, Outcome::Passed),
+        (at_expiry().acr_values(["phr"]), Outcome::Passed),
+        (at_expiry().acr_values(["other"]), Outcome::Failed),
+    ] {
+        let told = verifier.explain(&token, &demanded).await;
+
+        assert_eq!(outcome(&told, "policy"), expected, "{demanded:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_edit_is_named_with_what_stood_there_before() {
     let (issuer, given) = given().await;
     let verifier = issuer.verifier();

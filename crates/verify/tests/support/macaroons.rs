@@ -38,6 +38,19 @@ pub(crate) fn bound(issuer: &Issuer) -> Bound<'_> {
     }
 }
 
+/// A macaroon of this API whose key only the issuer has.
+pub(crate) fn sealed_for(issuer: &Issuer, audience: &str) -> String {
+    let entropy = SeededEntropy::new(2);
+    let minted = engine::mint(
+        &keys(),
+        bound(issuer),
+        &authority(audience),
+        START,
+        &entropy,
+    );
+    minted.unwrap().text
+}
+
 pub(crate) fn shared_for(issuer: &Issuer, audience: &str) -> String {
     let (keys, entropy) = (keys(), SeededEntropy::new(7));
     let written = Written {

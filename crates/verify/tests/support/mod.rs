@@ -49,6 +49,9 @@ pub(crate) struct Behaviour {
     pub(crate) macaroon_keys_read: AtomicUsize,
     pub(crate) jwks_read: AtomicUsize,
     pub(crate) questions: AtomicUsize,
+    /// How many uses of a macaroon are left, where they are counted: answers go by
+    /// it.
+    pub(crate) uses_left: Mutex<Option<u64>>,
     pub(crate) last_question: Mutex<Option<(String, String)>>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) feed: Arc<feed::Feed>,
@@ -56,6 +59,20 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
+    /// What it says of a token, whose uses it may count.
+    fn introspected(&self, form: &str) -> Reply {
+        let mut reply = self.introspection.lock().unwrap().clone();
+        let left = &mut *self.uses_left.lock().unwrap();
+        if let (Some(left), Reply::Json(told)) = (left, &mut reply) {
+            match form.contains("&count=no") {
+                _ if *left == 0 => *told = json!({ "active": false }),
+                true => told["uses_left"] = (*left).into(),
+                false => *left -= 1,
+            }
+        }
+        reply
+    }
+
     fn keys_for(&self, form: &str) -> Reply {
         let mut pairs = url::form_urlencoded::parse(form.as_bytes());
         let resource = pairs.find(|(name, _)| name == "resource").unwrap().1;
@@ -100,6 +117,7 @@ impl Issuer {
             macaroon_keys_read: AtomicUsize::new(0),
             jwks_read: AtomicUsize::new(0),
             questions: AtomicUsize::new(0),
+            uses_left: Mutex::default(),
             last_question: Mutex::new(None),
             feed: Arc::new(feed::Feed::new()),
             url: url.clone(),
@@ -185,6 +203,10 @@ impl Issuer {
         self.behaviour.questions.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn uses_left(&self) -> Option<u64> {
+        *self.behaviour.uses_left.lock().unwrap()
+    }
+
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
@@ -262,8 +284,8 @@ async fn introspect(
 ) -> Response<Body> {
     behaviour.questions.fetch_add(1, Ordering::SeqCst);
     let authorization = headers["authorization"].to_str().unwrap().to_owned();
+    let reply = behaviour.introspected(&body);
     *behaviour.last_question.lock().unwrap() = Some((authorization, body));
-    let reply = behaviour.introspection.lock().unwrap().clone();
     answer(reply).await
 }
 

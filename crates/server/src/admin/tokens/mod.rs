@@ -235,7 +235,7 @@ async fn told(cx: &Cx, question: &Question, what: What) -> Result<Told, Failed> 
     let opened = presented::open_for(cx, &question.token, &Use::AtResource(request)).await?;
     let judged = match &opened {
         Ok(pending) => match demand(cx, question, pending.before_counting()) {
-            Ok(()) => pending.find_spent(cx).await?.map_or(Ok(()), Err),
+            Ok(()) => pending.find_left(cx).await?.map(|_| ()),
             refused => refused,
         },
         Err(why) => Err(why.clone()),
