@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use symbolon_protocol::Environment;
 
+use crate::authority::Ancestor;
 use crate::clock::{Entropy, random};
 use crate::explain::Check;
 use crate::id::{ApiKey, Id, Slot};
@@ -25,6 +26,7 @@ use crate::jose::Unverified;
 use crate::keyring::{Keyring, Purpose};
 use crate::macaroon;
 use crate::mark::{Kind, read_lettered, write_lettered};
+use crate::revocation::Target;
 use crate::secret::{Digest, Secret};
 
 /// Random bytes of each key: 192 bits, where 160 are asked for.
@@ -181,6 +183,17 @@ impl Keyring {
         digest: &ForeignDigest,
     ) -> impl Iterator<Item = (Digest, u64)> {
         self.keyed(FOREIGN, Secret::new(digest.0.as_bytes().to_vec()))
+    }
+
+    /// Whether an API key is among what something was derived from. Nothing else
+    /// is marked by the keys that its digests are made with.
+    pub fn made_api_key_of(&self, lineage: &[Ancestor]) -> bool {
+        let is_of = |name| {
+            let mut all = self.all(Purpose::SecretDigest);
+            all.any(|own| Purpose::SecretDigest.key_mark(own.id) == name)
+        };
+        let mut marks = lineage.iter().filter(|own| own.target == Target::Key);
+        marks.any(|own| is_of(own.name))
     }
 
     fn keyed(&self, label: &'static str, of: Secret) -> impl Iterator<Item = (Digest, u64)> {

@@ -84,6 +84,7 @@ pub(crate) async fn verify(
         skew: cx.settings.clock_skew,
     };
     let checked = check_claims(&claims, &rules, cx.now)?;
+    check_others(cx, &issuer, &claims)?;
     Ok(Vouched {
         authority: authority(cx, client, &issuer, &claims, &checked)?,
         name: checked.name(),
@@ -105,7 +106,8 @@ pub(crate) async fn judge(cx: &Cx, issuer: &TrustedIssuer, text: &str) -> Result
         sent: Sent::AsToken,
         skew: cx.settings.clock_skew,
     };
-    check_claims(&claims, &rules, cx.now).map(|_| ())
+    check_claims(&claims, &rules, cx.now)?;
+    check_others(cx, issuer, &claims)
 }
 
 /// The registration of an issuer that is trusted, that the client's policy
@@ -289,6 +291,19 @@ fn check_actors(claims: &Claims, own: &str) -> Result<(), &'static str> {
         .any(|actor| actor.issuer.as_deref() == Some(own))
     {
         true => Err("act names somebody of this server, for whom no other issuer speaks"),
+        false => Ok(()),
+    }
+}
+
+/// Nor for those of another trusted issuer, which speaks for itself.
+fn check_others(cx: &Cx, issuer: &TrustedIssuer, claims: &Claims) -> Result<(), &'static str> {
+    let actors = act::chain(claims).map_err(|_| "act is malformed or too deep")?;
+    let is_others = |named: &str| {
+        named != issuer.issuer.as_str() && cx.directory.find_trusted_issuer(named).is_some()
+    };
+    let mut issuers = actors.iter().filter_map(|actor| actor.issuer.as_deref());
+    match issuers.any(is_others) {
+        true => Err("act names somebody of another trusted issuer, who speaks for themselves"),
         false => Ok(()),
     }
 }

@@ -56,7 +56,11 @@ pub(super) fn of_read(
         holder: Holder::Client(issued_to.id.clone()),
         sector: subject::sector(issued_to),
         bound_like: Binding::NONE,
-        reach: Reach::Moving,
+        // However often it was exchanged since: a key is for its own APIs.
+        reach: match cx.keys.made_api_key_of(&read.marks.lineage) {
+            true => Reach::OwnApis,
+            false => Reach::Moving,
+        },
         says_scopes: true,
     })
 }

@@ -53,6 +53,7 @@ pub(crate) async fn exchange(
         Some(shown) => Some(opened::open(asking, shown, Role::Actor).await?),
         None => None,
     };
+    policy::check_key(&request, &subject)?;
     policy::check_proof(cx, &subject, actor.as_ref())?;
     policy::check_subject(client, &policy, &subject)?;
     policy::check_sector(client, &subject)?;

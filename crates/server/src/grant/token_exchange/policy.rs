@@ -10,7 +10,8 @@
 use symbolon_protocol::{
     Client, ErrorCode, ExchangePolicy, OrganizationId, ResourceIdentifier, TokenKind,
 };
-use symbolon_token::{Authority, Subject};
+use symbolon_token::authority::FOREIGN;
+use symbolon_token::{Actor, Authority, Subject};
 
 use super::opened::{Holder, Opened, Reach};
 use super::request::ExchangeRequest;
@@ -44,19 +45,23 @@ pub(super) fn check_kinds(
             "this client may not present tokens of this type",
         ));
     }
-    // A key signs nobody in: nothing of it says who did.
-    let is_of_key = request.subject.kind == TokenKind::ApiKey;
-    if is_of_key && !matches!(request.requested, TokenKind::AccessToken | TokenKind::Jwt) {
-        return Err(Refusal::invalid_request(
-            "an API key becomes an access token and nothing else",
-        ));
-    }
     if request.requested == TokenKind::RefreshToken || !policy.issues.contains(&request.requested) {
         return Err(Refusal::invalid_request(
             "this client may not ask for tokens of this type",
         ));
     }
     Ok(())
+}
+
+/// A key signs nobody in: neither it nor what came of it says who did.
+pub(super) fn check_key(request: &ExchangeRequest, subject: &Opened) -> Result<(), Refusal> {
+    let is_access = matches!(request.requested, TokenKind::AccessToken | TokenKind::Jwt);
+    match subject.reach {
+        Reach::OwnApis if !is_access => Err(Refusal::invalid_request(
+            "an API key becomes an access token and nothing else",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// What is bound is good only for whoever shows on this very request to hold
@@ -257,8 +262,11 @@ pub(super) fn target(
     if subject.reach == Reach::OwnApis {
         return Err(Refusal::invalid_target("the key is for other APIs"));
     }
-    // However often it was exchanged since: a partner vouches for one API.
-    if matches!(subject.authority.subject(), Subject::Foreign(_)) {
+    // However often it was exchanged since: a partner vouches for one API, as
+    // much of who acts as of for whom.
+    let is_foreign = |own: &Actor| own.issuer.is_some() || own.subject.starts_with(FOREIGN);
+    let acts = subject.authority.actors().iter().any(is_foreign);
+    if acts || matches!(subject.authority.subject(), Subject::Foreign(_)) {
         return Err(Refusal::invalid_target(
             "the issuer vouches for another resource",
         ));

@@ -155,19 +155,23 @@ async fn a_key_is_not_moved_to_another_api_and_makes_no_other_kind(server: Serve
     });
     client(&server, "job", policy).await;
     let (_, key) = make(&server, json!({})).await;
-    assert_eq!(asked(&key).by(&server, "job").await.status, 200);
+    let once = asked(&key).token(&server, "job").await;
+    let of_token = |token: &str| Asked::of("access_token", token).with("resource", ORDERS);
+    let twice = of_token(&once).token(&server, "job").await;
 
-    let moved = asked(&key).but("resource", STOCK).by(&server, "job").await;
-
-    assert_eq!(moved.refusal(), "invalid_target");
-    for kind in ["id_token", "saml2", "refresh_token"] {
-        let kind = crate::exchange::world::urn(kind);
-        let other = asked(&key).with("requested_token_type", &kind);
-        assert_eq!(
-            other.by(&server, "job").await.refusal(),
-            "invalid_request",
-            "{kind}"
-        );
+    // Nor does what came of it, however often it was exchanged since.
+    for own in [asked(&key), of_token(&once), of_token(&twice)] {
+        let moved = own.clone().but("resource", STOCK);
+        assert_eq!(moved.by(&server, "job").await.refusal(), "invalid_target");
+        for kind in ["id_token", "saml2", "refresh_token"] {
+            let kind = crate::exchange::world::urn(kind);
+            let other = own.clone().with("requested_token_type", &kind);
+            assert_eq!(
+                other.by(&server, "job").await.refusal(),
+                "invalid_request",
+                "{kind}"
+            );
+        }
     }
     let made = asked(&key)
         .with("requested_token_type", KIND)

@@ -1,8 +1,10 @@
 //! JWTs of trusted issuers as grants.
 
 use serde_json::{Value, json};
+use symbolon_testkit::Row;
 
 use super::world::{Asked, BEARER, EXCHANGE, Partner, claims, client, furnish, now, own_token};
+use crate::crowd::{at_once, has_one_winner};
 use crate::harness::{Answer, ORDERS, Server, VAULT};
 use crate::on_both_engines;
 
@@ -324,12 +326,13 @@ async fn of_parallel_presentations_one_gets_a_token(server: Server) {
     let partner = Partner::trusted(&server).await;
     let jwt = partner.jwt(&server, json!({}));
 
-    let all = (0..64).map(|_| present(&server, "orders-api", &jwt));
-    let answers = futures_util::future::join_all(all).await;
+    let all = (0..64).map(|_| async || present(&server, "orders-api", &jwt).await);
+    let (answers, turned_away) = at_once(Row::R07, all).await;
 
     let good = answers.iter().filter(|answer| answer.status == 200).count();
     let refused = answers.iter().filter(|answer| answer.status == 400).count();
-    assert_eq!((good, refused), (1, 63));
+    assert!(has_one_winner(good, turned_away), "{good}");
+    assert_eq!(good + refused, 64);
 }
 
 async fn the_metadata_names_the_grants(server: Server) {

@@ -715,6 +715,15 @@ async fn a_partner_says_of_nobody_here_that_they_act(server: Server) {
         let token = asked(&jwt).token(&server, "orders-api").await;
         assert_eq!(claims(&token)["act"], theirs);
     }
+    // Another whose word is taken here speaks for itself.
+    let other = Partner::start().await;
+    other
+        .be_trusted(&server, json!({ "resource": STOCK }))
+        .await;
+    for act in [at(&other.issuer), before(at(&other.issuer))] {
+        let jwt = partner.jwt(&server, json!({ "act": act, "jti": "other" }));
+        assert_eq!(refusal(&server, &jwt).await, "invalid_request", "{act}");
+    }
 }
 
 /// Attack: G193
@@ -752,6 +761,12 @@ async fn a_partner_vouches_for_an_actor_where_it_does_for_a_subject_and_nowhere_
     assert_eq!(there.status, 200, "{}", there.body);
     let is = claims(&there.text("access_token"));
     assert_eq!(is["act"], json!({ "sub": "dave", "iss": stock.issuer }));
+    // Nor does it go on by itself.
+    let again = Asked::of("access_token", &there.text("access_token"));
+    let stays = again.clone().with("resource", STOCK);
+    assert_eq!(stays.by(&server, "orders-api").await.status, 200);
+    let moved = again.with("resource", SAFE).by(&server, "orders-api").await;
+    assert_eq!(moved.refusal(), "invalid_target");
     for elsewhere in [ORDERS, SAFE] {
         let refused = carried(&stock, elsewhere).await.refusal();
         assert_eq!(refused, "invalid_target", "{elsewhere}");

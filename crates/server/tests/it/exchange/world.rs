@@ -78,6 +78,7 @@ pub(crate) async fn own_token(server: &Server, client: &str) -> String {
 }
 
 /// A request to exchange: valid, until a test adds to it.
+#[derive(Clone)]
 pub(crate) struct Asked {
     form: Vec<(String, String)>,
 }
