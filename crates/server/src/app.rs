@@ -390,6 +390,7 @@ impl App {
             keys: Arc::clone(&self.keys.load().ring),
             settings: self.settings(),
             now: self.edge.clock.now(),
+            past_end: Duration::ZERO,
             position: self.feed.position(),
             settled: self.directory.settled(),
             resettled: Arc::default(),

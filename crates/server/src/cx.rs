@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use symbolon_protocol::{ClientId, OrganizationId, Timestamp};
 use symbolon_token::revocation::Target;
@@ -14,6 +15,9 @@ use crate::app::App;
 use crate::failure::Broken;
 use crate::holder::{Holder, NOBODY};
 use crate::settings::Settings;
+
+/// How far the clocks of two nodes, and that of a verifier, may be apart.
+const APART: Duration = Duration::from_secs(3 * 60);
 
 /// Names one request in answers, logs and the audit trail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +46,9 @@ pub(crate) struct Cx {
     /// What the configuration settled when the request began.
     pub(crate) settings: Arc<Settings>,
     pub(crate) now: Timestamp,
+    /// How long past its end a token is still read: not at all, but to take it
+    /// back.
+    pub(crate) past_end: Duration,
     /// Where the revocation feed stood before anything of this request was
     /// checked: what is taken back later kills what is minted from it.
     pub(crate) position: Position,
@@ -78,6 +85,21 @@ impl Cx {
             position: self.position.min(position),
             ..self.clone()
         }
+    }
+
+    /// The same, for taking back: what has ended by this clock may be good by
+    /// that of another node or of a verifier, for a while or for as long as this
+    /// one has jumped ahead.
+    pub(crate) fn taking_back(&self) -> Self {
+        Self {
+            past_end: self.now.since(self.sure()) + APART,
+            ..self.clone()
+        }
+    }
+
+    /// Whether a token that ends then has ended.
+    pub(crate) fn is_past(&self, end: Timestamp) -> bool {
+        end + self.past_end <= self.now
     }
 
     /// Refuses to decide about a client, and the organization it acts for, of

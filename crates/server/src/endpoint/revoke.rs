@@ -74,6 +74,7 @@ async fn revoke(
     if api_key::is_shown(cx, token) {
         return Box::pin(end_key(cx, token, caller, actor)).await;
     }
+    let cx = &cx.taking_back();
     let read = match read(cx, token) {
         Ok(read) => read,
         Err(refused) if is_over(&refused) => return Ok(TakenBack::Before),
@@ -135,7 +136,7 @@ async fn revoke_token(cx: &Cx, read: &Read, actor: &str) -> Result<Option<Revoke
         client,
         subject,
         expires: read.expires,
-        now: cx.now,
+        now: cx.sure().min(cx.now),
         audit: Some(audit),
     }))
 }

@@ -274,7 +274,7 @@ impl Stream {
                 };
                 app.store.read(page).await.ok()?
             };
-            if page.epoch != self.at.epoch {
+            if page.head.epoch != self.at.epoch {
                 return None;
             }
             self.records(page.revocations.iter()).await?;
@@ -289,7 +289,7 @@ impl Stream {
     }
 
     async fn records(&mut self, records: impl Iterator<Item = &Revocation>) -> Option<()> {
-        let oldest = self.app.edge.clock.now() - MARGIN;
+        let oldest = self.app.sure() - MARGIN;
         let app = Arc::clone(&self.app);
         let mut packed = Vec::new();
         for record in records.filter(|own| own.expires > oldest) {

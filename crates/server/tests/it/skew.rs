@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::browser::{Browser, redemption, request};
-use crate::harness::{Answer, CALLBACK, Server, VAULT};
+use crate::harness::{Answer, CALLBACK, ORDERS, Server, VAULT};
 use reqwest::Method;
 use serde_json::json;
 
@@ -46,6 +46,30 @@ async fn works_between(here: &Server, there: &Server) {
     assert_eq!(refresh(here, &dead).await.refusal(), "invalid_grant");
     // What a node makes before it has heard of that dies by it, too.
     tokio::time::sleep(Duration::from_millis(500)).await;
+}
+
+/// What has ended by one clock is good by another, so it is still taken back.
+///
+/// Row R30 of the reliability catalogue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_ahead_takes_back_what_has_ended_by_its_clock() {
+    let server = Server::on_postgres().await;
+    let ahead = server.skewed_sibling(30).await;
+    let mut dying = Vec::new();
+    for resource in [ORDERS, VAULT] {
+        let form = [("grant_type", "client_credentials"), ("resource", resource)];
+        dying.push(server.token("job", &form).await.text("access_token"));
+    }
+    server.advance(580);
+    ahead.believe();
+
+    for token in dying {
+        assert!(server.is_active(&token).await && !ahead.is_active(&token).await);
+        let form = [("token", &*token)];
+        assert_eq!(ahead.form("/revoke", "job", &form).await.status, 200);
+        server.catch_up().await;
+        assert!(!server.is_active(&token).await, "it lives on");
+    }
 }
 
 /// Row R30 of the reliability catalogue.
