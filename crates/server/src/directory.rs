@@ -141,11 +141,10 @@ impl Directory {
         self.named.load().get(named).cloned()
     }
 
-    /// Whether a resource was created after a place in the feed: what was granted
-    /// there then was granted at another one of that name.
-    pub(crate) fn is_younger(&self, resource: &ResourceIdentifier, than: Position) -> bool {
-        let begun = self.begun.load();
-        begun.get(resource).is_some_and(|since| *since > than)
+    /// Where the feed stood when a resource was created: what was granted there
+    /// before was granted at another one of that name.
+    pub(crate) fn begun(&self, resource: &ResourceIdentifier) -> Position {
+        self.begun.load().get(resource).copied().unwrap_or_default()
     }
 
     /// Which version of it all is kept here.

@@ -115,6 +115,11 @@ fn check_state(facts: &StoredApiKey, now: Timestamp) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Whether another resource has the name of one that a key was made for.
+pub(crate) fn is_another(cx: &Cx, key: &StoredApiKey, named: &ResourceIdentifier) -> bool {
+    target::is_another(cx, named, key.document.named_at(named, key.position))
+}
+
 /// The record that hits a key, if one does.
 fn hit(cx: &Cx, facts: &StoredApiKey, key_mark: u64) -> Option<Hit> {
     let whole = Authority::granted(granted(facts));
@@ -171,7 +176,7 @@ impl OpenKey {
         if !named(&document.resources) {
             return Err(KeyFlaw::Elsewhere);
         }
-        if target::is_another(cx, &resource.identifier, self.facts().position) {
+        if is_another(cx, self.facts(), &resource.identifier) {
             return Err(KeyFlaw::Policy(
                 "the resource was deleted, and another has its name",
             ));

@@ -116,7 +116,8 @@ pub(crate) fn first(
     let by = Narrowing {
         expires: Some(absolute_ends.min(own.expires())),
         binding: Some(binding(client, &first)),
-        position: Some(cx.position),
+        // The place in the feed stays that of the code: what was deleted before it
+        // is redeemed is gone from the family too.
         ..Narrowing::default()
     };
     let authority = own

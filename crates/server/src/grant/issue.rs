@@ -14,7 +14,7 @@ use symbolon_protocol::{
 };
 use symbolon_token::jose::SigningKey;
 use symbolon_token::jwt::{self, Sector, Written};
-use symbolon_token::revocation::{Target, public_name};
+use symbolon_token::revocation::{Hit, Target, public_name};
 use symbolon_token::{Authority, Binding, Id, Marks, Narrowing, Position, Slot, Token, opaque};
 
 use super::{mapped_claims, subject, target};
@@ -146,13 +146,13 @@ pub(crate) fn may_issue(cx: &Cx, wish: Wish<'_>) -> Result<Issuable, Failure> {
 }
 
 /// Whether a resource was deleted since it was granted, and another has its
-/// identifier now.
+/// identifier now. What a restore ends is for `check_live` to refuse.
 pub(crate) fn was_deleted_since(cx: &Cx, audience: &ResourceIdentifier, granted: Position) -> bool {
     let marks = Marks {
         resource: Some(public_name(Target::Resource, audience.as_str())),
         ..Marks::default()
     };
-    cx.feed.hit(&marks, granted).is_some()
+    matches!(cx.feed.hit(&marks, granted), Some(Hit::Record(_)))
 }
 
 /// Refuses what a record has hit since it was granted.

@@ -135,7 +135,7 @@ pub(crate) fn allowed_now(
 /// Only for what was read from the store: what somebody else vouches for may be
 /// older than the API that it is moved to.
 pub(crate) fn is_another(cx: &Cx, named: &ResourceIdentifier, meant: Position) -> bool {
-    cx.directory.is_younger(named, meant) || was_deleted_since(cx, named, meant)
+    cx.directory.begun(named) > meant || was_deleted_since(cx, named, meant)
 }
 
 /// What a client may still have of all that it was granted.

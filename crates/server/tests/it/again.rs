@@ -4,17 +4,23 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::api_key::make;
-use crate::browser::{Browser, response};
-use crate::harness::{ORDERS, Server};
+use crate::api_key::{call, make};
+use crate::browser::{Browser, redemption, request, response};
+use crate::exchange::world::{Asked, EXCHANGE, client as client_of};
+use crate::harness::{CALLBACK, ORDERS, Server, VAULT};
 use crate::on_both_engines;
 use crate::setting::{NORTH, SOUTH, by};
 
 on_both_engines! {
     a_consent_is_none_to_an_api_that_was_made_again
     a_key_is_good_at_no_api_that_was_made_again
+    a_key_that_is_replaced_or_enabled_is_good_at_no_api_that_was_made_again
+    a_key_is_good_at_an_api_that_came_after_it_once_it_names_it
+    a_code_opens_no_api_that_was_made_again
 }
 
+/// An API that nobody had before.
+const NEW: &str = "https://new.example.com";
 /// Longer than anything that expires.
 const YEARS: u64 = 3 * 365 * 24 * 60 * 60;
 
@@ -94,4 +100,94 @@ async fn a_key_is_good_at_no_api_that_was_made_again(server: Server) {
     let (_, later) = make(&server, json!({})).await;
     let told = server.introspect("orders-api", &later).await;
     assert_eq!(told["active"], true, "{told}");
+}
+
+async fn a_key_that_is_replaced_or_enabled_is_good_at_no_api_that_was_made_again(server: Server) {
+    let (rotated, _) = make(&server, json!({ "expires": "never" })).await;
+    let (stopped, key) = make(&server, json!({ "expires": "never" })).await;
+    let (narrow, _) = make(
+        &server,
+        json!({ "resources": [ORDERS], "scopes": ["read:orders"] }),
+    )
+    .await;
+    make_again(&server, ORDERS, "read:orders").await;
+
+    let path = format!("/{rotated}/rotate");
+    let next = call(&server, Method::POST, &path, json!({})).await;
+    for verb in ["disable", "enable"] {
+        let path = format!("/{stopped}/{verb}");
+        let answer = call(&server, Method::POST, &path, Value::Null).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    for key in [next.text("key"), key] {
+        let told = server.introspect("orders-api", &key).await;
+        assert_eq!(told["active"], false, "{told}");
+        let told = server.introspect("vault-api", &key).await;
+        assert_eq!(told["active"], true, "{told}");
+    }
+    // Nothing would be left of it.
+    let path = format!("/{narrow}/rotate");
+    let refused = call(&server, Method::POST, &path, json!({})).await;
+    assert_eq!(refused.status, 409, "{}", refused.body);
+}
+
+async fn a_key_is_good_at_an_api_that_came_after_it_once_it_names_it(server: Server) {
+    let (id, key) = make(&server, json!({})).await;
+    let (other, _) = make(&server, json!({})).await;
+    let gone = call(&server, Method::DELETE, &format!("/{other}"), Value::Null).await;
+    assert_eq!(gone.status, 204, "the feed goes on: {}", gone.body);
+    let body = json!({
+        "identifier": NEW, "scopes": ["read:vault"], "introspection_client": "orders-api",
+    });
+    let made = server
+        .admin(Method::POST, "/admin/v1/resources", Some(body))
+        .await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let all = json!({ "resources": [ORDERS, VAULT, NEW] });
+    let client = server
+        .admin(Method::PATCH, "/admin/v1/clients/job", Some(all.clone()))
+        .await;
+    assert_eq!(client.status, 200, "{}", client.body);
+
+    let named = call(&server, Method::PATCH, &format!("/{id}"), all).await;
+
+    assert_eq!(named.status, 200, "{}", named.body);
+    assert!(named.json().get("named").is_none());
+    let told = server.introspect("orders-api", &key).await;
+    assert_eq!(told["active"], true, "{told}");
+    let asked = Asked::of("api_key", &key).with("resource", NEW);
+    let policy = json!({
+        "grants": ["client_credentials", EXCHANGE], "exchange": { "accepts": ["api_key"] },
+    });
+    client_of(&server, "job", policy).await;
+    let token = asked.by(&server, "job").await;
+    assert_eq!(token.text("scope"), "read:vault", "{}", token.body);
+}
+
+async fn a_code_opens_no_api_that_was_made_again(server: Server) {
+    let mut asked = request();
+    asked.insert(
+        "scope".into(),
+        "offline_access read:orders read:vault".into(),
+    );
+    let code = Browser::new(&server).code("alice", &asked).await;
+    make_again(&server, ORDERS, "read:orders").await;
+    let mut form = redemption(&code, CALLBACK);
+    form.push(("resource", VAULT));
+    let tokens = server.token("web", &form).await;
+    assert_eq!(tokens.status, 200, "{}", tokens.body);
+
+    let refresh = tokens.text("refresh_token");
+    let form = |place| {
+        [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", &*refresh),
+            ("resource", place),
+        ]
+    };
+    let refused = server.token("web", &form(ORDERS)).await;
+
+    assert_eq!(refused.refusal(), "invalid_target", "{}", refused.body);
+    assert_eq!(server.token("web", &form(VAULT)).await.status, 200);
 }

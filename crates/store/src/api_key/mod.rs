@@ -12,6 +12,8 @@ pub(crate) mod change;
 pub(crate) mod list;
 pub(crate) mod used;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use symbolon_protocol::{
     ClientId, Environment, OrganizationId, ResourceIdentifier, Scopes, Timestamp,
@@ -51,6 +53,18 @@ pub struct ApiKeyDocument {
     /// The key whose place it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Id<Key>>,
+    /// Where the feed stood when one of its resources was named, where that was
+    /// after the key was made: another one of that name may have been meant.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub named: BTreeMap<ResourceIdentifier, Position>,
+}
+
+impl ApiKeyDocument {
+    /// Where the feed stood when a resource was named, for a key that was made
+    /// at a place.
+    pub fn named_at(&self, resource: &ResourceIdentifier, made: Position) -> Position {
+        self.named.get(resource).map_or(made, |own| made.max(*own))
+    }
 }
 
 /// Through whom a key acts, and for whom.

@@ -32,6 +32,7 @@ fn document() -> Result<ApiKeyDocument, Broken> {
         plan: None,
         imported: false,
         replaces: None,
+        named: Default::default(),
     })
 }
 

@@ -18,8 +18,10 @@ use symbolon_store::{
 };
 use symbolon_token::{ApiKey, Id, Secret};
 
+use crate::api_key::is_another;
 use crate::cx::Cx;
 use crate::failure::Broken;
+use crate::grant::target;
 use crate::respond;
 
 use self::shown::shown;
@@ -123,7 +125,10 @@ async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
     check_patch(&patch)?;
     let mut members = body::object_of(&was.document);
     body::merge(&mut members, patch);
-    let document: ApiKeyDocument = body::read(&members)?;
+    let mut document: ApiKeyDocument = body::read(&members)?;
+    if changed.iter().any(|name| name == "resources") {
+        note_named(cx, &was, &mut document);
+    }
     check::document(cx, &was.owner, &document).await?;
     let (id, enabled) = (was.id, was.enabled);
     let audit = {
@@ -155,6 +160,40 @@ fn check_patch(patch: &Map<String, Value>) -> Result<(), Refused> {
         Some(name) => Err(Refused::member(name, "is not a member that can be changed")),
         None => Ok(()),
     }
+}
+
+/// Notes that a resource which the key did not name before is meant as it is
+/// now, and so is one that was made again since.
+fn note_named(cx: &Cx, was: &StoredApiKey, document: &mut ApiKeyDocument) {
+    let ApiKeyDocument {
+        resources, named, ..
+    } = document;
+    named.retain(|own, _| resources.contains(own));
+    for resource in resources {
+        if !was.document.resources.contains(resource) || is_another(cx, was, resource) {
+            let begun = cx.directory.begun(resource).max(cx.position);
+            named.insert(resource.clone(), begun);
+        }
+    }
+}
+
+/// What is left of a key that is made or enabled again: nothing at a resource
+/// that was deleted, whatever has its name now.
+fn left_of(cx: &Cx, was: &StoredApiKey) -> Result<ApiKeyDocument, Refused> {
+    let mut left = was.document.clone();
+    left.named.clear();
+    left.resources.retain(|own| !is_another(cx, was, own));
+    let known = left.resources.iter();
+    let known: Vec<_> = known.filter_map(|own| target::resource(cx, own)).collect();
+    let means = |scope: &str| known.iter().any(|own| own.scopes.contains(scope));
+    if left.resources.len() < was.document.resources.len() {
+        left.scopes = left.scopes.filtered(means);
+    }
+    if left.resources.is_empty() {
+        let why = "every resource that it names was deleted; name others first";
+        return Err(Refused::conflict(why));
+    }
+    Ok(left)
 }
 
 /// A change that cuts what was made of the key, where it permits less.
@@ -200,7 +239,11 @@ async fn set_enabled(cx: &Cx, id: KeyId, enabled: bool) -> Outcome {
             false => "api_key.disable",
         };
         let audit = event_of(cx, action, (&id, &was.owner));
-        let as_it_is = (was.document.clone(), enabled, was.expires);
+        let left = match enabled {
+            true => left_of(cx, &was)?,
+            false => was.document.clone(),
+        };
+        let as_it_is = (left, enabled, was.expires);
         let act = UpdateApiKey {
             change: change(cx, was, as_it_is),
             audit,
@@ -236,7 +279,7 @@ pub(super) async fn rotate(cx: Cx, call: Call) -> Outcome {
     let document = ApiKeyDocument {
         imported: false,
         replaces: Some(was.id),
-        ..was.document.clone()
+        ..left_of(&cx, &was)?
     };
     check::document(&cx, &was.owner, &document).await?;
     let wanted = new::Wanted {

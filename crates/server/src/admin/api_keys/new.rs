@@ -1,5 +1,7 @@
 //! A key to be made, read from what an administrator says of it.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use symbolon_protocol::{
@@ -72,6 +74,7 @@ pub(super) async fn read(cx: &Cx, mut object: Map<String, Value>) -> Result<Want
         plan: said.plan,
         imported: false,
         replaces: None,
+        named: BTreeMap::new(),
     };
     check::document(cx, &owner, &document).await?;
     Ok(Wanted {
