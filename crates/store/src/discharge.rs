@@ -74,6 +74,29 @@ pub struct DecideDischarge {
     pub now: Timestamp,
 }
 
+/// Looks whether there is a decision, and writes nothing: whoever waits asks
+/// often, and strangers may.
+#[derive(Clone, Debug)]
+pub struct PollDischarge {
+    /// Its id.
+    pub id: Id<Discharge>,
+    /// The digest of what whoever waits holds.
+    pub secret: Digest,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// How it stands with what somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// Nobody has decided.
+    Waiting,
+    /// There is a decision to be taken.
+    Decided,
+    /// There is no such thing, or it is over.
+    Unknown,
+}
+
 /// Takes the decision, where there is one.
 #[derive(Clone, Debug)]
 pub struct TakeDischarge {
@@ -113,8 +136,8 @@ statements! {
     TAKE = "DELETE FROM discharge
         WHERE slot = ?1 AND id = ?2 AND secret = ?3 AND state <> 0 AND expires > ?4
         RETURNING state, caveat, decided";
-    WAITS = "SELECT 1 FROM discharge
-        WHERE slot = ?1 AND id = ?2 AND secret = ?3 AND state = 0 AND expires > ?4";
+    POLL = "SELECT state FROM discharge
+        WHERE slot = ?1 AND id = ?2 AND secret = ?3 AND expires > ?4";
 }
 
 impl Act for OpenDischarge {
@@ -169,6 +192,21 @@ impl Act for DecideDischarge {
     }
 }
 
+impl Act for PollDischarge {
+    type Out = Polled;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Polled, Fault> {
+        let binds = binds![self.id.slot(), &self.id, &self.secret, self.now];
+        let state = tx.one(&POLL, binds).await?.map(|row| row.number(0));
+        Ok(match state.transpose()? {
+            None => Polled::Unknown,
+            Some(0) => Polled::Waiting,
+            Some(_) => Polled::Decided,
+        })
+    }
+}
+
 impl Act for TakeDischarge {
     type Out = Taken;
 
@@ -183,7 +221,7 @@ impl Act for TakeDischarge {
                 _ => Taken::Denied,
             });
         }
-        Ok(match tx.one(&WAITS, binds).await? {
+        Ok(match tx.one(&POLL, binds).await? {
             Some(_) => Taken::Waiting,
             None => Taken::Unknown,
         })

@@ -73,9 +73,9 @@ pub use api_key::{
 };
 pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
 pub use audit::{
-    AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditPlace, ChainHead, ForgetAudit, LinkAudit,
-    Linked, LinkedRow, ListAudit, ListAuditChain, MoveAuditStart, SignsAnchors, UnlinkedAudit,
-    VOID,
+    AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditPlace, ChainHead, ForgetAudit, Held,
+    LinkAudit, Linked, LinkedRow, Linking, ListAudit, ListAuditChain, MoveAuditStart, SignsAnchors,
+    UnlinkedAudit, VOID,
 };
 pub use authorization_code::{BurnCode, CodeKind, RedeemCode, Redeemed};
 pub use browser_session::{
@@ -95,14 +95,15 @@ pub use device_authorization::{
 };
 pub use dialect::Engine;
 pub use discharge::{
-    DecideDischarge, Decision, FindDischarge, OpenDischarge, TakeDischarge, Taken, Waiting,
+    DecideDischarge, Decision, FindDischarge, OpenDischarge, PollDischarge, Polled, TakeDischarge,
+    Taken, Waiting,
 };
 pub use ending::{EndPart, HasLeft, HasMany, MANY, Whole};
 pub use examine::{Examined, examine};
 pub use fault::Fault;
 #[cfg(feature = "faults")]
 pub use faults::{Breaking, PLAN as FAULT_PLAN};
-pub use feed::{Feed, FeedPage, LoadFeed, LoadFeedPage, Position};
+pub use feed::{Feed, FeedPage, LoadFeedPage, Position, read_feed};
 pub use grant::{
     ClientRow, Consent, Consented, FindGrant, FindGrantById, Grant, GrantsOf, GrantsOfClient,
     WithdrawGrant,

@@ -21,7 +21,8 @@ use http::StatusCode;
 use serde_json::json;
 use symbolon_protocol::Timestamp;
 use symbolon_store::{
-    Attempt, CountAttempt, FindPerson, MembershipsOf, OpenDischarge, TakeDischarge, Taken,
+    Attempt, CountAttempt, FindPerson, MembershipsOf, OpenDischarge, PollDischarge, Polled,
+    TakeDischarge, Taken,
 };
 use symbolon_token::macaroon::{Asked, Caveat, Given, OpenedCaveat, discharge, open_caveat};
 use symbolon_token::mark::{Kind, read_fixed, write_fixed};
@@ -152,16 +153,21 @@ pub(crate) async fn poll(cx: Cx, received: Received) -> Result<Response, Failure
         .ok_or_else(over)?;
     let mut id = [0; 16];
     id.copy_from_slice(&presented[..16]);
-    let act = TakeDischarge {
-        id: Id::from_bytes(id).ok_or_else(over)?,
-        secret: Digest::of(&presented[16..40]),
-        now: cx.now,
+    let (id, now) = (Id::from_bytes(id).ok_or_else(over)?, cx.now);
+    let secret = Digest::of(&presented[16..40]);
+    let waiting = || {
+        let answer = json!({ "interval": INTERVAL_SECONDS });
+        Ok(respond::json(StatusCode::ACCEPTED, &answer))
     };
+    let look = PollDischarge { id, secret, now };
+    match cx.store.read(look).await? {
+        Polled::Waiting => return waiting(),
+        Polled::Unknown => return Err(over().into()),
+        Polled::Decided => {}
+    }
+    let act = TakeDischarge { id, secret, now };
     match cx.store.act(act).await? {
-        Taken::Waiting => {
-            let answer = json!({ "interval": INTERVAL_SECONDS });
-            Ok(respond::json(StatusCode::ACCEPTED, &answer))
-        }
+        Taken::Waiting => waiting(),
         Taken::Denied => Err(Refusal::access_denied("the person said no").into()),
         Taken::Unknown => Err(over().into()),
         Taken::Given { caveat, decided } => {
