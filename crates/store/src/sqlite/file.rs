@@ -79,9 +79,18 @@ impl Lock {
     }
 
     pub(crate) fn release(&self) {
-        if let Ok(mut file) = self.0.lock() {
-            file.take();
+        let Ok(mut file) = self.0.lock() else { return };
+        if let Some(file) = file.take() {
+            // A child that has not begun its own program yet shares the file, and
+            // would hold the lock beyond its closing.
+            let _ = file.unlock();
         }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
