@@ -1,18 +1,20 @@
 //! Links what was done into the audit chain, once a second.
 //!
 //! Every node does it, for rows of every process: whoever comes first links,
-//! and what a process left behind that was killed is linked by the next. A node
-//! remembers the head that it saw last; a chain that is shorter than that, or
-//! another one, was changed by somebody who cannot sign.
+//! and what a process left behind that was killed is linked by the next. Nothing
+//! is linked to a head that no anchor holds. And a node remembers the head that
+//! it saw last; a chain that is shorter than that, or another one, was changed by
+//! somebody who cannot sign.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_protocol::Timestamp;
-use symbolon_store::{Fault, LinkAudit, Linked, UnlinkedAudit};
+use symbolon_store::{Fault, Held, LinkAudit, Linked, Linking, UnlinkedAudit};
 use symbolon_token::audit::LinkHash;
 
 use crate::app::App;
+use crate::keys::KeysError;
 use crate::metric;
 use crate::outage::{Outage, Told};
 
@@ -38,6 +40,7 @@ pub(crate) struct Seen {
     /// When it looked last.
     at: Option<Timestamp>,
     outage: Outage,
+    unanchored: Outage,
 }
 
 /// Links until the process ends.
@@ -72,13 +75,23 @@ pub(crate) async fn link(app: &App, search: bool, seen: &mut Seen) -> Result<(),
     }
     let mut discover = search;
     loop {
-        let act = LinkAudit {
-            signer: Arc::clone(&app.keys.load().ring) as _,
-            discover,
-            limit: BATCH,
-            now,
+        let mut linking = turn(app, discover, now).await?;
+        if matches!(linking, Linking::Unanchored(_)) {
+            // By a key, perhaps, that another node has and this one has not read.
+            if let Err(KeysError::Store(fault)) = app.reload_keys().await {
+                return Err(fault);
+            }
+            linking = turn(app, discover, now).await?;
+        }
+        let at = app.edge.clock.monotonic();
+        let linked = match linking {
+            Linking::Unanchored(head) => {
+                seen.stop(head, at);
+                return Ok(());
+            }
+            Linking::Done(linked) => linked,
         };
-        let linked = app.store.act(act).await?;
+        let _ = seen.unanchored.worked(at);
         seen.compare(&linked);
         metric::audit(linked.head);
         if linked.rows < BATCH {
@@ -89,6 +102,16 @@ pub(crate) async fn link(app: &App, search: bool, seen: &mut Seen) -> Result<(),
     }
 }
 
+async fn turn(app: &App, discover: bool, now: Timestamp) -> Result<Linking, Fault> {
+    let act = LinkAudit {
+        signer: Arc::clone(&app.keys.load().ring) as _,
+        discover,
+        limit: BATCH,
+        now,
+    };
+    app.store.act(act).await
+}
+
 impl Seen {
     /// Whether more time has gone by since the last turn than can have.
     fn is_jump(&mut self, now: Timestamp) -> bool {
@@ -96,17 +119,37 @@ impl Seen {
         before.is_some_and(|before| now.since(before) > JUMP)
     }
 
+    /// Tells that nothing is linked any more.
+    fn stop(&mut self, head: i64, now: Duration) {
+        if let Told::Now { times } = self.unanchored.failed(now) {
+            metric::audit_broken();
+            tracing::error!(
+                head,
+                times,
+                "the head of the audit chain is not the one that was anchored: somebody changed it, and nothing is linked to it; run `symbolon audit verify`"
+            );
+        }
+    }
+
     /// Another epoch is a restore, whose chain is the backup's.
     fn compare(&mut self, linked: &Linked) {
         let is_same_store = self.epoch == linked.epoch;
         let before = linked.head - i64::from(linked.rows);
-        let is_other = before == self.head && linked.rows == 0 && linked.hash != self.hash;
-        if is_same_store && (before < self.head || is_other) {
+        let is_seen = is_same_store && (before, linked.before) == (self.head, self.hash);
+        let is_other = is_same_store && before <= self.head && !is_seen;
+        if is_other {
             metric::audit_broken();
             tracing::error!(
                 seen = self.head,
                 found = before,
                 "the audit chain is not the one that this node saw: somebody changed it; run `symbolon audit verify`"
+            );
+        }
+        if linked.held == Held::Distrusted && !is_seen {
+            metric::audit_broken();
+            tracing::error!(
+                found = before,
+                "the audit chain goes on from a head that a distrusted key signed, and this node did not see it before; run `symbolon audit verify --expect` with a head that was noted"
             );
         }
         (self.head, self.hash, self.epoch) = (linked.head, linked.hash, linked.epoch);
@@ -122,7 +165,9 @@ mod tests {
             rows,
             void: 0,
             head,
-            hash: [1; 32],
+            hash: [head.to_be_bytes()[7]; 32],
+            before: [(head - i64::from(rows)).to_be_bytes()[7]; 32],
+            held: Held::Signed,
             epoch,
         }
     }
@@ -138,20 +183,69 @@ mod tests {
         assert_eq!(jumps, [false, false, true, false, false]);
     }
 
+    /// How often something was told.
+    fn told(of: impl FnOnce(&mut Seen)) -> String {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || of(&mut Seen::default()));
+        let text = recorder.handle().render();
+        let count = text
+            .lines()
+            .find_map(|line| line.strip_prefix("symbolon_audit_broken_total "));
+        count.unwrap_or("0").to_owned()
+    }
+
+    #[test]
+    fn a_chain_of_the_same_length_that_is_another_is_told_whatever_came_since() {
+        let goes_on = told(|seen| {
+            seen.compare(&linked(5, 5, 1));
+            seen.compare(&linked(6, 1, 1));
+        });
+        let is_other = told(|seen| {
+            seen.compare(&linked(5, 5, 1));
+            seen.compare(&Linked {
+                before: [99; 32],
+                ..linked(6, 1, 1)
+            });
+        });
+        assert_eq!((&*goes_on, &*is_other), ("0", "1"));
+    }
+
+    #[test]
+    fn what_no_anchor_holds_is_told_once_a_minute() {
+        let count = told(|seen| {
+            for second in 0..61 {
+                seen.stop(6, Duration::from_secs(second));
+            }
+        });
+        assert_eq!(count, "2");
+    }
+
+    #[test]
+    fn a_head_of_a_distrusted_key_is_told_by_who_did_not_see_it() {
+        let distrusted = |rows| Linked {
+            held: Held::Distrusted,
+            ..linked(6, rows, 1)
+        };
+        let saw = told(|seen| {
+            seen.compare(&linked(5, 5, 1));
+            seen.compare(&distrusted(1));
+        });
+        let did_not = told(|seen| seen.compare(&distrusted(1)));
+        assert_eq!((&*saw, &*did_not), ("0", "1"));
+    }
+
     #[test]
     fn a_chain_that_was_cut_is_seen_once_and_a_restore_is_not() {
-        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-        let handle = recorder.handle();
-        let broken = || handle.render().lines().any(|line| line.ends_with(" 1"));
-        metrics::with_local_recorder(&recorder, || {
-            let mut seen = Seen::default();
+        let restored = |seen: &mut Seen| {
             seen.compare(&linked(5, 5, 1));
             seen.compare(&linked(8, 3, 1));
             seen.compare(&linked(3, 0, 2));
-            assert!(!broken(), "{}", handle.render());
-
+        };
+        let cut = |seen: &mut Seen| {
+            restored(seen);
             seen.compare(&linked(2, 0, 2));
-        });
-        assert!(broken(), "{}", handle.render());
+            seen.compare(&linked(2, 0, 2));
+        };
+        assert_eq!((&*told(restored), &*told(cut)), ("0", "1"));
     }
 }

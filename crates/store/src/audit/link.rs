@@ -1,11 +1,13 @@
 //! Links committed audit rows into the chain and anchors its head.
 //!
 //! 1. The head is locked: of several nodes one links at a time.
-//! 2. Of each process that wrote lately, rows are taken in the order of its own
+//! 2. It is the one that was anchored last, or nothing is linked: a signature
+//!    must not vouch for what somebody wrote who has no key.
+//! 3. Of each process that wrote lately, rows are taken in the order of its own
 //!    numbers. At a number that is not there yet the process waits; past
 //!    [`OPEN`], the number is entered as void, and an act that would still
 //!    commit under it cannot.
-//! 3. The rows of all processes are linked by time, as far as their numbers
+//! 4. The rows of all processes are linked by time, as far as their numbers
 //!    allow it, and the new head is signed.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,7 +18,7 @@ use std::time::Duration;
 use symbolon_protocol::{Timestamp, planted};
 use symbolon_token::audit::{Anchor, GENESIS, LinkHash, Record};
 
-use super::{VOID, WRITE};
+use super::{VOID, WRITE, start};
 use crate::act::{Act, Tx};
 use crate::bind::binds;
 use crate::fault::Fault;
@@ -35,15 +37,23 @@ const ANCHOR_MS: i64 = 60 * 60 * 1000;
 pub trait SignsAnchors: fmt::Debug + Send + Sync {
     /// The head, signed.
     fn anchor(&self, link: i64, hash: LinkHash, at: Timestamp) -> Anchor;
+
+    /// Whether an anchor was signed by a key that counts.
+    fn has_signed(&self, anchor: &Anchor) -> bool;
 }
 
 impl SignsAnchors for symbolon_token::Keyring {
     fn anchor(&self, link: i64, hash: LinkHash, at: Timestamp) -> Anchor {
         Self::anchor(self, link, hash, at)
     }
+
+    fn has_signed(&self, anchor: &Anchor) -> bool {
+        anchor.is_signed_by(&self.anchor_keys())
+    }
 }
 
-/// Links what was committed, and signs the new head.
+/// Links what was committed, and signs the new head, where the head before is
+/// the one that was anchored.
 #[derive(Clone, Debug)]
 pub struct LinkAudit {
     /// Signs.
@@ -54,6 +64,16 @@ pub struct LinkAudit {
     pub limit: u32,
     /// The time.
     pub now: Timestamp,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linking {
+    /// All that waited was linked, or as much as one turn takes.
+    Done(Linked),
+    /// The head, whose number this is, is not what was anchored last, or none of
+    /// the signer's keys signed it: nothing was linked.
+    Unanchored(i64),
 }
 
 /// What was linked.
@@ -67,8 +87,21 @@ pub struct Linked {
     pub head: i64,
     /// Its digest.
     pub hash: LinkHash,
+    /// The digest that the first of them follows from.
+    pub before: LinkHash,
+    /// Who vouched for that.
+    pub held: Held,
     /// The epoch: a restored store has another chain.
     pub epoch: i64,
+}
+
+/// Who vouches for the head that the chain goes on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// A key that counts, or there was no chain yet.
+    Signed,
+    /// A key that was distrusted since: nobody can tell any more.
+    Distrusted,
 }
 
 /// Whether a process that wrote lately has rows that are not linked.
@@ -92,6 +125,11 @@ statements! {
         ON CONFLICT (node) DO UPDATE SET seen = excluded.seen";
     LOCK = "SELECT f.link, f.hash, h.epoch FROM audit_head f JOIN feed_head h ON h.one = 1
         WHERE f.one = 1 {for_update_f}";
+    // By the hour, because the last is nearly always in one of the last two.
+    NEWEST = "SELECT link, hash, at, key, signature FROM audit_anchor
+        WHERE hour >= ?1 ORDER BY link DESC LIMIT 1";
+    DISTRUSTED = "SELECT 1 FROM working_key
+        WHERE id = ?1 AND purpose = 'audit' AND state = 'distrusted'";
     NODES = "SELECT node, next FROM audit_node WHERE seen >= ?1 ORDER BY node";
     ROWS = "SELECT node, counter, at, action, actor, subject, client, detail, request
         FROM audit WHERE node = ?1 AND counter >= ?2 ORDER BY counter LIMIT ?3";
@@ -117,16 +155,22 @@ impl Act for UnlinkedAudit {
 }
 
 impl Act for LinkAudit {
-    type Out = Linked;
+    type Out = Linking;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Linked, Fault> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Linking, Fault> {
         let head = tx.one(&LOCK, &[]).await?;
         let head = head.ok_or_else(|| Fault::broken("the audit chain has no head"))?;
+        let (link, hash) = (head.number(0)?, head.array_or_none(1)?.unwrap_or(GENESIS));
+        let Some(held) = self.held(tx, (link, hash)).await? else {
+            return Ok(Linking::Unanchored(link));
+        };
         let mut linked = Linked {
             rows: 0,
             void: 0,
-            head: head.number(0)?,
-            hash: head.array_or_none(1)?.unwrap_or(GENESIS),
+            head: link,
+            hash,
+            before: hash,
+            held,
             epoch: head.number(2)?,
         };
         if self.discover {
@@ -145,11 +189,35 @@ impl Act for LinkAudit {
         self.enter(tx, queues, &mut linked).await?;
         // Budgets count what requests write; this is nobody's request.
         tx.wrote = false;
-        Ok(linked)
+        Ok(Linking::Done(linked))
     }
 }
 
 impl LinkAudit {
+    /// Who vouches for the head: each is anchored by whoever makes it, so the
+    /// newest anchor names it, and there is none where nothing was linked yet.
+    async fn held(&self, tx: &mut Tx<'_>, head: (i64, LinkHash)) -> Result<Option<Held>, Fault> {
+        let mut newest = None;
+        for since in [hour(self.now) - 1, i64::MIN] {
+            let row = tx.one(&NEWEST, binds![since]).await?;
+            newest = row.as_ref().map(start::read).transpose()?;
+            if newest.as_ref().is_some_and(|own| own.link == head.0) {
+                break;
+            }
+        }
+        let Some(anchor) = newest else {
+            return Ok((head == (0, GENESIS)).then_some(Held::Signed));
+        };
+        if (anchor.link, anchor.hash) != head {
+            return Ok(None);
+        }
+        if self.signer.has_signed(&anchor) {
+            return Ok(Some(Held::Signed));
+        }
+        let distrusted = tx.one(&DISTRUSTED, binds![&anchor.key]).await?;
+        Ok(distrusted.map(|_| Held::Distrusted))
+    }
+
     /// The rows of a process that follow each other without a gap.
     async fn ready(
         &self,
@@ -252,11 +320,22 @@ impl LinkAudit {
         tx.run(&HEAD, binds![link, &hash]).await?;
         // What was written while this was prepared is no later than its anchor.
         let anchor = self.signer.anchor(link, hash, newest);
-        let hour = anchor.at.millis().div_euclid(ANCHOR_MS);
-        let binds = binds![hour, link, &hash, anchor.at, &anchor.key, &anchor.signature];
+        let binds = binds![
+            hour(anchor.at),
+            link,
+            &hash,
+            anchor.at,
+            &anchor.key,
+            &anchor.signature
+        ];
         tx.run(&ANCHOR, binds).await?;
         Ok(())
     }
+}
+
+/// The hour of which an anchor is.
+fn hour(at: Timestamp) -> i64 {
+    at.millis().div_euclid(ANCHOR_MS)
 }
 
 /// Whether an act that took its number before a row was written is over.

@@ -12,13 +12,13 @@ use symbolon_token::audit::{ChainCheck, FORGET, Flaw};
 use super::Folder;
 use crate::act::{Act, Tx};
 use crate::audit::{
-    self, AuditEvent, ForgetAudit, LinkAudit, Linked, ListAuditChain, MoveAuditStart,
+    self, AuditEvent, ForgetAudit, LinkAudit, Linked, Linking, ListAuditChain, MoveAuditStart,
     UnlinkedAudit, VOID,
 };
 use crate::fault::Fault;
 use crate::store::{Options, Store};
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 fn ring() -> Arc<Keyring> {
     let keys = Keyring::generate(&SeededEntropy::new(5), Vec::new());
@@ -45,7 +45,7 @@ impl Act for Tell {
 }
 
 /// Statements behind the server's back.
-struct Tamper(&'static str);
+pub(super) struct Tamper(pub(super) &'static str);
 
 impl Act for Tamper {
     type Out = ();
@@ -55,19 +55,29 @@ impl Act for Tamper {
     }
 }
 
-async fn tell(store: &Store, name: &'static str, fails: bool, at: Timestamp) {
+pub(super) async fn tell(store: &Store, name: &'static str, fails: bool, at: Timestamp) {
     let told = store.act(Tell { name, fails, at }).await;
     assert_eq!(told.is_err(), fails);
 }
 
-pub(super) async fn link(store: &Store, now: Timestamp) -> Linked {
-    let act = LinkAudit {
+pub(super) fn linking(limit: u32, now: Timestamp) -> LinkAudit {
+    LinkAudit {
         signer: ring(),
         discover: true,
-        limit: 100,
+        limit,
         now,
-    };
-    store.act(act).await.unwrap()
+    }
+}
+
+pub(super) fn done(linking: Linking) -> Linked {
+    match linking {
+        Linking::Done(linked) => linked,
+        Linking::Unanchored(head) => panic!("no anchor holds the head {head}"),
+    }
+}
+
+pub(super) async fn link(store: &Store, now: Timestamp) -> Linked {
+    done(store.act(linking(100, now)).await.unwrap())
 }
 
 /// Everything that is wrong with the chain of a store.
@@ -133,6 +143,8 @@ macro_rules! on_both_engines {
         }
     };
 }
+
+pub(super) use on_both_engines;
 
 on_both_engines! {
     rows_are_linked_in_order_and_once
@@ -209,7 +221,7 @@ async fn linking_costs_no_write_of_a_budget(store: Store) {
 
 const TELLER: &str = "a store with six linked rows";
 
-async fn six(store: &Store) {
+pub(super) async fn six(store: &Store) {
     for name in ["a", "b", "c", "d", "e", "f"] {
         tell(store, name, false, START).await;
     }
@@ -283,7 +295,7 @@ async fn what_is_put_in_is_found(store: Store) {
     assert!(found.contains(&Flaw::Unanchored(7)), "{found:?}");
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Names what is older than a moment as what may go.
 async fn move_start(store: &Store, before: Timestamp) -> Option<i64> {
@@ -458,16 +470,11 @@ async fn rows_from_before_the_chain_are_linked_in_batches() {
     store.close().await;
     let store = Store::open(&Options::new(folder.url(), 8)).await.unwrap();
     tell(&store, "new", false, START).await;
-    let act = LinkAudit {
-        signer: ring(),
-        discover: true,
-        limit: 10,
-        now: START,
-    };
+    let act = linking(10, START);
 
     let mut batches = Vec::new();
     loop {
-        let linked = store.act(act.clone()).await.unwrap();
+        let linked = done(store.act(act.clone()).await.unwrap());
         batches.push(linked.rows);
         if linked.rows == 0 {
             break;
