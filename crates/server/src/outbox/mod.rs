@@ -146,7 +146,7 @@ async fn turn(app: &Arc<App>, receiver: &str) -> Result<Turn, Broken> {
     let lease = LeaseReceiver {
         receiver: receiver.to_owned(),
         now,
-        until: now + LEASE,
+        span: LEASE,
         limit: BATCH,
     };
     let Some(leased) = app.store.act(lease).await? else {

@@ -79,7 +79,7 @@ async fn ask(app: &Arc<App>, source: &SignalSource) -> Result<(), Failure> {
     let lease = LeaseReceiver {
         receiver: receiver.clone(),
         now,
-        until: now + LEASE,
+        span: LEASE,
         limit: 0,
     };
     let Some(leased) = app.store.act(lease).await? else {

@@ -5,7 +5,8 @@
 //! they carry, and families, sessions, grants and waiting devices end. API keys
 //! stay and are disabled, until an administrator enables those that were not
 //! taken back since. Status lists begin anew: a verifier that asks for an older one
-//! gets none, whatever tokens it was of. People, clients, resources and organizations stay. Keys
+//! gets none, whatever tokens it was of. Messages that waited may have been taken
+//! since, and contradicted: they are dead letters, for a person to decide. People, clients, resources and organizations stay. Keys
 //! that make tokens are replaced, because one of them may have been distrusted
 //! since.
 //!
@@ -21,6 +22,7 @@ use crate::audit::{self, AuditEvent};
 use crate::bind::binds;
 use crate::fault::Fault;
 use crate::key::{self, KeyState, WorkingKey};
+use crate::outbox::{self, KEPT_DEAD};
 use crate::statement::statements;
 use crate::status_list;
 
@@ -52,6 +54,7 @@ statements! {
     DEVICES = "DELETE FROM device_authorization";
     DISCHARGES = "DELETE FROM discharge";
     BROWSER_SESSIONS = "DELETE FROM browser_session";
+    MESSAGES = "UPDATE outbox SET state = 2, expires = ?1, reason = 'restored' WHERE state < 2";
     SIGNING = "UPDATE working_key SET state = 'retired', sealed = ?2, retires = ?3
         WHERE purpose = ?1 AND algorithm IS NOT NULL AND state IN ('next', 'active', 'retiring')";
     WORKING = "UPDATE working_key SET state = 'distrusted', sealed = ?2, retires = ?3
@@ -76,6 +79,8 @@ impl Act for NewEpoch {
         tx.run(&DISCHARGES, &[]).await?;
         tx.run(&BROWSER_SESSIONS, &[]).await?;
         status_list::begin_epoch(tx, epoch).await?;
+        tx.run(&MESSAGES, binds![self.now + KEPT_DEAD]).await?;
+        outbox::bound::relieve_all(tx).await?;
         self.renew_keys(tx).await?;
         let mut event = self.audit.clone();
         event.detail["epoch"] = json!(epoch);

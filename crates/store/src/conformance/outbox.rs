@@ -53,7 +53,7 @@ fn lease(world: &World, receiver: &str) -> LeaseReceiver {
     LeaseReceiver {
         receiver: receiver.to_owned(),
         now: world.now,
-        until: world.now + MINUTE,
+        span: MINUTE,
         limit: 100,
     }
 }
@@ -141,7 +141,6 @@ pub(crate) async fn a_subject_is_told_in_order_and_nobody_waits_for_another(
         .await?;
     let later = LeaseReceiver {
         now: world.now + MINUTE,
-        until: world.now + MINUTE * 2,
         ..lease(world, &receiver)
     };
     let again = world.store.act(later).await?;
@@ -170,6 +169,26 @@ pub(crate) async fn of_parallel_leases_one_holds(world: &World) -> Checked {
     same(&held.iter().flatten().count(), &1)
 }
 
+/// A lease is measured by one clock, whatever those of the nodes say.
+pub(crate) async fn a_node_whose_clock_is_ahead_takes_no_lease_away(world: &World) -> Checked {
+    let scene = heard(world).await?;
+    world.store.act(end(world, scene.session)).await?;
+    let receiver = of_client(&scene);
+    leased(world, &receiver).await?;
+    let now = world.now + MINUTE * 2;
+
+    let due = DueReceivers { now, limit: 1000 };
+    let due = world.store.read(due).await?;
+    let ahead = LeaseReceiver {
+        now,
+        ..lease(world, &receiver)
+    };
+    let taken = world.store.act(ahead).await?;
+
+    check(!due.contains(&receiver), "a leased receiver is due")?;
+    check(taken.is_none(), "two nodes send at once")
+}
+
 /// The lease of a node that stood still goes to another one; what the first
 /// writes afterwards is refused.
 pub(crate) async fn a_sender_that_was_paused_beyond_its_lease_changes_nothing(
@@ -178,12 +197,13 @@ pub(crate) async fn a_sender_that_was_paused_beyond_its_lease_changes_nothing(
     let scene = heard(world).await?;
     world.store.act(end(world, scene.session)).await?;
     let receiver = of_client(&scene);
-    let paused = leased(world, &receiver).await?;
-    let takeover = LeaseReceiver {
-        now: world.now + MINUTE,
-        until: world.now + MINUTE * 2,
+    let over_at_once = LeaseReceiver {
+        span: Duration::ZERO,
         ..lease(world, &receiver)
     };
+    let paused = world.store.act(over_at_once).await?;
+    let paused = paused.ok_or_else(|| Broken::from("the receiver was not free"))?;
+    let takeover = lease(world, &receiver);
     let next = world.store.act(takeover.clone()).await?;
     let next = next.ok_or_else(|| Broken::from("an ended lease still holds"))?;
 
@@ -371,13 +391,12 @@ pub(crate) async fn a_stream_that_stands_still_keeps_or_drops_what_happens(
     )?;
     same(&world.store.act(pause).await?, &StreamWritten::Changed)?;
     world.store.act(revoke(world, &scene)).await?;
-    same(&leased(world, &receiver).await?.messages.len(), &0)?;
-    let later = world.now + MINUTE;
     let lease = LeaseReceiver {
-        now: later,
-        until: later,
+        span: Duration::ZERO,
         ..lease(world, &receiver)
     };
+    let held = world.store.act(lease.clone()).await?;
+    same(&held.map(|own| own.messages.len()), &Some(0))?;
     let second = Duration::from_millis(1);
     own.status = StreamStatus::Enabled;
     world.store.act(change(&own, world.now + second)).await?;

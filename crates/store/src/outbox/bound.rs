@@ -95,7 +95,7 @@ pub(super) async fn relieve(tx: &mut Tx<'_>, receiver: &str) -> Result<(), Fault
 }
 
 /// The same for all of them.
-pub(super) async fn relieve_all(tx: &mut Tx<'_>) -> Result<(), Fault> {
+pub(crate) async fn relieve_all(tx: &mut Tx<'_>) -> Result<(), Fault> {
     tx.run(&RELIEVE_ALL, binds![MAX_WAITING]).await?;
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Sending: a receiver is leased by one node at a time, its messages are read in
 //! order, and what became of them is written under the number of the lease.
 //!
-//! The number grows with every lease. A node that was paused beyond its lease
+//! A lease begins and ends by the database's clock: of two nodes whose own are
+//! apart, the one ahead would take the other's away while that one sends. The
+//! number grows with every lease. A node that was paused beyond its lease
 //! writes under an old one, which is refused, so it neither forgets nor brings
 //! back what the next holder has dealt with.
 
@@ -34,8 +36,8 @@ pub struct LeaseReceiver {
     pub receiver: String,
     /// The time.
     pub now: Timestamp,
-    /// Until when it is leased.
-    pub until: Timestamp,
+    /// For how long, by the database's clock.
+    pub span: Duration,
     /// At most how many messages.
     pub limit: u32,
 }
@@ -124,13 +126,14 @@ pub enum Noted {
 statements! {
     // What is put off beyond the farthest was put off by a clock that was ahead.
     DUE = "SELECT r.receiver FROM outbox_receiver r
-        WHERE r.is_full < 2 AND (r.leased_until <= ?1 OR r.leased_until > ?3)
+        WHERE r.is_full < 2 AND (r.leased_until <= {now} OR r.leased_until > {now} + ?4)
             AND (r.next_try <= ?1 OR r.next_try > ?3) AND EXISTS (SELECT 1 FROM outbox o
                 WHERE o.receiver = r.receiver AND o.state = 0
                     AND (o.next_try <= ?1 OR o.next_try > ?3))
         ORDER BY r.next_try, r.receiver LIMIT ?2";
-    LEASE = "UPDATE outbox_receiver SET fence = fence + 1, leased_until = ?3
-        WHERE receiver = ?1 AND is_full < 2 AND (leased_until <= ?2 OR leased_until > ?4)
+    LEASE = "UPDATE outbox_receiver SET fence = fence + 1, leased_until = {now} + ?3
+        WHERE receiver = ?1 AND is_full < 2
+            AND (leased_until <= {now} OR leased_until > {now} + ?5)
             AND (next_try <= ?2 OR next_try > ?4)
         RETURNING fence, failures";
     // Behind what is still held that was there before: it is about to be sent.
@@ -149,6 +152,10 @@ statements! {
         WHERE number = ?1 AND receiver = ?2 AND state = 0";
 }
 
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2)
+}
+
 /// Number, name, words, attempts, age: in this order.
 pub(super) fn read(row: &Row) -> Result<WaitingMessage, Fault> {
     Ok(WaitingMessage {
@@ -165,7 +172,8 @@ impl Act for DueReceivers {
     const SINGLE: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<String>, Fault> {
-        let binds = binds![self.now, self.limit, self.now + FARTHEST];
+        let farthest = self.now + FARTHEST;
+        let binds = binds![self.now, self.limit, farthest, millis(FARTHEST)];
         tx.all(&DUE, binds, |row| row.string(0)).await
     }
 }
@@ -175,7 +183,13 @@ impl Act for LeaseReceiver {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Leased>, Fault> {
         let farthest = self.now + FARTHEST;
-        let binds = binds![&self.receiver, self.now, self.until, farthest];
+        let binds = binds![
+            &self.receiver,
+            self.now,
+            millis(self.span),
+            farthest,
+            millis(FARTHEST),
+        ];
         let Some(row) = tx.one(&LEASE, binds).await? else {
             return Ok(None);
         };

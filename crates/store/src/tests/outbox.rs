@@ -1,17 +1,24 @@
 //! The bound of an outbox: whoever was away for too long is written nothing
-//! more, until there is room again.
+//! more, until there is room again. And what becomes of it in a restore.
+
+use std::time::Duration;
 
 use symbolon_testkit::START;
 
 use super::Folder;
 use crate::act::{Act, Tx};
+use crate::audit::AuditEvent;
+use crate::backup::NewEpoch;
 use crate::bind::binds;
 use crate::fault::Fault;
-use crate::outbox::{self, HELD, NewMessage};
+use crate::outbox::{self, HELD, NewMessage, TO_SEND};
 use crate::signal::{Event, Initiator, Message};
 use crate::statement::Sql;
 use crate::store::Store;
-use crate::{BoundReceivers, FetchMessages, MAX_WAITING, OutboxLine, OutboxState};
+use crate::{
+    BoundReceivers, FetchMessages, LeaseReceiver, ListDeadLetters, MAX_WAITING, OutboxLine,
+    OutboxState, RetryDeadLetter,
+};
 
 const RECEIVER: &str = "stream:one";
 
@@ -36,7 +43,7 @@ impl Act for Many {
 }
 
 /// One message, as an act writes it.
-struct One;
+struct One(u8);
 
 impl Act for One {
     type Out = ();
@@ -52,7 +59,7 @@ impl Act for One {
         let new = NewMessage {
             receiver: RECEIVER.to_owned(),
             subject: b"somebody",
-            state: HELD,
+            state: self.0,
             message: &message,
         };
         outbox::add(tx, &new, START).await
@@ -73,10 +80,10 @@ async fn who_has_too_many_messages_is_written_none_until_one_was_taken() {
     let folder = Folder::new();
     let store = folder.store().await;
     store.act(Many(MAX_WAITING - 1)).await.unwrap();
-    store.act(One).await.unwrap();
+    store.act(One(HELD)).await.unwrap();
     look(&store).await;
 
-    store.act(One).await.unwrap();
+    store.act(One(HELD)).await.unwrap();
     look(&store).await;
 
     let full = line(&store).await;
@@ -90,8 +97,52 @@ async fn who_has_too_many_messages_is_written_none_until_one_was_taken() {
     };
     let first = store.act(fetch(Vec::new())).await.unwrap().remove(0);
     store.act(fetch(vec![first.id])).await.unwrap();
-    store.act(One).await.unwrap();
+    store.act(One(HELD)).await.unwrap();
     let again = line(&store).await;
     assert_eq!((again.waiting, again.dropped), (MAX_WAITING.into(), 1));
+    store.close().await;
+}
+
+/// What a backup had to tell may have been told since, and taken back.
+#[tokio::test]
+async fn what_waited_when_a_backup_was_made_is_sent_by_nobody_after_it_is_restored() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    store.act(One(TO_SEND)).await.unwrap();
+    store.act(One(HELD)).await.unwrap();
+    let restore = NewEpoch {
+        keys: Vec::new(),
+        later_than: 0,
+        audit: AuditEvent::new("store.restore", "tester"),
+        now: START,
+    };
+
+    store.act(restore).await.unwrap();
+
+    let state = line(&store).await;
+    assert_eq!((state.waiting, state.dead), (0, 2));
+    let lease = LeaseReceiver {
+        receiver: RECEIVER.to_owned(),
+        now: START,
+        span: Duration::ZERO,
+        limit: 10,
+    };
+    let leased = store.act(lease).await.unwrap().unwrap();
+    assert_eq!(leased.messages, []);
+    let list = ListDeadLetters {
+        after: None,
+        receiver: None,
+        limit: 10,
+    };
+    let dead = store.read(list).await.unwrap();
+    assert!(dead.iter().all(|own| own.reason == "restored"));
+    let retry = RetryDeadLetter {
+        number: dead[0].number,
+        audit: AuditEvent::new("dead_letter.retry", "tester"),
+        now: START,
+    };
+    assert!(store.act(retry).await.unwrap());
+    let state = line(&store).await;
+    assert_eq!((state.waiting, state.dead), (1, 1));
     store.close().await;
 }

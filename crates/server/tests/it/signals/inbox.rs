@@ -9,7 +9,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, Uri};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::Instant;
+
+/// How long it waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Something that was received.
 #[derive(Clone, Debug)]
@@ -37,7 +41,6 @@ impl Letter {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: String,
-    pub(crate) after: Duration,
 }
 
 #[derive(Default)]
@@ -46,6 +49,8 @@ struct Kept {
     reply: Option<Reply>,
     /// What was not taken.
     turned_away: usize,
+    /// Whether answers are held back; requests that wait for theirs look on.
+    is_held: watch::Sender<bool>,
 }
 
 /// The receiver.
@@ -73,17 +78,32 @@ impl Inbox {
         self.kept.lock().unwrap().reply = Some(Reply {
             status,
             body: body.to_owned(),
-            after: Duration::ZERO,
         });
     }
 
-    /// From now on it takes everything, after a while.
-    pub(crate) fn answer_after(&self, after: Duration) {
-        self.kept.lock().unwrap().reply = Some(Reply {
-            status: 200,
-            body: String::new(),
-            after,
-        });
+    /// From now on it takes everything, once it is let go.
+    pub(crate) fn hold(&self) {
+        self.answer(200, "");
+        self.kept.lock().unwrap().is_held.send_replace(true);
+    }
+
+    /// Answers what it holds back, and whatever comes.
+    pub(crate) fn let_go(&self) {
+        self.kept.lock().unwrap().is_held.send_replace(false);
+    }
+
+    /// How many requests wait for their answer, and were not given up.
+    pub(crate) fn held(&self) -> usize {
+        self.kept.lock().unwrap().is_held.receiver_count()
+    }
+
+    /// Waits until a request waits for its answer.
+    pub(crate) async fn wait_until_held(&self) {
+        let until = Instant::now() + PATIENCE;
+        while self.held() == 0 {
+            assert!(Instant::now() < until, "nothing came");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// What it took so far.
@@ -98,7 +118,7 @@ impl Inbox {
 
     /// Waits until it took so many letters.
     pub(crate) async fn wait_for(&self, count: usize) -> Vec<Letter> {
-        let until = Instant::now() + Duration::from_secs(12);
+        let until = Instant::now() + PATIENCE;
         loop {
             let letters = self.letters();
             if letters.len() >= count {
@@ -132,13 +152,16 @@ async fn receive(
         authorization: header("authorization"),
         body: String::from_utf8(body.to_vec()).unwrap(),
     };
-    let reply = kept.lock().unwrap().reply.clone();
+    let (reply, mut is_held) = {
+        let kept = kept.lock().unwrap();
+        (kept.reply.clone(), kept.is_held.subscribe())
+    };
     let reply = reply.unwrap_or(Reply {
         status: 200,
         body: String::new(),
-        after: Duration::ZERO,
     });
-    tokio::time::sleep(reply.after).await;
+    is_held.wait_for(|is_held| !is_held).await.unwrap();
+    drop(is_held);
     let mut kept = kept.lock().unwrap();
     if reply.status < 300 {
         kept.letters.push(letter);

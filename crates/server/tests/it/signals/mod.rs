@@ -1,6 +1,7 @@
 //! What others are told, and what they tell: logout tokens, streams of security
 //! events, sources of them, and the one call that takes all of a person back.
 
+mod apart;
 mod global;
 mod inbox;
 mod logout;

@@ -63,8 +63,14 @@ async fn away(server: &Server, inbox: &Inbox) -> (String, String) {
 
 /// What it takes once it is back.
 async fn back(server: &Server, inbox: &Inbox) -> Vec<Letter> {
+    back_for(server, inbox, 0).await
+}
+
+/// The same, where so many letters have to come.
+async fn back_for(server: &Server, inbox: &Inbox, count: usize) -> Vec<Letter> {
     inbox.answer(200, "");
     server.advance(600);
+    inbox.wait_for(count).await;
     inbox.settle().await
 }
 
@@ -148,14 +154,15 @@ async fn a_stream_that_is_paused_meanwhile_gets_no_more_of_what_is_being_sent(se
     let (token, id) = away(&server, &inbox).await;
     Browser::new(&server).tokens("bob", &request()).await;
     revoke(&server, "bob").await;
-    inbox.answer_after(Duration::from_millis(700));
+    inbox.hold();
     server.advance(60);
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    inbox.wait_until_held().await;
 
     let body = json!({ "stream_id": id, "status": "paused" });
     let paused = ask(&server, Method::POST, "/ssf/status", &token, body).await;
 
     assert_eq!(paused.status, 200, "{}", paused.body);
+    inbox.let_go();
     inbox.wait_for(1).await;
     assert_eq!(inbox.settle().await.len(), 1);
 }
@@ -168,7 +175,7 @@ async fn who_was_deleted_is_told_of_to_whom_knew_them(server: Server) {
 
     admin(&server, Method::DELETE, "users/alice", None).await;
 
-    let letters = back(&server, &inbox).await;
+    let letters = back_for(&server, &inbox, 2).await;
     let told = letters.iter().map(|letter| claims(&letter.body));
     let names = told.map(|is| is["events"].as_object().unwrap().keys().next().cloned());
     let names: Vec<String> = names.map(Option::unwrap).collect();
