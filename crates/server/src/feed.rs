@@ -6,12 +6,12 @@
 //! instead of guessing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use symbolon_protocol::{Timestamp, planted};
-use symbolon_store::{Feed as Read, LoadFeed, Revocation as Stored, Store};
-use symbolon_token::revocation::Hit;
+use symbolon_store::{Feed as Read, Revocation as Stored, Store, read_feed};
+use symbolon_token::revocation::{Hit, Revocation};
 use symbolon_token::{Blinding, Marks, Position, RevocationSet};
 use tokio::sync::{Notify, watch};
 
@@ -31,19 +31,32 @@ struct Held {
     lately: Lately,
     /// What acts of this node recorded beyond what it has read.
     ahead: Vec<Stored>,
+    /// What came while a copy of the set is purged.
+    meanwhile: Option<Vec<Revocation>>,
 }
 
 impl Held {
     /// Takes a record in; it may be known already.
     fn apply(&mut self, record: &Stored, blinding: &Blinding) {
-        self.set.apply(blinded::of(record, blinding));
+        self.put(record, blinding);
         self.lately.push(record);
+    }
+
+    /// Takes a record into the set alone.
+    fn put(&mut self, record: &Stored, blinding: &Blinding) {
+        let record = blinded::of(record, blinding);
+        if let Some(meanwhile) = &mut self.meanwhile {
+            meanwhile.push(record);
+        }
+        self.set.apply(record);
     }
 }
 
 /// The node's knowledge.
 pub(crate) struct Feed {
     held: RwLock<Held>,
+    /// One purge at a time.
+    purging: Mutex<()>,
     /// Tells whoever passes it on how far it reaches, and when to end.
     told: watch::Sender<Told>,
     blinding: Blinding,
@@ -66,6 +79,7 @@ impl Feed {
     pub(crate) fn new(blinding: Blinding) -> Self {
         Self {
             held: RwLock::default(),
+            purging: Mutex::default(),
             told: watch::Sender::new(Told::Reaches(Position::default())),
             blinding,
             confirmed: AtomicU64::new(0),
@@ -155,7 +169,7 @@ impl Feed {
                 held.apply(record, &self.blinding);
                 held.set.advance(own.sequence);
             } else {
-                held.set.apply(blinded::of(record, &self.blinding));
+                held.put(record, &self.blinding);
                 held.ahead.push(record.clone());
             }
         }
@@ -184,7 +198,7 @@ impl Feed {
     ) -> Result<(i64, Position), Broken> {
         let position = self.position();
         let after = (position != Position::default()).then_some(position);
-        let read = store.read(LoadFeed { after }).await?;
+        let read = read_feed(store, after).await?;
         let settled = (read.configuration, read.head);
         self.take(read);
         self.confirmed.fetch_max(
@@ -214,7 +228,7 @@ impl Feed {
         // What was answered after this was read holds, whatever it began anew.
         ahead.retain(|own| own.position > held.set.position());
         for record in &ahead {
-            held.set.apply(blinded::of(record, &self.blinding));
+            held.put(record, &self.blinding);
         }
         held.ahead = ahead;
         let position = held.set.position();
@@ -222,9 +236,35 @@ impl Feed {
         self.tell(position);
     }
 
-    /// Drops records that can hit nothing any more.
+    /// Drops records that can hit nothing any more. Nobody waits for it: a copy
+    /// is purged, and takes the set's place with what came meanwhile.
     pub(crate) fn purge(&self, now: Timestamp) {
-        self.write().set.purge(now);
+        let _purging = self.purging.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut set = self.copy();
+        set.purge(now);
+        self.replace(set);
+    }
+
+    fn copy(&self) -> RevocationSet {
+        let mut held = self.write();
+        held.meanwhile = Some(Vec::new());
+        held.set.clone()
+    }
+
+    fn replace(&self, mut set: RevocationSet) {
+        let mut held = self.write();
+        // Where the set began anew, the copy is of what is void.
+        let Some(meanwhile) = held.meanwhile.take() else {
+            return;
+        };
+        for record in meanwhile {
+            set.apply(record);
+        }
+        set.advance(held.set.position().sequence);
+        let before = std::mem::replace(&mut held.set, set);
+        // Its memory is given back while nobody waits.
+        drop(held);
+        drop(before);
     }
 }
 
@@ -233,6 +273,7 @@ mod tests {
     use symbolon_store::Target;
     use symbolon_testkit::SeededEntropy;
     use symbolon_token::Keyring;
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -259,19 +300,96 @@ mod tests {
         }
     }
 
+    fn feed() -> Feed {
+        let keys = Keyring::generate(&SeededEntropy::new(1), Vec::new());
+        Feed::new(Keyring::new(keys).unwrap().blinding().clone())
+    }
+
+    fn marks(feed: &Feed, record: &Stored) -> Marks {
+        Marks {
+            key: Some(blinded::of(record, feed.blinding()).name),
+            ..Marks::default()
+        }
+    }
+
+    /// Records that come while a copy is purged are in what takes its place, and
+    /// nobody waits for it.
+    #[test]
+    fn what_comes_while_a_copy_is_purged_is_not_forgotten() {
+        let feed = feed();
+        let named = |sequence, expires| Stored {
+            target: Target::Key(format!("k{sequence}")),
+            expires,
+            ..record(at(1, sequence))
+        };
+        let old = named(1, Timestamp::from_seconds(5));
+        let [own, other, ahead] = [2, 3, 5].map(|sequence| named(sequence, Timestamp::FAR));
+        feed.take(read(at(1, 1), vec![old.clone()]));
+
+        let mut copy = feed.copy();
+        copy.purge(Timestamp::from_seconds(60));
+        feed.apply_own(std::slice::from_ref(&own));
+        assert!(feed.hit(&marks(&feed, &old), at(1, 0)).is_some());
+        feed.take(Read {
+            reset: false,
+            ..read(at(1, 3), vec![other.clone()])
+        });
+        feed.apply_own(std::slice::from_ref(&ahead));
+        feed.replace(copy);
+
+        let hits = [&old, &own, &other, &ahead]
+            .map(|record| feed.hit(&marks(&feed, record), at(1, 0)).is_some());
+        assert_eq!(hits, [false, true, true, true]);
+        assert_eq!((feed.position(), feed.len()), (at(1, 3), 3));
+        let other_epoch = feed.copy();
+        feed.take(read(at(2, 0), Vec::new()));
+        feed.replace(other_epoch);
+        assert_eq!(feed.position(), at(2, 0), "the copy is of what is void");
+    }
+
+    /// How long a purge of many records took, and the slowest look meanwhile.
+    fn purged_beside_a_look() -> (Duration, Duration) {
+        let feed = feed();
+        let record = |sequence: i64| Stored {
+            target: Target::Key(sequence.to_string()),
+            expires: Timestamp::from_seconds(sequence % 2 * 10),
+            ..record(at(1, sequence))
+        };
+        feed.take(read(at(1, 100_000), (1..=100_000).map(record).collect()));
+        let spans = std::thread::scope(|scope| {
+            let purge = scope.spawn(|| {
+                let began = Instant::now();
+                feed.purge(Timestamp::from_seconds(5));
+                began.elapsed()
+            });
+            let mut slowest = Duration::ZERO;
+            while !purge.is_finished() {
+                let began = Instant::now();
+                feed.position();
+                slowest = slowest.max(began.elapsed());
+            }
+            (purge.join().unwrap(), slowest)
+        });
+        assert_eq!(feed.len(), 50_000);
+        spans
+    }
+
+    #[test]
+    fn nobody_who_looks_waits_for_a_purge() {
+        // A machine that does much else may stop whoever looks now and then.
+        let mut spans = (0..5).map(|_| purged_beside_a_look());
+        let is_free = spans.any(|(purged, slowest)| slowest < purged / 2);
+        assert!(is_free, "every look waited");
+    }
+
     /// A restore begins a new epoch. What this node takes back in it, and has
     /// answered, is not undone by what it had asked its database for before.
     #[test]
     fn what_was_answered_holds_while_another_epoch_is_read() {
-        let keys = Keyring::generate(&SeededEntropy::new(1), Vec::new());
-        let ring = Keyring::new(keys).unwrap();
-        let feed = Feed::new(ring.blinding().clone());
+        let feed = feed();
         feed.take(read(at(1, 7), Vec::new()));
         let own = record(at(2, 8));
-        let marks = Marks {
-            key: Some(blinded::of(&own, feed.blinding()).name),
-            ..Marks::default()
-        };
+        let marks = marks(&feed, &own);
 
         feed.apply_own(std::slice::from_ref(&own));
         feed.take(read(at(2, 7), Vec::new()));

@@ -1,4 +1,7 @@
 //! The feed of revocations: one head row, records numbered in commit order.
+//!
+//! It is read page by page: a database that answers a page within a call's
+//! deadline need not answer a million records within it.
 
 use symbolon_protocol::Timestamp;
 
@@ -8,6 +11,7 @@ use crate::fault::Fault;
 use crate::revocation::{Revocation, Target};
 use crate::row::Row;
 use crate::statement::statements;
+use crate::store::Store;
 
 pub use symbolon_token::Position;
 
@@ -29,8 +33,12 @@ pub struct Feed {
 /// Some records of the feed, in order.
 #[derive(Clone, Debug)]
 pub struct FeedPage {
-    /// The epoch now, whose records these are.
-    pub epoch: i64,
+    /// The place of the last record of all, whose epoch these are of.
+    pub head: Position,
+    /// When that was made.
+    pub head_time: Timestamp,
+    /// The version of clients, resources, organizations and people.
+    pub configuration: i64,
     /// The records, of which there may be more where it is full.
     pub revocations: Vec<Revocation>,
 }
@@ -46,42 +54,56 @@ pub struct LoadFeedPage {
     pub limit: u32,
 }
 
-/// Reads the feed: all of it, or what came after a place.
-#[derive(Clone, Copy, Debug)]
-pub struct LoadFeed {
-    /// The last place that is known; `None` asks for a snapshot.
-    pub after: Option<Position>,
+/// How many records are read at once.
+const PAGE: u32 = 10_000;
+
+/// Reads the feed: what came after a place, or all of it, where none is known
+/// or the place is of another epoch or beyond the head.
+pub async fn read_feed(store: &Store, after: Option<Position>) -> Result<Feed, Fault> {
+    let (mut last, mut reset) = (after.unwrap_or(NOWHERE), after.is_none());
+    let mut revocations = Vec::new();
+    loop {
+        let page = LoadFeedPage {
+            after: last.sequence,
+            limit: PAGE,
+        };
+        let page = store.read(page).await?;
+        let resumes = page.head.epoch == last.epoch && page.head >= last;
+        if last.sequence != NOWHERE.sequence && !resumes {
+            (last, reset) = (NOWHERE, true);
+            revocations.clear();
+            continue;
+        }
+        let is_full = page.revocations.len() >= PAGE as usize;
+        revocations.extend(page.revocations);
+        match revocations.last() {
+            Some(record) if is_full => last = record.position,
+            _ => {
+                return Ok(Feed {
+                    head: page.head,
+                    head_time: page.head_time,
+                    configuration: page.configuration,
+                    revocations,
+                    reset,
+                });
+            }
+        }
+    }
 }
 
 statements! {
-    // One statement is one snapshot on either engine: no record below the head
-    // is missing, and none above it comes along. The head comes along even
-    // where no record does.
-    LOAD = "SELECT h.epoch, h.sequence, h.time, h.configuration,
+    // One statement is one snapshot on either engine: no record of the page is
+    // missing, and none above the head comes along. The head comes along even
+    // where no record does. The page is cut within, by the index: cut outside, it
+    // would be sorted out of all records anew each time.
+    PAGE_OF_RECORDS = "SELECT h.epoch, h.sequence, h.time, h.configuration,
             r.sequence, r.kind, r.target, r.expires, r.at
-        FROM feed_head h LEFT JOIN revocation r ON r.epoch = h.epoch AND r.sequence >
-            CASE WHEN h.epoch = ?1 AND h.sequence >= ?2 THEN ?2 ELSE -1 END
+        FROM feed_head h LEFT JOIN (SELECT epoch, sequence, kind, target, expires, at
+            FROM revocation
+            WHERE epoch = (SELECT epoch FROM feed_head WHERE one = 1) AND sequence > ?1
+            ORDER BY sequence LIMIT ?2) r ON r.epoch = h.epoch
         ORDER BY r.sequence";
-    PAGE = "SELECT h.epoch, h.sequence, h.time, h.configuration,
-            r.sequence, r.kind, r.target, r.expires, r.at
-        FROM feed_head h LEFT JOIN revocation r ON r.epoch = h.epoch AND r.sequence > ?1
-        ORDER BY r.sequence LIMIT ?2";
     BUMP = "UPDATE feed_head SET configuration = configuration + 1 WHERE one = 1";
-}
-
-impl Act for LoadFeed {
-    type Out = Feed;
-    const SINGLE: bool = true;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Feed, Fault> {
-        let after = self.after.unwrap_or(NOWHERE);
-        let mut feed = Feed::nowhere();
-        let binds = binds![after.epoch, after.sequence];
-        tx.each(&LOAD, binds, |row| add(&mut feed, &row)).await?;
-        feed.check_head()?;
-        feed.reset = after.epoch != feed.head.epoch || after.sequence > feed.head.sequence;
-        Ok(feed)
-    }
 }
 
 impl Act for LoadFeedPage {
@@ -89,14 +111,19 @@ impl Act for LoadFeedPage {
     const SINGLE: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<FeedPage, Fault> {
-        let mut feed = Feed::nowhere();
+        let mut page = FeedPage {
+            head: NOWHERE,
+            head_time: Timestamp::EPOCH,
+            configuration: 0,
+            revocations: Vec::new(),
+        };
         let binds = binds![self.after, self.limit];
-        tx.each(&PAGE, binds, |row| add(&mut feed, &row)).await?;
-        feed.check_head()?;
-        Ok(FeedPage {
-            epoch: feed.head.epoch,
-            revocations: feed.revocations,
-        })
+        tx.each(&PAGE_OF_RECORDS, binds, |row| add(&mut page, &row))
+            .await?;
+        if page.head == NOWHERE {
+            return Err(Fault::broken("the feed has no head"));
+        }
+        Ok(page)
     }
 }
 
@@ -105,36 +132,17 @@ const NOWHERE: Position = Position {
     sequence: -1,
 };
 
-impl Feed {
-    fn nowhere() -> Self {
-        Self {
-            head: NOWHERE,
-            head_time: Timestamp::EPOCH,
-            configuration: 0,
-            revocations: Vec::new(),
-            reset: false,
-        }
-    }
-
-    fn check_head(&self) -> Result<(), Fault> {
-        if self.head == NOWHERE {
-            return Err(Fault::broken("the feed has no head"));
-        }
-        Ok(())
-    }
-}
-
-fn add(feed: &mut Feed, row: &Row) -> Result<(), Fault> {
-    feed.head = row.position(0)?;
-    feed.head_time = row.time(2)?;
-    feed.configuration = row.number(3)?;
+fn add(page: &mut FeedPage, row: &Row) -> Result<(), Fault> {
+    page.head = row.position(0)?;
+    page.head_time = row.time(2)?;
+    page.configuration = row.number(3)?;
     let Some(sequence) = row.number_or_none(4)? else {
         return Ok(());
     };
     let kind = u8::try_from(row.number(5)?).map_err(|_| Fault::unreadable(5))?;
-    feed.revocations.push(Revocation {
+    page.revocations.push(Revocation {
         position: Position {
-            epoch: feed.head.epoch,
+            epoch: page.head.epoch,
             sequence,
         },
         target: Target::from_parts(kind, row.bytes(6)?).ok_or(Fault::unreadable(6))?,

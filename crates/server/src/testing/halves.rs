@@ -1,7 +1,7 @@
 //! What a node reads of the others, half by half: as a moment finds it that
 //! comes between the two.
 
-use symbolon_store::LoadFeed;
+use symbolon_store::read_feed;
 
 use crate::app::App;
 
@@ -25,7 +25,7 @@ pub async fn follow_feed(app: &App) {
 #[expect(clippy::expect_used, reason = "tests stop where something is missing")]
 pub async fn follow_directory(app: &App) {
     let after = Some(app.feed.position());
-    let read = app.store.read(LoadFeed { after }).await;
+    let read = read_feed(&app.store, after).await;
     let version = read.expect("a store that can be read").configuration;
     let read = app.directory.follow(version).await;
     read.expect("a store that can be read");

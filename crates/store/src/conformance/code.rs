@@ -8,7 +8,7 @@ use super::world::{RACERS, World};
 use super::{Broken, Checked, check, same};
 use crate::authorization_code::{BurnCode, RedeemCode, Redeemed};
 use crate::client::{DeleteClient, SetClientEnabled, Updated};
-use crate::feed::LoadFeed;
+use crate::feed::read_feed;
 use crate::grant::{ClientRow, Consent, Consented, FindGrant, FindGrantById};
 use crate::revocation::Target;
 use crate::session::EndSession;
@@ -224,7 +224,7 @@ pub(crate) async fn a_consent_to_less_ends_what_came_of_more(world: &World) -> C
     let old = FindGrantById { id: scene.grant.id };
     let withdrawn = world.store.read(old).await?.and_then(|old| old.withdrawn);
     same(&withdrawn, &Some(world.now))?;
-    let feed = world.store.read(LoadFeed { after: None }).await?;
+    let feed = read_feed(&world.store, None).await?;
     let gone = Target::Grant(scene.grant.id);
     check(
         feed.revocations.iter().any(|own| own.target == gone),

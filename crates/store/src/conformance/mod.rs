@@ -186,6 +186,7 @@ async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
         outbox::an_end_and_its_message_are_one_act,
         outbox::a_subject_is_told_in_order_and_nobody_waits_for_another,
         outbox::of_parallel_leases_one_holds,
+        outbox::a_node_whose_clock_is_ahead_takes_no_lease_away,
         outbox::a_sender_that_was_paused_beyond_its_lease_changes_nothing,
         outbox::what_nobody_took_is_a_dead_letter_that_comes_back,
         outbox::a_stream_tells_of_people_whom_its_client_knows,

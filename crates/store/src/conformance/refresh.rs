@@ -4,7 +4,7 @@
 
 use super::world::{DAY, MINUTE, RACERS, World};
 use super::{Broken, Checked, check, same};
-use crate::feed::LoadFeed;
+use crate::feed::read_feed;
 use crate::refresh_family::{EndFamily, Live, NewFamily, Renew, Rotate, Rotated};
 use crate::revocation::Target;
 use crate::session::{EndSession, Ended, OpenSession, SessionsOf};
@@ -276,7 +276,7 @@ pub(crate) async fn sessions_beyond_the_most_end_with_the_oldest(world: &World) 
 
     let live: Vec<_> = live.into_iter().map(|session| session.id).collect();
     same(&live, &opened[1..].to_vec())?;
-    let feed = world.store.read(LoadFeed { after: None }).await?;
+    let feed = read_feed(&world.store, None).await?;
     let gone = Target::Session(opened[0]);
     check(
         feed.revocations.iter().any(|own| own.target == gone),

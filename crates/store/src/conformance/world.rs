@@ -14,7 +14,7 @@ use crate::act::Act;
 use crate::audit::AuditEvent;
 use crate::authorization_code::{CodeKind, RedeemCode, Redeemed};
 use crate::client::{CreateClient, NewSecret};
-use crate::feed::{Feed, LoadFeed, Position};
+use crate::feed::{Feed, Position, read_feed};
 use crate::grant::{ClientRow, Consent, Consented, Grant};
 use crate::person::{Claims, CreatePerson, Person};
 use crate::refresh_family::{NewFamily, Rotate};
@@ -242,7 +242,7 @@ impl World {
     }
 
     pub(crate) async fn feed(&self, after: Option<Position>) -> Result<Feed, Broken> {
-        Ok(self.store.read(LoadFeed { after }).await?)
+        Ok(read_feed(&self.store, after).await?)
     }
 
     /// The records of one target that live.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use symbolon_protocol::Timestamp;
-use symbolon_testkit::{START, SeededEntropy};
+use symbolon_testkit::{Row, START, SeededEntropy};
 use tokio::time::Instant;
 
 use super::{End, Folder, Write};
@@ -154,12 +154,12 @@ async fn what_was_used_up_is_remembered_beyond_a_jump_of_a_day() {
 }
 
 /// A writer that measures how long it waits, until it is told to stop.
-async fn probe(store: Store, stop: Arc<AtomicBool>) -> Vec<Duration> {
+async fn probe(store: Store, kind: &'static str, stop: Arc<AtomicBool>) -> Vec<Duration> {
     let mut waits = Vec::new();
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         let began = Instant::now();
-        let name = format!("probe{number}");
+        let name = format!("{kind}{number}");
         store.act(Write(name, End::Out)).await.unwrap();
         waits.push(began.elapsed());
         number += 1;
@@ -167,6 +167,11 @@ async fn probe(store: Store, stop: Arc<AtomicBool>) -> Vec<Duration> {
     }
     waits.sort();
     waits
+}
+
+/// What 95 in 100 waited at most.
+fn most(waits: &[Duration]) -> Duration {
+    waits[waits.len() * 19 / 20]
 }
 
 /// Fills every table that grows with what has expired.
@@ -186,15 +191,23 @@ async fn fill(world: &World, families: u32) {
 }
 
 /// Batches of the size that a node begins with hold up no other writer for
-/// 50 ms. The short form runs beside other tests on shared cores, so it looks
-/// at nineteen of twenty.
+/// 50 ms. The short form runs beside other tests on shared cores, so it
+/// measures first what a writer waits there when nothing is purged.
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_keep_no_writer_waiting() {
     each_engine("waiting", async |one: Store, two: Store| {
         let world = World::new(one.clone(), Arc::new(SeededEntropy::new(6)), START);
         fill(&world, 600).await;
-        let stop = Arc::new(AtomicBool::new(false));
-        let probing = tokio::spawn(probe(two, Arc::clone(&stop)));
+        let begin = |kind| {
+            let stop = Arc::new(AtomicBool::new(false));
+            let probing = tokio::spawn(probe(two.clone(), kind, Arc::clone(&stop)));
+            (stop, probing)
+        };
+        let (stop, probing) = begin("usual");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.store(true, Ordering::Relaxed);
+        let usual = most(&probing.await.unwrap());
+        let (stop, probing) = begin("probe");
         let lease = one.act(claim(START + DAY * 200)).await.unwrap().unwrap();
 
         let (mut forgotten, mut slowest) = (0, Duration::ZERO);
@@ -211,14 +224,16 @@ async fn batches_keep_no_writer_waiting() {
         stop.store(true, Ordering::Relaxed);
 
         let waits = probing.await.unwrap();
-        let most = waits[waits.len() * 19 / 20];
+        let most = most(&waits);
         eprintln!(
             "{forgotten} rows; the slowest batch took {slowest:?}; of {} writers 95 in 100 waited \
-             less than {most:?}",
+             less than {most:?}, else {usual:?}",
             waits.len()
         );
         assert!(forgotten >= 1_200);
-        assert!(most < Duration::from_millis(50), "{most:?}");
+        let promised = Duration::from_millis(50);
+        let bound = Row::R26.size(promised.max(usual * 4), promised);
+        assert!(most < bound, "{most:?}, else {usual:?}");
     })
     .await;
 }
@@ -272,7 +287,6 @@ async fn days_have_tables_that_are_made_ahead_and_dropped_whole() {
         return;
     };
     let store = schema.open(1).await;
-    store.migrate().await.unwrap();
     let client = schema.connect().await;
     let days = async || -> Vec<i64> {
         let text = "SELECT substr(c.relname::text, 7)::BIGINT FROM pg_inherits i
@@ -281,10 +295,22 @@ async fn days_have_tables_that_are_made_ahead_and_dropped_whole() {
         let rows = client.query(text, &[]).await.unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     };
-    let now = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT";
-    let now: i64 = client.query_one(now, &[]).await.unwrap().get(0);
-    let (now, today) = (Timestamp::from_millis(now), now / 86_400_000);
-    assert_eq!(days().await, (today - 1..=today + 3).collect::<Vec<_>>());
+    let today = |now: i64| now / 86_400_000;
+    let around = |today: i64| (today - 1..=today + 3).collect::<Vec<_>>();
+    let now = async || -> i64 {
+        let text = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT";
+        client.query_one(text, &[]).await.unwrap().get(0)
+    };
+    let before = now().await;
+    store.migrate().await.unwrap();
+    let after = now().await;
+    // Midnight may have come between.
+    let made = days().await;
+    let now = [before, after]
+        .into_iter()
+        .find(|now| around(today(*now)) == made);
+    let now = now.unwrap_or_else(|| panic!("{made:?} at {before}"));
+    let (now, today) = (Timestamp::from_millis(now), today(now));
     let old = format!(
         "CREATE TABLE spent_{0} (LIKE spent INCLUDING ALL);
          ALTER TABLE spent ATTACH PARTITION spent_{0} FOR VALUES IN ({0});
@@ -297,7 +323,7 @@ async fn days_have_tables_that_are_made_ahead_and_dropped_whole() {
     let lease = store.act(claim(now)).await.unwrap().unwrap();
     assert_eq!(store.turn_days(&lease).await.unwrap(), 1);
 
-    assert_eq!(days().await, (today - 1..=today + 3).collect::<Vec<_>>());
+    assert_eq!(days().await, around(today));
     let purged = store.act(batch(lease, 100)).await.unwrap().unwrap();
     assert_eq!(purged.spent, 1, "what had no table of its own");
     store.close().await;

@@ -1,5 +1,6 @@
 //! The store against real files and a real server.
 
+mod anchored;
 mod audit;
 mod backup;
 mod damage;
@@ -19,6 +20,8 @@ mod nodes;
 #[cfg(feature = "postgres")]
 mod order;
 mod outbox;
+#[cfg(feature = "postgres")]
+mod pages;
 mod plans;
 mod power;
 mod schema;
@@ -31,6 +34,7 @@ mod together;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use symbolon_testkit::{START, SeededEntropy};
 
@@ -84,6 +88,23 @@ pub(crate) async fn conform(store: &Store) {
         .collect();
     assert!(broken.is_empty(), "{broken:#?}");
     assert!(outcomes.len() >= 40);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long it takes is what is measured"
+)]
+pub(crate) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let began = std::time::Instant::now();
+    let out = work.await;
+    (out, began.elapsed())
+}
+
+/// How long an act takes, which does not fail.
+pub(crate) async fn acted<A: Act>(store: &Store, act: A) -> Duration {
+    let (out, took) = timed(store.act(act)).await;
+    out.map(drop).unwrap();
+    took
 }
 
 static ADD: Sql = Sql::new("INSERT INTO meta (name, value) VALUES (?1, ?2)", None);

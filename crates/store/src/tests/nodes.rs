@@ -1,8 +1,11 @@
 //! PostgreSQL: every behaviour, every statement, two nodes at once.
 
-use symbolon_testkit::{START, SeededEntropy};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use symbolon_testkit::{Row, START, SeededEntropy};
 use tokio_postgres::Client;
 
+use super::steps::insist;
 use super::{Count, End, Write, conform};
 use crate::dialect::Engine;
 use crate::statement::registered;
@@ -13,6 +16,9 @@ pub(super) struct Schema {
     url: String,
     name: String,
 }
+
+/// How many schemas this process has made.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 const URL: &str = "SYMBOLON_TEST_POSTGRES";
 const WITHOUT: &str = "SYMBOLON_TEST_WITHOUT_POSTGRES";
@@ -26,7 +32,8 @@ impl Schema {
             );
             return None;
         };
-        let name = format!("symbolon_{name}_{}", std::process::id());
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("symbolon_{name}_{}_{number}", std::process::id());
         let schema = Self { url, name };
         schema.recreate().await;
         Some(schema)
@@ -243,12 +250,14 @@ async fn parallel_refreshes_on_two_nodes_get_one_successor() {
                     two.clone()
                 };
                 let rotate = rotate.clone();
-                tokio::spawn(async move { store.act(rotate).await.unwrap() })
+                tokio::spawn(async move { insist(&store, &rotate).await })
             })
             .collect();
-        let mut rotations = 0;
+        let (mut rotations, mut lost) = (0, 0);
         for task in tasks {
-            match task.await.unwrap() {
+            let (failed, out) = task.await.unwrap();
+            lost += failed;
+            match out {
                 Rotated::To(live) => {
                     rotations += 1;
                     assert_eq!(live.generation, 2);
@@ -257,7 +266,9 @@ async fn parallel_refreshes_on_two_nodes_get_one_successor() {
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(rotations, 1);
+        assert!(lost == 0 || !Row::R08.is_long(), "{lost} were turned away");
+        // What a caller did not hear of may have been the rotation.
+        assert!(rotations == 1 || lost > 0 && rotations == 0, "{rotations}");
     }
     schema.drop().await;
 }

@@ -333,8 +333,14 @@ impl Place {
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_waits_half_a_second_for_a_migration() {
-    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
+
+    use symbolon_testkit::Row;
+
+    const PROMISED: Duration = Duration::from_millis(500);
+    const HELD: Duration = Duration::from_secs(2);
     let Some(schema) = super::nodes::Schema::new("waits").await else {
         return;
     };
@@ -344,28 +350,25 @@ async fn nobody_waits_half_a_second_for_a_migration() {
     let many =
         "INSERT INTO meta SELECT 'x' || n, decode('00', 'hex') FROM generate_series(1, 200000) n";
     client.batch_execute(many).await.unwrap();
-    let stop = std::sync::Arc::new(AtomicBool::new(false));
-    let slowest = std::sync::Arc::new(AtomicU64::new(0));
+    let stop = Arc::new(AtomicBool::new(false));
+    let spans = Arc::new(Mutex::new(Vec::new()));
     let load = {
-        let (store, stop) = (store.clone(), std::sync::Arc::clone(&stop));
-        let slowest = std::sync::Arc::clone(&slowest);
+        let (store, stop, spans) = (store.clone(), Arc::clone(&stop), Arc::clone(&spans));
         tokio::spawn(async move {
             for number in 0.. {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                #[expect(clippy::disallowed_methods, reason = "what an act waits is measured")]
-                let began = std::time::Instant::now();
                 let name = format!("load{number}");
-                store.act(Write(name, End::Out)).await.unwrap();
-                let took = u64::try_from(began.elapsed().as_millis()).unwrap();
-                slowest.fetch_max(took, Ordering::Relaxed);
+                let took = super::acted(&store, Write(name, End::Out)).await;
+                spans.lock().unwrap().push(took);
             }
         })
     };
     // How long an act takes here when nothing is in its way.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let usual = slowest.swap(0, Ordering::Relaxed);
+    let usual = std::mem::take(&mut *spans.lock().unwrap());
+    let usual = usual.into_iter().max().unwrap();
     // Somebody holds the table that the contraction drops.
     store.expand(&COMING).await.unwrap();
     client
@@ -375,17 +378,23 @@ async fn nobody_waits_half_a_second_for_a_migration() {
     let other = schema.open(2).await;
     let finishing =
         tokio::spawn(async move { other.finish(&COMING, Contract::Now).await.unwrap() });
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(HELD).await;
     assert!(!finishing.is_finished());
     client.batch_execute("COMMIT").await.unwrap();
     finishing.await.unwrap();
 
     stop.store(true, Ordering::Relaxed);
     load.await.unwrap();
-    let slowest = slowest.load(Ordering::Relaxed);
+    let mut spans = std::mem::take(&mut *spans.lock().unwrap());
+    spans.sort();
+    // In the short form other tests run beside, and hold up one or another.
+    let slowest = spans[spans.len() - Row::R19.size(4, 1)];
+    let bound = Row::R19.size(PROMISED.max(usual * 4), PROMISED);
+    assert!(slowest < bound, "{slowest:?}, else {usual:?}");
+    let most = spans[spans.len() - 1];
     assert!(
-        slowest < 500.max(usual * 4),
-        "{slowest} ms, else {usual} ms"
+        most < HELD,
+        "{most:?}: it waited for whoever held the table"
     );
     store.close().await;
     schema.drop().await;

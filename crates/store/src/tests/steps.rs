@@ -42,7 +42,7 @@ pub(super) async fn each_engine(name: &str, run: impl AsyncFn(&World)) {
 
 /// Carries out an act as a client does that gets no answer: again, a few times.
 /// How often it failed, and how it ended.
-async fn insist<A: Act + Clone>(store: &Store, act: &A) -> (u32, A::Out) {
+pub(super) async fn insist<A: Act + Clone>(store: &Store, act: &A) -> (u32, A::Out) {
     for failed in 0..4 {
         match store.act(act.clone()).await {
             Ok(out) => return (failed, out),
@@ -288,7 +288,7 @@ async fn a_step_that_hangs_is_answered_within_the_deadline() {
         for nth in [2, 4] {
             let family = world.family(&world.scene().await.unwrap()).await.unwrap();
             let rotate = world.rotate(&family);
-            let span = Duration::from_millis(3_600);
+            let span = Duration::from_secs(8);
             world.store.break_at(nth, Breaking::Pause(span));
             let began = Instant::now();
 
@@ -298,7 +298,7 @@ async fn a_step_that_hangs_is_answered_within_the_deadline() {
             if let Err(fault) = late {
                 assert!(fault.is_unavailable(), "{fault}");
             }
-            assert!(took < Duration::from_millis(3_500), "{took:?}");
+            assert!(took < Duration::from_secs(6), "{took:?}");
             tokio::time::sleep(span.saturating_sub(took)).await;
             let (_, out) = insist(&world.store, &rotate).await;
             assert!(
