@@ -99,13 +99,15 @@ fn a_comparison_that_stops_early_would_be_noticed() {
         wrong
     });
 
-    let t = measured(1_000, |is_late| {
+    let compare = |is_late| {
         let wrong = if is_late { &late } else { &early };
         right
             .iter()
             .zip(wrong)
             .all(|(one, two)| black_box(one) == black_box(two))
-    });
+    };
+    // A machine that does other work may drown it once.
+    let found: Vec<f64> = (0..3).map(|_| measured(1_000, compare)).collect();
 
-    assert!(t.abs() > 4.5, "{t}");
+    assert!(found.iter().any(|t| t.abs() > 4.5), "{found:?}");
 }

@@ -271,9 +271,10 @@ async fn the_request_proves_that_who_comes_back_is_who_left() {
 
 #[tokio::test]
 async fn an_issuer_that_is_away_decides_nothing() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // A port that nobody listens on, and that nobody else gets meanwhile.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let url = format!("http://{}", nobody.local_addr().unwrap());
     let own = Registration {
         issuer: url,
         client_id: CLIENT.into(),

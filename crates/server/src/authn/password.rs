@@ -9,7 +9,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
@@ -51,6 +51,8 @@ type Memory = Vec<Block>;
 /// The queue in front of the hash.
 pub(crate) struct Passwords {
     slots: Arc<Semaphore>,
+    /// How long one may wait for a slot, where a test says so.
+    patience: OnceLock<Duration>,
     queue: Queue,
     salts: Mutex<Salts>,
     /// Memory that no slot uses just now.
@@ -75,6 +77,7 @@ impl Passwords {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             slots: Arc::new(Semaphore::new(cores)),
+            patience: OnceLock::new(),
             queue: Queue::new(cores * (WAITING + 1)),
             salts: Mutex::new(Salts {
                 seed: random(entropy),
@@ -85,6 +88,12 @@ impl Passwords {
             cost: AtomicU64::new(cost(MEMORY_KIB, PASSES)),
             width: AtomicU32::new(MEMORY_KIB),
         }
+    }
+
+    /// Lets whoever waits for a slot wait longer: machines that test are busy.
+    #[cfg(feature = "testing")]
+    pub(crate) fn be_patient(&self, patience: Duration) {
+        let _ = self.patience.set(patience);
     }
 
     /// A place in the queue for somebody who signs in from an address.
@@ -200,7 +209,8 @@ impl Passwords {
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<Result<T, Busy>, Broken> {
         let slots = Arc::clone(&self.slots);
-        let slot = tokio::time::timeout(PATIENCE, slots.acquire_owned()).await;
+        let patience = *self.patience.get().unwrap_or(&PATIENCE);
+        let slot = tokio::time::timeout(patience, slots.acquire_owned()).await;
         let Ok(Ok(slot)) = slot else {
             return Ok(Err(Busy));
         };

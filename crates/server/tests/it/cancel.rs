@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::browser::{Browser, redemption, request};
+use crate::crowd::insist;
 use crate::harness::{Answer, CALLBACK, Server};
 use crate::on_both_engines;
 
@@ -29,7 +30,7 @@ async fn a_refresh_that_nobody_waits_for_ends_well_with_the_next(server: Server)
     for moment in moments() {
         let hung_up = tokio::time::timeout(moment, refresh(&server, &token)).await;
 
-        let next = refresh(&server, &token).await;
+        let (next, _) = insist(&async || refresh(&server, &token).await).await;
 
         assert_eq!(next.status, 200, "{moment:?}: {}", next.body);
         let next = next.text("refresh_token");
@@ -43,7 +44,8 @@ async fn a_refresh_that_nobody_waits_for_ends_well_with_the_next(server: Server)
         let moment = Duration::from_millis(round);
         let calls = (0..64).map(|_| tokio::time::timeout(moment, refresh(&server, &token)));
         futures_util::future::join_all(calls).await;
-        token = refresh(&server, &token).await.text("refresh_token");
+        let (next, _) = insist(&async || refresh(&server, &token).await).await;
+        token = next.text("refresh_token");
     }
 }
 
@@ -55,7 +57,7 @@ async fn a_redemption_that_nobody_waits_for_happens_once_or_not_at_all(server: S
         let form = redemption(&code, CALLBACK);
         let hung_up = tokio::time::timeout(moment, server.token("web", &form)).await;
 
-        let again = server.token("web", &form).await;
+        let (again, _) = insist(&async || server.token("web", &form).await).await;
 
         match (hung_up, again.status) {
             (Ok(first), 400) => {
@@ -64,11 +66,14 @@ async fn a_redemption_that_nobody_waits_for_happens_once_or_not_at_all(server: S
                 let dead = first.text("refresh_token");
                 assert_eq!(refresh(&server, &dead).await.refusal(), "invalid_grant");
             }
-            // It had been stored, so the code has come twice.
+            // What nobody heard of had been stored, so the code has come twice.
             (Err(_), 400) => assert_eq!(again.refusal(), "invalid_grant"),
             (Err(_), 200) => {
-                let alive = again.text("refresh_token");
-                assert_eq!(refresh(&server, &alive).await.status, 200);
+                let told = refresh(&server, &again.text("refresh_token")).await;
+                // The one that nobody waits for may have been carried out behind
+                // it: then the code has come twice, too.
+                let is_late = told.status == 400 && told.refusal() == "invalid_grant";
+                assert!(told.status == 200 || is_late, "{}", told.body);
             }
             (first, status) => panic!("{moment:?}: {first:?}, then {status}"),
         }

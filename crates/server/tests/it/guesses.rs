@@ -266,6 +266,7 @@ async fn a_stranger_who_is_limited_keeps_nobody_from_signing_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_sign_in_at_once_wait_and_none_is_turned_away() {
     let server = Server::on_sqlite().await;
+    testing::be_patient(&server.running.as_ref().unwrap().app);
     let all = (1..=16).map(|number| {
         let server = &server;
         async move {
@@ -328,14 +329,10 @@ async fn an_unknown_client_takes_as_long_as_a_wrong_secret() {
     let mut found = Vec::new();
     for _ in 0..3 {
         let (t, medians) = measured(&server, Row::D123.size(300, 10_000)).await;
-        assert!(
-            medians < Duration::from_millis(1).as_secs_f64(),
-            "{medians} s apart"
-        );
-        found.push(t.abs());
-        if t.abs() < 4.5 {
+        if t.abs() < 4.5 && medians < Duration::from_millis(1).as_secs_f64() {
             return;
         }
+        found.push((t, medians));
     }
-    assert!(!Row::D123.is_long(), "told apart three times: {found:?}");
+    panic!("told apart three times: {found:?}");
 }

@@ -71,6 +71,8 @@ impl Clock for WallClock {
 pub(crate) struct Server {
     pub(crate) issuer: String,
     pub(crate) admin: String,
+    /// Where it asks for certificates, if anywhere.
+    pub(crate) mutual_tls: Option<String>,
     pub(crate) admin_token: String,
     pub(crate) clock: Arc<WallClock>,
     pub(crate) running: Option<Running>,
@@ -201,6 +203,7 @@ impl Server {
         Self {
             issuer: node.address,
             admin: node.admin,
+            mutual_tls: node.mutual_tls,
             admin_token: node.admin_token,
             clock,
             running: Some(node.running),

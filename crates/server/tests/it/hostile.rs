@@ -21,8 +21,22 @@ on_both_engines! {
 }
 
 /// How long a refusal may take: what is refused must not have cost work first.
-/// Generous, because other tests run beside.
 const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// How long something takes at least. Other tests run beside, so what took too
+/// long is done again.
+async fn least(bound: Duration, work: impl AsyncFn()) -> Duration {
+    let mut least = Duration::MAX;
+    for _ in 0..3 {
+        let begin = Instant::now();
+        work().await;
+        least = least.min(begin.elapsed());
+        if least < bound {
+            break;
+        }
+    }
+    least
+}
 
 /// Attack: A037
 async fn a_state_with_a_line_break_stays_one_header(server: Server) {
@@ -72,27 +86,29 @@ async fn a_great_many_scopes_are_refused_before_they_cost_anything(server: Serve
         (words(100_000), &[303, 400, 413, 414, 431]),
         ("x".repeat(9_000), &[303, 400]),
     ] {
-        let begin = Instant::now();
-        let form = [("grant_type", "client_credentials"), ("scope", &*scope)];
-        let token = server.token("job", &form).await;
-        assert!([400, 413].contains(&token.status), "{}", token.body);
-        assert!(token.refusal().starts_with("invalid_"));
-        let mut asked = request();
-        asked.insert("scope".into(), scope);
-        let form: Vec<_> = asked.into_iter().collect();
-        let mut browser = Browser::new(&server);
-        let answer = browser.send(Method::POST, "/authorize", Some(&form)).await;
-        let answer = browser.follow(answer).await;
-        assert!(
-            statuses.contains(&answer.status),
-            "{} {}",
-            answer.status,
-            answer.body
-        );
-        if answer.status == 303 {
-            assert_eq!(response(&answer)["error"], "invalid_scope");
-        }
-        assert!(begin.elapsed() < AT_ONCE * 4, "{:?}", begin.elapsed());
+        let ask = async || {
+            let form = [("grant_type", "client_credentials"), ("scope", &*scope)];
+            let token = server.token("job", &form).await;
+            assert!([400, 413].contains(&token.status), "{}", token.body);
+            assert!(token.refusal().starts_with("invalid_"));
+            let mut asked = request();
+            asked.insert("scope".into(), scope.clone());
+            let form: Vec<_> = asked.into_iter().collect();
+            let mut browser = Browser::new(&server);
+            let answer = browser.send(Method::POST, "/authorize", Some(&form)).await;
+            let answer = browser.follow(answer).await;
+            assert!(
+                statuses.contains(&answer.status),
+                "{} {}",
+                answer.status,
+                answer.body
+            );
+            if answer.status == 303 {
+                assert_eq!(response(&answer)["error"], "invalid_scope");
+            }
+        };
+        let took = least(AT_ONCE * 4, ask).await;
+        assert!(took < AT_ONCE * 4, "{took:?}");
     }
     let form = [
         ("grant_type", "client_credentials"),
@@ -240,16 +256,18 @@ async fn documents_that_are_too_deep_too_wide_or_malformed_are_refused(server: S
             &[400, 413],
         ),
     ] {
-        let begin = Instant::now();
-        let answer = send(body.clone()).await;
         let shown: String = body.chars().take(60).collect();
-        assert!(
-            statuses.contains(&answer.status),
-            "{shown}: {} {}",
-            answer.status,
-            answer.body
-        );
-        assert!(begin.elapsed() < AT_ONCE, "{shown}: {:?}", begin.elapsed());
+        let ask = async || {
+            let answer = send(body.clone()).await;
+            assert!(
+                statuses.contains(&answer.status),
+                "{shown}: {} {}",
+                answer.status,
+                answer.body
+            );
+        };
+        let took = least(AT_ONCE, ask).await;
+        assert!(took < AT_ONCE, "{shown}: {took:?}");
     }
 
     let good = send("{\"username\":\"\\u0065ve\"}".to_owned()).await;

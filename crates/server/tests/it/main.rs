@@ -18,6 +18,7 @@ mod claims;
 mod client_document;
 mod code;
 mod consent;
+mod crowd;
 mod device;
 mod discharge;
 mod dpop;

@@ -98,22 +98,19 @@ pub(crate) async fn world(top: &str) -> World {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
     let own = alone("own");
     let at = |name: &str| folder.join(name).display().to_string();
     let (certificate, key, ca_file) = (at("server.pem"), at("server.key"), at("clients.pem"));
     let top = format!(
-        "{top}\nmtls_listen = \"127.0.0.1:{port}\"\n[tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\nclient_ca = \"{ca_file}\"\n{}",
+        "{top}\nmtls_listen = \"127.0.0.1:0\"\n[tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\nclient_ca = \"{ca_file}\"\n{}",
         clients(&own)
     );
     let mut server = Server::on_sqlite_with(&top).await;
     server.issuer = server.issuer.replace("http://", "https://");
     World {
+        mutual: server.mutual_tls.clone().unwrap(),
         server,
         folder,
-        mutual: format!("https://127.0.0.1:{port}"),
         listed: by(&ca, "listed"),
         unlisted: by(&ca, "unlisted"),
         own,

@@ -24,7 +24,7 @@ on_both_engines! {
 }
 
 /// How long a stream that has to end may go on.
-const PROMPT: Duration = Duration::from_secs(3);
+const PROMPT: Duration = Duration::from_secs(10);
 
 fn with_secret(server: &Server) -> RequestBuilder {
     let request = server.request(Method::GET, "/revocations");

@@ -1,9 +1,9 @@
 //! Refresh families: retries, races, theft, ends.
 
-use futures_util::future::join_all;
 use symbolon_testkit::Row;
 
 use crate::browser::{Browser, request};
+use crate::crowd::at_once;
 use crate::harness::{Answer, Server};
 use crate::on_both_engines;
 
@@ -123,9 +123,12 @@ async fn of_64_parallel_refreshes_all_that_succeed_carry_one_successor(server: S
     for further in server.further_nodes().await {
         let nodes: Vec<&Server> = further.iter().chain([&server]).collect();
         for _ in 0..rounds {
-            let tries = (0..64).map(|n| refresh(nodes[n % nodes.len()], "web", &token));
+            let tries = (0..64).map(|n| {
+                let (node, token) = (nodes[n % nodes.len()], &token);
+                async move || refresh(node, "web", token).await
+            });
 
-            let answers = join_all(tries).await;
+            let (answers, _) = at_once(Row::R08, tries).await;
 
             let (won, lost): (Vec<_>, Vec<_>) =
                 answers.into_iter().partition(|answer| answer.status == 200);
