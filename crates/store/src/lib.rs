@@ -73,9 +73,9 @@ pub use api_key::{
 };
 pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
 pub use audit::{
-    AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditPlace, ChainHead, ForgetAudit, Held,
-    LinkAudit, Linked, LinkedRow, Linking, ListAudit, ListAuditChain, MoveAuditStart, SignsAnchors,
-    UnlinkedAudit, VOID,
+    AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditPlace, ChainHead, ForgetAudit,
+    Head as AuditHead, Held, LinkAudit, Linked, LinkedRow, Linking, ListAudit, ListAuditChain,
+    MoveAuditStart, SignsAnchors, UnlinkedAudit, VOID,
 };
 pub use authorization_code::{BurnCode, CodeKind, RedeemCode, Redeemed};
 pub use browser_session::{
@@ -147,7 +147,7 @@ pub use resource::{
     AllResources, CreateResource, DeleteResource, FindResource, ListResources, ResourceWritten,
     StoredResource, UpdateResource,
 };
-pub use revocation::{FindRevocations, MAX_TOKEN_RECORDS, Revocation, RevokeToken, Target};
+pub use revocation::{APART, FindRevocations, MAX_TOKEN_RECORDS, Revocation, RevokeToken, Target};
 pub use schema::Finished;
 pub use schema::apply::Contract;
 pub use schema::level::TooHighLevel;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_protocol::Timestamp;
-use symbolon_store::{Fault, Held, LinkAudit, Linked, Linking, UnlinkedAudit};
+use symbolon_store::{AuditHead, Fault, Held, LinkAudit, Linked, Linking, UnlinkedAudit};
 use symbolon_token::audit::LinkHash;
 
 use crate::app::App;
@@ -75,13 +75,13 @@ pub(crate) async fn link(app: &App, search: bool, seen: &mut Seen) -> Result<(),
     }
     let mut discover = search;
     loop {
-        let mut linking = turn(app, discover, now).await?;
+        let mut linking = turn(app, discover, now, seen.head()).await?;
         if matches!(linking, Linking::Unanchored(_)) {
             // By a key, perhaps, that another node has and this one has not read.
             if let Err(KeysError::Store(fault)) = app.reload_keys().await {
                 return Err(fault);
             }
-            linking = turn(app, discover, now).await?;
+            linking = turn(app, discover, now, seen.head()).await?;
         }
         let at = app.edge.clock.monotonic();
         let linked = match linking {
@@ -102,9 +102,15 @@ pub(crate) async fn link(app: &App, search: bool, seen: &mut Seen) -> Result<(),
     }
 }
 
-async fn turn(app: &App, discover: bool, now: Timestamp) -> Result<Linking, Fault> {
+async fn turn(
+    app: &App,
+    discover: bool,
+    now: Timestamp,
+    seen: Option<AuditHead>,
+) -> Result<Linking, Fault> {
     let act = LinkAudit {
         signer: Arc::clone(&app.keys.load().ring) as _,
+        seen,
         discover,
         limit: BATCH,
         now,
@@ -119,6 +125,12 @@ impl Seen {
         before.is_some_and(|before| now.since(before) > JUMP)
     }
 
+    /// The head that it saw last, if any.
+    fn head(&self) -> Option<AuditHead> {
+        let (link, hash, epoch) = (self.head, self.hash, self.epoch);
+        (epoch != 0).then_some(AuditHead { link, hash, epoch })
+    }
+
     /// Tells that nothing is linked any more.
     fn stop(&mut self, head: i64, now: Duration) {
         if let Told::Now { times } = self.unanchored.failed(now) {
@@ -126,7 +138,7 @@ impl Seen {
             tracing::error!(
                 head,
                 times,
-                "the head of the audit chain is not the one that was anchored: somebody changed it, and nothing is linked to it; run `symbolon audit verify`"
+                "the head of the audit chain is not the one that was anchored or that this node saw: somebody changed it, and nothing is linked to it; run `symbolon audit verify`"
             );
         }
     }

@@ -58,6 +58,8 @@ impl SignsAnchors for symbolon_token::Keyring {
 pub struct LinkAudit {
     /// Signs.
     pub signer: Arc<dyn SignsAnchors>,
+    /// The head that whoever links saw last: the chain never falls behind it.
+    pub seen: Option<Head>,
     /// Whether processes are looked for that never linked a row.
     pub discover: bool,
     /// At most how many rows.
@@ -66,13 +68,32 @@ pub struct LinkAudit {
     pub now: Timestamp,
 }
 
+/// Where a chain ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The last link.
+    pub link: i64,
+    /// Its digest.
+    pub hash: LinkHash,
+    /// The epoch: a restored store has another chain.
+    pub epoch: i64,
+}
+
+impl Head {
+    /// Whether another head cannot have come after this one.
+    fn is_past(&self, other: &Self) -> bool {
+        let is_other = self.link == other.link && self.hash != other.hash;
+        self.epoch == other.epoch && (other.link < self.link || is_other)
+    }
+}
+
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linking {
     /// All that waited was linked, or as much as one turn takes.
     Done(Linked),
-    /// The head, whose number this is, is not what was anchored last, or none of
-    /// the signer's keys signed it: nothing was linked.
+    /// The head, whose number this is, is not what was anchored last, none of the
+    /// signer's keys signed it, or it is behind what was seen: nothing was linked.
     Unanchored(i64),
 }
 
@@ -128,6 +149,7 @@ statements! {
     // By the hour, because the last is nearly always in one of the last two.
     NEWEST = "SELECT link, hash, at, key, signature FROM audit_anchor
         WHERE hour >= ?1 ORDER BY link DESC LIMIT 1";
+    BEGUN = "SELECT 1 FROM audit_start LIMIT 1";
     DISTRUSTED = "SELECT 1 FROM working_key
         WHERE id = ?1 AND purpose = 'audit' AND state = 'distrusted'";
     NODES = "SELECT node, next FROM audit_node WHERE seen >= ?1 ORDER BY node";
@@ -161,6 +183,11 @@ impl Act for LinkAudit {
         let head = tx.one(&LOCK, &[]).await?;
         let head = head.ok_or_else(|| Fault::broken("the audit chain has no head"))?;
         let (link, hash) = (head.number(0)?, head.array_or_none(1)?.unwrap_or(GENESIS));
+        let epoch = head.number(2)?;
+        let own = Head { link, hash, epoch };
+        if self.seen.is_some_and(|seen| seen.is_past(&own)) {
+            return Ok(Linking::Unanchored(link));
+        }
         let Some(held) = self.held(tx, (link, hash)).await? else {
             return Ok(Linking::Unanchored(link));
         };
@@ -171,7 +198,7 @@ impl Act for LinkAudit {
             hash,
             before: hash,
             held,
-            epoch: head.number(2)?,
+            epoch,
         };
         if self.discover {
             tx.run(&DISCOVER, binds![self.now]).await?;
@@ -206,7 +233,9 @@ impl LinkAudit {
             }
         }
         let Some(anchor) = newest else {
-            return Ok((head == (0, GENESIS)).then_some(Held::Signed));
+            // A trail that begins later has been linked before.
+            let is_new = head == (0, GENESIS) && tx.one(&BEGUN, &[]).await?.is_none();
+            return Ok(is_new.then_some(Held::Signed));
         };
         if (anchor.link, anchor.hash) != head {
             return Ok(None);

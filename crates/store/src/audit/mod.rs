@@ -24,7 +24,7 @@ use crate::row::document;
 use crate::statement::statements;
 
 pub use chain::{AuditChain, ChainHead, LinkedRow, ListAuditChain};
-pub use link::{Held, LinkAudit, Linked, Linking, SignsAnchors, UnlinkedAudit};
+pub use link::{Head, Held, LinkAudit, Linked, Linking, SignsAnchors, UnlinkedAudit};
 pub use list::{AuditEntry, AuditFilter, AuditPlace, ListAudit};
 pub use start::{ForgetAudit, MoveAuditStart};
 

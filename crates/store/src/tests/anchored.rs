@@ -12,7 +12,7 @@ use super::audit::{
     DAY, MINUTE, Tamper, actions, done, flaws, link, linking, on_both_engines, six, tell,
 };
 use crate::act::{Act, Tx};
-use crate::audit::{Held, LinkAudit, Linking, ListAuditChain};
+use crate::audit::{Head, Held, LinkAudit, Linking, ListAuditChain};
 use crate::bind::binds;
 use crate::fault::Fault;
 use crate::statement::Sql;
@@ -21,6 +21,7 @@ use crate::store::Store;
 on_both_engines! {
     a_chain_that_was_made_anew_is_linked_no_further
     a_head_that_no_anchor_names_is_linked_no_further
+    a_chain_that_was_cut_back_to_an_anchor_is_linked_no_further
     clocks_that_jump_stop_no_linking
     what_a_key_signed_that_is_not_known_is_linked_no_further
 }
@@ -120,6 +121,44 @@ async fn a_head_that_no_anchor_names_is_linked_no_further(store: Store) {
 
     assert_eq!((after.rows, after.head, after.held), (1, 7, Held::Signed));
     assert_eq!(flaws(&store).await, (vec![], 0));
+}
+
+async fn a_chain_that_was_cut_back_to_an_anchor_is_linked_no_further(store: Store) {
+    six(&store).await;
+    tell(&store, "g", false, START + DAY).await;
+    let last = link(&store, START + DAY).await;
+    let seen = Head {
+        link: last.head,
+        hash: last.hash,
+        epoch: last.epoch,
+    };
+    tell(&store, "h", false, START + DAY).await;
+    for text in [
+        "DELETE FROM audit_anchor WHERE link > 6",
+        "DELETE FROM audit_link WHERE link > 6",
+        "UPDATE audit_head SET link = 6, hash = (SELECT hash FROM audit_link WHERE link = 6)",
+    ] {
+        harm(&store, text).await;
+    }
+    let saw = LinkAudit {
+        seen: Some(seen),
+        ..linking(100, START + DAY)
+    };
+
+    assert_eq!(
+        store.act(saw.clone()).await.unwrap(),
+        Linking::Unanchored(6)
+    );
+
+    let restored = LinkAudit {
+        seen: Some(Head {
+            epoch: seen.epoch - 1,
+            ..seen
+        }),
+        ..saw
+    };
+    let linking = store.act(restored).await.unwrap();
+    assert!(matches!(linking, Linking::Done(_)), "{linking:?}");
 }
 
 async fn clocks_that_jump_stop_no_linking(store: Store) {

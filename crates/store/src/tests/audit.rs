@@ -63,6 +63,7 @@ pub(super) async fn tell(store: &Store, name: &'static str, fails: bool, at: Tim
 pub(super) fn linking(limit: u32, now: Timestamp) -> LinkAudit {
     LinkAudit {
         signer: ring(),
+        seen: None,
         discover: true,
         limit,
         now,
