@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use symbolon_protocol::{Timestamp, planted};
-use symbolon_store::Store;
+use symbolon_store::{APART, Store};
 use symbolon_token::dpop::ProofMemory;
 use symbolon_token::revocation::Target;
 use symbolon_token::{Clock, Entropy, Family, Id, random};
@@ -350,7 +350,7 @@ impl App {
                 // Not by a clock that may have jumped ahead: what is forgotten
                 // would be missed when it returns.
                 let believed = self.believed();
-                self.feed.purge(believed - self.settings().clock_skew);
+                self.forget_records(believed);
                 tokio::spawn(growth::forget(Arc::clone(&self), believed));
                 let app = Arc::clone(&self);
                 tokio::spawn(async move { app.note_uses().await });
@@ -443,6 +443,11 @@ impl App {
             .longest
             .max(self.directory.longest_access_token());
         now + longest.duration() + Duration::from_secs(24 * 60 * 60)
+    }
+
+    /// Forgets records of what has ended by all clocks that callers go by.
+    pub(crate) fn forget_records(&self, now: Timestamp) {
+        self.feed.purge(now - APART.max(self.settings().clock_skew));
     }
 
     /// What the configuration settles at the moment.

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use symbolon_protocol::{ClientId, OrganizationId, Timestamp};
+use symbolon_store::APART;
 use symbolon_token::revocation::Target;
 use symbolon_token::seal::Bound;
 use symbolon_token::{Keyring, Marks, Position};
@@ -15,9 +16,6 @@ use crate::app::App;
 use crate::failure::Broken;
 use crate::holder::{Holder, NOBODY};
 use crate::settings::Settings;
-
-/// How far the clocks of two nodes, and that of a verifier, may be apart.
-const APART: Duration = Duration::from_secs(3 * 60);
 
 /// Names one request in answers, logs and the audit trail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

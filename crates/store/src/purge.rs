@@ -5,6 +5,7 @@ use symbolon_protocol::{Timestamp, planted};
 use crate::act::{Act, Tx};
 use crate::bind::binds;
 use crate::fault::Fault;
+use crate::revocation::APART;
 use crate::spent::{DAY, day};
 use crate::statement::statements;
 
@@ -22,8 +23,6 @@ pub struct PurgeExpired {
 /// comes back to: a day and an hour.
 const MARGIN: i64 = 25 * 60 * 60 * 1000;
 
-/// How far a verifier's clock may be behind by its own setting, in milliseconds.
-const MAX_SKEW: i64 = 120 * 1000;
 /// How long an API key that ended is still shown.
 const KEYS_SHOWN: i64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -132,7 +131,7 @@ impl Act for PurgeExpired {
         let over = match planted(16) {
             true => Timestamp::FAR,
             // Whoever checks may take a token for so long after its end.
-            false => Timestamp::from_millis(self.now.millis().saturating_sub(MAX_SKEW)),
+            false => self.now - APART,
         };
         let revocations = tx.run(&REVOCATIONS, binds![over, limit]).await?;
         // Another node's clock may say an earlier day, and a caller's skew adds

@@ -292,7 +292,7 @@ const MAX_ACCESS_TOKEN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long past its end by one clock a token may be good by others: those of
 /// two nodes are a minute apart, and that of a verifier two more.
-const APART: Duration = Duration::from_secs(3 * 60);
+pub const APART: Duration = Duration::from_secs(3 * 60);
 
 /// Takes one access token back. One that ended a moment ago, too: it may be good
 /// somewhere still.

@@ -16,7 +16,7 @@ use axum::response::Response;
 use http::HeaderValue;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use symbolon_protocol::{SigningAlgorithm, Timestamp};
-use symbolon_store::{LoadStatusList, StatusEntry};
+use symbolon_store::{APART, LoadStatusList, StatusEntry};
 use symbolon_token::revocation::{Target, public_name};
 use symbolon_token::status_list::{StatusBits, StatusList};
 use symbolon_token::{Authority, Position, jwt};
@@ -93,9 +93,6 @@ fn number(cx: &Cx, received: &Received) -> Option<i64> {
     (i64::to_string(&number) == text).then_some(number)
 }
 
-/// How long what has ended keeps its place: as long as its row.
-const STAYS: Duration = Duration::from_secs(24 * 60 * 60);
-
 async fn find(cx: &Cx, list: i64) -> Result<Option<Bytes>, Failure> {
     let known = cx.feed.position();
     let mut made = cx.status_lists.0.lock().await;
@@ -117,7 +114,7 @@ async fn find(cx: &Cx, list: i64) -> Result<Option<Bytes>, Failure> {
         return Ok(None);
     }
     // What was taken back stays so for verifiers whose clocks are behind this one.
-    let now = cx.sure().min(cx.now) - STAYS;
+    let now = cx.sure().min(cx.now) - APART;
     let read = cx.store.read(LoadStatusList { list, now }).await?;
     let is_there = read.lists.contains(&list);
     made.there = Some((read.lists, cx.now));

@@ -11,7 +11,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
-use symbolon_store::{LoadFeedPage, Revocation};
+use symbolon_store::{APART, LoadFeedPage, Revocation};
 use symbolon_token::feed::{Head, RECORD_BYTES, Tally};
 use symbolon_token::{Position, random};
 use tokio::sync::{mpsc, watch};
@@ -41,8 +41,6 @@ const BATCH: usize = 4096;
 const PAGE: u32 = 4096;
 /// How many events wait for a reader.
 const WAITING: usize = 4;
-/// How much longer than it has to a record is sent.
-const MARGIN: Duration = Duration::from_secs(120);
 
 /// Where a reader says that it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -289,7 +287,7 @@ impl Stream {
     }
 
     async fn records(&mut self, records: impl Iterator<Item = &Revocation>) -> Option<()> {
-        let oldest = self.app.sure() - MARGIN;
+        let oldest = self.app.sure() - APART;
         let app = Arc::clone(&self.app);
         let mut packed = Vec::new();
         for record in records.filter(|own| own.expires > oldest) {

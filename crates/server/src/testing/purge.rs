@@ -29,7 +29,7 @@ pub fn time_of(app: &App) -> Timestamp {
 #[expect(clippy::expect_used, reason = "tests stop where something is missing")]
 pub async fn purge(app: &App) {
     let now = app.edge.clock.now();
-    app.feed.purge(now - app.settings().clock_skew);
+    app.forget_records(now);
     let purged = app.store.act(PurgeExpired { now, limit: 1000 }).await;
     purged.expect("a store that can be written");
     let unused = app.settings().registration.unused_lifetime.duration();
@@ -89,7 +89,7 @@ pub async fn sweep_outbox(app: &App) {
 #[expect(clippy::expect_used, reason = "tests stop where something is missing")]
 pub async fn forget(app: &App) {
     let believed = app.believed();
-    app.feed.purge(believed - app.settings().clock_skew);
+    app.forget_records(believed);
     let done = growth::run(app, believed, Duration::ZERO).await;
     done.expect("a store that can be written");
 }

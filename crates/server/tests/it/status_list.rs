@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use symbolon_server::app::Edge;
 use symbolon_server::backup::{Existing, back_up, restore};
 use symbolon_server::clock::SystemEntropy;
+use symbolon_server::testing::purge;
 use symbolon_testkit::Peer;
 
 use crate::browser::{Browser, request};
@@ -149,6 +150,7 @@ async fn a_list_says_what_was_taken_back_by_whatever_act(server: Server) {
 
     // By the clock of whoever reads the list they may be good for a while yet.
     server.advance(620);
+    purge(&server.running.as_ref().unwrap().app).await;
     assert_eq!(said(&server, &all).await["statuses"], json!([1, 1, 1]));
 }
 

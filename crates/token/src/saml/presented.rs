@@ -3,6 +3,8 @@
 //! Spec: RFC 7522 §2.1, §3
 //! Spec: RFC 8693 §3
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -103,12 +105,23 @@ impl Presented {
     /// byte for byte as this server writes it was changed on the way, so that
     /// there is one text for each assertion. None has a certificate in it.
     pub fn reopen(&self, own: &Trusted, now: Timestamp) -> Result<Assertion, Refused> {
+        self.reopen_past_end(own, now, Duration::ZERO)
+    }
+
+    /// The same for one that has ended, but no longer ago than that: to take it
+    /// back.
+    pub fn reopen_past_end(
+        &self,
+        own: &Trusted,
+        now: Timestamp,
+        past_end: Duration,
+    ) -> Result<Assertion, Refused> {
         let (read, kid) = self.verify(own, now)?;
         let is_as_written = || spelling::is_as_written(root(&self.document)?, &read, &self.xml);
         if !self.is_wrapped_as_written || !is_as_written()? {
             return Err(Refused::Spelling);
         }
-        let expires = judge::judge_own(&read, now)?;
+        let expires = judge::judge_own(&read, now, past_end)?;
         Ok(Assertion { read, kid, expires })
     }
 
