@@ -15,6 +15,7 @@ mod known;
 mod look_up;
 mod used;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -125,6 +126,8 @@ fn hit(cx: &Cx, facts: &StoredApiKey, key_mark: u64) -> Option<Hit> {
     let whole = Authority::granted(granted(facts));
     let mut marks = jwt::marks(&whole, None, cx.keys.blinding());
     marks.key = Some(key_mark);
+    // Of a resource that was deleted each place where it is named is asked for.
+    marks.resource = None;
     cx.feed.hit(&marks, facts.position)
 }
 
@@ -192,6 +195,18 @@ impl OpenKey {
         Ok(())
     }
 
+    /// What it permits as a whole, as it was said of a resource.
+    fn whole_at(&self, resource: &ResourceIdentifier) -> Cow<'_, Authority> {
+        let facts = self.facts();
+        match facts.document.named.contains_key(resource) {
+            false => Cow::Borrowed(&self.whole),
+            true => Cow::Owned(Authority::granted(Granted {
+                position: facts.document.named_at(resource, facts.position),
+                ..granted(facts)
+            })),
+        }
+    }
+
     /// What the key permits at an API now, as a token that is good right now:
     /// for as long as an access token would be, and then it is asked again.
     pub(crate) fn at(
@@ -204,7 +219,7 @@ impl OpenKey {
         }
         let wish = Wish {
             client: &self.client.client,
-            whole: &self.whole,
+            whole: &self.whole_at(&resource.identifier),
             audience: resource.identifier.clone(),
             scopes: None,
         };

@@ -16,6 +16,7 @@ on_both_engines! {
     a_key_is_good_at_no_api_that_was_made_again
     a_key_that_is_replaced_or_enabled_is_good_at_no_api_that_was_made_again
     a_key_is_good_at_an_api_that_came_after_it_once_it_names_it
+    a_key_that_names_an_api_that_was_made_again_is_good_there
     a_code_opens_no_api_that_was_made_again
 }
 
@@ -163,6 +164,27 @@ async fn a_key_is_good_at_an_api_that_came_after_it_once_it_names_it(server: Ser
     client_of(&server, "job", policy).await;
     let token = asked.by(&server, "job").await;
     assert_eq!(token.text("scope"), "read:vault", "{}", token.body);
+}
+
+async fn a_key_that_names_an_api_that_was_made_again_is_good_there(server: Server) {
+    for resources in [json!([ORDERS]), json!([ORDERS, VAULT])] {
+        let (id, key) = make(
+            &server,
+            json!({ "scopes": ["read:orders"], "resources": resources }),
+        )
+        .await;
+        make_again(&server, ORDERS, "read:orders").await;
+        assert_eq!(server.introspect("orders-api", &key).await["active"], false);
+
+        let named = json!({ "resources": resources });
+        let named = call(&server, Method::PATCH, &format!("/{id}"), named).await;
+
+        assert_eq!(named.status, 200, "{}", named.body);
+        let told = server.introspect("orders-api", &key).await;
+        assert_eq!(told["active"], true, "{told}");
+        make_again(&server, ORDERS, "read:orders").await;
+        assert_eq!(server.introspect("orders-api", &key).await["active"], false);
+    }
 }
 
 async fn a_code_opens_no_api_that_was_made_again(server: Server) {

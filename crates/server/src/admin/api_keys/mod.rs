@@ -189,8 +189,9 @@ fn left_of(cx: &Cx, was: &StoredApiKey) -> Result<ApiKeyDocument, Refused> {
     if left.resources.len() < was.document.resources.len() {
         left.scopes = left.scopes.filtered(means);
     }
-    if left.resources.is_empty() {
-        let why = "every resource that it names was deleted; name others first";
+    let is_empty = left.scopes.is_empty() && !was.document.scopes.is_empty();
+    if left.resources.is_empty() || is_empty {
+        let why = "what it was made for was deleted; name other resources and scopes first";
         return Err(Refused::conflict(why));
     }
     Ok(left)
