@@ -151,9 +151,15 @@ pub(crate) fn left_of(cx: &Cx, client: &Client, granted: &Authority) -> Authorit
             organization,
         };
         let left = allowed_now(cx, client, place, given).ok()?;
-        // What an API means by a scope is gone with the API.
+        // What an API means by a scope is gone with the API; what none means is
+        // good at the issuer.
+        let others = granted.audiences().iter();
+        let others = others.filter(|own| own.as_str() != audience);
+        let others: Vec<Scopes> = others.map(|own| granted.scopes_at(own)).collect();
+        let is_own =
+            |scope: &str| is_of_the_issuer(scope) || !others.iter().any(|own| own.contains(scope));
         match audience == cx.settings.issuer.as_str() {
-            true => Some(left.filtered(is_of_the_issuer)),
+            true => Some(left.filtered(is_own)),
             false => Some(left),
         }
     })

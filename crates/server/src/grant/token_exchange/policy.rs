@@ -145,10 +145,12 @@ pub(super) fn check_actor(
             "actor_token acts for another organization",
         ));
     }
+    // So is whatever came of an API key for one of the key's APIs.
     let is_foreign = matches!(actor.authority.subject(), Subject::Foreign(_));
-    if is_foreign && !actor.authority.audiences().contains(audience) {
+    let stays = is_foreign || actor.reach == Reach::OwnApis;
+    if stays && !actor.authority.audiences().contains(audience) {
         return Err(Refusal::invalid_target(
-            "the issuer of actor_token vouches for another resource",
+            "actor_token is good at another resource alone",
         ));
     }
     Ok(())
