@@ -33,12 +33,14 @@ pub(super) fn in_header(received: &Received) -> Result<Option<Shown<'_>>, Refusa
     }
 }
 
-/// The token, whose holder holds what it is bound to. A macaroon's conditions
-/// are judged for this very request, and a use is counted last.
+/// The token, whose holder holds what it is bound to, and which is one for what
+/// is asked for. A macaroon's conditions are judged for this very request, and a
+/// use is counted last.
 pub(super) async fn open(
     cx: &Cx,
     received: &Received,
     shown: Shown<'_>,
+    check: impl FnOnce(&Live) -> Result<(), Refusal>,
 ) -> Result<Result<Live, Refused>, Failure> {
     let request = Request {
         method: Some(received.method.as_str()),
@@ -47,7 +49,9 @@ pub(super) async fn open(
     };
     match presented::open_for(cx, shown.token, &Use::Here(request)).await? {
         Ok(pending) => {
-            check_presented(cx, received, shown, &pending.before_counting().binding)?;
+            let live = pending.before_counting();
+            check_presented(cx, received, shown, &live.binding)?;
+            check(live)?;
             pending.settle(cx).await
         }
         Err(refused) => Ok(Err(refused)),
@@ -62,20 +66,22 @@ pub(super) async fn client_with_scope(
     scopes: &[&'static str],
 ) -> Result<Live, Failure> {
     let shown = in_header(received)?.ok_or_else(no_token)?;
-    let live = match open(cx, received, shown).await? {
-        Ok(live) => live,
+    let check = |live: &Live| {
+        if live.audience != cx.settings.issuer.as_str() {
+            let why = "the access token is for another audience";
+            return Err(bad_token(shown.scheme, why));
+        }
+        check_client(shown.scheme, live, scopes)
+    };
+    match open(cx, received, shown, check).await? {
+        Ok(live) => Ok(live),
         Err(refused) => {
             tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "refused");
             cx.recent
                 .token(cx, &refused, presented::claimed_jti(shown.token));
-            return Err(bad_token(shown.scheme, "the access token is not good").into());
+            Err(bad_token(shown.scheme, "the access token is not good").into())
         }
-    };
-    if live.audience != cx.settings.issuer.as_str() {
-        return Err(bad_token(shown.scheme, "the access token is for another audience").into());
     }
-    check_client(shown.scheme, &live, scopes)?;
-    Ok(live)
 }
 
 /// Whether a token is a client's own and carries one of some scopes.

@@ -56,7 +56,14 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
 }
 
 async fn answer(cx: &Cx, received: &Received, shown: Shown<'_>) -> Result<Response, Failure> {
-    let live = match open(cx, received, shown).await? {
+    let check = |live: &Live| match live.person.is_some() && live.scopes.contains("openid") {
+        true => Ok(()),
+        false => {
+            let refusal = Refusal::new(ErrorCode::InsufficientScope, "this needs the scope openid");
+            Err(shown.scheme.challenge(refusal, r#", scope="openid""#))
+        }
+    };
+    let live = match open(cx, received, shown, check).await? {
         Ok(live) => live,
         Err(refused) => {
             tracing::debug!(request = %cx.request, check = refused.check().name(), code = refused.code(), "refused");
@@ -65,11 +72,8 @@ async fn answer(cx: &Cx, received: &Received, shown: Shown<'_>) -> Result<Respon
             return Err(bad_token(shown.scheme, "the access token is not good").into());
         }
     };
-    let Some(person) = live.person.filter(|_| live.scopes.contains("openid")) else {
-        let refusal = Refusal::new(ErrorCode::InsufficientScope, "this needs the scope openid");
-        let needed = r#", scope="openid""#;
-        return Err(shown.scheme.challenge(refusal, needed).into());
-    };
+    let gone = Broken::Impossible("userinfo of a token without a person");
+    let person = live.person.ok_or(gone)?;
     let Some(found) = cx
         .store
         .read(FindPerson { id: person })
