@@ -67,6 +67,12 @@ impl Answering {
         };
         if !is_looked_into {
             return match self.is_read && !is_stream && status.is_success() {
+                // That a message was taken is told by the status alone.
+                true if status == StatusCode::ACCEPTED => {
+                    headers.remove(CONTENT_ENCODING);
+                    headers.remove(CONTENT_LENGTH);
+                    Ok(full(String::new()))
+                }
                 true => self.nothing(body).await,
                 false => Ok(body),
             };
