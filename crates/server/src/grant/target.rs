@@ -145,24 +145,25 @@ pub(crate) fn left_of(cx: &Cx, client: &Client, granted: &Authority) -> Authorit
         if is_another(cx, audience, granted.position()) {
             return None;
         }
-        let audience = audience.as_str();
         let place = Place {
-            audience,
+            audience: audience.as_str(),
             organization,
         };
         let left = allowed_now(cx, client, place, given).ok()?;
-        // What an API means by a scope is gone with the API; what none means is
-        // good at the issuer.
-        let others = granted.audiences().iter();
-        let others = others.filter(|own| own.as_str() != audience);
-        let others: Vec<Scopes> = others.map(|own| granted.scopes_at(own)).collect();
-        let is_own =
-            |scope: &str| is_of_the_issuer(scope) || !others.iter().any(|own| own.contains(scope));
-        match audience == cx.settings.issuer.as_str() {
-            true => Some(left.filtered(is_own)),
-            false => Some(left),
-        }
+        Some(match audience.as_str() == cx.settings.issuer.as_str() {
+            true => of_the_issuer_alone(granted, audience, &left),
+            false => left,
+        })
     })
+}
+
+/// The issuer's part of what is left for it: what an API means by a scope is gone
+/// with the API; what none means is good here.
+fn of_the_issuer_alone(granted: &Authority, issuer: &ResourceIdentifier, left: &Scopes) -> Scopes {
+    let others = granted.audiences().iter().filter(|own| *own != issuer);
+    let others: Vec<Scopes> = others.map(|own| granted.scopes_at(own)).collect();
+    let is_others = |scope: &str| others.iter().any(|own| own.contains(scope));
+    left.filtered(|scope| is_of_the_issuer(scope) || !is_others(scope))
 }
 
 /// Whether a token that carries this organization, or none, may be for a
