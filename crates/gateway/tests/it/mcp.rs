@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use symbolon_gateway::{Allowed, Mcp, McpRule, Settings};
@@ -69,7 +69,11 @@ async fn server(
         (_, true) => NOTE.to_owned(),
         _ => r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(),
     };
-    (session, kind, body).into_response()
+    let status = match headers.contains_key("x-answer-accepted") {
+        true => StatusCode::ACCEPTED,
+        false => StatusCode::OK,
+    };
+    (status, session, kind, body).into_response()
 }
 
 const fn events_kind() -> [(&'static str, &'static str); 1] {

@@ -112,3 +112,23 @@ async fn a_list_goes_back_as_a_message_or_not_at_all() {
         .header("x-answer-as", "text/plain");
     assert_eq!(end.send().await.unwrap().status(), 200);
 }
+
+/// Whoever takes a failure for an answer would send it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_was_taken_may_be_confirmed_in_any_words() {
+    let tools = Tools::start().await;
+    let read = tools.site.issuer.token(API, "read").await;
+    let said = json!({"jsonrpc": "2.0", "id": 1, "result": {}});
+    let taken = tools
+        .request(&read, &said)
+        .header("x-answer-as", "text/plain")
+        .header("x-answer-accepted", "yes");
+
+    let taken = taken.send().await.unwrap();
+
+    assert_eq!(taken.status(), 202);
+    assert_eq!(taken.text().await.unwrap(), "");
+    let words = tools.request(&read, &said);
+    let words = words.header("x-answer-as", "text/plain").send().await;
+    assert_eq!(words.unwrap().status(), 502);
+}
