@@ -13,6 +13,7 @@ on_both_engines! {
     a_token_of_a_key_dies_with_the_key_and_with_what_is_cut
     a_key_is_not_moved_to_another_api_and_makes_no_other_kind
     a_key_that_a_token_could_not_stand_for_is_not_exchanged
+    what_came_of_a_key_acts_at_the_keys_apis_alone
 }
 
 const KIND: &str = "urn:symbolon:params:oauth:token-type:api_key";
@@ -213,4 +214,33 @@ async fn a_key_that_a_token_could_not_stand_for_is_not_exchanged(server: Server)
     assert_eq!(asked(&trial).by(&server, "job").await.status, 200);
     let gone = call(&server, Method::GET, "/key_0", Value::Null).await;
     assert_eq!(gone.status, 404);
+}
+
+async fn what_came_of_a_key_acts_at_the_keys_apis_alone(server: Server) {
+    furnish(&server).await;
+    let policy = json!({
+        "grants": ["client_credentials", EXCHANGE], "resources": [ORDERS, VAULT, STOCK],
+        "exchange": { "accepts": ["api_key", "access_token"] },
+    });
+    client(&server, "job", policy).await;
+    let own = async || {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("scope", "read:orders"),
+            ("resource", STOCK),
+        ];
+        server.token("job", &form).await.text("access_token")
+    };
+    let (_, key) = make(&server, json!({})).await;
+    let of_key = asked(&key).token(&server, "job").await;
+    let acting = async |actor: &str| {
+        let subject = Asked::of("access_token", &own().await);
+        let asked = subject
+            .acting("access_token", actor)
+            .with("resource", STOCK);
+        asked.by(&server, "job").await
+    };
+
+    assert_eq!(acting(&own().await).await.status, 200);
+    assert_eq!(acting(&of_key).await.refusal(), "invalid_target");
 }
