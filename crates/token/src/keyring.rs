@@ -11,12 +11,12 @@ use std::sync::Arc;
 use aws_lc_rs::cipher::{
     AES_256, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,
 };
-use aws_lc_rs::hmac;
 use zeroize::Zeroize;
 
 use crate::clock::{Entropy, random};
 use crate::id::{Id, Person, Session};
 use crate::jose::SigningKey;
+use crate::mac::MacKey;
 use crate::revocation::{Blinding, Target, public_name};
 use crate::secret::{Digest, Secret};
 
@@ -103,14 +103,14 @@ pub struct WorkingSecret {
     bytes: [u8; 32],
     /// Ready to make MACs and to derive keys: setting a key up costs as much
     /// as using it.
-    mac: hmac::Key,
+    mac: MacKey,
 }
 
 impl WorkingSecret {
     pub(crate) fn new(id: u32, bytes: [u8; 32]) -> Self {
         Self {
             id,
-            mac: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
+            mac: MacKey::new(&bytes),
             bytes,
         }
     }
@@ -140,26 +140,18 @@ impl WorkingSecret {
     /// uniform already (RFC 5869 §3.3), and whose second step is one MAC for as
     /// many bytes as the hash has (§2.3).
     pub(crate) fn derive(&self, label: &[u8], salt: &[u8]) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.mac);
-        context.update(label);
-        context.update(salt);
-        context.update(&[1]);
-        let mut out = [0; 32];
-        out.copy_from_slice(context.sign().as_ref());
-        out
+        self.mac.begin().over(&[label, salt, &[1]])
     }
 
     /// A MAC over parts, each led by its length so that no two lists of parts
     /// look alike.
     pub(crate) fn mac(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.mac);
+        let mut made = self.mac.begin();
         for part in std::iter::once(&label.as_bytes()).chain(parts) {
-            context.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            context.update(part);
+            made.add(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            made.add(part);
         }
-        let mut out = [0; 32];
-        out.copy_from_slice(context.sign().as_ref());
-        out
+        made.end()
     }
 }
 

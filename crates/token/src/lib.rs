@@ -18,6 +18,7 @@ pub mod id;
 pub mod jose;
 pub mod jwt;
 pub mod keyring;
+mod mac;
 pub mod macaroon;
 pub mod mark;
 pub mod master;

@@ -211,9 +211,11 @@ pub(crate) fn open_bytes(
         return Err(Unsealable);
     }
     let (once, nonce) = derive(key, &sealed[5..HEAD])?;
-    let (inside, tag) = sealed[HEAD..].split_at(sealed.len() - HEAD - TAG);
-    let mut plain = vec![0; inside.len()];
-    once.open_separate_gather(nonce, Aad::from(aad), inside, tag, &mut plain)
-        .map_err(|_| Unsealable)?;
+    let mut plain = sealed[HEAD..].to_vec();
+    let length = once
+        .open_in_place(nonce, Aad::from(aad), &mut plain)
+        .map_err(|_| Unsealable)?
+        .len();
+    plain.truncate(length);
     Ok(plain)
 }
