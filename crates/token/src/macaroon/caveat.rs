@@ -74,10 +74,11 @@ impl FromStr for Caveat {
     type Err = InvalidCaveat;
 
     fn from_str(text: &str) -> Result<Self, InvalidCaveat> {
-        let plain = text.len() <= MAX_CAVEAT_BYTES && !text.chars().any(char::is_control);
+        let plain = text.len() <= MAX_CAVEAT_BYTES && !has_control(text);
         // No name has a space.
-        let parts = text.split_once(' ');
-        let parts = parts.and_then(|(name, rest)| Some((name, rest.strip_prefix("= ")?)));
+        let at = text.bytes().position(|own| own == b' ');
+        let parts = at.map(|at| text.split_at(at));
+        let parts = parts.and_then(|(name, rest)| Some((name, rest.strip_prefix(" = ")?)));
         let parts = parts.filter(|(name, value)| {
             let whole = !name.is_empty() && !value.is_empty();
             whole && !value.starts_with(' ') && !value.ends_with(' ')
@@ -204,6 +205,12 @@ impl fmt::Display for Caveat {
             Self::Jkt(thumbprint) => thumbprint.fmt(f),
         }
     }
+}
+
+/// Whether there is a control character, of those beyond ASCII too.
+pub(super) fn has_control(text: &str) -> bool {
+    let is_plain = text.bytes().all(|own| matches!(own, b' '..=b'~'));
+    !is_plain && text.chars().any(char::is_control)
 }
 
 fn listed<T>(value: &str, one: fn(&str) -> Option<T>) -> Option<Vec<T>> {

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 use symbolon_protocol::{ResourceIdentifier, Scopes, Timestamp};
 
+use super::binary::{Binary, Field};
 use super::caveat::Caveat;
 use super::context::Context;
 use super::flaw::Flaw;
@@ -45,11 +46,11 @@ impl Demands {
         let mut all = Self::default();
         let root = bundle.root.identifier();
         for macaroon in bundle.each() {
-            for (at, caveat) in macaroon.caveats().iter().enumerate() {
-                let Some(own) = caveat.as_first_party() else {
+            for (at, caveat) in macaroon.caveats().enumerate() {
+                let Field::First(text) = caveat else {
                     continue;
                 };
-                let text = std::str::from_utf8(own.predicate());
+                let text = std::str::from_utf8(text);
                 let text = text.map_err(|_| Flaw::Unknown("(not text)".into()))?;
                 let caveat = text.parse().map_err(|_| Flaw::Unknown(shown(text)))?;
                 match caveat {
@@ -178,7 +179,7 @@ impl Demands {
 
 /// Names a macaroon up to and with one of its caveats: what is added behind
 /// shares the name, what is added elsewhere has another.
-fn name_of_prefix(root: &[u8], macaroon: &libmacaroon::Macaroon, last: usize) -> Digest {
+fn name_of_prefix(root: &[u8], macaroon: &Binary, last: usize) -> Digest {
     let mut bytes = b"budget\0".to_vec();
     let mut add = |part: &[u8]| {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
@@ -186,15 +187,14 @@ fn name_of_prefix(root: &[u8], macaroon: &libmacaroon::Macaroon, last: usize) ->
     };
     add(root);
     add(macaroon.identifier());
-    for caveat in &macaroon.caveats()[..=last] {
-        match (caveat.as_first_party(), caveat.as_third_party()) {
-            (Some(own), _) => add(own.predicate()),
-            (_, Some(own)) => {
+    for caveat in macaroon.caveats().take(last + 1) {
+        match caveat {
+            Field::First(text) => add(text),
+            Field::Third { id, verifier, .. } => {
                 add(b"");
-                add(own.id());
-                add(own.verifier_id());
+                add(id);
+                add(verifier);
             }
-            _ => {}
         }
     }
     Digest::of(&bytes)

@@ -201,11 +201,7 @@ pub fn discharge(
         root.add_first_party_caveat(caveat.to_string())
             .map_err(|_| Flaw::Limit("the caveats of a discharge"))?;
     }
-    let bundle = Bundle {
-        root,
-        discharges: Vec::new(),
-    };
-    bundle.write()
+    Bundle::of(&root)?.write()
 }
 
 fn associated(bound: Bound<'_>) -> Vec<u8> {

@@ -9,21 +9,21 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use libmacaroon::{Format, Macaroon};
 
+use super::binary::{Binary, Field};
 use super::{
     Flaw, MAX_CAVEAT_BYTES, MAX_CAVEATS, MAX_IDENTIFIER_BYTES, MAX_MACAROONS, MAX_TEXT_BYTES,
 };
 use crate::jose::json;
-use crate::wire::Reader;
 
 /// What was presented: a root macaroon and its discharges. Nothing is proved.
 #[derive(Debug)]
 pub(super) struct Bundle {
-    pub(super) root: Macaroon,
-    pub(super) discharges: Vec<Macaroon>,
+    pub(super) root: Binary,
+    pub(super) discharges: Vec<Binary>,
 }
 
 const NOT_BASE64: Flaw = Flaw::Form("neither base64url nor JSON");
-const NOT_WHOLE: Flaw = Flaw::Form("a field is missing, cut off or misplaced");
+pub(super) const NOT_WHOLE: Flaw = Flaw::Form("a field is missing, cut off or misplaced");
 
 /// Whether a text has the form of a macaroon. No JWT and no credential with a
 /// mark of ours has it.
@@ -38,12 +38,12 @@ pub fn is_macaroon(text: &str) -> bool {
 /// Whether uses of a macaroon have to be counted, as far as its text says: an
 /// answer about one use must not be kept for another.
 pub fn is_counted(text: &str) -> bool {
-    let counted = |own: &libmacaroon::Caveat| {
-        let predicate = own.as_first_party().map(|own| own.predicate());
-        predicate.is_some_and(|own| own.starts_with(b"budget") || own.starts_with(b"single-use"))
+    let counted = |own: Field<'_>| match own {
+        Field::First(text) => text.starts_with(b"budget") || text.starts_with(b"single-use"),
+        Field::Third { .. } => false,
     };
     Bundle::parse(text).is_ok_and(|bundle| {
-        let mut all = bundle.each().flat_map(|own| own.caveats());
+        let mut all = bundle.each().flat_map(Binary::caveats);
         all.any(counted)
     })
 }
@@ -53,34 +53,48 @@ impl Bundle {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Flaw::Limit("more than 16 KiB"));
         }
-        let mut all = match text.as_bytes().first() {
-            Some(b'{') => vec![read_json(text)?],
+        let bundle = match text.as_bytes().first() {
+            Some(b'{') => Self {
+                root: read_json(text)?,
+                discharges: Vec::new(),
+            },
             Some(b'[') => {
                 let list: Vec<serde_json::Value> =
                     serde_json::from_str(text).map_err(|_| NOT_WHOLE)?;
                 check_number(list.len())?;
-                let each = list.iter().map(|one| read_json(&one.to_string()));
-                each.collect::<Result<Vec<_>, _>>()?
+                let mut each = list.iter().map(|one| read_json(&one.to_string()));
+                let root = each.next().ok_or(NOT_WHOLE)??;
+                let discharges = each.collect::<Result<_, _>>()?;
+                Self { root, discharges }
             }
-            _ => read_binaries(&decode(text)?)?,
-        };
-        check_number(all.len())?;
-        let discharges = all.split_off(1.min(all.len()));
-        let bundle = Self {
-            root: all.pop().ok_or(NOT_WHOLE)?,
-            discharges,
+            _ => {
+                let (root, mut rest) = read_binary(decode(text)?)?;
+                let mut discharges = Vec::new();
+                while !rest.is_empty() {
+                    check_number(2 + discharges.len())?;
+                    let (one, behind) = read_binary(rest)?;
+                    discharges.push(one);
+                    rest = behind;
+                }
+                Self { root, discharges }
+            }
         };
         bundle.check_limits()?;
         Ok(bundle)
     }
 
+    /// What the library made, alone.
+    pub(super) fn of(made: &Macaroon) -> Result<Self, Flaw> {
+        Ok(Self {
+            root: Binary::of(made)?,
+            discharges: Vec::new(),
+        })
+    }
+
     pub(super) fn write(&self) -> Result<String, Flaw> {
         self.check_limits()?;
-        let mut bytes = Vec::with_capacity(512);
-        for macaroon in std::iter::once(&self.root).chain(&self.discharges) {
-            bytes.extend_from_slice(&binary(macaroon, Format::V2)?);
-        }
-        let text = BASE64_URL_SAFE_NO_PAD.encode(&bytes);
+        let bytes: Vec<&[u8]> = self.each().map(Binary::bytes).collect();
+        let text = BASE64_URL_SAFE_NO_PAD.encode(bytes.concat());
         if text.len() > MAX_TEXT_BYTES {
             return Err(Flaw::Limit("more than 16 KiB"));
         }
@@ -88,7 +102,7 @@ impl Bundle {
     }
 
     /// The macaroons, root first.
-    pub(super) fn each(&self) -> impl Iterator<Item = &Macaroon> {
+    pub(super) fn each(&self) -> impl Iterator<Item = &Binary> {
         std::iter::once(&self.root).chain(&self.discharges)
     }
 
@@ -103,13 +117,11 @@ impl Bundle {
                 return Err(Flaw::Limit("an identifier of more than 4,096 bytes"));
             }
             for caveat in macaroon.caveats() {
-                let long = match (caveat.as_first_party(), caveat.as_third_party()) {
-                    (Some(own), _) => own.predicate().len() > MAX_CAVEAT_BYTES,
-                    (_, Some(own)) => {
-                        own.id().len() > MAX_IDENTIFIER_BYTES
-                            || own.location().len() > MAX_CAVEAT_BYTES
+                let long = match caveat {
+                    Field::First(text) => text.len() > MAX_CAVEAT_BYTES,
+                    Field::Third { location, id, .. } => {
+                        id.len() > MAX_IDENTIFIER_BYTES || location.len() > MAX_CAVEAT_BYTES
                     }
-                    _ => true,
                 };
                 if long {
                     return Err(Flaw::Limit("a caveat of more than 1,024 bytes"));
@@ -128,7 +140,7 @@ const fn check_number(macaroons: usize) -> Result<(), Flaw> {
 }
 
 /// With padding or without; one alphabet, and no bits left over.
-fn decode(text: &str) -> Result<Vec<u8>, Flaw> {
+pub(super) fn decode(text: &str) -> Result<Vec<u8>, Flaw> {
     let padded = text.len().is_multiple_of(4);
     let bare = match text.trim_end_matches('=') {
         bare if bare.len() == text.len() => bare,
@@ -139,66 +151,35 @@ fn decode(text: &str) -> Result<Vec<u8>, Flaw> {
 }
 
 /// Writers leave out the version, or the list where there are no caveats.
-fn read_json(text: &str) -> Result<Macaroon, Flaw> {
+fn read_json(text: &str) -> Result<Binary, Flaw> {
     let mut object = json::object(text.as_bytes()).map_err(|_| NOT_WHOLE)?;
     object.entry("v").or_insert_with(|| 2.into());
     object
         .entry("c")
         .or_insert_with(|| serde_json::Value::Array(Vec::new()));
     let text = serde_json::Value::Object(object).to_string();
-    Macaroon::deserialize(text).map_err(|_| NOT_WHOLE)
+    Binary::of(&Macaroon::deserialize(text).map_err(|_| NOT_WHOLE)?)
 }
 
-fn read_binaries(bytes: &[u8]) -> Result<Vec<Macaroon>, Flaw> {
-    let mut all = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        check_number(all.len() + 1)?;
-        let (end, format) = match rest[0] {
-            2 => (end_of_v2(rest), Format::V2),
-            _ => (end_of_v1(rest), Format::V1),
-        };
-        let (one, behind) = rest.split_at(end.ok_or(NOT_WHOLE)?);
-        let macaroon = Macaroon::deserialize_binary(one).map_err(|_| NOT_WHOLE)?;
-        // The library reads lengths of either case and any separator in v1;
-        // one spelling is good.
-        if matches!(format, Format::V1) && binary(&macaroon, Format::V1)? != one {
-            return Err(NOT_WHOLE);
-        }
-        all.push(macaroon);
-        rest = behind;
+/// The macaroon that some bytes begin with, and what stands behind it.
+fn read_binary(bytes: Vec<u8>) -> Result<(Binary, Vec<u8>), Flaw> {
+    if bytes.first() == Some(&2) {
+        return Binary::read(bytes);
     }
-    Ok(all)
+    let end = end_of_v1(&bytes).ok_or(NOT_WHOLE)?;
+    let (one, behind) = bytes.split_at(end);
+    Ok((read_v1(one)?, behind.to_vec()))
 }
 
-fn binary(macaroon: &Macaroon, format: Format) -> Result<Vec<u8>, Flaw> {
-    let text = macaroon.serialize(format).map_err(|_| NOT_WHOLE)?;
-    decode(&text)
-}
-
-/// Where the first v2 binary ends: a section of fields for the macaroon, one
-/// for each caveat, an empty one, and the signature.
-fn end_of_v2(bytes: &[u8]) -> Option<usize> {
-    let mut rest = Reader(bytes.get(1..)?);
-    loop {
-        let mut fields = 0;
-        while tag(&mut rest)? != 0 {
-            rest.bytes()?;
-            fields += 1;
-        }
-        if fields == 0 {
-            break;
-        }
+fn read_v1(bytes: &[u8]) -> Result<Binary, Flaw> {
+    let read = Macaroon::deserialize_binary(bytes).map_err(|_| NOT_WHOLE)?;
+    // The library reads lengths of either case and any separator; one spelling
+    // is good.
+    let again = read.serialize(Format::V1).map_err(|_| NOT_WHOLE)?;
+    match decode(&again)? == bytes {
+        true => Binary::of(&read),
+        false => Err(NOT_WHOLE),
     }
-    tag(&mut rest)?;
-    rest.bytes()?;
-    Some(bytes.len() - rest.0.len())
-}
-
-fn tag(rest: &mut Reader<'_>) -> Option<u8> {
-    let (tag, behind) = rest.0.split_first()?;
-    rest.0 = behind;
-    Some(*tag)
 }
 
 /// Where the first v1 binary ends: behind the packet with its signature.

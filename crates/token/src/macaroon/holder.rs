@@ -5,8 +5,9 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use libmacaroon::{Macaroon, MacaroonKey};
+use libmacaroon::MacaroonKey;
 
+use super::binary::{Binary, Field};
 use super::caveat::Caveat;
 use super::flaw::Flaw;
 use super::form::Bundle;
@@ -25,42 +26,43 @@ use crate::secret::Secret;
 /// assert!(narrower.starts_with("AgETaHR0cDovL2V4YW1wbGUub3JnLwIFa2V5aWQAAhNzY29wZ"));
 /// ```
 pub fn attenuate(text: &str, caveats: &[Caveat]) -> Result<String, Flaw> {
-    let mut bundle = alone(text)?;
+    let mut root = alone(text)?.to_library()?;
     for caveat in caveats {
-        let added = bundle.root.add_first_party_caveat(caveat.to_string());
+        let added = root.add_first_party_caveat(caveat.to_string());
         added.map_err(|_| Flaw::Limit("the caveats"))?;
     }
-    bundle.write()
+    Bundle::of(&root)?.write()
 }
 
 /// Adds a third-party caveat: somebody else has to agree to each use, with a
 /// discharge made under `key` and named `id`.
 pub fn require(text: &str, location: &str, key: &Secret, id: &[u8]) -> Result<String, Flaw> {
-    let mut bundle = alone(text)?;
+    let mut root = alone(text)?.to_library()?;
     let key = MacaroonKey::generate(key.expose());
-    let added = bundle.root.add_third_party_caveat(location, &key, id);
+    let added = root.add_third_party_caveat(location, &key, id);
     added.map_err(|_| Flaw::Limit("the caveats"))?;
-    bundle.write()
+    Bundle::of(&root)?.write()
 }
 
 /// Binds discharges to a macaroon, and writes them down together: what is sent
 /// to whoever checks.
 pub fn present<S: AsRef<str>>(text: &str, discharges: &[S]) -> Result<String, Flaw> {
-    let mut bundle = alone(text)?;
+    let root = alone(text)?.to_library()?;
+    let mut bundle = Bundle::of(&root)?;
     for discharge in discharges {
-        let mut discharge = alone(discharge.as_ref())?.root;
-        bundle.root.bind(&mut discharge);
-        bundle.discharges.push(discharge);
+        let mut discharge = alone(discharge.as_ref())?.to_library()?;
+        root.bind(&mut discharge);
+        bundle.discharges.push(Binary::of(&discharge)?);
     }
     bundle.write()
 }
 
 /// A macaroon without discharges: those are bound to it as it is, so a caveat
 /// more would make them worthless.
-fn alone(text: &str) -> Result<Bundle, Flaw> {
+fn alone(text: &str) -> Result<Binary, Flaw> {
     let bundle = Bundle::parse(text)?;
     if bundle.discharges.is_empty() {
-        Ok(bundle)
+        Ok(bundle.root)
     } else {
         Err(Flaw::Bound)
     }
@@ -114,18 +116,17 @@ pub fn inspect(text: &str) -> Result<Contents, Flaw> {
     })
 }
 
-fn shown(macaroon: &Macaroon) -> Vec<ShownCaveat> {
-    let each = macaroon.caveats().iter().map(|caveat| {
-        if let Some(third) = caveat.as_third_party() {
-            return ShownCaveat::ThirdParty {
-                location: third.location().to_owned(),
-                id: BASE64_URL_SAFE_NO_PAD.encode(third.id()),
-            };
+fn shown(macaroon: &Binary) -> Vec<ShownCaveat> {
+    let each = macaroon.caveats().map(|caveat| match caveat {
+        Field::Third { location, id, .. } => ShownCaveat::ThirdParty {
+            location: String::from_utf8_lossy(location).into_owned(),
+            id: BASE64_URL_SAFE_NO_PAD.encode(id),
+        },
+        Field::First(text) => {
+            let text = String::from_utf8_lossy(text).into_owned();
+            let flaw = text.parse::<Caveat>().err().map(|why| why.to_string());
+            ShownCaveat::FirstParty { text, flaw }
         }
-        let predicate = caveat.as_first_party().map(|own| own.predicate());
-        let text = String::from_utf8_lossy(predicate.unwrap_or_default()).into_owned();
-        let flaw = text.parse::<Caveat>().err().map(|why| why.to_string());
-        ShownCaveat::FirstParty { text, flaw }
     });
     each.collect()
 }

@@ -12,12 +12,14 @@
 //! both: no condition can be forgotten, because judging them is the way to
 //! what a macaroon permits.
 //!
-//! This module is the one place that knows the library behind it.
+//! What is presented is read and proved here. A library writes macaroons, adds to
+//! them and reads the older forms, and this module is the one place that knows it.
 //!
 //! Spec: Macaroons NDSS 2014 §2, §3
 //! Spec: libmacaroons formats 1 and 2 and JSON
 
 mod agreement;
+mod binary;
 mod calendar;
 mod caveat;
 mod chain;

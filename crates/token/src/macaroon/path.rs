@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use super::caveat::has_control;
+
 /// How many segments a pattern or a path may have.
 const MAX_SEGMENTS: usize = 64;
 
@@ -95,15 +97,17 @@ impl PathPattern {
     }
 
     fn takes(&self, path: &str, is_same: impl Fn(&str, &str) -> bool) -> bool {
-        let Some(parts) = parts(path) else {
+        // All of it has to be readable, behind what is compared too.
+        let Some(mut parts) = each_part(path).filter(|own| own.clone().all(|one| one.is_some()))
+        else {
             return false;
         };
-        let mut parts = parts.iter();
+        let mut parts = parts.by_ref().flatten();
         for segment in &self.segments {
             let met = match (segment, parts.next()) {
                 (Segment::Rest, part) => return part.is_some(),
                 (Segment::One, Some(_)) => true,
-                (Segment::Text(text), Some(part)) => is_same(text, part),
+                (Segment::Text(text), Some(part)) => is_same(text, &part),
                 (_, None) => false,
             };
             if !met {
@@ -168,10 +172,14 @@ impl PathPattern {
 /// The segments of a path without their escapes, all of them read; `None` where
 /// one could be read in two ways, or there are too many.
 pub(super) fn parts(path: &str) -> Option<Vec<Cow<'_, str>>> {
+    each_part(path)?.collect()
+}
+
+fn each_part(path: &str) -> Option<impl Iterator<Item = Option<Cow<'_, str>>> + Clone> {
     let inner = path.strip_prefix('/')?;
     let parts = inner.split('/').filter(|_| !inner.is_empty());
-    let parts: Option<Vec<_>> = parts.take(MAX_SEGMENTS + 1).map(decode).collect();
-    parts.filter(|own| own.len() <= MAX_SEGMENTS)
+    let most = parts.clone().take(MAX_SEGMENTS + 1).count();
+    (most <= MAX_SEGMENTS).then(|| parts.map(decode))
 }
 
 /// A segment without its escapes; `None` where it could be read in two ways.
@@ -180,9 +188,9 @@ fn decode(part: &str) -> Option<Cow<'_, str>> {
         true => Cow::Owned(unescaped(part)?),
         false => Cow::Borrowed(part),
     };
-    let is_doubtful =
-        |own: char| own.is_control() || matches!(own, '/' | '\\' | '%' | '?' | '#' | ';');
-    let is_plain = !text.is_empty() && !matches!(&*text, "." | "..") && !text.contains(is_doubtful);
+    let is_doubtful = |own: u8| matches!(own, b'/' | b'\\' | b'%' | b'?' | b'#' | b';');
+    let is_plain = !text.is_empty() && !matches!(&*text, "." | "..");
+    let is_plain = is_plain && !has_control(&text) && !text.bytes().any(is_doubtful);
     is_plain.then_some(text)
 }
 

@@ -1,8 +1,10 @@
 //! What a macaroon is rooted in: the head of its identifier, what its seal is
 //! tied to, and the key of its chain.
 
-use libmacaroon::MacaroonKey;
+use zeroize::Zeroizing;
 
+use super::binary::Key;
+use super::chain;
 use crate::keyring::WorkingSecret;
 use crate::seal::Bound;
 
@@ -14,8 +16,9 @@ pub(super) const SHARED: u8 = 2;
 
 /// The key of the chain: a MAC over what no other identifier has, put through
 /// the key derivation that the libraries share.
-pub(super) fn chain_key(secret: &WorkingSecret, own: &[u8]) -> MacaroonKey {
-    MacaroonKey::generate(&secret.mac("macaroon root", &[own]))
+pub(super) fn chain_key(secret: &WorkingSecret, own: &[u8]) -> Zeroizing<Key> {
+    let secret = Zeroizing::new(secret.mac("macaroon root", &[own]));
+    chain::key_of(&*secret)
 }
 
 /// What the seal inside an identifier is tied to: the kind and key that stand

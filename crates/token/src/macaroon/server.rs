@@ -50,12 +50,9 @@ pub fn mint(
         return Err(TooLarge);
     }
     let key = chain_key(secret, head(&identifier));
-    let root = Macaroon::create(Some(bound.issuer), &key, &identifier).map_err(|_| TooLarge)?;
-    let bundle = Bundle {
-        root,
-        discharges: Vec::new(),
-    };
-    let text = bundle.write().map_err(|_| TooLarge)?;
+    let root = Macaroon::create(Some(bound.issuer), &(&*key).into(), &identifier);
+    let bundle = Bundle::of(&root.map_err(|_| TooLarge)?);
+    let text = bundle.and_then(|own| own.write()).map_err(|_| TooLarge)?;
     Ok(Minted { text, token })
 }
 

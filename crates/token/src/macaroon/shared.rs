@@ -160,12 +160,9 @@ impl SharedKey {
             return Err(TooLarge);
         }
         let chain = chain_key(&self.secret, &identifier);
-        let root = Macaroon::create(Some(audience), &chain, &identifier).map_err(|_| TooLarge)?;
-        let bundle = Bundle {
-            root,
-            discharges: Vec::new(),
-        };
-        bundle.write().map_err(|_| TooLarge)
+        let root = Macaroon::create(Some(audience), &(&*chain).into(), &identifier);
+        let bundle = Bundle::of(&root.map_err(|_| TooLarge)?);
+        bundle.and_then(|own| own.write()).map_err(|_| TooLarge)
     }
 
     fn head(&self) -> [u8; HEAD] {
