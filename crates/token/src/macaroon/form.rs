@@ -8,6 +8,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use libmacaroon::{Format, Macaroon};
+use serde_json::value::RawValue;
 
 use super::binary::{Binary, Field};
 use super::{
@@ -59,10 +60,9 @@ impl Bundle {
                 discharges: Vec::new(),
             },
             Some(b'[') => {
-                let list: Vec<serde_json::Value> =
-                    serde_json::from_str(text).map_err(|_| NOT_WHOLE)?;
+                let list: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| NOT_WHOLE)?;
                 check_number(list.len())?;
-                let mut each = list.iter().map(|one| read_json(&one.to_string()));
+                let mut each = list.iter().map(|one| read_json(one.get()));
                 let root = each.next().ok_or(NOT_WHOLE)??;
                 let discharges = each.collect::<Result<_, _>>()?;
                 Self { root, discharges }

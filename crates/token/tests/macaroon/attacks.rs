@@ -224,3 +224,23 @@ fn what_is_no_macaroon_is_refused_without_a_panic() {
         .is_err()
     );
 }
+
+/// Attack: E149
+#[test]
+fn a_member_that_comes_twice_is_refused_in_a_list_too() {
+    let made = Macaroon::deserialize(minted()).unwrap();
+    let one = made.serialize(Format::V2JSON).unwrap();
+    let twice = one.replacen('{', r#"{"i":"another","#, 1);
+    assert!(open(&format!("[{one}]")).is_ok());
+
+    for refused in [
+        twice.clone(),
+        format!("[{twice}]"),
+        format!("[{one},{twice}]"),
+    ] {
+        assert!(
+            matches!(open(&refused).unwrap_err(), Flaw::Form(_)),
+            "{refused}"
+        );
+    }
+}
