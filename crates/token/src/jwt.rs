@@ -265,7 +265,7 @@ fn said<'a>(written: &'a Written<'_>, authority: &'a Authority) -> Claims<'a> {
         jti: written.token,
         client_id: authority.client().as_str(),
         scope: authority.scopes().to_string(),
-        auth_time: authentication.map(|own| own.time.seconds()),
+        auth_time: authentication.map(|own| own.time_by(written.issued).seconds()),
         acr: authentication.map(|own| &*own.acr),
         amr: authentication.map_or(&[], |own| &own.amr),
         organization: authority.organization().map(|id| id.as_str()),

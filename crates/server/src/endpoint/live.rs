@@ -62,7 +62,9 @@ pub(super) fn opaque(cx: &Cx, client: Arc<StoredClient>, token: &OpaqueToken) ->
         expires: authority.expires(),
         organization: authority.organization().map(ToString::to_string),
         roles: authority.roles().to_vec(),
-        auth_time: authority.authentication().map(|own| own.time.seconds()),
+        auth_time: authority
+            .authentication()
+            .map(|own| own.time_by(token.issued).seconds()),
         acr: authority.authentication().map(|own| own.acr.to_string()),
         binding: *authority.binding(),
         act: act::claim(authority.actors()),

@@ -72,7 +72,8 @@ pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<Str
         set("nonce", nonce.into());
     }
     if let Some(authentication) = wish.authority.authentication() {
-        set("auth_time", authentication.time.seconds().into());
+        let time = authentication.time_by(cx.now);
+        set("auth_time", time.seconds().into());
         set("acr", (*authentication.acr).into());
         set(
             "amr",

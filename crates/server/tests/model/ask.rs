@@ -2,23 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use symbolon_protocol::Timestamp;
 use symbolon_server::testing::{Answer, Browser, VERIFIER, challenge, redemption};
 use symbolon_token::mark::{Kind, read_fixed};
 
 use super::book::{Code, Family, Form, Grant, Session, scopes};
 use super::issue::Fresh;
-use super::op::Shown;
+use super::op::{Key, Shown, Terms};
+use super::proof::Holder;
 use super::setting::{BROWSERS, PEOPLE, WANTS, Want};
 use super::world::{Held, World, as_expected, hold, pick};
 
 const MINUTE: i64 = 60_000;
 pub(super) const DAY: i64 = 24 * 60 * MINUTE;
+/// How old a sign-in may be that has to be young.
+const YOUNG: i64 = 5 * MINUTE;
 const IDLE: i64 = 14 * DAY;
 const ABSOLUTE: i64 = 90 * DAY;
 
-fn wish(want: &Want) -> BTreeMap<String, String> {
+pub(super) fn wish(want: &Want) -> BTreeMap<String, String> {
     let mut pairs = BTreeMap::new();
     let mut put = |name: &str, value: &str| pairs.insert(name.to_owned(), value.to_owned());
     put("response_type", "code");
@@ -35,6 +38,23 @@ fn wish(want: &Want) -> BTreeMap<String, String> {
     pairs
 }
 
+/// The same on terms.
+fn wish_on(want: &Want, terms: Terms) -> BTreeMap<String, String> {
+    let mut pairs = wish(want);
+    let mut put = |name: &str, value: &str| pairs.insert(name.to_owned(), value.to_owned());
+    if matches!(terms, Terms::Silent | Terms::SilentYoung) {
+        put("prompt", "none");
+    }
+    if matches!(terms, Terms::Young | Terms::SilentYoung) {
+        put("max_age", &(YOUNG / 1000).to_string());
+    }
+    if terms == Terms::Stronger {
+        let claims = r#"{"id_token":{"acr":{"essential":true,"values":["2"]}}}"#;
+        put("claims", claims);
+    }
+    pairs
+}
+
 /// What a redirect to the client says; nothing where there is none.
 fn said(answer: &Answer) -> BTreeMap<String, String> {
     let location = answer.header("location").map(url::Url::parse);
@@ -44,29 +64,40 @@ fn said(answer: &Answer) -> BTreeMap<String, String> {
 
 impl World {
     /// Somebody lets a client do something.
-    pub(super) async fn ask(&mut self, node: usize, browser: u8, want: u8) -> Held {
+    pub(super) async fn ask(
+        &mut self,
+        node: usize,
+        (browser, want): (u8, u8),
+        terms: Terms,
+    ) -> Held {
         let browser = usize::from(browser) % BROWSERS.len();
         let at = usize::from(want) % WANTS.len();
         let (person, want) = (BROWSERS[browser], &WANTS[at]);
         let own = self.book.people[person].clone();
         let may_come = own.is_there && own.is_enabled;
         let is_of_it = self.book.organization.is_on() && own.is_member;
-        let is_good = may_come && self.book.is_on(want.client) && (!want.organization || is_of_it);
         let before = self.session_before(browser);
+        let is_good = may_come
+            && self.book.is_on(want.client)
+            && (!want.organization || is_of_it)
+            && self.meets(terms, person, at, before);
 
         let cookies = self.cookies[browser].clone();
 
-        let answer = self.go(node, browser, want, may_come).await;
+        let answer = self
+            .go(node, browser, &wish_on(want, terms), may_come)
+            .await;
 
         i20_a_sign_in_brings_another_secret(&cookies, &self.cookies[browser])?;
 
         let mut said = said(&answer);
         hold!(
-            "I11",
+            if terms == Terms::Any { "I11" } else { "I22" },
             said.contains_key("code") == is_good,
-            "{person} asks for {want:?} and is told {said:?} {}",
+            "{person} asks for {want:?} on {terms:?} and is told {said:?} {}",
             answer.body
         );
+        self.note_renewed(terms, before, may_come && self.book.is_on(want.client));
         let session = self.look_at_sessions(person, browser, before).await?;
         if let (Some(code), Some(session)) = (said.remove("code"), session) {
             let grant = self.agree(person, at).await?;
@@ -76,6 +107,7 @@ impl World {
                 want: at,
                 grant,
                 session,
+                proved: self.book.sessions[session].proved,
                 expires: self.book.now + MINUTE,
                 is_spent: false,
                 is_told: false,
@@ -86,13 +118,56 @@ impl World {
         Ok(())
     }
 
-    async fn go(&mut self, node: usize, browser: usize, want: &Want, may_come: bool) -> Answer {
+    /// I22: whether a sign-in is there that is enough, or one can be made.
+    fn meets(&self, terms: Terms, person: usize, at: usize, before: Option<usize>) -> bool {
+        let want = &WANTS[at];
+        match terms {
+            Terms::Any | Terms::Young => true,
+            // Who asks for no sign-in cannot ask how strong it was.
+            Terms::Stronger => !scopes(want.scopes).contains("openid"),
+            Terms::Silent | Terms::SilentYoung => {
+                let who = self.book.who(person);
+                let grant = self.book.live_grant(who, want.client, want.organization);
+                let is_agreed = grant
+                    .is_some_and(|own| agreement(want).is_subset(&self.book.grants[own].agreed));
+                let is_young =
+                    terms == Terms::Silent || before.is_some_and(|own| self.is_young(own));
+                // Whoever could be anybody is answered only where somebody looks.
+                let is_known = want.client != "cli";
+                is_known && is_agreed && before.is_some() && is_young
+            }
+        }
+    }
+
+    fn is_young(&self, session: usize) -> bool {
+        self.book.now - self.book.sessions[session].proved <= YOUNG
+    }
+
+    /// Who was signed in for too long has signed in again.
+    fn note_renewed(&mut self, terms: Terms, before: Option<usize>, was_asked: bool) {
+        if let Some(session) = before
+            && terms == Terms::Young
+            && was_asked
+            && !self.is_young(session)
+        {
+            self.book.sessions[session].proved = self.book.now;
+            self.tells("session.reauthenticate");
+        }
+    }
+
+    async fn go(
+        &mut self,
+        node: usize,
+        browser: usize,
+        wish: &BTreeMap<String, String>,
+        may_come: bool,
+    ) -> Answer {
         let mut own = Browser::new(&self.peers[node]);
         own.cookies.clone_from(&self.cookies[browser]);
         let answer = match may_come {
-            true => own.grant(PEOPLE[BROWSERS[browser]], &wish(want)).await,
+            true => own.grant(PEOPLE[BROWSERS[browser]], wish).await,
             // Wrong guesses are counted, so nobody makes one.
-            false => own.authorize(&wish(want)).await,
+            false => own.authorize(wish).await,
         };
         self.cookies[browser] = own.cookies;
         answer
@@ -130,6 +205,7 @@ impl World {
                 Some(own) => {
                     hold!("I08", !own.is_dead, "an ended session is listed: {item}");
                     own.idle_ends = ends[0];
+                    i21_a_sign_in_is_listed_as_it_was(own, item)?;
                 }
                 None => {
                     hold!(
@@ -139,14 +215,17 @@ impl World {
                     );
                     let who = self.book.who(person);
                     new = Some(self.book.sessions.len());
-                    self.book.sessions.push(Session {
+                    let own = Session {
                         id: id.to_owned(),
                         who,
                         browser,
+                        proved: self.book.now,
                         idle_ends: ends[0],
                         absolute_ends: ends[1],
                         is_dead: false,
-                    });
+                    };
+                    i21_a_sign_in_is_listed_as_it_was(&own, item)?;
+                    self.book.sessions.push(own);
                     self.tells("session.open");
                 }
             }
@@ -228,7 +307,7 @@ impl World {
     }
 
     /// A client shows a code.
-    pub(super) async fn redeem(&mut self, node: usize, code: u8, shown: Shown) -> Held {
+    pub(super) async fn redeem(&mut self, node: usize, code: u8, shown: Shown, key: Key) -> Held {
         // Of the latest ones, or most were of long ago.
         let count = self.book.codes.len();
         let Some(back) = pick(code, count.min(4)) else {
@@ -251,11 +330,16 @@ impl World {
             && self.book.code_stands(at);
         let is_over = self.book.sessions[code.session].is_dead;
 
-        let answer = self.peers[node].token(client, &form).await;
+        let holder = Holder {
+            key: key.after(None),
+            who: Some(code.who),
+        };
+
+        let answer = self.show(node, client, &form, holder).await;
 
         as_expected("I04", &answer, reaches && !code.is_spent && !is_over)?;
         if answer.status == 200 {
-            return self.open_family(at, &answer);
+            return self.open_family(at, &answer, holder.key);
         }
         // What ends with its session is refused before anything is written.
         let ends_with_it = is_over && ends_with_session(want);
@@ -274,7 +358,7 @@ impl World {
         Ok(())
     }
 
-    fn open_family(&mut self, at: usize, answer: &Answer) -> Held {
+    fn open_family(&mut self, at: usize, answer: &Answer, key: Option<usize>) -> Held {
         let (code, now) = (self.book.codes[at].clone(), self.book.now);
         let want = &WANTS[code.want];
         let granted = scopes(want.scopes);
@@ -299,6 +383,8 @@ impl World {
             organization: want.organization,
             grant: code.grant,
             session: ends_with_session(want).then_some(code.session),
+            proved: code.proved,
+            key,
             leaves: refresh.into_iter().collect(),
             rotated: now,
             idle_ends: now + IDLE,
@@ -317,6 +403,8 @@ impl World {
             scopes: granted,
             ends: now + ABSOLUTE,
             family: Some(family),
+            key,
+            proved: Some(code.proved),
             parents: Vec::new(),
         })
     }
@@ -358,6 +446,15 @@ fn held(cookies: &BTreeMap<String, String>) -> Option<([u8; 16], [u8; 24])> {
     let (_, text) = all.find(|(name, _)| name.ends_with("session"))?;
     let bytes: [u8; 44] = read_fixed(Kind::SessionCookie, text)?;
     Some((bytes[..16].try_into().ok()?, bytes[16..40].try_into().ok()?))
+}
+
+/// I21: a session says when somebody proved who they are, and how.
+fn i21_a_sign_in_is_listed_as_it_was(own: &Session, item: &Value) -> Held {
+    let proved = instant(item, "authenticated");
+    hold!("I21", proved == own.proved, "{own:?} is listed as {item}");
+    let how = (&item["acr"], &item["amr"]);
+    hold!("I21", how == (&json!("1"), &json!(["pwd"])), "{item}");
+    Ok(())
 }
 
 /// I20: a new session has nothing of what the browser held before.

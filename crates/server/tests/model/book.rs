@@ -41,6 +41,8 @@ pub(super) struct Session {
     pub(super) id: String,
     pub(super) who: Who,
     pub(super) browser: usize,
+    /// When somebody proved who they are, last.
+    pub(super) proved: i64,
     /// As it was listed last.
     pub(super) idle_ends: i64,
     pub(super) absolute_ends: i64,
@@ -66,6 +68,8 @@ pub(super) struct Code {
     pub(super) want: usize,
     pub(super) grant: usize,
     pub(super) session: usize,
+    /// When somebody had proved who they are.
+    pub(super) proved: i64,
     pub(super) expires: i64,
     pub(super) is_spent: bool,
     /// It was shown again, and that was told.
@@ -85,6 +89,9 @@ pub(super) struct Family {
     pub(super) grant: usize,
     /// The session, where it ends with that.
     pub(super) session: Option<usize>,
+    pub(super) proved: i64,
+    /// The key that its first token is bound to.
+    pub(super) key: Option<usize>,
     /// Its refresh tokens by their generation; none where none is due.
     pub(super) leaves: Vec<String>,
     pub(super) rotated: i64,
@@ -118,8 +125,19 @@ pub(super) struct Token {
     pub(super) parents: Vec<usize>,
     /// How many exchanges it came through.
     pub(super) depth: usize,
+    /// The key that it is bound to.
+    pub(super) key: Option<usize>,
+    /// When whoever it is of proved who they are.
+    pub(super) proved: Option<i64>,
     pub(super) kid: Option<String>,
     pub(super) is_dead: bool,
+}
+
+/// Guesses that were counted, and until when they count.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Guesses {
+    pub(super) count: u32,
+    pub(super) ends: i64,
 }
 
 /// All that is known.
@@ -134,6 +152,7 @@ pub(super) struct Book {
     pub(super) codes: Vec<Code>,
     pub(super) families: Vec<Family>,
     pub(super) tokens: Vec<Token>,
+    pub(super) guesses: Guesses,
 }
 
 impl Book {
@@ -154,6 +173,7 @@ impl Book {
             codes: Vec::new(),
             families: Vec::new(),
             tokens: Vec::new(),
+            guesses: Guesses::default(),
         }
     }
 
@@ -343,6 +363,7 @@ impl Book {
             people: backup.people.clone(),
             clients: backup.clients.clone(),
             organization: backup.organization,
+            guesses: backup.guesses,
             ..self
         };
         // A name that is made again is somebody else than anybody before.

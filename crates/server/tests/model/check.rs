@@ -2,10 +2,12 @@
 //! catalogue, by their ids.
 //!
 //! What every operation may break is a function here (I01, I02, I05 to I10,
-//! I15, I16, I27, I29, I33, I34), what only the end of a sequence shows one in
+//! I14 to I16, I21, I27, I29, I33, I34), what only the end of a sequence shows one in
 //! `last` (I17, I18, I25, I28). What one kind of operation decides stands where
 //! it is carried out: I03 and I06 at a refresh, I04 at a code, I07 and I17 at
-//! each issue, I11 and I20 where somebody asks, I12 at what takes back. A
+//! each issue with I14 and I21, I11, I20 and I22 where somebody asks, I12 at what
+//! takes back, I19 where something is shown again, I23 at a guess. I22 is about
+//! how old and how strong a sign-in is: there is no second factor yet. A
 //! refusal changes nothing in the book (I13, I32), so that whatever it changed
 //! in the server is found by the next check.
 
@@ -121,6 +123,8 @@ impl World {
         i15_nobody_else_is_told(&self.peers[node], &own).await?;
         i05_a_token_is_of_one_client_and_subject(&own, &told)?;
         i06_scopes_and_ends_are_those_that_were_issued(&own, &told)?;
+        self.i14_a_token_is_bound_as_it_was(&own, &told)?;
+        self.i21_a_token_says_no_more_of_a_sign_in(own.proved, &told)?;
         self.i27_a_subject_is_one_person(&own, &told)?;
         if when == When::Now {
             self.i34_time_moves_forward(at, &told)?;
@@ -175,6 +179,38 @@ impl World {
                 self.buried.insert(at);
             }
         }
+        Ok(())
+    }
+
+    /// I14: a token is bound to the key that it was issued for, or narrowed to.
+    fn i14_a_token_is_bound_as_it_was(&self, own: &Token, told: &Value) -> Held {
+        let key = own.key.map(|at| self.wallets[at].kid());
+        hold!("I14", told["cnf"]["jkt"].as_str() == key, "{own:?} {told}");
+        Ok(())
+    }
+
+    /// I21: a token tells the sign-in that it comes of, and none that was stronger
+    /// or later. By the clock of another node it may have been after the token:
+    /// then the token says that it was at the same time.
+    pub(super) fn i21_a_token_says_no_more_of_a_sign_in(
+        &self,
+        proved: Option<i64>,
+        told: &Value,
+    ) -> Held {
+        let (time, acr) = (told["auth_time"].as_i64(), told["acr"].as_str());
+        let Some(proved) = proved else {
+            hold!("I21", time.is_none() && acr.is_none(), "nobody's: {told}");
+            return Ok(());
+        };
+        let (time, latest) = (time.unwrap_or(i64::MAX), proved / 1000);
+        let apart = self.engine.ahead().abs() / 1000;
+        hold!(
+            "I21",
+            (latest - apart..=latest).contains(&time)
+                && Some(time) <= told["iat"].as_i64()
+                && acr == Some("1"),
+            "somebody signed in at {latest}, and told is {told}"
+        );
         Ok(())
     }
 

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 use symbolon_protocol::Timestamp;
 use symbolon_server::testing::{Answer, ORDERS};
 use symbolon_token::jose::Unverified;
 use symbolon_token::macaroon::{self, Caveat};
 
 use super::book::{Form, Token, Who, scopes};
-use super::op::{By, Wished};
+use super::op::{By, Key, Wished};
+use super::proof::{Holder, SIGNER, Used, asserted};
 use super::setting::{ALONE, SAFE, STOCK, WANTS, sector};
 use super::world::{Held, World, as_expected, hold, pick};
 
@@ -34,6 +38,9 @@ pub(super) struct Fresh<'a> {
     /// When what it comes from ends, in milliseconds.
     pub(super) ends: i64,
     pub(super) family: Option<usize>,
+    /// The key that it has to be bound to.
+    pub(super) key: Option<usize>,
+    pub(super) proved: Option<i64>,
     pub(super) parents: Vec<usize>,
 }
 
@@ -64,6 +71,8 @@ impl World {
                 .to_owned()
         });
         self.i17_who_signs_was_published_long_enough(kid.as_deref())?;
+        self.i14_binding_never_weakens(&fresh)?;
+        self.i21_an_id_token_says_no_more(&fresh)?;
         self.minted = self.offset();
         let depth = fresh
             .parents
@@ -81,10 +90,45 @@ impl World {
             family: fresh.family,
             parents: fresh.parents,
             depth,
+            key: fresh.key,
+            proved: fresh.proved,
             kid,
             is_dead: false,
         });
         Ok(())
+    }
+
+    /// I14: what comes of something bound to a key is bound as well, and says so.
+    fn i14_binding_never_weakens(&self, fresh: &Fresh<'_>) -> Held {
+        let kind = if fresh.form == Form::Assertion {
+            "N_A"
+        } else if fresh.key.is_some() {
+            "DPoP"
+        } else {
+            "Bearer"
+        };
+        let told = fresh.answer.text("token_type");
+        hold!("I14", told == kind, "{told}, not {kind}");
+        let begun = fresh.family.and_then(|own| self.book.families[own].key);
+        hold!("I14", begun.is_none() || fresh.key.is_some(), "unbound");
+        for parent in &fresh.parents {
+            let own = self.book.tokens[*parent].key;
+            hold!("I14", own.is_none() || own == fresh.key, "{own:?} was lost");
+        }
+        Ok(())
+    }
+
+    /// I21: nor does an ID token.
+    fn i21_an_id_token_says_no_more(&self, fresh: &Fresh<'_>) -> Held {
+        let told = fresh.answer.json();
+        let Some(text) = told["id_token"].as_str() else {
+            return Ok(());
+        };
+        let payload = text.split('.').nth(1).unwrap();
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap();
+        let claims: Value = serde_json::from_slice(&payload).unwrap();
+        hold!("I21", claims["amr"] == json!(["pwd"]), "{claims}");
+        self.i21_a_token_says_no_more_of_a_sign_in(fresh.proved, &claims)
     }
 
     /// I17: a key signs only when every set that is kept somewhere names it.
@@ -110,20 +154,26 @@ impl World {
     }
 
     /// A client asks for itself.
-    pub(super) async fn machine(&mut self, node: usize, want: u8) -> Held {
+    pub(super) async fn machine(&mut self, node: usize, want: u8, key: Key) -> Held {
         let at = usize::from(want) % ALONE.len();
-        self.alone(node, at).await.map(drop)
+        self.alone(node, at, key.after(None)).await.map(drop)
     }
 
     /// The same; the number of the token, where one was issued.
-    async fn alone(&mut self, node: usize, at: usize) -> Held<Option<usize>> {
+    async fn alone(&mut self, node: usize, at: usize, key: Option<usize>) -> Held<Option<usize>> {
         let (client, resource, asked) = ALONE[at];
-        let form = [
+        let assertion = (client == SIGNER).then(|| self.peers[node].assertion());
+        // Each of the two is good once, so no request is made again with both.
+        let key = key.filter(|_| assertion.is_none());
+        let mut form = vec![
             ("grant_type", "client_credentials"),
             ("resource", resource),
             ("scope", asked),
         ];
-        let answer = self.peers[node].token(client, &form).await;
+        form.extend(assertion.iter().flat_map(|own| asserted(own)));
+        let holder = Holder { key, who: None };
+        let answer = self.show(node, client, &form, holder).await;
+        self.used.extend(assertion.map(Used::Assertion));
         as_expected("I11", &answer, self.book.is_on(client))?;
         if answer.status != 200 {
             return Ok(None);
@@ -141,6 +191,8 @@ impl World {
             scopes: scopes(asked),
             ends: i64::MAX,
             family: None,
+            key,
+            proved: None,
             parents: Vec::new(),
         })?;
         Ok(Some(self.book.tokens.len() - 1))
@@ -151,7 +203,7 @@ impl World {
         &mut self,
         node: usize,
         (family, back): (u8, u8),
-        wished: Wished,
+        (wished, key): (Wished, Key),
         by: By,
     ) -> Held {
         let renewable: Vec<usize> = (0..self.book.families.len())
@@ -180,13 +232,26 @@ impl World {
             By::Owner => own.client,
             By::Other => "spare",
         };
+        let key = key.after(own.key);
+        // Who proves itself besides may change its key, but not do without.
+        let is_held = match own.key {
+            None => true,
+            Some(_) if client == "cli" => key == own.key,
+            Some(_) => key.is_some(),
+        };
         let reaches = by == By::Owner
             && wished != Wished::More
+            && is_held
             && self.book.is_on(client)
             && self.book.family_lives(at);
         let is_retry = back == 1 && self.book.now - own.rotated < GRACE;
 
-        let answer = self.peers[node].token(client, &form).await;
+        let holder = Holder {
+            key,
+            who: Some(own.who),
+        };
+
+        let answer = self.show(node, client, &form, holder).await;
 
         as_expected("I03", &answer, reaches && (back == 0 || is_retry))?;
         if answer.status == 200 {
@@ -194,7 +259,7 @@ impl World {
                 Wished::Less => scopes(&less),
                 _ => scopes(want.scopes),
             };
-            return self.renewed(at, back, &answer, asked);
+            return self.renewed((at, back), &answer, asked, key);
         }
         if reaches {
             self.book.end_family(at);
@@ -205,14 +270,19 @@ impl World {
 
     fn renewed(
         &mut self,
-        at: usize,
-        back: usize,
+        (at, back): (usize, usize),
         answer: &Answer,
         asked: BTreeSet<String>,
+        key: Option<usize>,
     ) -> Held {
         let (leaf, now) = (answer.text("refresh_token"), self.book.now);
         let own = &mut self.book.families[at];
-        if back == 0 {
+        let stays = own.client == "cli" && own.key.is_some();
+        if stays {
+            // Without its key it is worth nothing, so it is not rotated.
+            hold!("I01", own.leaves == [leaf], "a bound leaf was rotated");
+            own.idle_ends = (now + 14 * super::ask::DAY).min(own.absolute_ends);
+        } else if back == 0 {
             hold!("I01", !own.leaves.contains(&leaf), "an old leaf again");
             own.leaves.push(leaf);
             own.rotated = now;
@@ -226,6 +296,7 @@ impl World {
             );
         }
         let (who, want, ends) = (own.who, &WANTS[own.want], own.absolute_ends);
+        let proved = Some(own.proved);
         self.note(Fresh {
             answer,
             form: super::ask::form_of(want),
@@ -236,13 +307,15 @@ impl World {
             scopes: asked,
             ends,
             family: Some(at),
+            key,
+            proved,
             parents: Vec::new(),
         })
     }
 
     /// The carrier exchanges somebody's token, acting for them, and may be asked
     /// for an assertion.
-    pub(super) async fn exchange(&mut self, node: usize, token: u8, to: u8) -> Held {
+    pub(super) async fn exchange(&mut self, node: usize, (token, to): (u8, u8), key: Key) -> Held {
         let may_go = |own: &Token| {
             own.depth < DEEPEST
                 && match own.form {
@@ -254,7 +327,7 @@ impl World {
         let Some(at) = self.latest_token(token, may_go) else {
             return Ok(());
         };
-        let Some(actor) = self.alone(node, 3).await? else {
+        let Some(actor) = self.alone(node, 3, None).await? else {
             return Ok(());
         };
         let own = self.book.tokens[at].clone();
@@ -280,10 +353,15 @@ impl World {
         // A name that one sector alone knows goes to nobody else.
         let is_hidden = own.who.is_some() && sector(own.client).is_some();
         let is_live = self.book.token_lives(at);
+        let key = key.after(own.key);
+        let is_held = own.key.is_none() || own.key == key;
+        // An assertion is for whoever has it.
+        let may_be = form != Form::Assertion || key.is_none();
+        let holder = Holder { key, who: None };
 
-        let answer = self.peers[node].token("carrier", &asked).await;
+        let answer = self.show(node, "carrier", &asked, holder).await;
 
-        as_expected("I16", &answer, is_live && !is_hidden)?;
+        as_expected("I16", &answer, is_live && !is_hidden && is_held && may_be)?;
         if answer.status != 200 {
             return Ok(());
         }
@@ -297,6 +375,8 @@ impl World {
             scopes: own.scopes,
             ends: own.expires.min(acting.expires) * 1000,
             family: None,
+            key,
+            proved: own.proved,
             parents: vec![at, actor],
         })
     }
@@ -308,20 +388,31 @@ impl World {
             return Ok(());
         };
         let mut own = self.book.tokens[at].clone();
-        let caveat = if how.is_multiple_of(2) {
-            let ends = self.book.now / 1000 + 60;
-            own.expires = own.expires.min(ends);
-            format!("before = {}", Timestamp::from_seconds(ends))
-        } else {
-            own.scopes.retain(|scope| scope == "read:files");
-            "scope = read:files".to_owned()
+        let mut is_nobodys = false;
+        let caveat = match how % 3 {
+            0 => {
+                let ends = self.book.now / 1000 + 60;
+                own.expires = own.expires.min(ends);
+                format!("before = {}", Timestamp::from_seconds(ends))
+            }
+            1 => {
+                own.scopes.retain(|scope| scope == "read:files");
+                "scope = read:files".to_owned()
+            }
+            _ => {
+                let number = usize::from(how) / 3 % self.wallets.len();
+                // No one key is two.
+                is_nobodys = own.key.is_some_and(|key| key != number);
+                own.key = Some(number);
+                format!("jkt = {}", self.wallets[number].kid())
+            }
         };
         let caveat: Caveat = caveat.parse().unwrap();
         own.text = macaroon::attenuate(&own.text, &[caveat]).unwrap();
         own.depth += 1;
         own.family = None;
         own.parents = vec![at];
-        own.is_dead = false;
+        own.is_dead = is_nobodys;
         self.book.tokens.push(own);
         Ok(())
     }

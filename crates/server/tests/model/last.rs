@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use symbolon_token::jose::{KeySet, Unverified};
 
 use super::book::Form;
+use super::proof::Holder;
 use super::setting::PEOPLE;
 use super::world::{Engine, Held, World, hold, place_of};
 
@@ -28,12 +29,16 @@ impl World {
     async fn i28_a_family_renews_where_it_lives(&mut self, at: usize) -> Held {
         let node = at % self.peers.len();
         self.look_from(node)?;
-        let own = &self.book.families[at];
+        let own = self.book.families[at].clone();
         let Some(leaf) = own.leaves.last() else {
             return Ok(());
         };
         let form = [("grant_type", "refresh_token"), ("refresh_token", &**leaf)];
-        let answer = self.peers[node].token(own.client, &form).await;
+        let holder = Holder {
+            key: own.key,
+            who: Some(own.who),
+        };
+        let answer = self.show(node, own.client, &form, holder).await;
         let lives = self.book.family_lives(at) && self.book.is_on(own.client);
         hold!(
             "I28",

@@ -18,10 +18,12 @@
 mod ask;
 mod book;
 mod check;
+mod guess;
 mod issue;
 mod last;
 mod node;
 mod op;
+mod proof;
 mod scripts;
 mod setting;
 mod shrink;
@@ -131,12 +133,12 @@ async fn what_seldom_comes_up_holds_on_two_nodes_whose_clocks_are_apart() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_does_what_the_model_says_on_sqlite() {
-    hold_for(Engine::Sqlite, 1, Row::M01.size(20, 2_000)).await;
+    hold_for(Engine::Sqlite, 1, Row::M01.size(16, 2_000)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_does_what_the_model_says_on_two_nodes() {
-    hold_for(Engine::TwoNodes, 1_000_001, Row::M01.size(6, 1_000)).await;
+    hold_for(Engine::TwoNodes, 1_000_001, Row::M01.size(5, 1_000)).await;
 }
 
 /// Row R30 of the reliability catalogue.

@@ -13,11 +13,13 @@ use symbolon_server::app::Edge;
 use symbolon_server::clock::SystemEntropy;
 use symbolon_server::config::Config;
 use symbolon_server::testing::{
-    Answer, Head, Node, Site, forget, head, http, read, send_form, time_of,
+    Answer, Head, Node, Site, be_patient, forget, head, http, read, send_form, time_of,
 };
 use symbolon_testkit::START;
+use symbolon_token::jose::SigningKey;
 use symbolon_token::{Clock, random};
 
+use super::proof::{SIGNER, asserted};
 use super::setting::{PASSWORD, SECRET};
 
 /// A wall clock and a monotonic one. Time passes on both; a jump is one of the
@@ -87,6 +89,8 @@ pub(super) struct Place {
     pub(super) clock: Arc<TwoHands>,
     /// How far the clock of the second node is ahead, in milliseconds.
     pub(super) ahead: i64,
+    /// The key of the client that signs.
+    pub(super) signer: Arc<SigningKey>,
 }
 
 impl Place {
@@ -119,10 +123,12 @@ impl Place {
             ..self.edge()
         };
         let node = Node::start(&self.folder, edge, text).await;
+        be_patient(&node.running.app);
         Peer {
             node,
             http: http(),
             folder: self.folder.clone(),
+            signer: Arc::clone(&self.signer),
         }
     }
 
@@ -137,6 +143,7 @@ pub(super) struct Peer {
     pub(super) node: Node,
     http: reqwest::Client,
     folder: PathBuf,
+    pub(super) signer: Arc<SigningKey>,
 }
 
 impl Site for Peer {
@@ -157,7 +164,7 @@ impl Site for Peer {
     }
 
     fn secret(&self, client: &str) -> Option<&str> {
-        Some(SECRET).filter(|_| client != "cli")
+        Some(SECRET).filter(|_| ![SIGNER, "cli"].contains(&client))
     }
 }
 
@@ -169,7 +176,13 @@ impl Peer {
     }
 
     pub(super) async fn form(&self, path: &str, client: &str, form: &[(&str, &str)]) -> Answer {
-        send_form(self, path, client, form).await
+        let is_asserted = form.iter().any(|(name, _)| *name == "client_assertion");
+        if client != SIGNER || is_asserted {
+            return send_form(self, path, client, form).await;
+        }
+        let assertion = self.assertion();
+        let form = [form, &asserted(&assertion)].concat();
+        send_form(self, path, client, &form).await
     }
 
     pub(super) async fn token(&self, client: &str, form: &[(&str, &str)]) -> Answer {

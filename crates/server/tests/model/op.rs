@@ -24,6 +24,46 @@ pub(super) enum Shown {
     WithoutVerifier,
 }
 
+/// Which key is proved to be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// The one that was shown before, where one was.
+    AsBefore,
+    Nothing,
+    Own(usize),
+}
+
+impl Key {
+    pub(super) fn after(self, before: Option<usize>) -> Option<usize> {
+        match self {
+            Self::AsBefore => before,
+            Self::Nothing => None,
+            Self::Own(number) => Some(number),
+        }
+    }
+}
+
+/// What a sign-in has to be for what is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Terms {
+    Any,
+    /// A few minutes old at most.
+    Young,
+    /// There already: nobody is asked anything.
+    Silent,
+    /// Both.
+    SilentYoung,
+    /// Stronger than any that there is.
+    Stronger,
+}
+
+/// What is taken back while a clock is ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ahead {
+    Token(u8),
+    Other(Taken, u8),
+}
+
 /// What is asked for at a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wished {
@@ -60,14 +100,17 @@ pub(super) enum Op {
     Ask {
         browser: u8,
         want: u8,
+        terms: Terms,
     },
     Redeem {
         code: u8,
         shown: Shown,
+        key: Key,
     },
     /// A client asks for itself.
     Machine {
         want: u8,
+        key: Key,
     },
     /// A refresh token is shown: the current one, or one of `back` before it.
     Refresh {
@@ -75,14 +118,25 @@ pub(super) enum Op {
         back: u8,
         wished: Wished,
         by: By,
+        key: Key,
     },
     Exchange {
         token: u8,
         to: u8,
+        key: Key,
     },
     Attenuate {
         token: u8,
         how: u8,
+    },
+    /// What was accepted once is shown again.
+    Replay {
+        used: u8,
+    },
+    /// Somebody guesses a password, and may know it.
+    Guess {
+        tries: u8,
+        right: bool,
     },
     RevokeToken {
         token: u8,
@@ -112,9 +166,11 @@ pub(super) enum Op {
     },
     /// The clock jumps back an hour, or is set right.
     JumpBack,
-    /// The clock jumps a day ahead, things are shown, and it jumps back.
+    /// The clock jumps a day ahead, things are shown and taken back, and it
+    /// jumps back.
     JumpAhead {
         crash: bool,
+        taken: Option<Ahead>,
     },
     Crash,
     BackUp,
@@ -130,17 +186,19 @@ pub(super) struct Step {
     pub(super) node: u8,
 }
 
-/// What becomes of four drawn bytes.
-type Draw = fn(&[u8; 4]) -> Op;
+/// What becomes of five drawn bytes.
+type Draw = fn(&[u8; 5]) -> Op;
 
 /// How often each kind of operation is drawn, out of their sum.
 #[rustfmt::skip]
-const WEIGHTS: [(u8, Draw); 21] = [
-    (14, |b| Op::Ask { browser: b[0], want: b[1] }),
-    (16, |b| Op::Redeem { code: b[0], shown: shown(b[1]) }),
-    ( 6, |b| Op::Machine { want: b[0] }),
-    (20, |b| Op::Refresh { family: b[0], back: back(b[1]), wished: wished(b[2]), by: by(b[3]) }),
-    ( 8, |b| Op::Exchange { token: b[0], to: b[1] }),
+const WEIGHTS: [(u8, Draw); 23] = [
+    (15, |b| Op::Ask { browser: b[0], want: b[1], terms: terms(b[2]) }),
+    (16, |b| Op::Redeem { code: b[0], shown: shown(b[1]), key: key(b[2]) }),
+    ( 7, |b| Op::Machine { want: b[0], key: key(b[1]) }),
+    (20, |b| Op::Refresh { family: b[0], back: back(b[1]), wished: wished(b[2]), by: by(b[3]), key: key(b[4]) }),
+    ( 8, |b| Op::Exchange { token: b[0], to: b[1], key: key(b[2]) }),
+    ( 4, |b| Op::Replay { used: b[0] }),
+    ( 4, |b| Op::Guess { tries: b[0] % 5, right: b[1].is_multiple_of(3) }),
     ( 5, |b| Op::Attenuate { token: b[0], how: b[1] }),
     ( 4, |b| Op::RevokeToken { token: b[0], by: by(b[1]) }),
     ( 3, |b| Op::RevokeRefresh { family: b[0], by: by(b[1]) }),
@@ -151,7 +209,7 @@ const WEIGHTS: [(u8, Draw); 21] = [
     ( 3, |b| Op::Recreate(noun(b[0]))),
     ( 9, |b| Op::Pass { span: b[0] }),
     ( 2, |_| Op::JumpBack),
-    ( 2, |b| Op::JumpAhead { crash: b[0].is_multiple_of(2) }),
+    ( 2, |b| Op::JumpAhead { crash: b[0].is_multiple_of(2), taken: ahead(b[1], b[2]) }),
     ( 3, |_| Op::Crash),
     ( 1, |_| Op::BackUp),
     ( 1, |_| Op::Restore),
@@ -164,16 +222,16 @@ pub(super) fn sequence(seed: u64, length: usize) -> Vec<Step> {
     let entropy = SeededEntropy::new(seed);
     let sum: u32 = WEIGHTS.iter().map(|(weight, _)| u32::from(*weight)).sum();
     let draw = |_| {
-        let mut bytes = [0; 9];
+        let mut bytes = [0; 10];
         entropy.fill(&mut bytes);
-        let [a, b, c, d, node, drawn @ ..] = bytes;
+        let [a, b, c, d, e, node, drawn @ ..] = bytes;
         let mut left = u32::from_be_bytes(drawn) % sum;
         let found = WEIGHTS.iter().find(|(weight, _)| {
             let is_here = left < u32::from(*weight);
             left = left.wrapping_sub(u32::from(*weight));
             is_here
         });
-        let op = found.unwrap().1(&[a, b, c, d]);
+        let op = found.unwrap().1(&[a, b, c, d, e]);
         Step { op, node }
     };
     (0..length).map(draw).collect()
@@ -184,6 +242,34 @@ fn shown(byte: u8) -> Shown {
         0 => Shown::ByOther,
         1 => Shown::WithoutVerifier,
         _ => Shown::Whole,
+    }
+}
+
+/// Mostly none, or the one that is needed.
+fn key(byte: u8) -> Key {
+    match byte % 8 {
+        0 => Key::Nothing,
+        1 | 2 => Key::Own(0),
+        3 => Key::Own(1),
+        _ => Key::AsBefore,
+    }
+}
+
+fn terms(byte: u8) -> Terms {
+    match byte % 12 {
+        0 => Terms::Stronger,
+        1 => Terms::Young,
+        2 => Terms::Silent,
+        3 => Terms::SilentYoung,
+        _ => Terms::Any,
+    }
+}
+
+fn ahead(what: u8, which: u8) -> Option<Ahead> {
+    match what % 4 {
+        0 => None,
+        1 | 2 => Some(Ahead::Token(which)),
+        _ => Some(Ahead::Other(taken(what / 4), which)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Short sequences of what random ones come upon seldom: each is run as it is.
 
-use super::op::{By, Noun, Op, Shown, Step, Taken, Wished};
+use super::op::{Ahead, By, Key, Noun, Op, Shown, Step, Taken, Terms, Wished};
 
 /// What a script shows, and its operations.
 pub(super) type Script = (&'static str, &'static [Op]);
@@ -12,21 +12,80 @@ const RENEW: Op = refresh(0, Wished::All);
 const REDEEM: Op = redeem(Shown::Whole);
 const REVOKE: Op = revoke(By::Owner);
 const MACHINE: Op = machine(0);
-const TO_SAFE: Op = Op::Exchange { token: 0, to: 2 };
+const TO_SAFE: Op = exchange(2, Key::AsBefore);
 const OUT: Op = Op::Logout { browser: 0 };
 const PASSWORD: Op = Op::SetPassword { person: 0 };
-const AHEAD: Op = Op::JumpAhead { crash: true };
+const AHEAD: Op = Op::JumpAhead {
+    crash: true,
+    taken: None,
+};
+const AGAIN: Op = Op::Replay { used: 0 };
+const ONE: Key = Key::Own(0);
 
 const fn ask(want: u8) -> Op {
-    Op::Ask { browser: 0, want }
+    on(Terms::Any, want)
+}
+
+const fn on(terms: Terms, want: u8) -> Op {
+    Op::Ask {
+        browser: 0,
+        want,
+        terms,
+    }
 }
 
 const fn redeem(shown: Shown) -> Op {
-    Op::Redeem { code: 0, shown }
+    Op::Redeem {
+        code: 0,
+        shown,
+        key: Key::Nothing,
+    }
 }
 
 const fn machine(want: u8) -> Op {
-    Op::Machine { want }
+    by_key(want, Key::Nothing)
+}
+
+const fn by_key(want: u8, key: Key) -> Op {
+    Op::Machine { want, key }
+}
+
+const fn exchange(to: u8, key: Key) -> Op {
+    Op::Exchange { token: 0, to, key }
+}
+
+/// Redeems a code, and renews what came of it, with a key.
+const fn redeem_by(key: Key) -> Op {
+    Op::Redeem {
+        code: 0,
+        shown: Shown::Whole,
+        key,
+    }
+}
+
+const fn renew_by(key: Key) -> Op {
+    Op::Refresh {
+        family: 0,
+        back: 0,
+        wished: Wished::All,
+        by: By::Owner,
+        key,
+    }
+}
+
+const fn narrow(how: u8) -> Op {
+    Op::Attenuate { token: 0, how }
+}
+
+const fn guess(tries: u8, right: bool) -> Op {
+    Op::Guess { tries, right }
+}
+
+const fn ahead(taken: Ahead, crash: bool) -> Op {
+    Op::JumpAhead {
+        crash,
+        taken: Some(taken),
+    }
 }
 
 const fn revoke(by: By) -> Op {
@@ -44,6 +103,7 @@ const fn refresh(back: u8, wished: Wished) -> Op {
         back,
         wished,
         by: By::Owner,
+        key: Key::AsBefore,
     }
 }
 
@@ -61,7 +121,7 @@ const HOUR: Op = pass(12);
 
 /// The scripts.
 #[rustfmt::skip]
-pub(super) const SCRIPTS: [Script; 24] = [
+pub(super) const SCRIPTS: [Script; 32] = [
     ("an older leaf within the grace time is theft",
         &[ask(0), REDEEM, RENEW, RENEW, refresh(2, Wished::All), RENEW]),
     ("a predecessor at the end of the grace time is theft",
@@ -112,6 +172,27 @@ pub(super) const SCRIPTS: [Script; 24] = [
     ("an organization that is deleted takes all of it along",
         &[ask(4), REDEEM, TO_SAFE, Op::Recreate(ACME), Op::Recreate(ACME), ask(4), REDEEM,
           take(Taken::Membership), ask(4)]),
+    ("a key stays with what came of it, and a proof of it is good once",
+        &[ask(0), redeem_by(ONE), renew_by(Key::Nothing), exchange(2, Key::Nothing), exchange(2, Key::Own(1)),
+          exchange(1, ONE), exchange(2, ONE), renew_by(Key::Own(1)), AGAIN, AGAIN, Op::Crash, AGAIN, AGAIN, RENEW]),
+    ("a public client is renewed by its key alone, and not rotated",
+        &[ask(2), redeem_by(ONE), renew_by(Key::Own(1)), renew_by(Key::Nothing), renew_by(ONE), renew_by(ONE)]),
+    ("a macaroon is narrowed to one key, and to no other after it",
+        &[machine(2), narrow(2), narrow(2), narrow(5), by_key(2, ONE), AGAIN, AGAIN, narrow(0), narrow(5), Op::Crash, AGAIN]),
+    ("an assertion is good once on every node, and after a crash",
+        &[machine(4), AGAIN, AGAIN, Op::Crash, AGAIN, MINUTES, AGAIN, machine(4)]),
+    ("a sign-in is as old as it is, and made again where it is too old",
+        &[on(Terms::Silent, 0), ask(0), REDEEM, HOUR, on(Terms::SilentYoung, 0), on(Terms::Silent, 0), REDEEM,
+          on(Terms::Young, 0), REDEEM, on(Terms::SilentYoung, 0), REDEEM, RENEW, on(Terms::Stronger, 0), on(Terms::Silent, 2)]),
+    ("guesses are counted until their time is over",
+        &[guess(4, true), guess(5, false), guess(0, true), guess(3, true), Op::Crash, guess(1, true),
+          MINUTES, guess(1, false), HOUR, guess(4, true)]),
+    ("a token that is taken back while a clock is ahead stays so",
+        &[MACHINE, ahead(Ahead::Token(0), false), SECOND, machine(1), ahead(Ahead::Token(0), true), Op::Crash, SECOND]),
+    ("whatever is taken back while a clock is ahead stays so",
+        &[ask(0), REDEEM, ahead(Ahead::Other(Taken::Family, 0), true), RENEW, ask(0), REDEEM,
+          ahead(Ahead::Other(Taken::Subject, 0), false), ask(0), REDEEM, ahead(Ahead::Other(Taken::Session, 1), false),
+          ask(0), REDEEM, ahead(Ahead::Other(Taken::Client, 0), false), ask(0)]),
 ];
 
 /// The steps of a script, each at another node than the one before; `first` is

@@ -1,11 +1,11 @@
-//! The setting of every sequence: two people, an organization, clients of each
+//! The setting of every sequence: people, an organization, clients of each
 //! kind, and APIs with tokens of each format.
 
 use symbolon_server::testing::{ORDERS, VAULT, resources};
 
 /// Secrets of the confidential clients.
 pub(super) const SECRET: &str = "a secret of thirty-two characters";
-/// The password of both people.
+/// The password of everybody.
 pub(super) const PASSWORD: &str = "correct horse battery";
 
 pub(super) const STOCK: &str = "https://stock.example.com";
@@ -14,6 +14,8 @@ pub(super) const FILES: &str = "https://files.example.com";
 
 /// The people, by their number.
 pub(super) const PEOPLE: [&str; 2] = ["alice", "bob"];
+/// Whose password is guessed.
+pub(super) const GUESSED: &str = "carol";
 /// Who sits before which browser.
 pub(super) const BROWSERS: [usize; 3] = [0, 0, 1];
 /// The clients that are switched off, and deleted and made again.
@@ -49,11 +51,12 @@ const LEGACY: &str = "https://legacy.example.com/callback";
 const LEASED: &str = "https://leased.example.com/callback";
 
 /// What clients ask for themselves: client, API, scopes.
-pub(super) const ALONE: [(&str, &str, &str); 4] = [
+pub(super) const ALONE: [(&str, &str, &str); 5] = [
     ("job", ORDERS, "read:orders"),
     ("job", VAULT, "read:vault"),
     ("baker", FILES, "read:files write:files"),
     ("carrier", ORDERS, "read:orders"),
+    ("signer", ORDERS, "read:orders"),
 ];
 
 /// Which sector a client knows people in by names of its own.
@@ -72,7 +75,7 @@ pub(super) fn reader(resource: &str) -> &'static str {
 
 /// The blocks of the configuration.
 pub(super) fn blocks() -> String {
-    let people = PEOPLE
+    let people = [PEOPLE[0], PEOPLE[1], GUESSED]
         .map(|name| format!("[[user]]\nusername = \"{name}\"\npassword = \"{PASSWORD}\"\n\n"));
     let organization = r#"[[organization]]
 id = "acme"

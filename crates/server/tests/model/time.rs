@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 use symbolon_server::backup::{Existing, back_up, restore};
 
+use super::op::Ahead;
 use super::world::{Held, Saved, World, hold};
 
 const SECOND: i64 = 1000;
@@ -65,8 +66,13 @@ impl World {
     }
 
     /// The clock jumps a day ahead, where everything is asked about, and back:
-    /// all is then as it was.
-    pub(super) async fn jump_ahead(&mut self, node: usize, crash: bool) -> Held {
+    /// all is then as it was, but for what was taken back meanwhile.
+    pub(super) async fn jump_ahead(
+        &mut self,
+        node: usize,
+        crash: bool,
+        taken: Option<Ahead>,
+    ) -> Held {
         self.place.clock.jump(DAY);
         // Whoever is behind is ahead by less.
         let ahead = DAY - self.behind;
@@ -78,11 +84,23 @@ impl World {
             self.crash(node).await?;
             self.settle().await;
         }
+        if let Some(taken) = taken {
+            self.take_ahead(node, taken).await?;
+            self.settle().await;
+        }
         self.check_tokens(super::check::When::Ahead).await?;
         self.place.clock.jump(-DAY);
         self.book.now -= ahead;
         self.settle().await;
         Ok(())
+    }
+
+    /// Something is taken back while the clock is ahead.
+    async fn take_ahead(&mut self, node: usize, taken: Ahead) -> Held {
+        match taken {
+            Ahead::Token(token) => self.revoke_expired(node, token).await,
+            Ahead::Other(what, which) => self.take_back(node, what, which).await,
+        }
     }
 
     /// A node ends and comes again.
@@ -103,8 +121,8 @@ impl World {
         let edge = self.place.edge();
         let done = back_up(&config, &edge, &path).await;
         hold!("I08", done.is_ok(), "no backup: {:?}", done.err());
-        let book = self.book.clone();
-        self.saved = Some(Saved { path, book });
+        let (book, used) = (self.book.clone(), self.used.len());
+        self.saved = Some(Saved { path, book, used });
         Ok(())
     }
 
@@ -123,6 +141,8 @@ impl World {
         let done = restore(&config, &edge, &saved.path, Existing::Delete).await;
         hold!("I08", done.is_ok(), "not restored: {:?}", done.err());
         self.book = self.book.clone().restored(&saved.book);
+        // What was used up since is not known to have been.
+        self.used.truncate(saved.used);
         for number in 0..count {
             self.peers.push(self.place.start(number, "").await);
         }

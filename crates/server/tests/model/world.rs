@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use symbolon_server::clock::SystemEntropy;
-use symbolon_server::testing::Answer;
+use symbolon_server::testing::{Answer, ORDERS};
 use symbolon_testkit::START;
+use symbolon_token::jose::SigningKey;
 
 use super::book::Book;
 use super::node::{Peer, Place, TwoHands};
 use super::op::{Noun, Op, Step};
+use super::proof::{SIGNER, Used, new_key};
 use super::setting::{BROWSERS, CLIENTS, PEOPLE, blocks};
 
 /// An invariant that does not hold.
@@ -50,6 +52,8 @@ pub(super) struct Told {
 pub(super) struct Saved {
     pub(super) path: PathBuf,
     pub(super) book: Book,
+    /// How much had been used up that is good once.
+    pub(super) used: usize,
 }
 
 /// Which engine, and how many nodes.
@@ -63,7 +67,7 @@ pub(super) enum Engine {
 
 impl Engine {
     /// By how many milliseconds the second node is ahead.
-    fn ahead(self) -> i64 {
+    pub(super) fn ahead(self) -> i64 {
         match self {
             Self::Apart(seconds) => seconds * 1000,
             Self::Sqlite | Self::TwoNodes => 0,
@@ -79,6 +83,10 @@ pub(super) struct World {
     pub(super) engine: Engine,
     /// The cookies of each browser.
     pub(super) cookies: Vec<BTreeMap<String, String>>,
+    /// The keys that clients hold.
+    pub(super) wallets: [SigningKey; 2],
+    /// What was accepted, and is good once.
+    pub(super) used: Vec<Used>,
     /// What was saved last.
     pub(super) saved: Option<Saved>,
     /// By how much the time in the book is that of a node whose clock is apart.
@@ -125,6 +133,7 @@ impl World {
             store,
             clock: Arc::new(TwoHands::new()),
             ahead: engine.ahead(),
+            signer: Arc::new(new_key()),
         };
         let mut peers = vec![place.start(0, &blocks()).await];
         if engine != Engine::Sqlite {
@@ -136,6 +145,8 @@ impl World {
             place,
             engine,
             cookies: vec![BTreeMap::new(); BROWSERS.len()],
+            wallets: [new_key(), new_key()],
+            used: Vec::new(),
             saved: None,
             offset: 0,
             minted: 0,
@@ -157,9 +168,27 @@ impl World {
             let document = world.admin(0, Method::GET, &path, None).await.json();
             world.documents.insert(id, document);
         }
+        world.make_signer().await;
         world.forget_what_was_told().await;
         world.look_at_keys(true).await;
         world
+    }
+
+    /// Makes the client that signs, which the configuration does not know the key
+    /// of.
+    async fn make_signer(&self) {
+        let document = json!({
+            "id": SIGNER, "kind": "service", "authentication": "private_key_jwt",
+            "jwks": { "keys": [self.place.signer.public_jwk()] },
+            "grants": ["client_credentials"], "scopes": ["read:orders"], "resources": [ORDERS],
+        });
+        let made = self
+            .admin(0, Method::POST, "/admin/v1/clients", Some(document))
+            .await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        for peer in &self.peers {
+            peer.catch_up().await;
+        }
     }
 
     pub(super) async fn end(self) {
@@ -224,16 +253,23 @@ impl World {
 
     async fn carry_out(&mut self, node: usize, op: Op) -> Held {
         match op {
-            Op::Ask { browser, want } => self.ask(node, browser, want).await,
-            Op::Redeem { code, shown } => self.redeem(node, code, shown).await,
-            Op::Machine { want } => self.machine(node, want).await,
+            Op::Ask {
+                browser,
+                want,
+                terms,
+            } => self.ask(node, (browser, want), terms).await,
+            Op::Redeem { code, shown, key } => self.redeem(node, code, shown, key).await,
+            Op::Machine { want, key } => self.machine(node, want, key).await,
             Op::Refresh {
                 family,
                 back,
                 wished,
                 by,
-            } => self.refresh(node, (family, back), wished, by).await,
-            Op::Exchange { token, to } => self.exchange(node, token, to).await,
+                key,
+            } => self.refresh(node, (family, back), (wished, key), by).await,
+            Op::Exchange { token, to, key } => self.exchange(node, (token, to), key).await,
+            Op::Replay { used } => self.replay(node, used).await,
+            Op::Guess { tries, right } => self.guess(node, tries, right).await,
             Op::Attenuate { token, how } => self.attenuate(token, how),
             Op::RevokeToken { token, by } => self.revoke_token(node, token, by).await,
             Op::RevokeRefresh { family, by } => self.revoke_refresh(node, family, by).await,
@@ -246,7 +282,7 @@ impl World {
             Op::Recreate(Noun::Organization) => self.recreate_organization(node).await,
             Op::Pass { span } => self.pass(span).await,
             Op::JumpBack => self.jump_back().await,
-            Op::JumpAhead { crash } => self.jump_ahead(node, crash).await,
+            Op::JumpAhead { crash, taken } => self.jump_ahead(node, crash, taken).await,
             Op::Crash => self.crash(node).await,
             Op::BackUp => self.back_up(node).await,
             Op::Restore => self.restore().await,

@@ -49,6 +49,14 @@ pub struct Authentication {
     pub amr: Vec<Arc<str>>,
 }
 
+impl Authentication {
+    /// When, as something says that is written at `issued`: not after it, though
+    /// the clock of whoever saw the sign-in may be ahead of the writer's.
+    pub fn time_by(&self, issued: Timestamp) -> Timestamp {
+        self.time.min(issued)
+    }
+}
+
 /// Everything an authority is made of, at the moment it is granted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Granted {

@@ -160,7 +160,7 @@ fn said(
     let authentication = authority.authentication().map(|own| {
         let password = own.amr.iter().any(|method| &**method == "pwd");
         let context = if password { PASSWORD } else { UNSPECIFIED };
-        (own.time, context.into())
+        (own.time_by(written.issued), context.into())
     });
     Ok(Said {
         id: format!("{}{}", claims::ID_PREFIX, written.token),

@@ -107,7 +107,8 @@ async fn id_token(cx: &Cx, client: &Client, narrowed: &Narrowed) -> Result<Issue
     set("iat", cx.now.seconds().into());
     set("exp", end.seconds().into());
     if let Some(authentication) = own.authentication() {
-        set("auth_time", authentication.time.seconds().into());
+        let time = authentication.time_by(cx.now);
+        set("auth_time", time.seconds().into());
         set("acr", (*authentication.acr).into());
         let methods = authentication
             .amr
