@@ -26,7 +26,6 @@ use crate::feed::{Feed, POLL};
 use crate::fetch::Fetcher;
 use crate::grant::family::FamilyDocument;
 use crate::growth;
-use crate::keys::policy::Ages;
 use crate::keys::{self, KeysError, LoadedKeys, Masters};
 use crate::limit::{GuessLimit, Limited};
 use crate::metadata::Published;
@@ -42,6 +41,7 @@ use crate::signals::SignalPace;
 use crate::status_places::StatusPlaces;
 use crate::steady::Steady;
 use crate::subscription::Readers;
+use crate::token_life::NotedLives;
 
 /// How many documents of refresh families are kept.
 const MAX_FAMILIES: u64 = 20_000;
@@ -88,6 +88,8 @@ pub struct App {
     /// How far the clocks are apart.
     pub(crate) apart: Apart,
     pub(crate) directory: Directory,
+    /// How long tokens live that were issued lately.
+    pub(crate) noted_lives: NotedLives,
     pub(crate) guesses: GuessLimit,
     /// Counters of sign-in that are used up.
     pub(crate) limited: Limited,
@@ -168,6 +170,15 @@ async fn bring_up_to_date(store: &Store) -> Result<(), StartError> {
     Ok(())
 }
 
+/// A clock that does not fall behind what this installation has believed.
+async fn steady(store: &Store, edge: &Edge) -> Result<Arc<Steady>, symbolon_store::Fault> {
+    let high_water = symbolon_store::FindHighWater {
+        name: symbolon_store::PURGE,
+    };
+    let believed = store.read(high_water).await?;
+    Ok(Arc::new(Steady::new(Arc::clone(&edge.clock), believed)))
+}
+
 impl App {
     /// Makes the application ready: schema, keys, revocations, directory.
     pub async fn start(
@@ -178,11 +189,7 @@ impl App {
         bearer: &Arc<Bearer>,
     ) -> Result<Arc<Self>, StartError> {
         bring_up_to_date(&store).await?;
-        let high_water = symbolon_store::FindHighWater {
-            name: symbolon_store::PURGE,
-        };
-        let believed = store.read(high_water).await?;
-        let steady = Arc::new(Steady::new(Arc::clone(&edge.clock), believed));
+        let steady = steady(&store, &edge).await?;
         let edge = Edge {
             clock: Arc::clone(&steady) as _,
             ..edge
@@ -205,6 +212,7 @@ impl App {
             apart: Apart::default(),
             news: News::default(),
             directory: Directory::new(store.clone()),
+            noted_lives: NotedLives::default(),
             passwords: Passwords::new(&*edge.entropy),
             api_keys: ApiKeys::new(),
             guesses: GuessLimit::new(&*edge.entropy),
@@ -243,6 +251,8 @@ impl App {
             fetcher,
         };
         app.catch_up().await?;
+        // Before the file is applied: a life that it lowers was in force.
+        app.note_token_life().await;
         // What became due while nobody was there, before anything is signed.
         keys::rotate::keep(&app).await?;
         crate::metric::keys(&app.keys.load(), now);
@@ -263,6 +273,7 @@ impl App {
         if !planted(13) && self.directory.follow(configuration).await? {
             self.passwords.learn(&self.store).await?;
             self.api_keys.learn(&self.store).await?;
+            self.noted_lives.read(&self.store).await?;
         }
         self.follow_keys(configuration).await;
         // What is kept is of that version or newer, so it was right there.
@@ -307,12 +318,6 @@ impl App {
         Ok(())
     }
 
-    /// What the lives of keys are measured by, now.
-    pub(crate) fn ages(&self) -> Ages {
-        let longest = self.directory.longest_access_token();
-        Ages::new(&self.settings(), longest.duration())
-    }
-
     /// Looks after the keys where it is time, beside everything else.
     fn keep_keys(self: &Arc<Self>) {
         let (loaded, now) = (self.keys.load(), self.sure());
@@ -353,7 +358,10 @@ impl App {
                 self.forget_records(believed);
                 tokio::spawn(growth::forget(Arc::clone(&self), believed));
                 let app = Arc::clone(&self);
-                tokio::spawn(async move { app.note_uses().await });
+                tokio::spawn(async move {
+                    app.note_uses().await;
+                    app.note_token_life().await;
+                });
             }
         }
     }
@@ -434,15 +442,6 @@ impl App {
     /// How long ago the server started.
     pub(crate) fn uptime(&self) -> Duration {
         self.edge.clock.now().since(self.started)
-    }
-
-    /// The longest that anything lives whose revocation must be remembered.
-    pub(crate) fn horizon(&self, now: Timestamp) -> Timestamp {
-        let longest = self
-            .settings()
-            .longest
-            .max(self.directory.longest_access_token());
-        now + longest.duration() + Duration::from_secs(24 * 60 * 60)
     }
 
     /// Forgets records of what has ended by all clocks that callers go by.

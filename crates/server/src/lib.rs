@@ -7,6 +7,7 @@ mod api_key;
 pub mod app;
 mod applicable;
 pub mod apply;
+mod apply_names;
 mod apply_people;
 mod authn;
 pub mod backup;
@@ -23,6 +24,7 @@ mod encryption;
 mod ending;
 mod endpoint;
 mod failure;
+mod fallen;
 mod feed;
 mod fetch;
 mod grant;
@@ -59,5 +61,6 @@ mod subject_identifier;
 mod subscription;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod token_life;
 
 pub use app::App;

@@ -86,6 +86,7 @@ impl Reloading {
             tracing::warn!(cause = %error, "the configuration is applied and not read back yet");
         }
         app.settle(config);
+        app.note_token_life().await;
         if let (Some(renewed), Some(certificate)) = (renewed, &self.certificate) {
             certificate.become_like(&renewed);
         }

@@ -59,8 +59,6 @@ pub(crate) struct Settings {
     /// The longest lifetime that held since the start: what was made under it
     /// may live on, and what is taken back is remembered for as long.
     pub(crate) longest: Lifetime,
-    /// The same of what keys sign and seal: keys are believed for as long.
-    pub(crate) longest_token: Lifetime,
     /// User names, small, whose password hash the configuration enforces.
     pub(crate) pinned: HashSet<String>,
 }
@@ -107,7 +105,6 @@ impl Settings {
             forwarded_header: rest.forwarded_header,
             clock_skew: rest.clock_skew.duration(),
             longest: longest(&rest.lifetimes),
-            longest_token: rest.lifetimes.access_token.max(rest.lifetimes.id_token),
             lifetimes: rest.lifetimes,
             pinned: rest.pinned,
             keys: rest.keys,
@@ -131,7 +128,6 @@ impl Settings {
         };
         let mut renewed = Self::new(self.issuer.clone(), rest);
         renewed.longest = renewed.longest.max(self.longest);
-        renewed.longest_token = renewed.longest_token.max(self.longest_token);
         // Keys that were announced keep the time that they were announced for.
         renewed.keys = self.keys;
         renewed

@@ -31,6 +31,7 @@ mod job;
 mod key;
 mod meta;
 mod migration;
+mod naming;
 mod organization;
 mod outbox;
 mod own_account;
@@ -58,6 +59,7 @@ mod statement;
 mod status_list;
 mod store;
 mod together;
+mod token_life;
 mod trusted_issuer;
 mod uses;
 
@@ -73,7 +75,7 @@ pub use api_key::{
 };
 pub use attempt::{Attempt, CountAttempt, ForgiveAttempt};
 pub use audit::{
-    AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditPlace, ChainHead, ForgetAudit,
+    AuditChain, AuditEntry, AuditEvent, AuditFilter, AuditPage, AuditPlace, ChainHead, ForgetAudit,
     Head as AuditHead, Held, LinkAudit, Linked, LinkedRow, Linking, ListAudit, ListAuditChain,
     MoveAuditStart, SignsAnchors, UnlinkedAudit, VOID,
 };
@@ -103,7 +105,7 @@ pub use examine::{Examined, examine};
 pub use fault::Fault;
 #[cfg(feature = "faults")]
 pub use faults::{Breaking, PLAN as FAULT_PLAN};
-pub use feed::{Feed, FeedPage, LoadFeedPage, Position, read_feed};
+pub use feed::{Feed, FeedPage, LoadFeedPage, Position, RaiseHead, read_feed};
 pub use grant::{
     ClientRow, Consent, Consented, FindGrant, FindGrantById, Grant, GrantsOf, GrantsOfClient,
     WithdrawGrant,
@@ -116,6 +118,7 @@ pub use key::{
 };
 pub use meta::{ClaimMeta, FindMeta, RaiseMeta};
 pub use migration::{Migrated, Migration, NewerMigrations};
+pub use naming::{Deleted, Namers, NamersOf};
 pub use organization::{
     CreateOrganization, DeleteOrganization, FindOrganization, ListOrganizations, Member, Members,
     Membership, MembershipsOf, Organization, RemoveMember, RevokeOrganization, SetMember,
@@ -136,8 +139,8 @@ pub use person::{
 pub use purge::{PurgeExpired, Purged};
 pub use refresh_family::{
     Digest16, EndFamily, FIRST_GENERATION, FamiliesOf, FamilyAuthority, FamilyLine, FindFamily,
-    GrantUse, GrantUsesOf, Live, NewFamily, Present, PresentedAs, RefreshFamily, Renew, Rotate,
-    Rotated,
+    GrantUse, GrantUsesOf, Live, NewFamily, Present, PresentedAs, RefreshFamily, Renew,
+    RevokeFamily, Rotate, Rotated,
 };
 pub use registered_client::{
     ClientOrigin, EndUnusedClients, EndedUnused, FindRegistration, LetClientGoOn, RegisterClient,
@@ -173,6 +176,7 @@ pub use status_list::{
 };
 pub use store::{Options, Store};
 pub use together::{AllOrNothing, Step, ThenRead};
+pub use token_life::{NOTED_AHEAD, NoteTokenLife, TokenLife, TokenLives};
 pub use trusted_issuer::{
     AllTrustedIssuers, CreateTrustedIssuer, DeleteTrustedIssuer, FindTrustedIssuer,
     ListTrustedIssuers, RevokeTrustedIssuer, SetIssuerTrusted, StoredTrustedIssuer,

@@ -11,9 +11,11 @@ use crate::bind::binds;
 use crate::client::Updated;
 use crate::fault::Fault;
 use crate::feed;
+use crate::naming;
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
 use crate::statement::statements;
+use crate::token_life;
 
 /// A resource as it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +40,8 @@ pub enum ResourceWritten {
     Exists,
     /// Updating: there is none. Nothing was written.
     Missing,
-    /// Updating: it is no longer what the change was made from. Nothing was
-    /// written.
+    /// It is no longer what the change was made from, or something that it names
+    /// from now on is gone. Nothing was written.
     Changed,
     /// Another resource answers to one of its names. Nothing was written.
     NameTaken,
@@ -56,7 +58,8 @@ pub struct CreateResource {
     pub now: Timestamp,
 }
 
-/// Replaces a resource's document and names.
+/// Replaces a resource's document and names. What was issued under what it said
+/// before lives on.
 #[derive(Clone, Debug)]
 pub struct UpdateResource {
     /// The resource.
@@ -162,6 +165,32 @@ async fn write_names(tx: &mut Tx<'_>, resource: &Resource) -> Result<(), Fault> 
     Ok(())
 }
 
+/// Whether what a resource names from now on is there.
+async fn has_named(
+    tx: &mut Tx<'_>,
+    resource: &Resource,
+    before: Option<&Resource>,
+) -> Result<bool, Fault> {
+    if !naming::has_readers(tx, resource, before).await? {
+        return Ok(false);
+    }
+    let named = resource.organization.as_ref();
+    if before.is_some_and(|before| before.organization.as_ref() == named) {
+        return Ok(true);
+    }
+    naming::has_organization(tx, named).await
+}
+
+/// Notes the longest life that any of these gives its tokens. Where none says,
+/// nodes note what they give.
+async fn note_life(tx: &mut Tx<'_>, resources: &[&Resource], now: Timestamp) -> Result<(), Fault> {
+    let lives = resources.iter().filter_map(|own| own.access_token_lifetime);
+    match lives.max() {
+        Some(longest) => token_life::note(tx, longest, now).await,
+        None => Ok(()),
+    }
+}
+
 impl Act for CreateResource {
     type Out = ResourceWritten;
 
@@ -173,11 +202,15 @@ impl Act for CreateResource {
         if is_name_taken(tx, &self.resource).await? {
             return Ok(ResourceWritten::NameTaken);
         }
+        if !has_named(tx, &self.resource, None).await? {
+            return Ok(ResourceWritten::Changed);
+        }
         let binds = binds![identifier, &document, self.now];
         if tx.run(&CREATE, binds).await? == 0 {
             return Ok(ResourceWritten::Exists);
         }
         write_names(tx, &self.resource).await?;
+        note_life(tx, &[&self.resource], self.now).await?;
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
         Ok(ResourceWritten::Written)
@@ -189,20 +222,25 @@ impl Act for UpdateResource {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<ResourceWritten, Fault> {
         let (identifier, document) = (self.resource.identifier.as_str(), document(&self.resource)?);
-        if let Some(was) = &self.was
-            && let Some(row) = tx.one(&CURRENT, binds![identifier]).await?
-            && row.json::<Resource>(0)? != *was
-        {
+        let Some(row) = tx.one(&CURRENT, binds![identifier]).await? else {
+            return Ok(ResourceWritten::Missing);
+        };
+        let before: Resource = row.json(0)?;
+        if self.was.as_ref().is_some_and(|was| *was != before) {
             return Ok(ResourceWritten::Changed);
         }
         if is_name_taken(tx, &self.resource).await? {
             return Ok(ResourceWritten::NameTaken);
+        }
+        if !has_named(tx, &self.resource, Some(&before)).await? {
+            return Ok(ResourceWritten::Changed);
         }
         let binds = binds![identifier, &document, self.now];
         if tx.run(&UPDATE, binds).await? == 0 {
             return Ok(ResourceWritten::Missing);
         }
         write_names(tx, &self.resource).await?;
+        note_life(tx, &[&before, &self.resource], self.now).await?;
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
         Ok(ResourceWritten::Written)

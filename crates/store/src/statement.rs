@@ -103,6 +103,7 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::key::rewrap::STATEMENTS,
         crate::meta::STATEMENTS,
         crate::migration::STATEMENTS,
+        crate::naming::STATEMENTS,
         crate::organization::STATEMENTS,
         crate::outbox::STATEMENTS,
         crate::outbox::bound::STATEMENTS,
@@ -132,6 +133,7 @@ pub(crate) fn registered() -> Vec<&'static Sql> {
         crate::signal_subject::STATEMENTS,
         crate::spent::STATEMENTS,
         crate::status_list::STATEMENTS,
+        crate::token_life::STATEMENTS,
         crate::trusted_issuer::STATEMENTS,
     ]
     .concat()

@@ -48,6 +48,7 @@ mod explain;
 #[cfg(feature = "cedar")]
 mod explain_policy;
 mod failover;
+mod fallen;
 mod feed;
 mod first_route;
 mod forward_auth;

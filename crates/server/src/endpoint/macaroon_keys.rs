@@ -58,8 +58,9 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     ))?;
     let longest = resource
         .access_token_lifetime
-        .unwrap_or(cx.settings.lifetimes.access_token)
-        .duration();
+        .unwrap_or(cx.settings.lifetimes.access_token);
+    // What was made under a longer life is good until it ends.
+    let longest = longest.max(cx.noted_lives.longest(cx.now)).duration();
     let now = Period::of(cx.now);
     let first = Period::of(cx.now - longest);
     let keys = macaroon::shared_keys(

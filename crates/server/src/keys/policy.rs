@@ -148,16 +148,16 @@ pub(crate) struct Ages {
 }
 
 impl Ages {
-    /// The ages that the configuration sets; `longest_access_token` is the
-    /// longest that a resource has.
-    pub(crate) fn new(settings: &Settings, longest_access_token: Duration) -> Self {
+    /// The ages that the configuration sets; `token` is the longest that anything
+    /// signed or sealed lives by itself.
+    pub(crate) fn new(settings: &Settings, token: Duration) -> Self {
         let lifetimes = &settings.lifetimes;
         let session = lifetimes.session_absolute.duration();
         let refresh = lifetimes.refresh_token_absolute.duration();
         Self {
             keys: settings.keys,
             skew: settings.clock_skew,
-            token: settings.longest_token.duration().max(longest_access_token),
+            token,
             request: lifetimes
                 .authorization_code
                 .max(lifetimes.pushed_request)

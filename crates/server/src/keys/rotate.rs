@@ -152,6 +152,7 @@ pub(crate) async fn keep(app: &App) -> Result<(), KeysError> {
         // Not by a clock that may have jumped ahead: a key that signs before
         // everybody knows it, or is gone too early, stays so.
         let (loaded, now) = (app.keys.load_full(), app.sure());
+        app.noted_lives.read(&app.store).await?;
         let ages = app.ages();
         let mut is_done = true;
         for purpose in KeyPurpose::all(&app.settings().keys) {

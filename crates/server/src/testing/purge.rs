@@ -80,8 +80,8 @@ pub async fn sweep_outbox(app: &App) {
 }
 
 /// Does what a node does once a minute: forgets what has expired by the time
-/// that it believes to have come, and writes that time down. The job is free
-/// again at once.
+/// that it believes to have come, writes that time down, and notes how long
+/// tokens live. The job is free again at once.
 ///
 /// # Panics
 ///
@@ -92,4 +92,5 @@ pub async fn forget(app: &App) {
     app.forget_records(believed);
     let done = growth::run(app, believed, Duration::ZERO).await;
     done.expect("a store that can be written");
+    app.note_token_life().await;
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -31,6 +32,8 @@ pub(crate) struct WallClock {
     time: Arc<FixedClock>,
     /// How far it is ahead of that, in seconds.
     ahead: i64,
+    /// What a clock says that nobody sets, in seconds.
+    steady: AtomicU64,
 }
 
 impl WallClock {
@@ -38,6 +41,7 @@ impl WallClock {
         Arc::new(Self {
             time: Arc::default(),
             ahead: 0,
+            steady: AtomicU64::default(),
         })
     }
 
@@ -46,6 +50,7 @@ impl WallClock {
         Arc::new(Self {
             time: Arc::clone(&self.time),
             ahead: self.ahead + seconds,
+            steady: AtomicU64::default(),
         })
     }
 }
@@ -63,7 +68,7 @@ impl Clock for WallClock {
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::ZERO
+        Duration::from_secs(self.steady.load(Ordering::SeqCst))
     }
 }
 
@@ -193,6 +198,12 @@ impl Server {
         self.skewed_sibling(0).await
     }
 
+    /// The same server again with other lines at the top of its file.
+    pub(crate) async fn restart_with(mut self, more: &str) -> Self {
+        more.clone_into(&mut self.more);
+        self.restart().await
+    }
+
     async fn start(store: String, folder: PathBuf, clock: Arc<WallClock>, more: &str) -> Self {
         let edge = Edge {
             clock: Arc::clone(&clock) as _,
@@ -244,6 +255,12 @@ impl Server {
     /// Moves the clock without any time passing, until somebody believes it.
     pub(crate) fn jump(&self, span: Duration) {
         self.clock.time.advance(span);
+    }
+
+    /// Moves also the clock that nobody sets, which stands still otherwise.
+    pub(crate) fn advance_steadily(&self, seconds: u64) {
+        self.clock.steady.fetch_add(seconds, Ordering::SeqCst);
+        self.advance(seconds);
     }
 
     pub(crate) fn advance(&self, seconds: u64) {

@@ -415,7 +415,11 @@ async fn a_shared_macaroon_is_good_at_its_resource_alone(server: Server) {
     );
 }
 
-async fn keys_of(server: &Server, client: &str, resource: &str) -> crate::harness::Answer {
+pub(crate) async fn keys_of(
+    server: &Server,
+    client: &str,
+    resource: &str,
+) -> crate::harness::Answer {
     server
         .form("/macaroon-keys", client, &[("resource", resource)])
         .await
@@ -462,7 +466,7 @@ fn bound(keys: &Value) -> Bound<'_> {
 }
 
 /// Opens a shared macaroon as its resource does.
-fn opens(keys: &Value, text: &str) -> bool {
+pub(crate) fn opens(keys: &Value, text: &str) -> bool {
     let shared = macaroon::SharedPresented::parse(text).unwrap().unwrap();
     let key = given(keys, &shared.claimed_key().unwrap());
     key.is_some_and(|key| shared.open(&key, bound(keys)).is_ok())

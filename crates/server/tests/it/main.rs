@@ -8,6 +8,7 @@
 
 mod access;
 mod account;
+mod administered;
 mod again;
 mod api_key;
 mod assertion;
@@ -26,6 +27,7 @@ mod encryption;
 mod encryption_peer;
 mod exchange;
 mod explain;
+mod explain_taken_back;
 mod front;
 mod guess;
 mod guesses;
@@ -37,13 +39,16 @@ mod listener;
 mod macaroon;
 mod machine;
 mod mutual_tls;
+mod names;
 mod oidc;
 mod operator;
 mod pairwise;
 mod peers;
+mod preflight;
 mod proof;
 mod races;
 mod readers;
+mod redirect;
 mod refresh;
 mod registration;
 mod reload;
@@ -56,6 +61,7 @@ mod signals;
 mod since;
 mod skew;
 mod status_list;
+mod token_life;
 mod withdrawal;
 
 /// Makes one test of a scenario for each engine.

@@ -8,6 +8,7 @@ mod code;
 mod device;
 mod feed;
 mod keys;
+mod naming;
 mod once;
 mod outbox;
 mod parts;
@@ -16,7 +17,8 @@ mod proof;
 mod refresh;
 #[cfg(feature = "postgres")]
 mod schema;
-mod trust;
+pub(crate) mod token_life;
+pub(crate) mod trust;
 mod world;
 
 use std::fmt;
@@ -101,6 +103,7 @@ pub async fn run(store: &Store, entropy: Arc<dyn Entropy>, now: Timestamp) -> Ve
     let world = &World::new(store.clone(), entropy, now);
     let mut outcomes = Vec::new();
     Box::pin(run_grants(world, &mut outcomes)).await;
+    Box::pin(run_keys_and_feed(world, &mut outcomes)).await;
     Box::pin(run_rest(world, &mut outcomes)).await;
     outcomes
 }
@@ -114,6 +117,7 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
         refresh::another_client_changes_nothing,
         refresh::a_family_ends_at_its_idle_and_absolute_end,
         refresh::a_family_is_ended_once,
+        refresh::a_family_without_a_row_is_recorded_once,
         refresh::renewing_writes_at_most_once_a_minute,
         refresh::a_withdrawn_grant_ends_its_families,
         refresh::a_session_ends_only_families_that_hang_on_it,
@@ -143,7 +147,7 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
     }
 }
 
-async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
+async fn run_keys_and_feed(world: &World, outcomes: &mut Vec<Outcome>) {
     behaviours! { world, outcomes;
         browser::of_parallel_renewals_one_is_kept,
         browser::a_browser_that_is_away_is_signed_out,
@@ -169,6 +173,11 @@ async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
         feed::the_hundred_and_first_token_record_stands_for_all,
         feed::purging_keeps_whatever_lives,
         feed::each_flow_costs_the_writes_it_may,
+    }
+}
+
+async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
+    behaviours! { world, outcomes;
         administration::clients_are_created_changed_and_deleted,
         administration::secrets_of_a_client_overlap_as_told,
         administration::a_disabled_client_loses_its_families,
@@ -179,8 +188,14 @@ async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
         administration::deleting_a_person_leaves_nothing_to_sign_in_to,
         administration::a_role_taken_away_is_recorded,
         administration::a_deleted_organization_ends_what_acts_for_it,
+        administration::nobody_is_a_member_of_an_organization_that_is_deleted_meanwhile,
         administration::every_change_raises_the_configuration_version,
         administration::audit_rows_are_read_in_order,
+        naming::what_is_named_is_not_deleted,
+        naming::nothing_names_what_is_gone,
+        naming::nothing_comes_to_name_what_is_deleted_meanwhile,
+        token_life::a_lifetime_that_is_lowered_stays_noted,
+        token_life::a_life_is_noted_until_its_last_token_has_ended,
         trust::trusted_issuers_are_created_changed_and_deleted,
         trust::a_distrusted_issuer_is_recorded,
         outbox::an_end_and_its_message_are_one_act,

@@ -6,6 +6,7 @@ mod backup;
 mod damage;
 mod durability;
 mod engines;
+mod fallen;
 #[cfg(feature = "postgres")]
 mod group;
 mod growth;
@@ -24,12 +25,16 @@ mod outbox;
 mod pages;
 mod plans;
 mod power;
+mod readers;
 mod schema;
 mod sizes;
 mod slots;
 mod speed;
 mod steps;
 mod together;
+mod trail;
+#[cfg(feature = "postgres")]
+mod unnamed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

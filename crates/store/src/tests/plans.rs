@@ -108,12 +108,14 @@ fn through_a_slot() -> Vec<&'static Sql> {
 /// What reads a table whole that grows with what is kept: for an administrator,
 /// a start, a migration, or one row of it.
 fn whole() -> Vec<&'static Sql> {
-    let own: [&Sql; 5] = [
+    let own: [&Sql; 6] = [
         &crate::count::COUNT,
         &crate::api_key::HAS_IMPORTED,
         &crate::ending::many::LISTENERS,
         // A restore.
         &crate::status_list::FORGET,
+        // An administrator deletes an organization.
+        &crate::naming::CLIENTS,
         // A client has a few streams.
         &crate::outbox::part::UNSETTLED,
     ];
@@ -134,6 +136,7 @@ const SMALL: &[&str] = &[
     "audit_node",
     "audit_start",
     "feed_head",
+    "meta",
     "migration",
     "outbox_receiver",
     "resource",
@@ -177,7 +180,7 @@ fn every_statement_names_its_slot_but_those_that_are_known_to_be_wide() {
 }
 
 /// How SQLite carries a statement out.
-fn steps(connection: &rusqlite::Connection, text: &str) -> Vec<String> {
+pub(super) fn steps(connection: &rusqlite::Connection, text: &str) -> Vec<String> {
     let mut plan = connection
         .prepare(&format!("EXPLAIN QUERY PLAN {text}"))
         .unwrap_or_else(|error| panic!("{error}: {text}"));
@@ -236,6 +239,22 @@ async fn sqlite_sweeps_from_the_end_of_an_index() {
         let from_an_end = steps.iter().any(|step| step.contains("<?)"));
         assert!(!sorts && from_an_end, "{steps:?}: {text}");
     }
+}
+
+/// A page of a list costs what is on it, whatever else the list has.
+#[tokio::test]
+async fn sqlite_reads_the_grants_of_a_client_in_their_order() {
+    let folder = Folder::new();
+    let connection = connection(&folder).await;
+
+    let text = crate::grant::OF_CLIENT.text(Engine::Sqlite);
+    let steps = steps(&connection, text).join("; ");
+
+    assert!(
+        steps.contains("grants_client_id (client=? AND id>?)"),
+        "{steps}"
+    );
+    assert!(!steps.contains("TEMP B-TREE"), "{steps}");
 }
 
 #[cfg(feature = "postgres")]
