@@ -132,6 +132,13 @@ impl Resource {
         self.identifier.as_str() == text || self.aliases.iter().any(|alias| alias.as_str() == text)
     }
 
+    /// Every client that may introspect tokens for this resource.
+    pub fn readers(&self) -> impl Iterator<Item = &ClientId> {
+        self.introspection_client
+            .iter()
+            .chain(&self.introspection_clients)
+    }
+
     /// Whether a client may introspect tokens for this resource.
     pub fn may_introspect(&self, client: &ClientId) -> bool {
         self.introspection_client.as_ref() == Some(client)

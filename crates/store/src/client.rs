@@ -8,9 +8,10 @@ use symbolon_token::Digest;
 use crate::act::{Act, Tx};
 use crate::audit::{self, AuditEvent};
 use crate::bind::binds;
-use crate::ending;
+use crate::ending::{self, Whole};
 use crate::fault::Fault;
 use crate::feed;
+use crate::naming::{self, Deleted};
 use crate::registered_client;
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
@@ -63,6 +64,8 @@ pub enum Created {
     Created,
     /// There is one of this name already. Nothing was written.
     Exists,
+    /// Something that it names is gone. Nothing was written.
+    Changed,
 }
 
 /// What changing found.
@@ -72,7 +75,8 @@ pub enum Updated {
     Updated,
     /// There is none. Nothing was written.
     Missing,
-    /// It is no longer what the change was made from. Nothing was written.
+    /// It is no longer what the change was made from, or something that it names
+    /// from now on is gone. Nothing was written.
     Changed,
 }
 
@@ -91,7 +95,9 @@ pub struct CreateClient {
     pub now: Timestamp,
 }
 
-/// Replaces a client's document. Secrets stay.
+/// Replaces a client's document. Secrets stay. Where it knows people by other
+/// names than before, all that it was given dies: what is taken back of a person
+/// finds a token by the name in it.
 #[derive(Clone, Debug)]
 pub struct UpdateClient {
     /// The client.
@@ -103,9 +109,11 @@ pub struct UpdateClient {
     pub audit: AuditEvent,
     /// The time.
     pub now: Timestamp,
+    /// When the last token of it has expired.
+    pub horizon: Timestamp,
 }
 
-/// Deletes a client; everything of it dies.
+/// Deletes a client that no resource names; everything of it dies.
 #[derive(Clone, Debug)]
 pub struct DeleteClient {
     /// The client.
@@ -274,6 +282,10 @@ impl Act for CreateClient {
     type Out = Created;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Created, Fault> {
+        let organization = self.client.organization.as_ref();
+        if !naming::has_organization(tx, organization).await? {
+            return Ok(Created::Changed);
+        }
         let created = self.enter(tx).await?;
         if created == Created::Created {
             feed::bump_configuration(tx).await?;
@@ -295,25 +307,43 @@ impl Act for UpdateClient {
         if was.is_some_and(|was| *was != current) {
             return Ok(Updated::Changed);
         }
+        let organization = self.client.organization.as_ref();
+        if current.organization.as_ref() != organization
+            && !naming::has_organization(tx, organization).await?
+        {
+            return Ok(Updated::Changed);
+        }
         let document = document(&self.client)?;
         let binds = binds![id, &document, self.now];
         tx.run(&UPDATE, binds).await?;
         if current.is_described_otherwise(&self.client) {
             registered_client::administer(tx, &self.client.id).await?;
         }
+        let is_renaming = current.names_in() != self.client.names_in();
+        if is_renaming {
+            ending::families_of_client(tx, &self.client.id, self.now).await?;
+        }
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
+        if is_renaming {
+            let record = (Target::Client(self.client.id.clone()), self.horizon);
+            revocation::record(tx, &[record], self.now).await?;
+        }
         Ok(Updated::Updated)
     }
 }
 
 impl Act for DeleteClient {
-    type Out = Updated;
+    type Out = Deleted;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
-        if tx.run(&DELETE, binds![self.id.as_str()]).await? == 0 {
-            return Ok(Updated::Missing);
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Deleted, Fault> {
+        match naming::hold_alone(tx, &Whole::Client(self.id.clone())).await? {
+            Some(Deleted::Missing) => return Ok(Deleted::Missing),
+            // Nobody is given the id again of a client that registered itself.
+            Some(named) if !registered_client::is_known(tx, &self.id).await? => return Ok(named),
+            _ => {}
         }
+        tx.run(&DELETE, binds![self.id.as_str()]).await?;
         tx.run(&DELETE_SECRETS, binds![self.id.as_str()]).await?;
         registered_client::forget(tx, &self.id).await?;
         ending::grants_of_client(tx, &self.id, self.now).await?;
@@ -322,7 +352,7 @@ impl Act for DeleteClient {
         feed::bump_configuration(tx).await?;
         let record = (Target::Client(self.id.clone()), self.horizon);
         revocation::record(tx, &[record], self.now).await?;
-        Ok(Updated::Updated)
+        Ok(Deleted::Deleted)
     }
 }
 

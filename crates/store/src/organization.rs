@@ -7,9 +7,10 @@ use crate::act::{Act, Tx};
 use crate::audit::{self, AuditEvent};
 use crate::bind::binds;
 use crate::client::{Created, Updated};
-use crate::ending;
+use crate::ending::{self, Whole};
 use crate::fault::Fault;
 use crate::feed;
+use crate::naming::{self, Deleted};
 use crate::person;
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
@@ -71,7 +72,7 @@ pub struct UpdateOrganization {
     pub now: Timestamp,
 }
 
-/// Deletes an organization; everything done for it dies.
+/// Deletes an organization that nothing names; everything done for it dies.
 #[derive(Clone, Debug)]
 pub struct DeleteOrganization {
     /// The organization.
@@ -192,6 +193,8 @@ statements! {
     SET_MEMBER = "INSERT INTO membership (organization, person, roles) VALUES (?1, ?2, ?3)
         ON CONFLICT (organization, person) DO UPDATE SET roles = excluded.roles";
     REMOVE_MEMBER = "DELETE FROM membership WHERE organization = ?1 AND person = ?2";
+    // Held, so that no member is left to whoever gets the organization's id next.
+    EXISTS = "SELECT 1 FROM organization WHERE id = ?1 {for_share}";
     FIND = "SELECT id, name, enabled FROM organization WHERE id = ?1";
     LIST = "SELECT id, name, enabled FROM organization WHERE id > ?1 ORDER BY id LIMIT ?2";
     MEMBERS = "SELECT m.person, m.roles, p.username FROM membership m
@@ -253,19 +256,21 @@ impl Act for UpdateOrganization {
 }
 
 impl Act for DeleteOrganization {
-    type Out = Updated;
+    type Out = Deleted;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
-        if tx.run(&DELETE, binds![self.id.as_str()]).await? == 0 {
-            return Ok(Updated::Missing);
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Deleted, Fault> {
+        let own = Whole::Organization(self.id.clone());
+        if let Some(refused) = naming::hold_alone(tx, &own).await? {
+            return Ok(refused);
         }
+        tx.run(&DELETE, binds![self.id.as_str()]).await?;
         tx.run(&DELETE_MEMBERS, binds![self.id.as_str()]).await?;
         ending::grants_of_organization(tx, &self.id, self.now).await?;
         audit::write(tx, &self.audit, self.now).await?;
         feed::bump_configuration(tx).await?;
         let record = (Target::Organization(self.id.clone()), self.horizon);
         revocation::record(tx, &[record], self.now).await?;
-        Ok(Updated::Updated)
+        Ok(Deleted::Deleted)
     }
 }
 
@@ -310,7 +315,7 @@ impl Act for SetMember {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
         let (id, person) = (self.organization.as_str(), &self.person);
-        if tx.one(&FIND, binds![id]).await?.is_none() {
+        if tx.one(&EXISTS, binds![id]).await?.is_none() {
             return Ok(Updated::Missing);
         }
         person::lock(tx, person).await?;

@@ -219,6 +219,11 @@ pub(crate) async fn administer(tx: &mut Tx<'_>, id: &ClientId) -> Result<(), Fau
     Ok(())
 }
 
+/// Whether a client registered itself, or was stopped and describes itself.
+pub(crate) async fn is_known(tx: &mut Tx<'_>, id: &ClientId) -> Result<bool, Fault> {
+    Ok(tx.one(&FIND, binds![id.as_str()]).await?.is_some())
+}
+
 /// Forgets how a client came here.
 pub(crate) async fn forget(tx: &mut Tx<'_>, id: &ClientId) -> Result<(), Fault> {
     tx.run(&FORGET, binds![id.as_str()]).await?;

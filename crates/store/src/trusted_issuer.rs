@@ -10,6 +10,7 @@ use crate::bind::binds;
 use crate::client::{Created, Updated};
 use crate::fault::Fault;
 use crate::feed;
+use crate::naming;
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
 use crate::statement::statements;
@@ -144,6 +145,9 @@ impl Act for CreateTrustedIssuer {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Created, Fault> {
         let (name, document) = (self.issuer.issuer.as_str(), document(&self.issuer)?);
+        if !naming::has_organization(tx, self.issuer.organization.as_ref()).await? {
+            return Ok(Created::Changed);
+        }
         let binds = binds![name, &document, self.trusted, self.now];
         if tx.run(&CREATE, binds).await? == 0 {
             return Ok(Created::Exists);
@@ -159,9 +163,16 @@ impl Act for UpdateTrustedIssuer {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Updated, Fault> {
         let (name, document) = (self.issuer.issuer.as_str(), document(&self.issuer)?);
-        if let Some(was) = &self.was
-            && let Some(row) = tx.one(&CURRENT, binds![name]).await?
-            && row.json::<TrustedIssuer>(0)? != *was
+        let Some(row) = tx.one(&CURRENT, binds![name]).await? else {
+            return Ok(Updated::Missing);
+        };
+        let current: TrustedIssuer = row.json(0)?;
+        if self.was.as_ref().is_some_and(|was| *was != current) {
+            return Ok(Updated::Changed);
+        }
+        let organization = self.issuer.organization.as_ref();
+        if current.organization.as_ref() != organization
+            && !naming::has_organization(tx, organization).await?
         {
             return Ok(Updated::Changed);
         }

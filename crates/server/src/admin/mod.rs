@@ -24,6 +24,7 @@ mod host;
 mod keys;
 mod listing;
 mod metrics;
+mod named;
 mod openapi;
 mod organizations;
 mod outbox;
@@ -63,7 +64,7 @@ pub use self::bearer::Bearer;
 pub use self::metrics::install_metrics;
 pub use self::openapi::openapi;
 pub use self::routes::{Access, Route, table};
-pub(crate) use self::secrets::{hash_password, to_be_stored};
+pub(crate) use self::secrets::{fits, has_its_secret, hash_password, to_be_stored};
 pub(crate) use self::status_link::StatusLinks;
 pub(crate) use self::users::{canonical, login_names};
 

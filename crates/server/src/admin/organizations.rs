@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use symbolon_protocol::OrganizationId;
 use symbolon_store::{
-    CreateOrganization, Created, DeleteOrganization, FindOrganization, ListOrganizations, Member,
-    Members, Organization, RemoveMember, SetMember, SetOrganizationEnabled, UpdateOrganization,
-    Updated, Whole,
+    CreateOrganization, Created, DeleteOrganization, Deleted, FindOrganization, ListOrganizations,
+    Member, Members, NamersOf, Organization, RemoveMember, SetMember, SetOrganizationEnabled,
+    UpdateOrganization, Updated, Whole,
 };
 use symbolon_token::{Id, Person};
 
@@ -19,7 +19,7 @@ use crate::respond;
 
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
-use super::{event, follow, users};
+use super::{event, follow, named, users};
 
 /// How many roles a member may have, and how long each may be.
 const MAX_ROLES: usize = 50;
@@ -69,6 +69,11 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
         name,
         enabled: true,
     };
+    // Whoever named one of this id that is gone would belong to this one.
+    let namers = cx.store.read(NamersOf {
+        named: Whole::Organization(new.id.clone()),
+    });
+    named::check(&format!("an organization `{}`", new.id), &namers.await?)?;
     let mut audit = event(&cx, "organization.create");
     audit.detail = json!({ "organization": new.id });
     if cx
@@ -120,6 +125,10 @@ pub(super) async fn update(cx: Cx, call: Call) -> Outcome {
 
 pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
     let id: OrganizationId = call.part("id", "organization")?;
+    let own = Whole::Organization(id.clone());
+    let what = format!("organization `{id}`");
+    let named = own.clone();
+    named::check(&what, &cx.store.read(NamersOf { named }).await?)?;
     let mut audit = event(&cx, "organization.delete");
     audit.detail = json!({ "organization": id });
     let (now, horizon) = (cx.now, cx.horizon(cx.now));
@@ -132,15 +141,19 @@ pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
         now,
         horizon,
     };
-    ending::empty(&cx, &Whole::Organization(id.clone()), Leaves::Itself, first).await?;
+    ending::empty(&cx, &own, Leaves::Itself, first).await?;
     let act = DeleteOrganization {
         id: id.clone(),
         audit,
         now,
         horizon,
     };
-    written(cx.store.act(act).await?, &id)?;
-    ending::finish(&cx.app, &Whole::Organization(id), Leaves::Itself).await?;
+    match cx.store.act(act).await? {
+        Deleted::Deleted => {}
+        Deleted::Missing => return Err(missing(&id).into()),
+        Deleted::Named(namers) => named::check(&what, &namers)?,
+    }
+    ending::finish(&cx.app, &own, Leaves::Itself).await?;
     follow(&cx).await;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }

@@ -48,9 +48,13 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
         audit: audit(&cx, "trusted_issuer.create", &name),
         now: cx.now,
     };
-    if cx.store.act(act).await? == Created::Exists {
-        let why = format!("there is a trusted issuer `{name}` already");
-        return Err(Refused::conflict(why).into());
+    match cx.store.act(act).await? {
+        Created::Created => {}
+        Created::Exists => {
+            let why = format!("there is a trusted issuer `{name}` already");
+            return Err(Refused::conflict(why).into());
+        }
+        Created::Changed => return Err(Refused::crowded().into()),
     }
     follow(&cx).await;
     answer(&cx, name, StatusCode::CREATED).await

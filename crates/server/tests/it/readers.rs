@@ -133,7 +133,8 @@ async fn keys_that_no_reader_proved_itself_by_are_not_asked_for(server: Server) 
 async fn a_stream_ends_with_its_client(server: Server) {
     let stream = open(with_secret(&server)).await;
 
-    admin(&server, Method::DELETE, "clients/orders-api", Value::Null).await;
+    let path = "clients/orders-api/disable";
+    admin(&server, Method::POST, path, Value::Null).await;
 
     ended(stream).await;
 }

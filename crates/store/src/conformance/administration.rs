@@ -10,6 +10,7 @@ use crate::client::{
     UpdateClient, Updated,
 };
 use crate::grant::{Consent, Consented, Grant};
+use crate::naming::Deleted;
 use crate::organization::{
     CreateOrganization, DeleteOrganization, Members, MembershipsOf, Organization, RemoveMember,
     SetMember,
@@ -41,6 +42,7 @@ pub(crate) async fn clients_are_created_changed_and_deleted(world: &World) -> Ch
         was: Some(was.clone()),
         audit: world.audit("client.update"),
         now: world.now + MINUTE,
+        horizon: world.now + 2 * MINUTE,
     };
 
     same(&world.store.act(update.clone()).await?, &Updated::Updated)?;
@@ -67,8 +69,8 @@ pub(crate) async fn clients_are_created_changed_and_deleted(world: &World) -> Ch
         now: world.now,
         horizon: world.horizon(),
     };
-    same(&world.store.act(delete.clone()).await?, &Updated::Updated)?;
-    same(&world.store.act(delete).await?, &Updated::Missing)?;
+    same(&world.store.act(delete.clone()).await?, &Deleted::Deleted)?;
+    same(&world.store.act(delete).await?, &Deleted::Missing)?;
     same(&world.store.act(update).await?, &Updated::Missing)?;
     same(&world.store.read(find).await?, &None)?;
     same(&world.records(&Target::Client(client.id)).await?.len(), &1)
@@ -132,7 +134,7 @@ pub(crate) async fn a_disabled_client_loses_its_families(world: &World) -> Check
     same(&world.records(&target).await?.len(), &1)
 }
 
-fn identifier(world: &World) -> Result<ResourceIdentifier, Broken> {
+pub(super) fn identifier(world: &World) -> Result<ResourceIdentifier, Broken> {
     let text = format!("https://{}.example.com", world.word());
     text.parse()
         .map_err(|_| Broken::from("resource identifier"))
@@ -285,7 +287,7 @@ pub(crate) async fn deleting_a_person_leaves_nothing_to_sign_in_to(world: &World
     same(&world.store.act(again).await?, &PersonWritten::Written)
 }
 
-async fn organization(world: &World) -> Result<OrganizationId, Broken> {
+pub(super) async fn organization(world: &World) -> Result<OrganizationId, Broken> {
     let id: OrganizationId = world.word().parse().map_err(|_| Broken::from("id"))?;
     let create = CreateOrganization {
         organization: Organization {
@@ -368,7 +370,38 @@ pub(crate) async fn a_role_taken_away_is_recorded(world: &World) -> Checked {
     same(&world.store.read(members).await?, &Vec::new())
 }
 
-/// Whoever acted for it does not any more.
+/// A membership that outlived its organization would be inherited by the next of
+/// that id.
+pub(crate) async fn nobody_is_a_member_of_an_organization_that_is_deleted_meanwhile(
+    world: &World,
+) -> Checked {
+    let scene = world.scene().await?;
+    for _ in 0..10 {
+        let id = organization(world).await?;
+        let delete = DeleteOrganization {
+            id: id.clone(),
+            audit: world.audit("organization.delete"),
+            now: world.now,
+            horizon: world.horizon(),
+        };
+
+        let (joined, deleted) = tokio::join!(
+            world.store.act(member(world, &id, &scene, "buyer")),
+            world.store.act(delete),
+        );
+
+        same(&deleted?, &Deleted::Deleted)?;
+        joined?;
+        let members = Members {
+            organization: id,
+            after: None,
+            limit: 10,
+        };
+        same(&world.store.read(members).await?, &Vec::new())?;
+    }
+    Ok(())
+}
+
 /// What somebody grants for an organization.
 async fn granted_for(
     world: &World,
@@ -385,6 +418,7 @@ async fn granted_for(
     }
 }
 
+/// Whoever acted for it does not any more.
 pub(crate) async fn a_deleted_organization_ends_what_acts_for_it(world: &World) -> Checked {
     let mut scene = world.scene().await?;
     let id = organization(world).await?;
@@ -399,7 +433,7 @@ pub(crate) async fn a_deleted_organization_ends_what_acts_for_it(world: &World) 
         horizon: world.horizon(),
     };
 
-    same(&world.store.act(delete).await?, &Updated::Updated)?;
+    same(&world.store.act(delete).await?, &Deleted::Deleted)?;
 
     same(
         &world.store.act(world.rotate(&family)).await?,
@@ -445,14 +479,13 @@ pub(crate) async fn audit_rows_are_read_in_order(world: &World) -> Checked {
     world.store.act(world.client()?).await?;
     world.store.act(world.client()?).await?;
 
-    let all = world.store.read(list(None, 100_000)).await?;
+    let all = world.store.read(list(None, 100_000)).await?.entries;
     let first = world.store.read(list(None, 1)).await?;
-    let place = first.first().map(|entry| entry.place);
-    let rest = world.store.read(list(place, 100_000)).await?;
+    let rest = world.store.read(list(first.next, 100_000)).await?;
 
     check(
         all.is_sorted_by_key(|entry| entry.place),
         "rows are not in order",
     )?;
-    same(&[first, rest].concat(), &all)
+    same(&[first.entries, rest.entries].concat(), &all)
 }

@@ -7,9 +7,10 @@ use symbolon_protocol::ClientId;
 use super::world::{RACERS, World};
 use super::{Broken, Checked, check, same};
 use crate::authorization_code::{BurnCode, RedeemCode, Redeemed};
-use crate::client::{DeleteClient, SetClientEnabled, Updated};
+use crate::client::{DeleteClient, SetClientEnabled};
 use crate::feed::read_feed;
 use crate::grant::{ClientRow, Consent, Consented, FindGrant, FindGrantById};
+use crate::naming::Deleted;
 use crate::revocation::Target;
 use crate::session::EndSession;
 use crate::{GrantsOf, GrantsOfClient, SetPersonEnabled, TakeAllBack, WithdrawGrant};
@@ -311,7 +312,7 @@ pub(crate) async fn no_grant_outlives_a_client_that_is_deleted_meanwhile(world: 
             world.store.act(deletion(world, &id)),
         );
 
-        same(&deleted?, &Updated::Updated)?;
+        same(&deleted?, &Deleted::Deleted)?;
         agreed?;
         let grants = GrantsOfClient {
             client: id,

@@ -2,6 +2,7 @@
 
 use symbolon_protocol::TrustedIssuer;
 
+use super::administration::organization;
 use super::world::World;
 use super::{Broken, Checked, same};
 use crate::client::{Created, Updated};
@@ -11,13 +12,13 @@ use crate::trusted_issuer::{
     SetIssuerTrusted, UpdateTrustedIssuer,
 };
 
-fn partner(world: &World) -> Result<CreateTrustedIssuer, Broken> {
+pub(crate) async fn partner(world: &World) -> Result<CreateTrustedIssuer, Broken> {
     let unique = u64::from_be_bytes(world.bytes());
     let issuer: TrustedIssuer = serde_json::from_value(serde_json::json!({
         "issuer": format!("https://partner{unique}.example.net"),
         "jwks_uri": "https://partner.example.net/jwks",
         "resource": "https://api.example.com",
-        "organization": "acme",
+        "organization": organization(world).await?,
         "scopes": ["read:orders"],
     }))
     .map_err(|_| Broken::from("a trusted issuer cannot be written down"))?;
@@ -32,7 +33,7 @@ fn partner(world: &World) -> Result<CreateTrustedIssuer, Broken> {
 /// Created once, read back as written, and every change is one of the
 /// configuration.
 pub(crate) async fn trusted_issuers_are_created_changed_and_deleted(world: &World) -> Checked {
-    let create = partner(world)?;
+    let create = partner(world).await?;
     let mut issuer = create.issuer.clone();
     let find = FindTrustedIssuer {
         issuer: issuer.issuer.clone(),
@@ -70,7 +71,7 @@ pub(crate) async fn trusted_issuers_are_created_changed_and_deleted(world: &Worl
 
 /// Distrusting and deleting are records, trusting again is none.
 pub(crate) async fn a_distrusted_issuer_is_recorded(world: &World) -> Checked {
-    let create = partner(world)?;
+    let create = partner(world).await?;
     let issuer = create.issuer.issuer.clone();
     let target = Target::Issuer(issuer.as_str().to_owned());
     world.store.act(create).await?;

@@ -7,8 +7,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use symbolon_protocol::{Client, Lifetime, Resource, ResourceIdentifier};
 use symbolon_store::{
-    CreateResource, DeleteResource, FindOrganization, FindResource, ListClients, ListResources,
-    ResourceWritten, StoredResource, UpdateResource, Updated,
+    CreateResource, DeleteResource, FindClient, FindOrganization, FindRegistration, FindResource,
+    ListClients, ListResources, ResourceWritten, StoredResource, UpdateResource, Updated,
 };
 
 use crate::cx::Cx;
@@ -60,7 +60,7 @@ pub(super) async fn list(cx: Cx, call: Call) -> Outcome {
 
 pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
     let resource: Resource = call.document()?;
-    check(&cx, &resource).await?;
+    check(&cx, &resource, None).await?;
     let identifier = resource.identifier.clone();
     let mut audit = event(&cx, "resource.create");
     audit.detail = json!({ "resource": identifier });
@@ -98,7 +98,7 @@ async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
     let mut document = body::object_of(&stored.resource);
     body::merge(&mut document, patch);
     let resource: Resource = body::read(&document)?;
-    check(cx, &resource).await?;
+    check(cx, &resource, Some(&stored.resource)).await?;
     let identifier = resource.identifier.clone();
     if resource != stored.resource {
         let mut audit = event(cx, "resource.update");
@@ -170,11 +170,14 @@ fn written(outcome: ResourceWritten, name: &str) -> Result<(), Refused> {
     }
 }
 
-async fn check(cx: &Cx, resource: &Resource) -> Result<(), Failed> {
+/// What `before` names already may be at odds with others by now: that is for a
+/// change of those names.
+async fn check(cx: &Cx, resource: &Resource, before: Option<&Resource>) -> Result<(), Failed> {
     alone(resource)?;
+    check_issuer(cx.settings.issuer.as_str(), resource)?;
     check_keys(cx, resource)?;
     super::claims::check(cx, &resource.claims)?;
-    check_clients(cx, resource).await?;
+    check_readers(cx, resource, before).await?;
     if resource.signing_alg.is_experimental() && !cx.settings.keys.experimental_ml_dsa {
         return Err(Refused::member(
             "signing_alg",
@@ -182,6 +185,11 @@ async fn check(cx: &Cx, resource: &Resource) -> Result<(), Failed> {
         )
         .into());
     }
+    let names = |own: &Resource| (own.organization.clone(), own.aliases.clone());
+    if before.is_some_and(|before| names(before) == names(resource)) {
+        return Ok(());
+    }
+    check_clients(cx, resource).await?;
     if let Some(id) = &resource.organization {
         let found = cx.store.read(FindOrganization { id: id.clone() }).await?;
         if found.is_none() {
@@ -190,6 +198,49 @@ async fn check(cx: &Cx, resource: &Resource) -> Result<(), Failed> {
                 format!("there is no organization `{id}`"),
             )
             .into());
+        }
+    }
+    Ok(())
+}
+
+/// The issuer is the audience of what names no API. A resource of that name
+/// would have it, and take it all back where it is deleted.
+fn check_issuer(issuer: &str, resource: &Resource) -> Result<(), Refused> {
+    let is_issuer = |own: &ResourceIdentifier| own.as_str().trim_end_matches('/') == issuer;
+    let why = "is the issuer itself; name the API by an address of its own";
+    if is_issuer(&resource.identifier) {
+        return Err(Refused::member("identifier", why));
+    }
+    match resource.aliases.iter().find(|own| is_issuer(own)) {
+        Some(own) => Err(Refused::member("aliases", format!("`{own}` {why}"))),
+        None => Ok(()),
+    }
+}
+
+/// Who reads tokens was created here: an identifier that nobody has could be
+/// anybody's tomorrow, and who registered itself ends when it likes.
+async fn check_readers(
+    cx: &Cx,
+    resource: &Resource,
+    before: Option<&Resource>,
+) -> Result<(), Failed> {
+    for id in resource.readers() {
+        if before.is_some_and(|before| before.may_introspect(id)) {
+            continue;
+        }
+        let member = match &resource.introspection_client {
+            Some(own) if own == id => "introspection_client",
+            _ => "introspection_clients",
+        };
+        let find = FindRegistration { id: id.clone() };
+        if cx.store.read(find).await?.is_some() {
+            let why = format!("`{id}` registered itself: name a client that was created here");
+            return Err(Refused::member(member, why).into());
+        }
+        let find = FindClient { id: id.clone() };
+        if cx.store.read(find).await?.is_none() {
+            let why = format!("there is no client `{id}`");
+            return Err(Refused::member(member, why).into());
         }
     }
     Ok(())
@@ -281,6 +332,25 @@ fn shown(stored: &StoredResource) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_issuer_is_no_resource() {
+        let issuer = "https://login.example.com/tenant";
+        let refused = |identifier: &str, aliases: &[&str]| {
+            let mut resource = Resource::new(identifier.parse().unwrap());
+            resource.aliases = aliases.iter().map(|own| own.parse().unwrap()).collect();
+            let refused = check_issuer(issuer, &resource).err();
+            refused.map(|refused| refused.description().to_owned())
+        };
+        let api = "https://login.example.com/api";
+        assert_eq!(refused(api, &["https://login.example.com/"]), None);
+        for own in [issuer, &format!("{issuer}/")] {
+            let why = refused(own, &[]).unwrap();
+            assert!(why.starts_with("`identifier`"), "{why}");
+            let why = refused(api, &[own]).unwrap();
+            assert!(why.starts_with("`aliases`"), "{why}");
+        }
+    }
 
     #[test]
     fn scopes_of_openid_connect_belong_to_no_resource() {

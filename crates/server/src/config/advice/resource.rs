@@ -158,12 +158,12 @@ impl Advice<'_, '_> {
                 false => table.place("identifier"),
             };
             self.add(
-                Finding::warning(
+                Finding::error(
                     "resource.identifier.issuer",
                     at,
                     format!("`{own}` is the issuer itself"),
                 )
-                .because("tokens for no API in particular carry the issuer as audience, so this API would take them")
+                .because("tokens for no API in particular carry the issuer as audience: this API would take them, and its settings and its end would be theirs")
                 .repair("name the API by an address of its own"),
             );
         }
@@ -250,7 +250,7 @@ impl Advice<'_, '_> {
                         at,
                         format!("no block of this file is client `{id}`"),
                     )
-                    .because("unless it was created otherwise, nobody can check tokens")
+                    .because("unless it was created otherwise, start fails")
                     .repair("add the `[[client]]`, or correct the spelling"),
                 );
             }

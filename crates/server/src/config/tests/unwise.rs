@@ -28,8 +28,6 @@ const ROWS: &[(&str, &str, u32)] = &[
     (on!(loopback "listen = '127.0.0.1:8081'"), "listen.port_differs", 2),
     ("issuer = 'http://localhost'", "listen.port_differs", 1),
     ("issuer = 'http://127.0.0.1:8080'\n[tls]\ncertificate = '/etc/hostname'\nkey = '/etc/hostname'", "issuer.plaintext", 1),
-    (on!(loopback "[[resource]]\nidentifier = 'http://127.0.0.1:8080'"), "resource.identifier.issuer", 3),
-    (on!(public "[[resource]]\nidentifier = 'https://api.test'\naliases = [\n'https://login.example.com/']"), "resource.identifier.issuer", 5),
     (on!(loopback "trusted_proxies = ['0.0.0.0/1']"), "trusted_proxies.wide", 2),
     (on!(loopback "outbound_allow = ['169.254.0.0/16']"), "outbound_allow.metadata", 2),
     (on!(loopback "[admin]\nlisten = '0.0.0.0:8090'"), "admin.listen.exposed", 3),
