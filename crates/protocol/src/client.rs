@@ -332,6 +332,7 @@ impl Client {
         problems.extend(self.claims.problems());
         self.check_exchange(&mut problems);
         self.check_not_built(&mut problems);
+        problems.extend(registration::page_problems(&self.described));
         problems
     }
 
@@ -511,6 +512,14 @@ impl Client {
     fn check_not_built(&self, problems: &mut Vec<Problem>) {
         let other = self.described.other.iter();
         problems.extend(other.filter_map(|(name, value)| registration::problem_of(name, value)));
+    }
+
+    /// The sector in which it knows people by names of its own, where it does.
+    pub fn names_in(&self) -> Option<String> {
+        match self.subject_type {
+            SubjectType::Pairwise => self.sector(),
+            SubjectType::Public => None,
+        }
     }
 
     /// The sector of pairwise subjects: a host. `None` where the redirect URIs

@@ -2,7 +2,7 @@
 //!
 //! Spec: OpenID Connect Core 1.0 §8
 
-use symbolon_protocol::{Client, SubjectType, planted};
+use symbolon_protocol::{Client, planted};
 use symbolon_token::{Id, Keyring, Person, Session, Subject};
 
 /// The `sub` of a person at a client.
@@ -23,10 +23,10 @@ pub(crate) fn session(keys: &Keyring, client: &Client, session: Id<Session>) -> 
 
 /// The sector of a client that knows people by a name of its own.
 pub(crate) fn sector(client: &Client) -> Option<String> {
-    match client.subject_type {
-        SubjectType::Pairwise if planted(26) => Some("everybody".to_owned()),
-        SubjectType::Pairwise => client.sector(),
-        SubjectType::Public => None,
+    let sector = client.names_in();
+    match planted(26) {
+        true => sector.map(|_| "everybody".to_owned()),
+        false => sector,
     }
 }
 

@@ -160,7 +160,9 @@ async fn a_token_of_a_sector_that_its_client_left_is_dead(server: Server) {
     assert!(!server.is_active(&access).await, "no record could find it");
     let back = json!({ "subject_type": "pairwise" });
     server.admin(Method::PATCH, path, Some(back)).await;
-    assert!(server.is_active(&access).await);
+    assert!(!server.is_active(&access).await, "it was taken back");
+    let again = browser.tokens("alice", &by("sector-one", &[SCOPE])).await;
+    assert!(server.is_active(&again.text("access_token")).await);
 }
 
 /// Spec: OpenID Connect Core 1.0 §8.1

@@ -108,7 +108,8 @@ async fn replace(cx: &Cx, received: &Received) -> Result<Option<Response>, Failu
     let client = wanted(cx, received, &own)?;
     let before = own.stored.client.clone();
     let next = make_token(cx);
-    let moved = client.redirect_uris != before.redirect_uris;
+    let moved =
+        client.redirect_uris != before.redirect_uris || client.names_in() != before.names_in();
     let mut audit = event(cx, "client.reregister", &before.id);
     audit.detail = json!({ "redirect_uris": client.redirect_uris, "asks_again": moved });
     let of = Whole::Client(client.id.clone());
