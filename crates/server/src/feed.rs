@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::blinded;
 use crate::failure::Broken;
+use crate::fallen::{self, Owed};
 use crate::lately::{Lately, Since};
 
 /// How old the knowledge may be before nothing is decided on it.
@@ -62,6 +63,8 @@ pub(crate) struct Feed {
     blinding: Blinding,
     /// Milliseconds on the monotonic clock when the last reading *began*.
     confirmed: AtomicU64,
+    /// What the database has to be told again.
+    owed: Owed,
     /// Wakes the follower.
     woken: Notify,
 }
@@ -83,6 +86,7 @@ impl Feed {
             told: watch::Sender::new(Told::Reaches(Position::default())),
             blinding,
             confirmed: AtomicU64::new(0),
+            owed: Owed::default(),
             woken: Notify::new(),
         }
     }
@@ -198,7 +202,13 @@ impl Feed {
     ) -> Result<(i64, Position), Broken> {
         let position = self.position();
         let after = (position != Position::default()).then_some(position);
-        let read = read_feed(store, after).await?;
+        let mut read = read_feed(store, after).await?;
+        if self.has_fallen(&read, position) {
+            self.owed.bring(store).await?;
+            read = read_feed(store, after).await?;
+        }
+        // Another call may have been given up halfway.
+        self.owed.bring(store).await?;
         let settled = (read.configuration, read.head);
         self.take(read);
         self.confirmed.fetch_max(
@@ -206,6 +216,24 @@ impl Feed {
             Ordering::Relaxed,
         );
         Ok(settled)
+    }
+
+    /// Whether the database's head fell below a place that was read before. What
+    /// it says then is no news but for what others recorded, and nothing that
+    /// was known is given up for it.
+    fn has_fallen(&self, read: &Read, seen: Position) -> bool {
+        if read.head.epoch != seen.epoch || read.head >= seen {
+            return false;
+        }
+        let mut held = self.write();
+        let (begins, lately) = held.lately.all();
+        let again = fallen::again(lately.chain(&held.ahead), begins, read);
+        for record in &read.revocations {
+            held.put(record, &self.blinding);
+        }
+        drop(held);
+        self.owed.note(seen, read, again);
+        true
     }
 
     fn take(&self, read: Read) {

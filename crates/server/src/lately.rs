@@ -45,6 +45,11 @@ impl Lately {
         self.records.push_back(Arc::new(record.clone()));
     }
 
+    /// All that are kept, and after which number they begin.
+    pub(crate) fn all(&self) -> (i64, impl Iterator<Item = &Revocation>) {
+        (self.begins, self.records.iter().map(Arc::as_ref))
+    }
+
     /// What came after a place, for a node that has read to `head`.
     pub(crate) fn since(&self, after: Position, head: Position) -> Since {
         if after.epoch != head.epoch {

@@ -35,6 +35,11 @@ pub(crate) fn theft() {
     metrics::counter!("symbolon_refresh_theft_total").increment(1);
 }
 
+/// The database's head of the feed fell below what was read of it.
+pub(crate) fn head_fell() {
+    metrics::counter!("symbolon_feed_head_fell_total").increment(1);
+}
+
 /// A key of a purpose changed.
 pub(crate) fn key_changed(purpose: &'static str) {
     metrics::counter!("symbolon_key_changes_total", "purpose" => purpose).increment(1);

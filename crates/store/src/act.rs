@@ -29,6 +29,10 @@ pub trait Act: Send + Sync + 'static {
     /// of the feed: on PostgreSQL those that wait on a node share a transaction.
     const ONLY_TAKES_BACK: bool = false;
 
+    /// Whether what a node knows is only as young as this read: on SQLite it
+    /// waits for no reads but its own kind.
+    const READS_THE_FEED: bool = false;
+
     /// Carries the act out. It can await nothing but the store.
     fn run<'a>(
         &'a self,
@@ -81,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) outbox: crate::outbox::bound::Noted,
     /// How many acts that wrote were committed.
     pub(crate) commits: AtomicU64,
+    /// The furthest place of the feed that was seen committed.
+    pub(crate) seen: crate::feed::Seen,
     /// Told of every committed revocation before the caller is answered.
     pub(crate) observer: OnceLock<Observer>,
     /// Whether the disk is full: only what takes back is written.

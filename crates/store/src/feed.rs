@@ -3,12 +3,14 @@
 //! It is read page by page: a database that answers a page within a call's
 //! deadline need not answer a million records within it.
 
+use std::sync::{Mutex, PoisonError};
+
 use symbolon_protocol::Timestamp;
 
-use crate::act::{Act, Tx};
+use crate::act::{Act, Settled, Tx};
 use crate::bind::binds;
 use crate::fault::Fault;
-use crate::revocation::{Revocation, Target};
+use crate::revocation::{self, Revocation, Target};
 use crate::row::Row;
 use crate::statement::statements;
 use crate::store::Store;
@@ -52,6 +54,37 @@ pub struct LoadFeedPage {
     pub after: i64,
     /// At most how many.
     pub limit: u32,
+}
+
+/// Raises the head to a place that somebody has seen, where it has fallen below
+/// it: a database that lost commits would give numbers out a second time, which
+/// hit nothing that was issued after the first. In another epoch it changes
+/// nothing.
+#[derive(Clone, Debug)]
+pub struct RaiseHead {
+    /// The place.
+    pub seen: Position,
+    /// What is recorded again, under numbers beyond it, and until when that can
+    /// hit anything.
+    pub again: Vec<(Target, Timestamp)>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// The furthest place that this process has seen committed. What it records has
+/// a larger number, whatever its database has lost since.
+#[derive(Default)]
+pub(crate) struct Seen(Mutex<Position>);
+
+impl Seen {
+    pub(crate) fn note(&self, place: Position) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = place.max(*seen);
+    }
+
+    pub(crate) fn place(&self) -> Position {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How many records are read at once.
@@ -103,12 +136,15 @@ statements! {
             WHERE epoch = (SELECT epoch FROM feed_head WHERE one = 1) AND sequence > ?1
             ORDER BY sequence LIMIT ?2) r ON r.epoch = h.epoch
         ORDER BY r.sequence";
+    RAISE = "UPDATE feed_head SET sequence = {greatest}(sequence, ?2)
+        WHERE one = 1 AND epoch = ?1";
     BUMP = "UPDATE feed_head SET configuration = configuration + 1 WHERE one = 1";
 }
 
 impl Act for LoadFeedPage {
     type Out = FeedPage;
     const SINGLE: bool = true;
+    const READS_THE_FEED: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<FeedPage, Fault> {
         let mut page = FeedPage {
@@ -123,7 +159,26 @@ impl Act for LoadFeedPage {
         if page.head == NOWHERE {
             return Err(Fault::broken("the feed has no head"));
         }
+        tx.shared.seen.note(page.head);
         Ok(page)
+    }
+}
+
+impl Act for RaiseHead {
+    type Out = ();
+    const ONLY_TAKES_BACK: bool = true;
+
+    /// A second time raises nothing and records what was recorded.
+    async fn settled(&self, _tx: &mut Tx<'_>) -> Result<Settled<()>, Fault> {
+        Ok(Settled::Undone)
+    }
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let binds = binds![self.seen.epoch, self.seen.sequence];
+        if tx.run(&RAISE, binds).await? > 0 {
+            revocation::record(tx, &self.again, self.now).await?;
+        }
+        Ok(())
     }
 }
 

@@ -145,7 +145,9 @@ pub struct Revocation {
 }
 
 statements! {
-    @Sqlite TAKE_NUMBER = "UPDATE feed_head SET sequence = sequence + 1, time = max(time, ?1)
+    // A head that lost commits goes on after what was seen of it in its epoch.
+    @Sqlite TAKE_NUMBER = "UPDATE feed_head SET time = max(time, ?1), sequence =
+            max(sequence, CASE WHEN epoch = ?2 THEN ?3 ELSE 0 END) + 1
         WHERE one = 1 RETURNING epoch, sequence";
     @Sqlite INSERT = "INSERT INTO revocation
             (kind, target, epoch, sequence, expires, at, client, subject)
@@ -155,7 +157,8 @@ statements! {
             at = excluded.at
         RETURNING epoch, sequence, expires";
     @Postgres RECORD = "WITH head AS (
-            UPDATE feed_head SET sequence = sequence + 1, time = GREATEST(time, ?4)
+            UPDATE feed_head SET time = GREATEST(time, ?4), sequence =
+                GREATEST(sequence, CASE WHEN epoch = ?7 THEN ?8 ELSE 0 END) + 1
             WHERE one = 1 RETURNING epoch, sequence)
         INSERT INTO revocation (kind, target, epoch, sequence, expires, at, client, subject)
         SELECT ?1, ?2, head.epoch, head.sequence, ?3, ?4, ?5, ?6 FROM head
@@ -223,16 +226,21 @@ async fn enter(tx: &mut Tx<'_>, entry: Entry<'_>, now: Timestamp) -> Result<Revo
     let client = entry.holder.map(|(client, _)| client.as_str());
     let subject = entry.holder.map(|(_, subject)| subject);
     let lost = || Fault::broken("the feed has no head");
+    let seen = tx.shared.seen.place();
     let row = match tx.engine() {
         Engine::Sqlite => {
-            let head = tx.one(&TAKE_NUMBER, binds![now]).await?.ok_or_else(lost)?;
+            let head = tx
+                .one(&TAKE_NUMBER, binds![now, seen.epoch, seen.sequence])
+                .await?;
+            let head = head.ok_or_else(lost)?;
             let (epoch, sequence) = (head.number(0)?, head.number(1)?);
             let expires = entry.expires;
             let binds = binds![kind, &bytes, epoch, sequence, expires, now, client, subject];
             tx.one(&INSERT, binds).await?
         }
         Engine::Postgres => {
-            let binds = binds![kind, &bytes, entry.expires, now, client, subject];
+            let (expires, epoch, after) = (entry.expires, seen.epoch, seen.sequence);
+            let binds = binds![kind, &bytes, expires, now, client, subject, epoch, after];
             tx.one(&RECORD, binds).await?
         }
     };

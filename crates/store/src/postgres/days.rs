@@ -15,7 +15,8 @@ use crate::job::Lease;
 const AHEAD: i64 = 3;
 
 /// Nobody waits for these locks longer than this, nor behind them.
-const PATIENCE: &str = "SET LOCAL lock_timeout = 50; SET LOCAL statement_timeout = 1000";
+const PATIENCE: &str = "SET LOCAL lock_timeout = 50; SET LOCAL statement_timeout = 1000;
+    SET LOCAL idle_in_transaction_session_timeout = 4000";
 
 /// Taking a table in means looking through the rest for its rows, under a
 /// lock: done only while the rest is small, in bytes.

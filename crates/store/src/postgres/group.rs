@@ -225,7 +225,7 @@ async fn transact(
     jobs: &mut [Box<dyn Job>],
 ) -> Result<(), Fault> {
     shared.faults.reach("postgres: before the act").await?;
-    let transaction = client.transaction().await?;
+    let transaction = postgres.begin(client).await?;
     let (mut done, mut has_head) = (Vec::new(), false);
     for job in jobs {
         let mut tx = Tx::new(postgres.link_within(&transaction), shared);

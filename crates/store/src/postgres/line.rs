@@ -33,10 +33,14 @@ const REFUSALS: u32 = 2;
 /// How long a connection has to become idle whose call was given up.
 const REST: Duration = Duration::from_secs(1);
 
-/// What a connection is told before its first use. It outlasts no call of
-/// ours, so a server never waits longer for a node than a caller would.
-const LIMITS: &str = "SET statement_timeout = 3000; SET lock_timeout = 3000;
-    SET idle_in_transaction_session_timeout = 4000";
+/// How many milliseconds a server waits for what. It outlasts no call of ours,
+/// so a server never waits longer for a node than a caller would. A connection
+/// is told before its first use; behind a pooler, each transaction is.
+pub(super) const LIMITS: [(&str, u32); 3] = [
+    ("statement_timeout", 3000),
+    ("lock_timeout", 3000),
+    ("idle_in_transaction_session_timeout", 4000),
+];
 /// What lets a server notice that a node is gone whose packets just stop. Not
 /// every engine knows these words.
 const KEEPALIVES: &str = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;
@@ -66,7 +70,8 @@ impl Line {
         if options.named_statements {
             builder = builder.post_create(Hook::async_fn(|client, _| {
                 Box::pin(async move {
-                    let told = client.batch_execute(LIMITS).await;
+                    let limits = LIMITS.map(|(name, value)| format!("SET {name} = {value};"));
+                    let told = client.batch_execute(&limits.concat()).await;
                     told.map_err(HookError::Backend)?;
                     match client.batch_execute(KEEPALIVES).await {
                         Err(error) if error.as_db_error().is_none() => {

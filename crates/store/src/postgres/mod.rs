@@ -17,19 +17,20 @@ mod days;
 mod group;
 mod line;
 mod schema;
+mod transaction;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use deadpool_postgres::{Client, StatementCache, Transaction};
+use deadpool_postgres::{Client, StatementCache};
 use futures_util::TryStreamExt;
 use symbolon_protocol::planted;
-use tokio_postgres::IsolationLevel;
 use tokio_postgres::types::Type;
 
 use self::group::Group;
 use self::line::{Held, Line};
+use self::transaction::Transaction;
 use crate::act::{Act, Settled, Shared, Tx};
 use crate::bind::Bind;
 use crate::dialect::Engine;
@@ -107,7 +108,7 @@ impl Postgres {
             return Ok(out);
         }
 
-        let transaction = client.transaction().await?;
+        let transaction = self.begin(client).await?;
         let mut tx = Tx::new(self.link_within(&transaction), shared);
         // Dropping the transaction rolls it back, so a fault needs no more.
         let out = act.run(&mut tx).await?;
@@ -135,7 +136,7 @@ impl Postgres {
         shared: &Shared,
         act: &A,
     ) -> Result<Settled<A::Out>, Fault> {
-        let transaction = client.transaction().await?;
+        let transaction = self.begin(client).await?;
         let mut tx = Tx::new(self.link_within(&transaction), shared);
         let settled = act.settled(&mut tx).await;
         transaction.rollback().await?;
@@ -163,23 +164,20 @@ impl Postgres {
             let mut alone = Tx::new(self.link(client), shared);
             return act.run(&mut alone).await;
         }
-        let transaction = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await?;
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let transaction = Transaction::begin(client, begin, !self.named).await?;
         let mut tx = Tx::new(self.link_within(&transaction), shared);
         let out = act.run(&mut tx).await?;
         transaction.commit().await?;
         Ok(out)
     }
 
-    fn link_within<'c>(&self, transaction: &'c Transaction<'_>) -> crate::act::Link<'c> {
-        crate::act::Link::Postgres(Link {
-            client: transaction.client(),
-            cache: self.named.then(|| Arc::clone(&transaction.statement_cache)),
-        })
+    async fn begin<'c>(&self, client: &'c mut Client) -> Result<Transaction<'c>, Fault> {
+        Ok(Transaction::begin(client, "BEGIN", !self.named).await?)
+    }
+
+    fn link_within<'c>(&self, transaction: &Transaction<'c>) -> crate::act::Link<'c> {
+        self.link(transaction.client())
     }
 
     fn link<'c>(&self, client: &'c Client) -> crate::act::Link<'c> {
@@ -367,6 +365,9 @@ impl Done {
     fn tell(self, shared: &Shared) {
         if self.wrote {
             shared.commits.fetch_add(1, Ordering::Relaxed);
+        }
+        for record in &self.recorded {
+            shared.seen.note(record.position);
         }
         if let Some(observer) = shared.observer.get().filter(|_| !self.recorded.is_empty()) {
             observer(&self.recorded);
