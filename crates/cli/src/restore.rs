@@ -13,7 +13,7 @@ const WORDS: &str = "delete what is there";
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  symbolon restore --config symbolon.toml symbolon-2026-12-01.backup\n\nA new epoch begins: tokens, codes, sessions, consents and refresh families from before are void, and keys that make tokens are replaced. People, clients, resources, organizations and the audit trail are as they were when the backup was made.\nWhat is in the store already is deleted only with: --replace \"delete what is there\"\nExit status: 0 done; 1 refused, and nothing was changed; 2 usage."
+    after_help = "Example:\n  symbolon restore --config symbolon.toml symbolon-2026-12-01.backup\n\nA new epoch begins: tokens, codes, sessions, consents and refresh families from before are void, and keys that make tokens are replaced. API keys are disabled and trusted issuers distrusted. People, clients, resources, organizations and the audit trail are as they were when the backup was made.\nWhat is in the store already is deleted only with: --replace \"delete what is there\"\nExit status: 0 done; 1 refused, and nothing was changed; 2 usage."
 )]
 pub(crate) struct RestoreArguments {
     /// The configuration file
@@ -40,14 +40,20 @@ pub(crate) async fn run(arguments: &RestoreArguments) -> anyhow::Result<ExitCode
     if arguments.json {
         let mut body = shown(&contents);
         body["epoch_now"] = epoch.into();
-        println!("{body}");
+        say!("{body}");
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
+    say!(
         "{} rows restored, as they were at {}",
         contents.rows(),
         contents.manifest.created()
     );
-    println!("epoch {epoch} begins: everybody signs in anew, and agrees anew");
+    say!("epoch {epoch} begins: everybody signs in anew, and agrees anew");
+    say!(
+        "API keys are disabled and trusted issuers distrusted: enable and trust those again that nobody has taken back since"
+    );
+    say!(
+        "yours to do again, where it was done since: disabling people, clients and organizations, ending memberships, taking roles, changing secrets and passwords"
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,8 @@
 //! that could have been is let live: tokens and codes die by the epoch that
 //! they carry, and families, sessions, grants and waiting devices end. API keys
 //! stay and are disabled, until an administrator enables those that were not
-//! taken back since. Status lists begin anew: a verifier that asks for an older one
+//! taken back since, and trusted issuers stay and are distrusted: the key of one
+//! may have been stolen since. Status lists begin anew: a verifier that asks for an older one
 //! gets none, whatever tokens it was of. Messages that waited may have been taken
 //! since, and contradicted: they are dead letters, for a person to decide. People, clients, resources and organizations stay. Keys
 //! that make tokens are replaced, because one of them may have been distrusted
@@ -51,6 +52,7 @@ statements! {
     SESSIONS = "UPDATE session SET ended = ?1 WHERE ended IS NULL";
     GRANTS = "UPDATE grants SET withdrawn = ?1 WHERE withdrawn IS NULL";
     API_KEYS = "UPDATE api_key SET enabled = 0, updated = ?1 WHERE revoked IS NULL";
+    ISSUERS = "UPDATE trusted_issuer SET trusted = 0, updated = ?1 WHERE trusted = 1";
     DEVICES = "DELETE FROM device_authorization";
     DISCHARGES = "DELETE FROM discharge";
     BROWSER_SESSIONS = "DELETE FROM browser_session";
@@ -72,7 +74,7 @@ impl Act for NewEpoch {
         let head = tx.one(&EPOCH, binds![at_least, self.now]).await?;
         let head = head.ok_or_else(|| Fault::broken("the feed has no head"))?;
         let epoch = head.number(0)?;
-        for end in [&FAMILIES, &SESSIONS, &GRANTS, &API_KEYS] {
+        for end in [&FAMILIES, &SESSIONS, &GRANTS, &API_KEYS, &ISSUERS] {
             tx.run(end, binds![self.now]).await?;
         }
         tx.run(&DEVICES, &[]).await?;

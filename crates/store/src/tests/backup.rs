@@ -15,13 +15,13 @@ use crate::audit::AuditEvent;
 use crate::backup::{
     BackupError, Contents, Existing, NewEpoch, Restore, SealsBackups, back_up, check, restore,
 };
-use crate::conformance::World;
+use crate::conformance::{World, trust::partner};
 use crate::key::{KeyState, MASTER_KEY, WorkingKey};
 use crate::meta::ClaimMeta;
 use crate::store::{Options, Store};
 use crate::{
-    AllKeys, AuditFilter, FindClient, FindFamily, FindGrantById, FindPerson, FindSession,
-    ListAudit, NewerMigrations, read_feed,
+    AllKeys, AllTrustedIssuers, AuditFilter, FindClient, FindFamily, FindGrantById, FindPerson,
+    FindSession, ListAudit, NewerMigrations, read_feed,
 };
 
 /// A keeper whose seal is the digest turned round.
@@ -119,6 +119,20 @@ fn path(folder: &Folder, name: &str) -> PathBuf {
     folder.path().join(name)
 }
 
+/// How many times the audit trail tells of a restore.
+async fn told_of_restores(store: &Store) -> usize {
+    let filter = AuditFilter {
+        action: Some("store.restore".to_owned()),
+        ..AuditFilter::default()
+    };
+    let list = ListAudit {
+        after: None,
+        limit: 10,
+        filter,
+    };
+    store.read(list).await.unwrap().entries.len()
+}
+
 /// People, clients and keys come back; families, sessions and grants do not
 /// live; the epoch is a new one.
 async fn goes_there(from: Options, to: Options, files: &Folder) {
@@ -128,6 +142,7 @@ async fn goes_there(from: Options, to: Options, files: &Folder) {
     let world = world(&store);
     let scene = world.scene().await.unwrap();
     let family = world.family(&scene).await.unwrap();
+    store.act(partner(&world).await.unwrap()).await.unwrap();
     let file = path(files, "one.backup");
     let contents = made(&from, &file).await.unwrap();
     assert!(contents.rows() > 8, "{contents:?}");
@@ -168,21 +183,15 @@ async fn goes_there(from: Options, to: Options, files: &Folder) {
             .withdrawn
             .is_some()
     );
+    let issuers = other.read(AllTrustedIssuers).await.unwrap();
+    let issuers: Vec<_> = issuers.iter().map(|own| own.trusted).collect();
+    assert_eq!(issuers, [false], "it may have been distrusted since");
     let feed = read_feed(&other, None).await.unwrap();
     assert_eq!(feed.head.epoch, epoch);
     let keys = other.read(AllKeys).await.unwrap();
     let active = keys.iter().filter(|key| key.state == KeyState::Active);
     assert_eq!(active.count(), 1);
-    let filter = AuditFilter {
-        action: Some("store.restore".to_owned()),
-        ..AuditFilter::default()
-    };
-    let list = ListAudit {
-        after: None,
-        limit: 10,
-        filter,
-    };
-    assert_eq!(other.read(list).await.unwrap().len(), 1, "told once");
+    assert_eq!(told_of_restores(&other).await, 1);
     // And it goes on: numbers that the database gives do not come again.
     let again = World::new(other.clone(), Arc::new(SeededEntropy::new(12)), START);
     again.scene().await.unwrap();
