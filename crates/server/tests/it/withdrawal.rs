@@ -292,7 +292,7 @@ async fn each_act_stops_what_a_person_would_expect_on_every_node(server: Server)
 async fn taking_back_needs_exactly_one_thing_that_there_is(server: Server) {
     let own = held(&server, "alice", "grant").await;
     let missing = [
-        json!({ "family": "fam_0000000000000000000000" }),
+        json!({ "family": "fam_1" }),
         json!({ "grant": "grt_0000000000000000000000" }),
         json!({ "session": "ses_0000000000000000000000" }),
         json!({ "subject": "nobody" }),

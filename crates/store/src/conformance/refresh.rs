@@ -5,7 +5,7 @@
 use super::world::{DAY, MINUTE, RACERS, World};
 use super::{Broken, Checked, check, same};
 use crate::feed::read_feed;
-use crate::refresh_family::{EndFamily, Live, NewFamily, Renew, Rotate, Rotated};
+use crate::refresh_family::{EndFamily, Live, NewFamily, Renew, RevokeFamily, Rotate, Rotated};
 use crate::revocation::Target;
 use crate::session::{EndSession, Ended, OpenSession, SessionsOf};
 use crate::{AuditFilter, FindFamily, FindWhoSignsIn, ListAudit, SetPassword, WithdrawGrant};
@@ -87,7 +87,7 @@ pub(crate) async fn a_replay_after_grace_is_theft(world: &World) -> Checked {
     });
     let told = audit
         .await?
-        .iter()
+        .into_iter()
         .any(|entry| entry.place.at == replay.now && entry.detail["since_rotation_ms"] == 120_000);
     check(told, "a theft left no audit row")?;
     same(&world.store.act(replay).await?, &Rotated::Ended)
@@ -175,6 +175,30 @@ pub(crate) async fn a_family_is_ended_once(world: &World) -> Checked {
     same(&ended, &1)?;
     same(&world.records(&Target::Family(family.id)).await?.len(), &1)?;
     let rotate = world.rotate(&family);
+    same(&world.store.act(rotate).await?, &Rotated::Ended)
+}
+
+/// A family without a refresh token has no row, and tokens that name it.
+pub(crate) async fn a_family_without_a_row_is_recorded_once(world: &World) -> Checked {
+    let held = family(world).await?;
+    let revoke = RevokeFamily {
+        id: world.id(world.slot()),
+        now: world.now,
+        horizon: world.horizon(),
+        audit: world.audit("family.end"),
+    };
+    let of_held = RevokeFamily {
+        id: held.id,
+        ..revoke.clone()
+    };
+
+    for act in [revoke, of_held] {
+        let target = Target::Family(act.id);
+        same(&world.store.act(act.clone()).await?, &Ended::Ended)?;
+        same(&world.store.act(act).await?, &Ended::Missing)?;
+        same(&world.records(&target).await?.len(), &1)?;
+    }
+    let rotate = world.rotate(&held);
     same(&world.store.act(rotate).await?, &Rotated::Ended)
 }
 

@@ -6,11 +6,13 @@
 
 pub(crate) mod list;
 pub(crate) mod present;
+mod revoke;
 pub(crate) mod rotation;
 pub(crate) mod used;
 
 pub use list::{FamiliesOf, FamilyLine};
 pub use present::{Present, PresentedAs};
+pub use revoke::RevokeFamily;
 pub use rotation::{Live, Renew, Rotate, Rotated};
 pub use used::{GrantUse, GrantUsesOf};
 
