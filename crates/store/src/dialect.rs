@@ -17,6 +17,7 @@ pub enum Engine {
 const WORDS: &[(&str, &str, &str)] = &[
     ("{least}",         "min",                  "LEAST"),
     ("{greatest}",      "max",                  "GREATEST"),
+    ("{position}",      "instr",                "strpos"),
     ("{for_share}",     "",                     "FOR SHARE"),
     ("{now}",           "CAST(unixepoch('subsec') * 1000 AS INTEGER)", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"),
     // What stands behind it on its line is for PostgreSQL alone.

@@ -100,6 +100,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "since where in the feed there is a resource",
         text: include_str!("migrations/0017_places_of_resources.sql"),
     },
+    Migration {
+        number: 18,
+        name: "grants of a client in order",
+        text: include_str!("migrations/0018_grants_of_a_client_in_order.sql"),
+    },
 ];
 
 /// The table that remembers which ran.

@@ -33,7 +33,7 @@ struct Inner {
 }
 
 enum Backend {
-    Sqlite(Sqlite),
+    Sqlite(Box<Sqlite>),
     #[cfg(feature = "postgres")]
     Postgres(Postgres),
 }
@@ -89,7 +89,7 @@ impl Store {
             let open = move || Sqlite::open(&path, shared, patience);
             let opened = tokio::task::spawn_blocking(open).await;
             let opened = opened.map_err(|_| Fault::broken("opening was interrupted"))?;
-            Backend::Sqlite(opened?)
+            Backend::Sqlite(Box::new(opened?))
         } else {
             Self::open_postgres(options).await?
         };

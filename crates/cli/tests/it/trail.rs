@@ -219,3 +219,48 @@ async fn the_trail_is_listed_and_exported_by_filter() {
     assert!(site.request(Method::GET, "/healthz").send().await.is_ok());
     assert!(program.end().await.success());
 }
+
+/// 50,000 records, of which the first and the last are about one person.
+const LONG: &str = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 49999)
+    INSERT INTO audit (node, counter, at, action, actor, subject, detail, request)
+    SELECT 1, i, 1000 + i, 'some.act', 'tester',
+        CASE WHEN i % 49999 = 0 THEN 'usr_x' ELSE 'usr_y' END, '{}', 'req'
+    FROM n";
+
+/// The server answers in parts; the command goes on by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_through_a_long_trail_finds_all_by_itself() {
+    let site = Site::new(Engine::Sqlite, "http://127.0.0.1:3000/callback").await;
+    assert!(site.start().await.end().await.success());
+    tamper(&site, Engine::Sqlite, LONG).await;
+    let program = site.start().await;
+    let about = ["--subject", "usr_x", "--json"];
+
+    let listed = site
+        .administer(&[&["audit", "list"][..], &about].concat())
+        .await;
+    let one = ["audit", "list", "--limit", "1"];
+    let one = site.administer(&[&one[..], &about].concat()).await;
+    let exported = site
+        .administer(&[&["audit", "export"][..], &about].concat())
+        .await;
+    let url = format!("{}/admin/v1/audit?subject=usr_nobody", site.admin);
+    let part = http().get(url).bearer_auth(site.admin_token());
+    let part: Value = part.send().await.unwrap().json().await.unwrap();
+
+    let numbers = |items: &Value| {
+        let items = items.as_array().unwrap().iter();
+        let ats = items.map(|item| item["place"].as_str().unwrap().to_owned());
+        ats.collect::<Vec<_>>()
+    };
+    let (listed, one) = (listed.json(), one.json());
+    assert_eq!(numbers(&listed["items"]), ["1000.1.0", "50999.1.49999"]);
+    assert_eq!(listed.get("next"), None);
+    assert_eq!(numbers(&one["items"]), ["1000.1.0"]);
+    assert_eq!(one["next"], "1000.1.0");
+    assert_eq!(lines(&exported).last().unwrap()["end"]["records"], 2);
+    assert_eq!(part["items"], json!([]));
+    assert_eq!(part["next"], "20999.1.19999");
+    assert_eq!(part["reached"], "1970-01-01T00:00:20Z");
+    assert!(program.end().await.success());
+}

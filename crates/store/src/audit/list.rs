@@ -1,4 +1,8 @@
 //! Audit rows by time, filtered.
+//!
+//! A filter has no index of its own: the trail is written far more often than it
+//! is searched. One call looks through a part of the trail that is bounded, and
+//! says where to go on, so it is answered in time however few rows match.
 
 use serde_json::Value;
 use symbolon_protocol::Timestamp;
@@ -60,23 +64,55 @@ pub struct AuditFilter {
     pub until: Option<Timestamp>,
 }
 
+/// Rows that a filter let through, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct AuditPage {
+    /// The rows; there may be none although more follow.
+    pub entries: Vec<AuditEntry>,
+    /// The last row that was looked at, where more may follow: what
+    /// [`ListAudit::after`] takes.
+    pub next: Option<AuditPlace>,
+}
+
+impl IntoIterator for AuditPage {
+    type Item = AuditEntry;
+    type IntoIter = std::vec::IntoIter<AuditEntry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+/// How many rows one call looks through.
+const PART: u32 = 20_000;
+
 statements! {
+    // The times stand there a second time for PostgreSQL, which cannot tell from
+    // places how few rows lie between two of them; and last, because SQLite goes
+    // by what it reads first.
+    END_OF_PART = "SELECT at, node, counter FROM audit
+        WHERE (at, node, counter) > (?1, ?2, ?3) AND (at, node, counter) <= (?4, ?5, ?6)
+            AND at >= ?1 AND at <= ?4
+        ORDER BY at, node, counter LIMIT 1 OFFSET ?7";
     LIST = "SELECT a.at, a.node, a.counter, a.action, a.actor, a.subject, a.client, a.detail,
             a.request, l.link
         FROM audit a LEFT JOIN audit_link l ON l.node = a.node AND l.counter = a.counter
-        WHERE (a.at, a.node, a.counter) > (?1, ?2, ?3) AND a.at >= ?4 AND a.at < ?5
-            AND (CAST(?6 AS TEXT) IS NULL OR a.action = ?6)
-            AND (CAST(?7 AS TEXT) IS NULL OR a.actor = ?7)
-            AND (CAST(?8 AS TEXT) IS NULL OR a.subject = ?8)
-            AND (CAST(?9 AS TEXT) IS NULL OR a.client = ?9)
-            AND (CAST(?10 AS TEXT) IS NULL OR a.request = ?10)
-        ORDER BY a.at, a.node, a.counter LIMIT ?11";
+        WHERE (a.at, a.node, a.counter) > (?1, ?2, ?3)
+            AND (a.at, a.node, a.counter) <= (?4, ?5, ?6)
+            AND a.at >= ?1 AND a.at <= ?4
+            AND (CAST(?7 AS TEXT) IS NULL OR a.action = ?7)
+            AND (CAST(?8 AS TEXT) IS NULL OR a.actor = ?8)
+            AND (CAST(?9 AS TEXT) IS NULL OR a.subject = ?9)
+            AND (CAST(?10 AS TEXT) IS NULL OR a.client = ?10)
+            AND (CAST(?11 AS TEXT) IS NULL OR a.request = ?11)
+        ORDER BY a.at, a.node, a.counter LIMIT ?12";
 }
 
-/// Reads audit rows, oldest first.
+/// Reads audit rows, oldest first. Whoever goes on from `next` until there is
+/// none has seen every row that matches, once.
 #[derive(Clone, Debug)]
 pub struct ListAudit {
-    /// The last row that was read.
+    /// The last row that was looked at.
     pub after: Option<AuditPlace>,
     /// At most how many.
     pub limit: u32,
@@ -85,24 +121,40 @@ pub struct ListAudit {
 }
 
 impl Act for ListAudit {
-    type Out = Vec<AuditEntry>;
-    const SINGLE: bool = true;
+    type Out = AuditPage;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<AuditEntry>, Fault> {
-        let after = self.after.unwrap_or(AuditPlace {
-            at: Timestamp::from_millis(i64::MIN),
-            node: i64::MIN,
-            counter: i64::MIN,
-        });
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<AuditPage, Fault> {
         let filter = &self.filter;
-        let since = filter.since.map_or(i64::MIN, Timestamp::millis);
-        let until = filter.until.map_or(i64::MAX, Timestamp::millis);
+        let since = filter.since.map(AuditPlace::before_all_at);
+        let after = self.after.max(since).unwrap_or(AuditPlace::FIRST);
+        let until = filter
+            .until
+            .map_or(AuditPlace::LAST, AuditPlace::before_all_at);
+        let part = match filter.leaves_out() {
+            true => PART,
+            // Every row is one of the page.
+            false => self.limit.clamp(1, PART),
+        };
         let binds = binds![
             after.at,
             after.node,
             after.counter,
-            since,
-            until,
+            until.at,
+            until.node,
+            until.counter,
+            part - 1,
+        ];
+        let end = tx.one(&END_OF_PART, binds).await?;
+        let end = end.as_ref().map(place).transpose()?;
+        // Where there is none, the rest is smaller than a part.
+        let through = end.unwrap_or(until);
+        let binds = binds![
+            after.at,
+            after.node,
+            after.counter,
+            through.at,
+            through.node,
+            through.counter,
             filter.action.as_deref(),
             filter.actor.as_deref(),
             filter.subject.as_deref(),
@@ -110,17 +162,59 @@ impl Act for ListAudit {
             filter.request.as_deref(),
             self.limit,
         ];
-        tx.all(&LIST, binds, read).await
+        let entries = tx.all(&LIST, binds, read).await?;
+        let is_full = entries.len() >= self.limit as usize;
+        let next = match entries.last() {
+            Some(last) if is_full => Some(last.place),
+            _ => end,
+        };
+        Ok(AuditPage { entries, next })
     }
+}
+
+impl AuditPlace {
+    const FIRST: Self = Self::before_all_at(Timestamp::from_millis(i64::MIN));
+    const LAST: Self = Self {
+        at: Timestamp::from_millis(i64::MAX),
+        node: i64::MAX,
+        counter: i64::MAX,
+    };
+
+    /// The place before every row of an instant: no counter is that small.
+    const fn before_all_at(at: Timestamp) -> Self {
+        Self {
+            at,
+            node: i64::MIN,
+            counter: i64::MIN,
+        }
+    }
+}
+
+impl AuditFilter {
+    /// Whether there may be rows between two times that it leaves out.
+    fn leaves_out(&self) -> bool {
+        let texts = [
+            &self.action,
+            &self.actor,
+            &self.subject,
+            &self.client,
+            &self.request,
+        ];
+        texts.iter().any(|text| text.is_some())
+    }
+}
+
+fn place(row: &Row) -> Result<AuditPlace, Fault> {
+    Ok(AuditPlace {
+        at: row.time(0)?,
+        node: row.number(1)?,
+        counter: row.number(2)?,
+    })
 }
 
 fn read(row: &Row) -> Result<AuditEntry, Fault> {
     Ok(AuditEntry {
-        place: AuditPlace {
-            at: row.time(0)?,
-            node: row.number(1)?,
-            counter: row.number(2)?,
-        },
+        place: place(row)?,
         action: row.string(3)?,
         actor: row.string(4)?,
         subject: row.string_or_none(5)?,

@@ -25,7 +25,7 @@ use crate::statement::statements;
 
 pub use chain::{AuditChain, ChainHead, LinkedRow, ListAuditChain};
 pub use link::{Head, Held, LinkAudit, Linked, Linking, SignsAnchors, UnlinkedAudit};
-pub use list::{AuditEntry, AuditFilter, AuditPlace, ListAudit};
+pub use list::{AuditEntry, AuditFilter, AuditPage, AuditPlace, ListAudit};
 pub use start::{ForgetAudit, MoveAuditStart};
 
 /// What a number is entered as that no committed act has.

@@ -1,6 +1,7 @@
 //! One act on its way through a thread: run, then answered.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -15,6 +16,9 @@ use crate::store::DEADLINE;
 pub(crate) trait Job: Send {
     /// Whether the caller has gone: its act need not be started.
     fn is_abandoned(&self) -> bool;
+
+    /// By what is seen that the caller goes while its act runs.
+    fn caller(&self) -> Caller;
 
     /// Runs the act.
     fn run(&mut self, connection: &mut Connection, shared: &Shared) -> Ran;
@@ -40,10 +44,23 @@ pub(crate) enum Ran {
     Faulted { full: bool },
 }
 
+/// Whoever waits for an act, seen from the thread that runs it.
+pub(crate) struct Caller(Weak<()>);
+
+impl Caller {
+    /// Whether nobody waits any more: the deadline passed, or the caller was
+    /// dropped.
+    pub(crate) fn has_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
 struct Pending<A: Act> {
     act: A,
     out: Option<Result<A::Out, Fault>>,
     caller: oneshot::Sender<Result<A::Out, Fault>>,
+    /// There for as long as the caller waits.
+    waits: Weak<()>,
 }
 
 /// Sends an act to a thread and waits for its answer.
@@ -61,9 +78,16 @@ pub(crate) async fn submit_within<A: Act>(
     send: impl FnOnce(Box<dyn Job>) -> Result<(), Fault>,
 ) -> Result<A::Out, Fault> {
     let (caller, answer) = oneshot::channel();
-    let out = None;
-    send(Box::new(Pending { act, out, caller }))?;
-    match tokio::time::timeout(deadline, answer).await {
+    let waiting = Arc::new(());
+    send(Box::new(Pending {
+        act,
+        out: None,
+        caller,
+        waits: Arc::downgrade(&waiting),
+    }))?;
+    let answered = tokio::time::timeout(deadline, answer).await;
+    drop(waiting);
+    match answered {
         Ok(Ok(out)) => out,
         Ok(Err(_)) => Err(Fault::unavailable("sqlite: the thread has ended")),
         Err(_) => Err(Fault::unavailable("sqlite: no answer in time")),
@@ -73,6 +97,10 @@ pub(crate) async fn submit_within<A: Act>(
 impl<A: Act> Job for Pending<A> {
     fn is_abandoned(&self) -> bool {
         self.caller.is_closed()
+    }
+
+    fn caller(&self) -> Caller {
+        Caller(Weak::clone(&self.waits))
     }
 
     fn run(&mut self, connection: &mut Connection, shared: &Shared) -> Ran {

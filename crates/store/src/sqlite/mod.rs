@@ -1,6 +1,6 @@
 //! SQLite inside the binary: one writer thread that groups the acts that wait,
-//! two reader threads, checkpoints off the writer's path, and some room that is
-//! kept for taking back.
+//! two reader threads and one for the feed, checkpoints off the writer's path,
+//! and some room that is kept for taking back.
 
 mod checkpoint;
 pub(crate) mod file;
@@ -34,6 +34,8 @@ use file::Lock;
 use reader::Readers;
 use writer::Writer;
 
+/// How many threads read.
+const READERS: usize = 2;
 /// How long one migration may take.
 const MIGRATED_WITHIN: Duration = Duration::from_secs(15 * 60);
 
@@ -42,6 +44,9 @@ pub(crate) struct Sqlite {
     path: PathBuf,
     writer: Writer,
     readers: Readers,
+    /// Reads the feed alone: a node that knows nothing new in time answers
+    /// nobody, so that must not wait for what somebody else reads.
+    feed_reader: Readers,
     checkpointer: Checkpointer,
     /// Keeps a second process out for as long as the store is open.
     lock: Lock,
@@ -56,7 +61,8 @@ impl Sqlite {
         let log = Arc::default();
         Ok(Self {
             checkpointer: Checkpointer::start(&path, Arc::clone(&log))?,
-            readers: Readers::start(&path, Arc::clone(&shared))?,
+            readers: Readers::start(&path, READERS, Arc::clone(&shared))?,
+            feed_reader: Readers::start(&path, 1, Arc::clone(&shared))?,
             writer: Writer::start(writer, &path, shared, log)?,
             path,
             lock,
@@ -68,7 +74,11 @@ impl Sqlite {
     }
 
     pub(crate) async fn read<A: Act>(&self, act: A) -> Result<A::Out, Fault> {
-        job::submit(act, |job| self.readers.send(job)).await
+        let readers = match A::READS_THE_FEED {
+            true => &self.feed_reader,
+            false => &self.readers,
+        };
+        job::submit(act, |job| readers.send(job)).await
     }
 
     /// Runs what is missing of a list, each in a transaction of its own.
@@ -90,12 +100,13 @@ impl Sqlite {
 
     /// Waits for the threads, copies the log back and lets the file go.
     pub(crate) async fn close(&self) {
-        let (writer, readers) = (self.writer.stop(), self.readers.stop());
+        let writer = self.writer.stop();
+        let readers = [self.readers.stop(), self.feed_reader.stop()];
         let checkpointer = self.checkpointer.stop();
         let path = self.path.clone();
         let ended = tokio::task::spawn_blocking(move || {
             writer.join();
-            readers.into_iter().for_each(thread::Handle::join);
+            readers.into_iter().flatten().for_each(thread::Handle::join);
             checkpointer.join();
             file::fold_log(&path);
         });

@@ -1,5 +1,7 @@
-//! Two threads that read, each with a connection of its own.
+//! Threads that read, each with a connection of its own. A read ends when its
+//! caller has gone, so that no thread is lost to it.
 
+use std::ffi::c_int;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -12,9 +14,11 @@ use super::thread::{Handle, Thread};
 use crate::act::Shared;
 use crate::fault::Fault;
 
-const READERS: usize = 2;
 /// How many reads may wait.
 const WAITING: usize = 1024;
+/// After how many instructions of SQLite's machine it is asked whether somebody
+/// still waits for the read: well below a millisecond.
+const INSTRUCTIONS: c_int = 1000;
 
 pub(crate) struct Readers {
     queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
@@ -22,11 +26,11 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn start(path: &Path, shared: Arc<Shared>) -> Result<Self, Fault> {
+    pub(crate) fn start(path: &Path, many: usize, shared: Arc<Shared>) -> Result<Self, Fault> {
         let (queue, jobs) = sync_channel(WAITING);
         let jobs = Arc::new(Mutex::new(jobs));
-        let mut threads = Vec::with_capacity(READERS);
-        for _ in 0..READERS {
+        let mut threads = Vec::with_capacity(many);
+        for _ in 0..many {
             let connection = file::open_reader(path)?;
             let (jobs, shared) = (Arc::clone(&jobs), Arc::clone(&shared));
             let run = move || serve(connection, &jobs, &shared);
@@ -68,13 +72,22 @@ fn serve(mut connection: Connection, jobs: &Mutex<Receiver<Box<dyn Job>>>, share
 fn read(connection: &mut Connection, job: &mut dyn Job, shared: &Shared) -> Result<(), Fault> {
     shared.faults.pass("sqlite: before reading")?;
     if job.is_single() {
-        job.run(connection, shared);
-        return Ok(());
+        return run(connection, job, shared);
     }
     connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
-    job.run(connection, shared);
+    let ran = run(connection, job, shared);
+    // Whatever ended it: the next read begins a transaction of its own.
     if !connection.is_autocommit() {
         connection.prepare_cached("COMMIT")?.execute([])?;
     }
+    ran
+}
+
+/// Runs an act for as long as its caller waits.
+fn run(connection: &mut Connection, job: &mut dyn Job, shared: &Shared) -> Result<(), Fault> {
+    let caller = job.caller();
+    connection.progress_handler(INSTRUCTIONS, Some(move || caller.has_gone()))?;
+    job.run(connection, shared);
+    connection.progress_handler(0, None::<fn() -> bool>)?;
     Ok(())
 }

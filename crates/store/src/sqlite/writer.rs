@@ -145,6 +145,9 @@ impl Writing {
         if kept.writes > 0 {
             self.log.grew();
         }
+        for record in &kept.recorded {
+            self.shared.seen.note(record.position);
+        }
         if let Some(observer) = self
             .shared
             .observer

@@ -351,7 +351,7 @@ async fn what_is_old_enough_goes_and_the_rest_still_verifies(store: Store) {
         limit: 100,
         filter: crate::audit::AuditFilter::default(),
     };
-    assert_eq!(store.read(all).await.unwrap().len(), 5);
+    assert_eq!(store.read(all).await.unwrap().entries.len(), 5);
     // The next start is a day later at least, and takes the one before along.
     assert_eq!(move_start(&store, START + DAY / 2).await, None);
     assert_eq!(move_start(&store, START + DAY * 20).await, Some(9));

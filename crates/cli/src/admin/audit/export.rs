@@ -12,11 +12,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::chain::{self, unreadable};
+use super::search::Search;
 use crate::admin::Failed;
 use crate::admin::connection::Connection;
 
 /// How often what is new is asked for.
 const FOLLOW: Duration = Duration::from_secs(1);
+/// How many entries a page may have.
+const MAX_LIMIT: u32 = 1000;
 
 /// Prints the chain.
 pub(super) async fn chain(
@@ -69,23 +72,17 @@ pub(super) async fn filtered(
     follow: bool,
 ) -> Result<(), Failed> {
     say(&json!({ "symbolon_audit": 1, "filtered": true }))?;
-    let (mut after, mut records) = (None, 0_u64);
+    let mut search = Search::new(connection, filter, None);
     loop {
-        let mut query = filter.clone();
-        query.push(("limit", "1000".to_owned()));
-        query.extend(after.clone().map(|after| ("after", after)));
-        let page = connection.read(&["audit"], &query).await?;
-        let items = page["items"].as_array();
-        for item in items.into_iter().flatten() {
-            records += 1;
-            after = item["place"].as_str().map(str::to_owned).or(after);
+        let (items, more) = search.part(MAX_LIMIT).await?;
+        for item in &items {
             say(item)?;
         }
-        if page["next"].is_string() {
+        if more {
             continue;
         }
         if !follow {
-            return say(&json!({ "end": { "records": records } }));
+            return say(&json!({ "end": { "records": search.found() } }));
         }
         tokio::time::sleep(FOLLOW).await;
     }

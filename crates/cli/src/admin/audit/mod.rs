@@ -2,6 +2,7 @@
 
 mod chain;
 mod export;
+mod search;
 mod verify;
 
 use std::path::PathBuf;
@@ -119,8 +120,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
     match arguments.command {
         AuditCommand::List { filter, page } => {
             let connection = Connection::open(arguments.target)?;
-            let query = [page.pairs(), filter.pairs()].concat();
-            let answer = connection.read(&["audit"], &query).await?;
+            let answer = search::page(&connection, filter.pairs(), page).await?;
             print::list(&connection, &answer, &COLUMNS)
         }
         AuditCommand::Export {

@@ -6,11 +6,13 @@ mod chain;
 use std::fmt;
 use std::str::FromStr;
 
+use http::StatusCode;
 use serde_json::{Value, json};
 use symbolon_protocol::{Parameters, Timestamp};
 use symbolon_store::{AuditEntry, AuditFilter, AuditPlace, ListAudit};
 
 use crate::cx::Cx;
+use crate::respond;
 
 use super::call::Call;
 use super::failed::{Outcome, Refused};
@@ -20,6 +22,8 @@ pub(super) use self::chain::chain;
 /// How long what is filtered by may be, in bytes.
 const MAX_FILTER_BYTES: usize = 512;
 
+/// Answers a page of the trail. A filter that few rows pass is answered in parts:
+/// a page may be short, or empty, although `next` is there.
 pub(super) async fn list(cx: Cx, call: Call) -> Outcome {
     let page = call.page::<Place>()?;
     let filter = filter(&call.query()?)?;
@@ -32,7 +36,12 @@ pub(super) async fn list(cx: Cx, call: Call) -> Outcome {
             filter,
         })
         .await?;
-    page.answer(&found, |entry| Place(entry.place).to_string(), shown)
+    let mut body = json!({ "items": found.entries.iter().map(shown).collect::<Vec<_>>() });
+    if let Some(next) = found.next {
+        body["next"] = Place(next).to_string().into();
+        body["reached"] = next.at.to_string().into();
+    }
+    Ok(respond::json(StatusCode::OK, &body))
 }
 
 fn filter(query: &Parameters) -> Result<AuditFilter, Refused> {

@@ -28,6 +28,7 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
             &[&place[..], &told()[..]].concat(),
         ),
     );
+    add("AuditList", list());
     let linked = [
         ("link", number()),
         ("hash", text()),
@@ -72,4 +73,24 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
             ],
         ),
     );
+}
+
+/// A page that may be empty although more follows, unlike those of other lists.
+fn list() -> Value {
+    let next = "Give it as `after` for the next page. A request with a filter looks through a bounded part of the trail, so a page may have fewer items than `limit`, or none, although this is there: go on until it is not.";
+    let reached = "How far the trail was looked through; there where `next` is.";
+    object(
+        &["items"],
+        &[
+            (
+                "items",
+                json!({ "type": "array", "items": { "$ref": "#/components/schemas/AuditEntry" } }),
+            ),
+            ("next", json!({ "type": "string", "description": next })),
+            (
+                "reached",
+                json!({ "type": "string", "format": "date-time", "description": reached }),
+            ),
+        ],
+    )
 }

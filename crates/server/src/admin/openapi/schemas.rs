@@ -34,7 +34,6 @@ pub(super) fn all() -> Map<String, Value> {
         ("Session", "SessionList"),
         ("Key", "KeyList"),
         ("ApiKey", "ApiKeyList"),
-        ("AuditEntry", "AuditList"),
         ("DeadLetter", "DeadLetterList"),
     ] {
         add(plural, list(name));
@@ -78,7 +77,11 @@ fn add_clients(add: &mut impl FnMut(&str, Value)) {
     add("Client", localized(object(&["id"], &shown)));
     add("NewClient", new);
     add("ClientPatch", localized(object(&[], &patch)));
-    add("Rotation", object(&[], &[("overlap", span())]));
+    let rotation = [
+        ("overlap", span()),
+        ("authentication", words(ClientAuthentication::ALL)),
+    ];
+    add("Rotation", object(&[], &rotation));
 }
 
 /// Names of registration that are taken beside ours, and names that are taken
