@@ -15,6 +15,7 @@ use symbolon_token::Digest;
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
 use crate::received::{Authorization, Received};
+use crate::signals::{JUDGED_AGAIN_SECONDS, NotTaken};
 use crate::{respond, signals};
 
 /// Answers `POST /signals/{id}`.
@@ -34,11 +35,10 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     if !own.matches(&shown) {
         return Ok(unknown());
     }
-    if !cx.signal_pace.admits(&source.id, cx.edge.clock.monotonic()) {
-        let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, "access_denied", FLOOD);
-        let one = HeaderValue::from_static("1");
-        response.headers_mut().insert(RETRY_AFTER, one);
-        return Ok(response);
+    let arrived = cx.edge.clock.monotonic();
+    if !cx.signal_pace.admits(&source.id, arrived) {
+        let flood = refusal(StatusCode::TOO_MANY_REQUESTS, "access_denied", FLOOD);
+        return Ok(again_after(1, flood));
     }
     let kind = received.header(&CONTENT_TYPE).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -48,13 +48,18 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     }
     let text = std::str::from_utf8(&received.body)
         .map_err(|_| Refusal::invalid_request("the body is no text"))?;
-    Ok(match signals::take(&cx, &source, text.trim()).await? {
-        Ok(()) => respond::empty(StatusCode::ACCEPTED),
-        Err(not_taken) => refusal(
-            StatusCode::BAD_REQUEST,
-            not_taken.code(),
-            not_taken.description(),
+    let taken = signals::take(&cx, &source, text.trim(), arrived).await?;
+    let Err(not_taken) = taken else {
+        return Ok(respond::empty(StatusCode::ACCEPTED));
+    };
+    let answer = |status| refusal(status, not_taken.code(), not_taken.description());
+    Ok(match not_taken {
+        // A 400 would have the transmitter drop it.
+        NotTaken::NotNow(_) => again_after(
+            JUDGED_AGAIN_SECONDS,
+            answer(StatusCode::SERVICE_UNAVAILABLE),
         ),
+        _ => answer(StatusCode::BAD_REQUEST),
     })
 }
 
@@ -65,6 +70,11 @@ fn unknown() -> Response {
     let mut response = refusal(StatusCode::UNAUTHORIZED, "authentication_failed", why);
     let bearer = HeaderValue::from_static("Bearer");
     response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
+    response
+}
+
+fn again_after(seconds: u32, mut response: Response) -> Response {
+    response.headers_mut().insert(RETRY_AFTER, seconds.into());
     response
 }
 

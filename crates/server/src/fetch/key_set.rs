@@ -159,6 +159,25 @@ impl KeySets {
         }
     }
 
+    /// The set at an address, where it knows the wanted key or was asked for
+    /// since: an older one cannot say that there is no such key.
+    pub(super) async fn find_knowing(
+        &self,
+        fetcher: &Fetcher,
+        url: &str,
+        wanted: Wanted<'_>,
+    ) -> Result<Arc<KeySet>, FetchError> {
+        let keys = self.find(fetcher, url, wanted).await?;
+        if wanted.kid.is_none_or(|kid| keys.names(kid)) {
+            return Ok(keys);
+        }
+        let state = self.remote.get_with_by_ref(url, Arc::default).state();
+        match state.kept {
+            Some(kept) if kept.fetched >= wanted.now => Ok(kept.keys),
+            _ => Err(state.failed.unwrap_or(FetchError::CoolingDown)),
+        }
+    }
+
     /// The set that is kept of an address, for those who cannot wait: where the
     /// address has to be asked, that is done meanwhile.
     pub(super) fn kept(

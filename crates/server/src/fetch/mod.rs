@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use moka::sync::Cache;
 use serde_json::Value;
 use symbolon_token::Secret;
@@ -47,9 +47,9 @@ pub(crate) enum FetchError {
     /// No whole answer in time.
     #[error("the answer took too long")]
     TooSlow,
-    /// More bytes than were asked for.
+    /// More bytes than were asked for, under this status.
     #[error("the answer is too large")]
-    TooLarge,
+    TooLarge(u16),
     /// Another status than the one that was needed.
     #[error("the answer has status {0}")]
     Status(u16),
@@ -68,6 +68,7 @@ pub(crate) struct Fetched {
     pub(crate) body: Bytes,
     pub(crate) cache_control: Option<String>,
     pub(crate) content_type: Option<String>,
+    pub(crate) retry_after: Option<String>,
 }
 
 /// Something to be sent.
@@ -202,6 +203,22 @@ impl Fetcher {
             .await
     }
 
+    /// The same for those who tell apart a key that does not exist and one that
+    /// nobody can look for now: a set that lacks the wanted key was asked for at
+    /// `now` or later, or it is an error.
+    pub(crate) async fn key_set_knowing(
+        &self,
+        url: &str,
+        wanted_kid: Option<&str>,
+        now: Duration,
+    ) -> Result<Arc<KeySet>, FetchError> {
+        let wanted = key_set::Wanted {
+            kid: wanted_kid,
+            now,
+        };
+        self.key_sets.find_knowing(self, url, wanted).await
+    }
+
     /// The key set that is kept of an address. Nobody waits for one: what is no
     /// longer fresh is renewed meanwhile.
     pub(crate) fn kept_key_set(&self, url: &str, now: Duration) -> Option<Arc<KeySet>> {
@@ -333,16 +350,17 @@ async fn call(request: reqwest::RequestBuilder, limit_bytes: usize) -> Result<Fe
     };
     let cache_control = said(CACHE_CONTROL).map(str::to_owned);
     let content_type = said(CONTENT_TYPE).map(str::to_owned);
+    let retry_after = said(RETRY_AFTER).map(str::to_owned);
     if response
         .content_length()
         .is_some_and(|length| length > limit_bytes as u64)
     {
-        return Err(FetchError::TooLarge);
+        return Err(FetchError::TooLarge(status));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|e| cause(&e))? {
         if body.len() + chunk.len() > limit_bytes {
-            return Err(FetchError::TooLarge);
+            return Err(FetchError::TooLarge(status));
         }
         body.extend_from_slice(&chunk);
     }
@@ -351,6 +369,7 @@ async fn call(request: reqwest::RequestBuilder, limit_bytes: usize) -> Result<Fe
         body: body.into(),
         cache_control,
         content_type,
+        retry_after,
     })
 }
 

@@ -225,11 +225,11 @@ async fn an_answer_that_is_too_large_is_cut_off() {
 
     assert_eq!(
         local().get(&declared.url(), 5, "*/*").await.unwrap_err(),
-        FetchError::TooLarge
+        FetchError::TooLarge(200)
     );
     assert_eq!(
         local().get(&endless.url(), 5000, "*/*").await.unwrap_err(),
-        FetchError::TooLarge
+        FetchError::TooLarge(200)
     );
 }
 

@@ -8,10 +8,14 @@ use symbolon_token::{Entropy, random};
 /// The first wait at most.
 const FIRST: Duration = Duration::from_secs(2);
 /// The longest wait.
-const LONGEST: Duration = Duration::from_secs(5 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 /// How often a receiver may refuse one message before it is dead.
 pub(super) const MAX_REFUSALS: u32 = 8;
+
+/// After how many messages in a row that failed, each about another subject, the
+/// receiver is taken for one that cannot be reached.
+pub(super) const MAX_FAILED: u32 = 3;
 
 /// How long to wait after so many failures before this one: half of the time at
 /// least, so that no receiver is flooded, and all of it at most.

@@ -4,6 +4,8 @@
 //! Spec: OpenID Connect Back-Channel Logout 1.0 §2.5, §2.8
 //! Spec: RFC 8935 §2.1, §2.2, §2.3, §2.4
 
+use std::time::Duration;
+
 use serde_json::Value;
 use symbolon_protocol::{ClientId, Timestamp};
 use symbolon_store::{
@@ -30,7 +32,11 @@ pub(super) enum Sent {
     Taken,
     /// The receiver cannot be told anything now.
     Unreachable(&'static str),
-    /// The receiver does not take this message now.
+    /// The receiver asks not to be told anything for a time.
+    AskedForTime(&'static str, Duration),
+    /// The receiver answered, and did not take this message: it may take others.
+    Failed(&'static str),
+    /// The receiver says that it does not take this message now.
     Refused(&'static str),
     /// It will never take it.
     Never(&'static str),
@@ -42,6 +48,8 @@ impl Sent {
         match self {
             Self::Taken => "taken",
             Self::Unreachable(_) => "unreachable",
+            Self::AskedForTime(..) => "asked_for_time",
+            Self::Failed(_) => "failed",
             Self::Refused(_) => "refused",
             Self::Never(_) => "never",
         }
@@ -146,7 +154,7 @@ impl Receiver {
                 Failure::Broken(broken) => broken.to_string(),
             };
             tracing::warn!(kind = self.kind(), %cause, "a message could not be written");
-            Sent::Unreachable("it could not be written")
+            Sent::Failed("it could not be written")
         })
     }
 }
@@ -195,10 +203,8 @@ async fn log_out(
         Ok(answer) if matches!(answer.status, 200 | 204) => Sent::Taken,
         // Logging out failed there, or the token was not understood.
         Ok(answer) if answer.status == 400 => Sent::Refused("the client answered 400"),
-        Ok(answer) => Sent::Unreachable(status(answer.status)),
-        // A long page behind a success is not read, and is none of ours.
-        Err(FetchError::TooLarge) => Sent::Refused("the answer is too large"),
-        Err(error) => Sent::Unreachable(cause(error)),
+        Ok(answer) => of_status(answer.status, answer.retry_after.as_deref()),
+        Err(error) => of_fault(error),
     })
 }
 
@@ -217,9 +223,8 @@ async fn push(cx: &Cx, document: &StreamDocument, shown: Option<&Secret>, event:
     match cx.fetcher.post(&outgoing).await {
         Ok(answer) if matches!(answer.status, 200 | 202 | 204) => Sent::Taken,
         Ok(answer) if answer.status == 400 => of_error(&answer.body),
-        Ok(answer) => Sent::Unreachable(status(answer.status)),
-        Err(FetchError::TooLarge) => Sent::Refused("the answer is too large"),
-        Err(error) => Sent::Unreachable(cause(error)),
+        Ok(answer) => of_status(answer.status, answer.retry_after.as_deref()),
+        Err(error) => of_fault(error),
     }
 }
 
@@ -232,9 +237,32 @@ fn of_error(body: &[u8]) -> Sent {
         Some("invalid_issuer") => Sent::Never("invalid_issuer"),
         Some("invalid_audience") => Sent::Never("invalid_audience"),
         Some("invalid_key") => Sent::Refused("invalid_key"),
-        Some("authentication_failed") => Sent::Unreachable("authentication_failed"),
-        Some("access_denied") => Sent::Unreachable("access_denied"),
+        Some("authentication_failed") => Sent::Failed("authentication_failed"),
+        Some("access_denied") => Sent::Failed("access_denied"),
         _ => Sent::Refused("the receiver answered 400"),
+    }
+}
+
+/// What a status says that is neither a success nor 400. Whoever answers can be
+/// reached: of others, only the wish for time says anything.
+fn of_status(answered: u16, retry_after: Option<&str>) -> Sent {
+    match (answered, retry_after) {
+        (429, _) | (503, Some(_)) => {
+            // A date is not read: then it is left alone as who cannot be reached.
+            let seconds = retry_after.and_then(|text| text.trim().parse().ok());
+            let asked = Duration::from_secs(seconds.unwrap_or(0));
+            Sent::AskedForTime(status(answered), asked)
+        }
+        _ => Sent::Failed(status(answered)),
+    }
+}
+
+fn of_fault(error: FetchError) -> Sent {
+    match error {
+        // A long page behind a success is not read, and is none of ours.
+        FetchError::TooLarge(200..=299 | 400) => Sent::Refused("the answer is too large"),
+        FetchError::TooLarge(answered) => of_status(answered, None),
+        _ => Sent::Unreachable(cause(error)),
     }
 }
 
@@ -243,7 +271,7 @@ const fn status(status: u16) -> &'static str {
         300..=399 => "the receiver answered a redirect, which is not followed",
         401 | 403 => "the receiver does not let this server in",
         404 | 410 => "there is nothing at the receiver's address",
-        429 => "the receiver asks for time",
+        429 | 503 => "the receiver asks for time",
         500..=599 => "the receiver answered that it is broken",
         _ => "the receiver answered with a status that means nothing here",
     }
@@ -268,12 +296,34 @@ mod tests {
             (r#"{"err":"invalid_request"}"#, "never"),
             (r#"{"err":"invalid_audience","description":"x"}"#, "never"),
             (r#"{"err":"invalid_key"}"#, "refused"),
-            (r#"{"err":"authentication_failed"}"#, "unreachable"),
+            (r#"{"err":"authentication_failed"}"#, "failed"),
             (r#"{"err":7}"#, "refused"),
             ("<html>", "refused"),
             ("", "refused"),
         ] {
             assert_eq!(of_error(body.as_bytes()).word(), wanted, "{body}");
         }
+    }
+
+    #[test]
+    fn only_who_asks_for_time_or_cannot_be_reached_is_left_alone_at_once() {
+        for (status, retry_after, wanted) in [
+            (500, None, "failed"),
+            (503, None, "failed"),
+            (302, None, "failed"),
+            (403, None, "failed"),
+            (404, Some("7"), "failed"),
+            (429, None, "asked_for_time"),
+            (503, Some("Wed, 21 Oct 2026 07:28:00 GMT"), "asked_for_time"),
+        ] {
+            assert_eq!(of_status(status, retry_after).word(), wanted, "{status}");
+        }
+        let Sent::AskedForTime(_, asked) = of_status(503, Some("7")) else {
+            panic!("it did not ask");
+        };
+        assert_eq!(asked, Duration::from_secs(7));
+        assert_eq!(of_fault(FetchError::TooSlow).word(), "unreachable");
+        assert_eq!(of_fault(FetchError::TooLarge(200)).word(), "refused");
+        assert_eq!(of_fault(FetchError::TooLarge(500)).word(), "failed");
     }
 }

@@ -4,8 +4,9 @@
 //! 2. The messages of a receiver are sent one after the other, in order;
 //!    receivers are dealt with beside each other, and none waits for another.
 //! 3. `delivery` sends one message, `logout_token` and `security_event` write it.
-//! 4. What became of each is written under the lease. A receiver that cannot be
-//!    reached is left alone for longer each time (`backoff`).
+//! 4. What became of each is written under the lease. A message that fails is
+//!    left alone for longer each time, and so is a receiver that cannot be
+//!    reached, or where several fail in a row (`backoff`).
 //!
 //! Whatever is sent twice, after a crash or a lost answer, bears the same `jti`.
 //!
@@ -156,8 +157,9 @@ async fn turn(app: &Arc<App>, receiver: &str) -> Result<Turn, Broken> {
         receiver: receiver.to_owned(),
         fence: leased.fence,
         outcomes: Vec::new(),
+        // As before, until it is known better.
         pause: Pause {
-            failures: 0,
+            failures: leased.failures,
             next_try: Timestamp::EPOCH,
         },
         now,
@@ -171,7 +173,7 @@ async fn turn(app: &Arc<App>, receiver: &str) -> Result<Turn, Broken> {
         tracing::warn!(%receiver, cause = %broken, "could not send all that waits");
     }
     settle.now = app.edge.clock.now();
-    let rests = settle.pause.failures > 0;
+    let rests = settle.pause.next_try > Timestamp::EPOCH;
     let is_done = whole == 0 || settle.outcomes.len() < whole || app.is_draining();
     if app.store.act(settle).await? == Noted::Late {
         tracing::warn!(%receiver, "this node stood still while it sent; another one goes on");
@@ -184,7 +186,8 @@ async fn turn(app: &Arc<App>, receiver: &str) -> Result<Turn, Broken> {
     })
 }
 
-/// Sends until the receiver cannot be reached or the lease is half over.
+/// Sends until the receiver cannot be reached or the lease is half over. No two
+/// of the messages are about the same subject.
 async fn send_all(
     app: &Arc<App>,
     leased: Leased,
@@ -192,6 +195,7 @@ async fn send_all(
 ) -> Result<(), Broken> {
     let began = app.edge.clock.monotonic();
     let cx = app.cx(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let mut failed_in_a_row = 0;
     for waiting in &leased.messages {
         let elapsed = app.edge.clock.monotonic().saturating_sub(began);
         if elapsed > SENDING || app.is_draining() {
@@ -213,33 +217,54 @@ async fn send_all(
         let now = app.edge.clock.now();
         let sent = to.send(&cx, waiting, now).await;
         metric::delivered(to.kind(), sent.word());
+        failed_in_a_row = match sent {
+            Sent::Failed(_) => failed_in_a_row + 1,
+            _ => 0,
+        };
+        settle.pause = match sent {
+            Sent::Unreachable(_) => rest(app, leased.failures, now, Duration::ZERO),
+            Sent::AskedForTime(_, asked) => rest(app, leased.failures, now, asked),
+            Sent::Failed(_) if failed_in_a_row >= backoff::MAX_FAILED => {
+                rest(app, leased.failures, now, Duration::ZERO)
+            }
+            // It says nothing of the receiver yet.
+            Sent::Failed(_) => settle.pause,
+            Sent::Taken | Sent::Refused(_) | Sent::Never(_) => Pause {
+                failures: 0,
+                next_try: Timestamp::EPOCH,
+            },
+        };
+        let rests_until = settle.pause.next_try;
         let outcome = match sent {
             Sent::Taken => Delivered::Taken,
             Sent::Never(reason) => Delivered::Never { reason },
             Sent::Refused(reason) if waiting.attempts + 1 >= backoff::MAX_REFUSALS => {
                 Delivered::Never { reason }
             }
-            Sent::Refused(reason) => Delivered::Later {
+            Sent::Refused(reason) | Sent::Failed(reason) => Delivered::Later {
                 next_try: now + backoff::after(waiting.attempts, &*app.edge.entropy),
                 reason,
             },
-            Sent::Unreachable(reason) => {
-                settle.pause = rest(app, leased.failures, now);
-                let next_try = settle.pause.next_try;
-                let later = Delivered::Later { next_try, reason };
-                settle.outcomes.push((waiting.number, later));
-                return Ok(());
-            }
+            Sent::Unreachable(reason) | Sent::AskedForTime(reason, _) => Delivered::Later {
+                next_try: rests_until,
+                reason,
+            },
         };
         settle.outcomes.push((waiting.number, outcome));
+        if rests_until > Timestamp::EPOCH {
+            return Ok(());
+        }
     }
     Ok(())
 }
 
-fn rest(app: &App, failures: u32, now: Timestamp) -> Pause {
+/// The receiver is left alone: longer each time, and as long as it asks within
+/// the longest wait.
+fn rest(app: &App, failures: u32, now: Timestamp, asked: Duration) -> Pause {
+    let own = backoff::after(failures, &*app.edge.entropy);
     Pause {
         failures: failures.saturating_add(1),
-        next_try: now + backoff::after(failures, &*app.edge.entropy),
+        next_try: now + own.max(asked.min(backoff::LONGEST)),
     }
 }
 

@@ -186,7 +186,7 @@ impl Documents {
             .await;
         let brought = match asked {
             Ok(ref fetched) => judge(fetched, url.as_str()),
-            Err(FetchError::TooLarge) => Err(NoDocument::Gone),
+            Err(FetchError::TooLarge(_)) => Err(NoDocument::Gone),
             Err(_) => Err(NoDocument::Away),
         };
         match &brought {
@@ -274,6 +274,7 @@ mod tests {
             body: body.to_owned().into(),
             cache_control: None,
             content_type: Some(content_type.to_owned()),
+            retry_after: None,
         }
     }
 

@@ -37,18 +37,19 @@ pub(super) struct VerifiedEvent {
     pub(super) subject: Option<SubjectIdentifier>,
 }
 
-/// Checks an event of a source.
+/// Checks an event of a source that arrived at a time.
 pub(super) async fn verify(
     cx: &Cx,
     source: &SignalSource,
     text: &str,
+    arrived: Duration,
 ) -> Result<VerifiedEvent, NotTaken> {
     let malformed = |_| NotTaken::Request("the body is no signed token");
     let unverified = Unverified::parse(text).map_err(malformed)?;
     if unverified.claimed_type() != Some(SECURITY_EVENT_TYPE) {
         return Err(NotTaken::Request("the token is of another kind"));
     }
-    let claims = verified(cx, source, &unverified).await?;
+    let claims = verified(cx, source, &unverified, arrived).await?;
     check(source, cx.settings.clock_skew, &claims, cx.now)
 }
 
@@ -56,6 +57,7 @@ async fn verified(
     cx: &Cx,
     source: &SignalSource,
     unverified: &Unverified<'_>,
+    arrived: Duration,
 ) -> Result<Map<String, Value>, NotTaken> {
     let wrong = NotTaken::Key("the algorithm is not allowed");
     let algorithm = unverified.algorithm().ok_or(wrong)?;
@@ -64,9 +66,10 @@ async fn verified(
         return Err(wrong);
     }
     let kid = unverified.claimed_kid();
-    let now = cx.edge.clock.monotonic();
-    let keys = cx.fetcher.key_set(&source.jwks_uri, kid, now).await;
-    let keys = keys.map_err(|_| NotTaken::Key("the keys of the source cannot be had"))?;
+    let uri = &source.jwks_uri;
+    let keys = cx.fetcher.key_set_knowing(uri, kid, arrived).await;
+    // Whatever went wrong says nothing of the event: a refusal would have it dropped.
+    let keys = keys.map_err(|_| NotTaken::NotNow("the keys of the source cannot be had now"))?;
     let mut outcome = Err(Invalid::UnknownKey);
     for key in keys.candidates(kid, algorithm).take(MAX_TRIES) {
         outcome = unverified.verify(key);

@@ -18,6 +18,7 @@ use symbolon_token::jose::json as strict;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::NotTaken;
 use crate::app::App;
 use crate::config::SignalSource;
 use crate::cx::Cx;
@@ -137,14 +138,17 @@ async fn exchange(cx: &Cx, source: &SignalSource) -> Result<(), &'static str> {
     let mut said = Said::default();
     for _ in 0..MAX_ROUNDS {
         let (sets, more) = question(cx, source, &said, MAX_EVENTS).await?;
+        let arrived = cx.edge.clock.monotonic();
         said = Said::default();
         for (jti, event) in sets.iter().take(MAX_EVENTS) {
             let text = event.as_str().unwrap_or_default();
             if !cx.signal_pace.admits(&source.id, cx.edge.clock.monotonic()) {
                 break;
             }
-            match super::take(cx, source, text).await {
+            match super::take(cx, source, text, arrived).await {
                 Ok(Ok(())) => said.taken.push(jti.clone()),
+                // What nothing is said of is delivered again.
+                Ok(Err(NotTaken::NotNow(_))) => {}
                 Ok(Err(not_taken)) => {
                     let why = json!({
                         "err": not_taken.code(),

@@ -17,12 +17,18 @@ mod pace;
 
 pub(crate) use self::pace::SignalPace;
 
+use std::time::Duration;
+
 use crate::config::SignalSource;
 use crate::cx::Cx;
 use crate::failure::Failure;
 use crate::metric;
 
-/// Why an event is not taken: the codes of RFC 8935 §2.4.
+/// After how many seconds an event is worth being sent again that could not be
+/// judged: its source's keys are not asked for more often.
+pub(crate) const JUDGED_AGAIN_SECONDS: u32 = 30;
+
+/// Why an event is not taken: the codes of RFC 8935 §2.4, and what is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotTaken {
     /// It is no event, or none that is understood.
@@ -33,37 +39,42 @@ pub(crate) enum NotTaken {
     Issuer,
     /// It is for somebody else.
     Audience,
+    /// It cannot be known now whether it is good. Nothing is refused by that: it
+    /// has to come again.
+    NotNow(&'static str),
 }
 
 impl NotTaken {
-    /// The code on the wire.
+    /// The code on the wire, or the word for what is no refusal.
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::Request(_) => "invalid_request",
             Self::Key(_) => "invalid_key",
             Self::Issuer => "invalid_issuer",
             Self::Audience => "invalid_audience",
+            Self::NotNow(_) => "not_now",
         }
     }
 
     /// What is said besides.
     pub(crate) const fn description(self) -> &'static str {
         match self {
-            Self::Request(why) | Self::Key(why) => why,
+            Self::Request(why) | Self::Key(why) | Self::NotNow(why) => why,
             Self::Issuer => "iss is not the issuer of this source",
             Self::Audience => "aud is not this receiver",
         }
     }
 }
 
-/// Takes an event of a source. One that was taken before is taken again, and
+/// Takes an event of a source that arrived at a time. One that was taken before is taken again, and
 /// does nothing.
 pub(crate) async fn take(
     cx: &Cx,
     source: &SignalSource,
     text: &str,
+    arrived: Duration,
 ) -> Result<Result<(), NotTaken>, Failure> {
-    let event = match event::verify(cx, source, text).await {
+    let event = match event::verify(cx, source, text, arrived).await {
         Ok(event) => event,
         Err(not_taken) => {
             let why = not_taken.description();

@@ -29,7 +29,7 @@ pub struct DueReceivers {
 }
 
 /// Leases a receiver, unless somebody holds it, and reads what is to be sent:
-/// of each subject the first message alone.
+/// of each subject the first message alone, what was never tried before the rest.
 #[derive(Clone, Debug)]
 pub struct LeaseReceiver {
     /// The receiver.
@@ -49,7 +49,7 @@ pub struct Leased {
     pub fence: i64,
     /// How often in a row the receiver could not be reached.
     pub failures: u32,
-    /// What is to be sent, in order.
+    /// What is to be sent, each about another subject.
     pub messages: Vec<WaitingMessage>,
 }
 
@@ -125,11 +125,16 @@ pub enum Noted {
 
 statements! {
     // What is put off beyond the farthest was put off by a clock that was ahead.
+    // What waits behind a message that is put off makes nobody due: its receiver
+    // would be leased for nothing at each look.
     DUE = "SELECT r.receiver FROM outbox_receiver r
         WHERE r.is_full < 2 AND (r.leased_until <= {now} OR r.leased_until > {now} + ?4)
             AND (r.next_try <= ?1 OR r.next_try > ?3) AND EXISTS (SELECT 1 FROM outbox o
                 WHERE o.receiver = r.receiver AND o.state = 0
-                    AND (o.next_try <= ?1 OR o.next_try > ?3))
+                    AND (o.next_try <= ?1 OR o.next_try > ?3)
+                    AND NOT EXISTS (SELECT 1 FROM outbox e
+                        WHERE e.receiver = o.receiver AND e.subject = o.subject
+                            AND e.number < o.number AND e.state < 2))
         ORDER BY r.next_try, r.receiver LIMIT ?2";
     LEASE = "UPDATE outbox_receiver SET fence = fence + 1, leased_until = {now} + ?3
         WHERE receiver = ?1 AND is_full < 2
@@ -137,9 +142,15 @@ statements! {
             AND (next_try <= ?2 OR next_try > ?4)
         RETURNING fence, failures";
     // Behind what is still held that was there before: it is about to be sent.
-    HEADS = "SELECT o.number, o.jti, o.message, o.attempts, o.created FROM outbox o
+    UNTRIED = "SELECT o.number, o.jti, o.message, o.attempts, o.created FROM outbox o
         WHERE o.receiver = ?1 AND o.state = 0 AND (o.next_try <= ?2 OR o.next_try > ?4)
-            AND NOT EXISTS (SELECT 1 FROM outbox e
+            AND o.attempts = 0 AND NOT EXISTS (SELECT 1 FROM outbox e
+                WHERE e.receiver = o.receiver AND e.subject = o.subject
+                    AND e.number < o.number AND e.state < 2)
+        ORDER BY o.number LIMIT ?3";
+    TRIED = "SELECT o.number, o.jti, o.message, o.attempts, o.created FROM outbox o
+        WHERE o.receiver = ?1 AND o.state = 0 AND (o.next_try <= ?2 OR o.next_try > ?4)
+            AND o.attempts > 0 AND NOT EXISTS (SELECT 1 FROM outbox e
                 WHERE e.receiver = o.receiver AND e.subject = o.subject
                     AND e.number < o.number AND e.state < 2)
         ORDER BY o.number LIMIT ?3";
@@ -193,11 +204,21 @@ impl Act for LeaseReceiver {
         let Some(row) = tx.one(&LEASE, binds).await? else {
             return Ok(None);
         };
-        let binds = binds![&self.receiver, self.now, self.limit, farthest];
+        // What failed before comes last: the receiver may take all but that, and
+        // whoever asks for no more after some failures would not get beyond it.
+        let mut messages = Vec::new();
+        for heads in [&UNTRIED, &TRIED] {
+            let read_so_far = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+            let room = self.limit.saturating_sub(read_so_far);
+            if room > 0 {
+                let binds = binds![&self.receiver, self.now, room, farthest];
+                messages.extend(tx.all(heads, binds, read).await?);
+            }
+        }
         Ok(Some(Leased {
             fence: row.number(0)?,
             failures: row.count(1)?,
-            messages: tx.all(&HEADS, binds, read).await?,
+            messages,
         }))
     }
 }

@@ -7,10 +7,14 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode, Uri};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use super::claims;
 
 /// How long it waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -34,6 +38,21 @@ impl Letter {
         assert!(pairs.next().is_none());
         token.into_owned()
     }
+
+    /// What the token in it says, whatever it is.
+    pub(crate) fn says(&self) -> serde_json::Map<String, Value> {
+        match &*self.kind {
+            "application/secevent+jwt" => claims(&self.body),
+            _ => claims(&self.logout_token()),
+        }
+    }
+
+    /// Whom it is about.
+    pub(crate) fn subject(&self) -> String {
+        let said = self.says();
+        let whole = said.get("sub").or_else(|| said["sub_id"].get("sub"));
+        whole.unwrap().as_str().unwrap().to_owned()
+    }
 }
 
 /// What is answered.
@@ -41,14 +60,17 @@ impl Letter {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: String,
+    pub(crate) retry_after: Option<u32>,
 }
 
 #[derive(Default)]
 struct Kept {
     letters: Vec<Letter>,
     reply: Option<Reply>,
+    /// Whom it is told nothing of: the answer is 500.
+    unwanted: Option<String>,
     /// What was not taken.
-    turned_away: usize,
+    turned_away: Vec<Letter>,
     /// Whether answers are held back; requests that wait for theirs look on.
     is_held: watch::Sender<bool>,
 }
@@ -78,7 +100,22 @@ impl Inbox {
         self.kept.lock().unwrap().reply = Some(Reply {
             status,
             body: body.to_owned(),
+            retry_after: None,
         });
+    }
+
+    /// From now on it asks for so many seconds.
+    pub(crate) fn ask_for_time(&self, seconds: u32) {
+        self.kept.lock().unwrap().reply = Some(Reply {
+            status: 503,
+            body: String::new(),
+            retry_after: Some(seconds),
+        });
+    }
+
+    /// From now on it breaks at what it is told of one person, or of nobody.
+    pub(crate) fn break_at(&self, subject: Option<&str>) {
+        self.kept.lock().unwrap().unwanted = subject.map(str::to_owned);
     }
 
     /// From now on it takes everything, once it is let go.
@@ -113,7 +150,18 @@ impl Inbox {
 
     /// How often it did not take what it was sent.
     pub(crate) fn turned_away(&self) -> usize {
-        self.kept.lock().unwrap().turned_away
+        self.kept.lock().unwrap().turned_away.len()
+    }
+
+    /// Waits until it did not take so many letters.
+    pub(crate) async fn wait_until_turned_away(&self, count: usize) -> Vec<Letter> {
+        let until = Instant::now() + PATIENCE;
+        while self.turned_away() < count {
+            let came = self.turned_away();
+            assert!(Instant::now() < until, "{came} of {count} were turned away");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.kept.lock().unwrap().turned_away.clone()
     }
 
     /// Waits until it took so many letters.
@@ -152,21 +200,31 @@ async fn receive(
         authorization: header("authorization"),
         body: String::from_utf8(body.to_vec()).unwrap(),
     };
-    let (reply, mut is_held) = {
+    let (mut reply, mut is_held) = {
         let kept = kept.lock().unwrap();
-        (kept.reply.clone(), kept.is_held.subscribe())
+        let reply = kept.reply.clone().unwrap_or(Reply {
+            status: 200,
+            body: String::new(),
+            retry_after: None,
+        });
+        (reply, kept.is_held.subscribe())
     };
-    let reply = reply.unwrap_or(Reply {
-        status: 200,
-        body: String::new(),
-    });
+    let unwanted = kept.lock().unwrap().unwanted.clone();
+    if unwanted.is_some_and(|unwanted| letter.subject() == unwanted) {
+        reply.status = 500;
+    }
     is_held.wait_for(|is_held| !is_held).await.unwrap();
     drop(is_held);
     let mut kept = kept.lock().unwrap();
     if reply.status < 300 {
         kept.letters.push(letter);
     } else {
-        kept.turned_away += 1;
+        kept.turned_away.push(letter);
     }
-    (StatusCode::from_u16(reply.status).unwrap(), reply.body).into_response()
+    let status = StatusCode::from_u16(reply.status).unwrap();
+    let mut response = (status, reply.body).into_response();
+    if let Some(seconds) = reply.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
 }

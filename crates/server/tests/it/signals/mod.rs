@@ -2,6 +2,7 @@
 //! events, sources of them, and the one call that takes all of a person back.
 
 mod apart;
+mod failing;
 mod global;
 mod inbox;
 mod logout;
@@ -10,6 +11,7 @@ mod peer;
 mod queued;
 mod source;
 mod stream;
+mod unjudged;
 mod waiting;
 
 use reqwest::Method;

@@ -62,9 +62,23 @@ struct World {
 
 /// What waits at the source that is asked, and what was said of it.
 #[derive(Clone, Default)]
-struct Waiting {
-    sets: Arc<Mutex<serde_json::Map<String, Value>>>,
-    said: Arc<Mutex<Vec<Value>>>,
+pub(super) struct Waiting {
+    pub(super) sets: Arc<Mutex<serde_json::Map<String, Value>>>,
+    pub(super) said: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Waiting {
+    /// One that is asked at an address.
+    pub(super) async fn open() -> (Self, String) {
+        let waiting = Self::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let polled = format!("http://{}/poll", listener.local_addr().unwrap());
+        let router = Router::new()
+            .route("/poll", post(answer))
+            .with_state(waiting.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (waiting, polled)
+    }
 }
 
 async fn answer(State(waiting): State<Waiting>, body: String) -> String {
@@ -107,13 +121,7 @@ impl World {
 
     async fn sources() -> (Partner, Partner, Waiting, String) {
         let (partner, other) = (Partner::start().await, Partner::start().await);
-        let waiting = Waiting::default();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let polled = format!("http://{}/poll", listener.local_addr().unwrap());
-        let router = Router::new()
-            .route("/poll", post(answer))
-            .with_state(waiting.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let (waiting, polled) = Waiting::open().await;
         let issuer = &partner.issuer;
         let source = |id: &str, more: &str| {
             format!(
