@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use symbolon_protocol::{ClientId, Timestamp};
 use symbolon_token::explain::{Check, Refused};
-use symbolon_token::{Authority, Id, Token};
+use symbolon_token::{Authority, Id, Purpose, Token};
 
 use crate::cx::{Cx, RequestId};
 use crate::failure::Failure;
@@ -73,6 +73,27 @@ pub(crate) struct IssuedToken {
     pub(crate) issued: Timestamp,
     /// What it permits.
     pub(crate) authority: Authority,
+    /// The key that it dies with.
+    pub(crate) made_with: MadeWith,
+}
+
+/// The key that made a token.
+#[derive(Debug, Clone)]
+pub(crate) enum MadeWith {
+    /// One that signs, by its name.
+    Signing(String),
+    /// One that seals or roots, by its number.
+    Working(Purpose, u32),
+}
+
+impl MadeWith {
+    /// What the revocation feed calls it.
+    pub(crate) fn key_name(&self) -> String {
+        match self {
+            Self::Signing(kid) => kid.clone(),
+            Self::Working(purpose, number) => purpose.key_name(*number),
+        }
+    }
 }
 
 /// Both memories.
@@ -155,12 +176,19 @@ impl Recent {
     }
 
     /// Remembers what was issued.
-    pub(crate) fn issued(&self, cx: &Cx, token: Id<Token>, authority: Authority) {
+    pub(crate) fn issued(
+        &self,
+        cx: &Cx,
+        token: Id<Token>,
+        authority: Authority,
+        made_with: MadeWith,
+    ) {
         let own = IssuedToken {
             token,
             request: cx.request,
             issued: cx.now,
             authority,
+            made_with,
         };
         let number = THREAD.with(|own| *own) % self.issued.len();
         // The oldest is dropped when the lock is free again.

@@ -243,6 +243,11 @@ impl Keyring {
         }
     }
 
+    /// The number of the key with which new things of a purpose are made.
+    pub fn current_number(&self, purpose: Purpose) -> u32 {
+        self.newest(purpose).id
+    }
+
     /// The key with which new things of a purpose are made.
     pub(crate) fn current(&self, purpose: Purpose) -> &WorkingSecret {
         self.newest(purpose)

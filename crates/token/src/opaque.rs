@@ -7,8 +7,8 @@ use crate::authority::Authority;
 use crate::clock::Entropy;
 use crate::id::{Id, Token};
 use crate::keyring::{Keyring, Purpose};
-use crate::mark::Kind;
-use crate::seal::{Bound, Unsealable};
+use crate::mark::{self, Kind};
+use crate::seal::{self, Bound, Unsealable};
 use crate::wire::{Reader, Writer};
 
 /// An opaque access token that was just made.
@@ -73,6 +73,15 @@ pub fn open(keys: &Keyring, bound: Bound<'_>, text: &str) -> Result<OpaqueToken,
         }),
         _ => Err(Unsealable),
     }
+}
+
+/// What the revocation feed calls the key that a text says it is sealed with.
+/// Nobody vouches for it: for finding what was said of that key, never for
+/// deciding.
+pub fn claimed_key(text: &str) -> Option<String> {
+    let sealed = mark::read_sealed(Kind::AccessToken, text)?;
+    let number = seal::key_number(&sealed)?;
+    Some(Purpose::AccessToken.key_name(number))
 }
 
 /// The token's id, from the number of its seal. Its slot means nothing, so the

@@ -18,15 +18,18 @@ use symbolon_store::{
     AuditEntry, AuditFilter, AuditPlace, FindRevocations, ListAudit, Revocation, Target,
 };
 use symbolon_token::explain::Check;
-use symbolon_token::revocation::{self, Hit};
-use symbolon_token::{Id, Marks, Subject, Token};
+use symbolon_token::opaque::OpaqueToken;
+use symbolon_token::revocation::{self, public_name};
+use symbolon_token::{Id, Subject, Token};
 
 use crate::cx::Cx;
+use crate::endpoint::presented;
 use crate::recent::{IssuedToken, Said, What};
 use crate::respond;
 
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
+use super::tokens::Named;
 
 /// How many audit rows of one instant are looked at.
 const MAX_ROWS: u32 = 64;
@@ -163,7 +166,10 @@ async fn of_token(cx: &Cx, token: Id<Token>) -> Result<Option<Value>, Failed> {
     let jti = token.to_string();
     let issued = cx.recent.find(token);
     let mut targets = vec![Target::Token(token)];
-    targets.extend(issued.iter().flat_map(targets_of));
+    if let Some(own) = &issued {
+        targets.extend(Named::of_authority(&own.authority).targets());
+        targets.push(Target::Key(own.made_with.key_name()));
+    }
     let since = issued.as_ref().map_or(Timestamp::EPOCH, |own| own.issued);
     let taken_back = records_of(cx, targets, since).await?;
     let requests = cx.recent.requests_with(&jti);
@@ -174,23 +180,7 @@ async fn of_token(cx: &Cx, token: Id<Token>) -> Result<Option<Value>, Failed> {
     if let Some(issued) = &issued {
         body["issued"] = shown(issued);
     }
-    let expired = issued
-        .as_ref()
-        .filter(|own| own.authority.expires() <= cx.now);
-    let parent = issued.as_ref().and_then(|own| taken_parent(cx, own));
-    let cause = match (taken_back.first(), expired) {
-        (None, _) if parent.is_some() => format!(
-            "revocation: a {} that it came from was taken back",
-            parent.unwrap_or_default()
-        ),
-        (Some(first), _) => format!(
-            "revocation: its {} was taken back at {}",
-            first["what"].as_str().unwrap_or_default(),
-            first["at"].as_str().unwrap_or_default()
-        ),
-        (None, Some(own)) => format!("expiry: the token ended at {}", own.authority.expires()),
-        (None, None) => "nothing that is known here refuses it".to_owned(),
-    };
+    let cause = cause(cx, issued.as_ref(), taken_back.first()).await?;
     body["cause"] = cause.into();
     body["taken_back"] = taken_back.into();
     let refusals: Vec<Value> = requests
@@ -201,16 +191,47 @@ async fn of_token(cx: &Cx, token: Id<Token>) -> Result<Option<Value>, Failed> {
     Ok(Some(body))
 }
 
-/// What of the tokens that a token was derived from was taken back since.
-fn taken_parent(cx: &Cx, own: &IssuedToken) -> Option<&'static str> {
-    let marks = Marks {
-        lineage: own.authority.lineage().to_vec(),
-        ..Marks::default()
-    };
-    match cx.feed.hit(&marks, own.authority.position())? {
-        Hit::Record(target) | Hit::Parent(target) => Some(target.name()),
-        _ => None,
+/// Why a token is refused: by a record that names it, or else by whatever would
+/// be held against it if somebody showed it now.
+async fn cause(
+    cx: &Cx,
+    issued: Option<&IssuedToken>,
+    record: Option<&Value>,
+) -> Result<String, Failed> {
+    if let Some(record) = record {
+        return Ok(taken(record));
     }
+    let Some(own) = issued else {
+        return Ok("nothing that is known here refuses it".to_owned());
+    };
+    let key = public_name(revocation::Target::Key, own.made_with.key_name());
+    let token = OpaqueToken {
+        token: own.token,
+        issued: own.issued,
+        authority: own.authority.clone(),
+        key,
+    };
+    Ok(match presented::find_left(cx, token).await? {
+        Err(refused) => refused.cause(),
+        Ok(left) => {
+            let lost = own.authority.scopes().without(&left);
+            match lost.is_empty() {
+                true => "nothing that is known here refuses it".to_owned(),
+                false => format!(
+                    "scope: its client or its API has `{lost}` no more; nothing else that is known here refuses it"
+                ),
+            }
+        }
+    })
+}
+
+fn taken(record: &Value) -> String {
+    let text = |name: &str| record[name].as_str().unwrap_or_default();
+    let named = match record["key"].as_str() {
+        Some(key) => format!("key `{key}`"),
+        None => text("what").to_owned(),
+    };
+    format!("revocation: its {named} was taken back at {}", text("at"))
 }
 
 pub(super) fn shown(own: &IssuedToken) -> Value {
@@ -231,33 +252,12 @@ pub(super) fn shown(own: &IssuedToken) -> Value {
     })
 }
 
-fn subject(subject: &Subject) -> String {
+pub(super) fn subject(subject: &Subject) -> String {
     match subject {
         Subject::Person(person) => person.to_string(),
         Subject::Client(client) => client.to_string(),
         Subject::Foreign(text) => text.to_string(),
     }
-}
-
-/// What may have been taken back of a token.
-pub(super) fn targets_of(own: &IssuedToken) -> Vec<Target> {
-    let may = &own.authority;
-    let mut all = vec![
-        Target::Client(may.client().clone()),
-        Target::ClientSubject(may.client().clone(), subject(may.subject())),
-    ];
-    all.extend(may.family().map(Target::Family));
-    all.extend(may.grant().map(Target::Grant));
-    all.extend(may.session().map(Target::Session));
-    all.extend(may.organization().cloned().map(Target::Organization));
-    let resource = may.audiences().first().map(ToString::to_string);
-    all.extend(resource.map(Target::Resource));
-    if let Subject::Person(person) = may.subject() {
-        all.push(Target::Subject(*person));
-        let of = may.organization().cloned();
-        all.extend(of.map(|own| Target::Membership(own, *person)));
-    }
-    all
 }
 
 /// The records that hit a token, each with who took it back. A record from
@@ -283,6 +283,9 @@ async fn record_shown(cx: &Cx, record: &Revocation) -> Result<Value, Failed> {
     shown.insert("what".to_owned(), name.into());
     shown.insert("at".to_owned(), record.at.to_string().into());
     shown.insert("until".to_owned(), record.expires.to_string().into());
+    if let Target::Key(key) = &record.target {
+        shown.insert("key".to_owned(), key.as_str().into());
+    }
     if let Some(entry) = who(cx, record).await? {
         shown.insert("by".to_owned(), entry.actor.into());
         shown.insert("action".to_owned(), entry.action.into());

@@ -79,6 +79,16 @@ pub(crate) async fn open_assertion(
     alive(cx, crate::grant::saml2::read(cx, assertion)).await
 }
 
+/// The scopes that something which was issued here still has, or why it is
+/// refused, whoever shows it: for explaining, without its text.
+pub(crate) async fn find_left(
+    cx: &Cx,
+    issued: OpaqueToken,
+) -> Result<Result<Scopes, Refused>, Failure> {
+    let alive = alive(cx, of_authority(cx, issued)).await?;
+    Ok(alive.map(|(read, _)| read.scopes))
+}
+
 /// What was read, if neither it nor its client was taken back, and no more than
 /// its client may have now.
 async fn alive(

@@ -15,13 +15,16 @@ use symbolon_protocol::{
 use symbolon_token::jose::SigningKey;
 use symbolon_token::jwt::{self, Sector, Written};
 use symbolon_token::revocation::{Hit, Target, public_name};
-use symbolon_token::{Authority, Binding, Id, Marks, Narrowing, Position, Slot, Token, opaque};
+use symbolon_token::{
+    Authority, Binding, Id, Marks, Narrowing, Position, Purpose, Slot, Token, opaque,
+};
 
 use super::{mapped_claims, subject, target};
 use crate::cx::Cx;
 use crate::encryption;
 use crate::failure::{Broken, Failure, Refusal};
 use crate::holder;
+use crate::recent::MadeWith;
 use crate::status_places;
 
 /// What the token endpoint answers with.
@@ -225,6 +228,7 @@ impl Issuable {
             .resource
             .as_ref()
             .map_or(TokenFormat::Jwt, |resource| resource.token_format);
+        let made_with = self.made_with(cx, format)?;
         let (text, token) = match format {
             TokenFormat::Opaque => {
                 let minted =
@@ -257,8 +261,18 @@ impl Issuable {
             scopes: self.authority.scopes().clone(),
             binding: *self.authority.binding(),
         };
-        cx.recent.issued(cx, token, self.authority);
+        cx.recent.issued(cx, token, self.authority, made_with);
         Ok(minted)
+    }
+
+    /// The key that makes it.
+    fn made_with(&self, cx: &Cx, format: TokenFormat) -> Result<MadeWith, Broken> {
+        let working = |purpose| MadeWith::Working(purpose, cx.keys.current_number(purpose));
+        Ok(match format {
+            TokenFormat::Jwt => MadeWith::Signing(self.signer(cx)?.kid().to_owned()),
+            TokenFormat::Opaque => working(Purpose::AccessToken),
+            TokenFormat::Macaroon => working(Purpose::Macaroon),
+        })
     }
 
     /// The same, with a place in a status list.

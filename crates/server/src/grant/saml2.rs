@@ -23,6 +23,7 @@ use super::issue::written;
 use crate::cx::Cx;
 use crate::endpoint::presented::{self, Read};
 use crate::failure::{Broken, Failure, Refusal};
+use crate::recent::MadeWith;
 
 /// Writes an authority as an assertion for its one audience, encrypted where
 /// that one registered a key.
@@ -50,7 +51,9 @@ pub(crate) fn mint(
     // An assertion has attributes of its own, and none that was mapped.
     let nothing = Map::new();
     let minted = written(cx, client, (authority, &nothing), |written| {
-        cx.recent.issued(cx, written.token, authority.clone());
+        let made_with = MadeWith::Signing(key.kid().to_owned());
+        cx.recent
+            .issued(cx, written.token, authority.clone(), made_with);
         saml::mint(key, written, &rendering, authority)
     });
     minted.map_err(|unwritable| {

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, request};
-use crate::exchange::world::{Asked, BEARER, Partner, claims, furnish, now, signed_in};
+use crate::exchange::world::{Asked, BEARER, Partner, claims, furnish, now};
 use crate::harness::{Answer, ORDERS, Server, VAULT};
 use crate::on_both_engines;
 
@@ -13,35 +13,32 @@ on_both_engines! {
     a_refused_request_is_explained_by_its_id
     a_token_is_explained_by_its_id_with_what_took_it_back_and_who
     what_is_not_known_is_not_made_up
-    every_way_to_take_an_opaque_token_back_is_named
-    every_way_to_take_a_jwt_back_is_named
     a_token_is_explained_for_what_a_request_demands
     a_macaroon_is_explained_caveat_by_caveat_and_not_used_up
     claims_that_somebody_changed_are_named_one_by_one
     an_explanation_holds_no_credential
-    a_token_whose_parent_was_taken_back_is_not_called_good
     an_expired_jwt_of_a_partner_is_no_matter_of_sessions
 }
 
-async fn explain(server: &Server, question: Value) -> Value {
+pub(crate) async fn explain(server: &Server, question: Value) -> Value {
     let path = "/admin/v1/tokens:explain";
     let answer = server.admin(Method::POST, path, Some(question)).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     answer.json()
 }
 
-async fn by_id(server: &Server, id: &str) -> Answer {
+pub(crate) async fn by_id(server: &Server, id: &str) -> Answer {
     let path = format!("/admin/v1/explanations/{id}");
     server.admin(Method::GET, &path, None).await
 }
 
-async fn root(server: &Server, token: &str) -> String {
+pub(crate) async fn root(server: &Server, token: &str) -> String {
     let told = explain(server, json!({ "token": token })).await;
     told["root"].as_str().unwrap().to_owned()
 }
 
 /// A token for the vault (opaque) or for orders (JWT) and its `jti`.
-async fn token(server: &Server, resource: &str, scope: &str) -> (String, String) {
+pub(crate) async fn token(server: &Server, resource: &str, scope: &str) -> (String, String) {
     let form = [
         ("grant_type", "client_credentials"),
         ("resource", resource),
@@ -62,7 +59,7 @@ async fn token(server: &Server, resource: &str, scope: &str) -> (String, String)
     (token, jti)
 }
 
-async fn revoke(server: &Server, what: Value) {
+pub(crate) async fn revoke(server: &Server, what: Value) {
     let done = server
         .admin(Method::POST, "/admin/v1/revoke", Some(what))
         .await;
@@ -181,7 +178,7 @@ async fn what_is_not_known_is_not_made_up(server: Server) {
 
 /// What a person lets `web` do: with a session where it is not for longer than
 /// one.
-fn asked(what: &str, scope: &str) -> std::collections::BTreeMap<String, String> {
+pub(crate) fn asked(what: &str, scope: &str) -> std::collections::BTreeMap<String, String> {
     let more = if what == "session" {
         ""
     } else {
@@ -190,87 +187,6 @@ fn asked(what: &str, scope: &str) -> std::collections::BTreeMap<String, String> 
     let mut asked = request();
     asked.insert("scope".into(), format!("openid {scope}{more}"));
     asked
-}
-
-/// Every record that can hit the token, one after another, each on a token of
-/// its own.
-async fn every_way(server: &Server, ways: &[(&str, &str)], fresh: impl AsyncFn(&str) -> String) {
-    for (what, expected) in ways {
-        server.advance(1);
-        let token = fresh(what).await;
-        let told = explain(server, json!({ "token": token })).await;
-        assert_eq!(told["verdict"], "valid", "{what}: {told}");
-        let known = &told["known"];
-        let value = match *what {
-            "token" => json!(token),
-            "subject" => json!("alice"),
-            own => known[own].clone(),
-        };
-        server.advance(1);
-
-        revoke(server, json!({ *what: value })).await;
-        let told = explain(server, json!({ "token": token })).await;
-
-        assert_eq!(told["root"], *expected, "{what}: {told}");
-        assert_eq!(told["checks"][4]["outcome"], "failed");
-        let all = told["taken_back"].as_array().unwrap();
-        assert!(
-            all.iter().any(|own| own["by"] == "administrator"),
-            "{what}: {told}"
-        );
-        assert!(!told.to_string().contains(&token), "the token is not shown");
-    }
-}
-
-async fn every_way_to_take_an_opaque_token_back_is_named(server: Server) {
-    let fresh = async |what: &str| {
-        let mut asked = asked(what, "read:vault");
-        asked.insert("resource".into(), VAULT.into());
-        let tokens = Browser::new(&server).tokens("alice", &asked).await;
-        tokens.text("access_token")
-    };
-    let ways = [
-        ("token", "revoked_token"),
-        ("family", "revoked_family"),
-        ("session", "revoked_session"),
-        ("subject", "revoked_subject"),
-        ("client", "revoked_client"),
-        ("grant", "revoked_grant"),
-    ];
-    every_way(&server, &ways, fresh).await;
-}
-
-async fn every_way_to_take_a_jwt_back_is_named(server: Server) {
-    let fresh = async |what: &str| {
-        let asked = asked(what, "read:orders");
-        let tokens = Browser::new(&server).tokens("alice", &asked).await;
-        tokens.text("access_token")
-    };
-    let ways = [
-        ("token", "revoked_token"),
-        ("family", "revoked_family"),
-        ("session", "revoked_session"),
-        ("subject", "revoked_subject"),
-        ("client", "revoked_client"),
-        ("grant", "revoked_grant"),
-    ];
-    every_way(&server, &ways, fresh).await;
-
-    let (token, _) = token(&server, ORDERS, "read:orders").await;
-    let keys = server
-        .admin(Method::GET, "/admin/v1/keys", None)
-        .await
-        .json();
-    let keys = keys["items"].as_array().unwrap().clone();
-    let signs = |key: &&Value| key["algorithm"] == "ES256" && key["state"] == "active";
-    let kid = keys.iter().find(signs).unwrap()["kid"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    server.advance(1);
-    let path = format!("/admin/v1/keys/{kid}/distrust");
-    assert_eq!(server.admin(Method::POST, &path, None).await.status, 200);
-    assert_eq!(root(&server, &token).await, "distrusted_key");
 }
 
 async fn a_token_is_explained_for_what_a_request_demands(server: Server) {
@@ -471,41 +387,6 @@ async fn an_explanation_holds_no_credential(server: Server) {
     ] {
         assert!(!all.contains(secret), "{all}");
     }
-}
-
-async fn a_token_whose_parent_was_taken_back_is_not_called_good(server: Server) {
-    furnish(&server).await;
-    let root = signed_in(&server, "alice").await.text("access_token");
-    let derived = Asked::of("access_token", &root).token(&server, "web").await;
-    let jti = claims(&derived)["jti"].as_str().unwrap().to_owned();
-    let cause = async || by_id(&server, &jti).await.text("cause");
-    assert_eq!(cause().await, "nothing that is known here refuses it");
-
-    let revoke = json!({ "token": root });
-    let path = "/admin/v1/revoke";
-    assert_eq!(
-        server.admin(Method::POST, path, Some(revoke)).await.status,
-        204
-    );
-
-    assert_eq!(
-        cause().await,
-        "revocation: a token that it came from was taken back"
-    );
-
-    let told = explain(&server, json!({ "token": derived })).await;
-    assert_eq!(
-        (&told["root"], &told["cause"]),
-        (
-            &json!("revoked_parent_token"),
-            &json!("revocation: a token that it came from was taken back")
-        )
-    );
-    assert_eq!(told["taken_back"], json!([]), "no record is its own");
-    let own = json!({ "token": derived });
-    let done = server.admin(Method::POST, path, Some(own)).await;
-    assert_eq!(done.status, 204, "{}", done.body);
-    assert_eq!(self::root(&server, &derived).await, "revoked_token");
 }
 
 async fn an_expired_jwt_of_a_partner_is_no_matter_of_sessions(server: Server) {

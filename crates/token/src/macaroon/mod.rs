@@ -48,7 +48,7 @@ pub use form::{is_counted, is_macaroon};
 pub use holder::{Contents, ShownCaveat, attenuate, inspect, present, require};
 pub use path::PathPattern;
 pub use path_index::PathIndex;
-pub use server::{MacaroonToken, Minted, Root, mint, name, open};
+pub use server::{MacaroonToken, Minted, Root, claimed_key, mint, name, open};
 pub use shared::{
     Period, SHARED_PERIOD_SECONDS, SharedKey, SharedPresented, SharedToken, mint_shared,
     shared_keys,

@@ -15,6 +15,7 @@ use super::demands::{Count, Demands};
 use super::flaw::Flaw;
 use super::form::Bundle;
 use super::root::{SERVER, associated, chain_key};
+use super::shared::SharedPresented;
 use crate::authority::Authority;
 use crate::clock::Entropy;
 use crate::id::{Id, Token};
@@ -164,6 +165,19 @@ pub fn name(keys: &Keyring, bound: Bound<'_>, text: &str) -> Result<Root, Flaw> 
         authority,
         key: own.key(),
     })
+}
+
+/// What the revocation feed calls the key that a macaroon of either kind says
+/// it is rooted in. Nobody vouches for it: for finding what was said of that
+/// key, never for deciding.
+pub fn claimed_key(text: &str) -> Option<String> {
+    if let Some(shared) = SharedPresented::parse(text).ok()? {
+        return shared.key_name();
+    }
+    let bundle = Bundle::parse(text).ok()?;
+    let sealed = bundle.root.identifier().strip_prefix(&[SERVER])?;
+    let number = seal::key_number(sealed)?;
+    Some(Purpose::Macaroon.key_name(number))
 }
 
 struct Sealed<'a> {

@@ -24,6 +24,7 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
             ("what", text()),
             ("at", time()),
             ("until", time()),
+            ("key", text()),
             ("by", text()),
             ("action", text()),
             ("request", text()),

@@ -4,39 +4,40 @@
 use serde_json::{Value, json};
 use symbolon_protocol::Timestamp;
 use symbolon_store::Target;
-use symbolon_token::jose::Unverified;
-use symbolon_token::{Authority, Id, Subject, Token};
+use symbolon_token::{Authority, Id, Token};
 
 use crate::cx::Cx;
 use crate::endpoint::presented::{self, Body, Read};
 
-use super::super::explanations::{records_of, shown, targets_of};
+use super::super::explanations::{records_of, shown, subject};
 use super::super::failed::Failed;
+use super::{Named, claimed_key};
 
 /// What is known of a token, inside of which another may be signed, and what
 /// was taken back of it.
 pub(super) async fn of(cx: &Cx, (text, signed): (&str, &str)) -> Result<(Value, Value), Failed> {
+    let key = claimed_key::of(signed).map(Target::Key);
     // Of a macaroon the root is read: what it came of, whatever was added.
     let Ok(read) = presented::read_to_revoke(cx, text) else {
-        return Ok((Value::Null, json!([])));
+        let records = records_of(cx, key.into_iter().collect(), Timestamp::EPOCH).await?;
+        return Ok((Value::Null, records.into()));
     };
     let token = read.jti.parse::<Id<Token>>().ok();
     let issued = token.and_then(|token| cx.recent.find(token));
     let mut targets: Vec<Target> = token.map(Target::Token).into_iter().collect();
     let known = match (&read.body, &issued) {
         (Body::Opaque(own), _) => {
-            targets.extend(of_authority(&own.authority));
+            targets.extend(Named::of_authority(&own.authority).targets());
             inside(&read, &own.authority, own.issued)
         }
         (Body::Jwt(_), Some(issued)) => {
-            targets.extend(targets_of(issued));
+            targets.extend(Named::of_authority(&issued.authority).targets());
             let mut known = shown(issued);
             known["jti"] = read.jti.clone().into();
             known
         }
         (Body::Jwt(own), None) => {
-            targets.extend(own.client.parse().ok().map(Target::Client));
-            targets.extend(own.subject.parse().ok().map(Target::Subject));
+            targets.extend(Named::of_claims(cx, own).await?.targets());
             json!({
                 "jti": read.jti, "at": own.issued.to_string(), "expires": own.expires.to_string(),
                 "client": own.client, "subject": own.subject, "audience": own.claims.get("aud"),
@@ -45,8 +46,7 @@ pub(super) async fn of(cx: &Cx, (text, signed): (&str, &str)) -> Result<(Value, 
             })
         }
     };
-    let kid = Unverified::parse(signed).ok();
-    targets.extend(kid.and_then(|own| own.claimed_kid().map(|kid| Target::Key(kid.to_owned()))));
+    targets.extend(key);
     let records = records_of(cx, targets, issued_at(&read)).await?;
     Ok((known, records.into()))
 }
@@ -59,17 +59,12 @@ fn issued_at(read: &Read) -> Timestamp {
 }
 
 fn inside(read: &Read, authority: &Authority, issued: Timestamp) -> Value {
-    let subject = match authority.subject() {
-        Subject::Person(person) => person.to_string(),
-        Subject::Client(client) => client.to_string(),
-        Subject::Foreign(text) => text.to_string(),
-    };
     json!({
         "jti": read.jti,
         "at": issued.to_string(),
         "expires": read.expires.to_string(),
         "client": authority.client(),
-        "subject": subject,
+        "subject": subject(authority.subject()),
         "audience": authority.audiences().first(),
         "scope": authority.scopes().to_string(),
         "family": authority.family(),
@@ -78,16 +73,4 @@ fn inside(read: &Read, authority: &Authority, issued: Timestamp) -> Value {
         "organization": authority.organization(),
         "bound": authority.binding().is_bound(),
     })
-}
-
-fn of_authority(own: &Authority) -> Vec<Target> {
-    let mut all = vec![Target::Client(own.client().clone())];
-    all.extend(own.family().map(Target::Family));
-    all.extend(own.grant().map(Target::Grant));
-    all.extend(own.session().map(Target::Session));
-    all.extend(own.organization().cloned().map(Target::Organization));
-    all.extend(own.person().map(Target::Subject));
-    let membership = own.organization().cloned().zip(own.person());
-    all.extend(membership.map(|(of, person)| Target::Membership(of, person)));
-    all
 }

@@ -9,9 +9,11 @@
 
 #[cfg(feature = "saml")]
 mod assertion;
+mod claimed_key;
 mod edited;
 mod key;
 mod known;
+mod named;
 mod partner;
 
 use std::net::IpAddr;
@@ -19,12 +21,11 @@ use std::net::IpAddr;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use symbolon_store::{FindRevocations, Target};
 use symbolon_token::explain::{Check, Refused as Why};
-use symbolon_token::jose::{Invalid, Unverified};
+use symbolon_token::jose::Invalid;
 use symbolon_token::macaroon::Request;
 use symbolon_token::recognize::{Defect, Recognized, What};
-use symbolon_token::revocation::{self, Hit};
+use symbolon_token::revocation::{Hit, Target};
 
 use crate::cx::Cx;
 use crate::endpoint::live::Live;
@@ -34,11 +35,15 @@ use crate::recent::repair_of_assertion;
 use crate::respond;
 
 use self::edited::Edited;
+pub(super) use self::named::Named;
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
 
 /// How long a token may be, in bytes.
 const MAX_TOKEN_BYTES: usize = 128 * 1024;
+
+/// What is said of whatever a distrusted key made.
+const OF_KEY: Why = Why::Revoked(Some(Hit::Record(Target::Key)));
 
 /// A token, and what a request would demand of it.
 #[derive(Deserialize)]
@@ -90,6 +95,8 @@ enum Reason {
     Partner(&'static str),
     /// Claims are others than those that this server signed.
     Edited(Edited),
+    /// The key that it names was distrusted.
+    Key(String),
 }
 
 /// All that is said about it.
@@ -122,6 +129,7 @@ impl Told {
             Some(Reason::Form(_)) => "malformed",
             Some(Reason::Partner(_)) => "partner_token_refused",
             Some(Reason::Edited(_)) => Invalid::Signature.code(),
+            Some(Reason::Key(_)) => OF_KEY.code(),
         }
     }
 
@@ -134,6 +142,7 @@ impl Told {
             Some(Reason::Partner("it has expired")) => "partner_token_expired",
             Some(Reason::Partner(_)) => "partner_token_refused",
             Some(Reason::Edited(edited)) => edited.root(),
+            Some(Reason::Key(_)) => OF_KEY.root(),
         }
     }
 
@@ -150,6 +159,9 @@ impl Told {
                 format!("{check}: of this JWT of a trusted issuer: {cause}")
             }
             Some(Reason::Edited(edited)) => edited.cause(),
+            Some(Reason::Key(key)) => format!(
+                "revocation: the key that it names, `{key}`, was distrusted; whether that key made it cannot be proved any more"
+            ),
         }
     }
 
@@ -161,12 +173,14 @@ impl Told {
             Some(Reason::Form(defect)) => defect.repair().to_owned(),
             Some(Reason::Partner(cause)) => repair_of_assertion(cause).to_owned(),
             Some(Reason::Edited(edited)) => edited.repair(),
+            Some(Reason::Key(_)) => OF_KEY.repair(),
         }
     }
 
     fn failed(&self) -> Option<Check> {
         match self.why.as_ref()? {
             Reason::Check(why) => Some(why.check()),
+            Reason::Key(_) => Some(OF_KEY.check()),
             Reason::Partner("it has expired" | "iat or nbf is in the future") => {
                 Some(Check::Expiry)
             }
@@ -183,9 +197,11 @@ impl Told {
 /// judged where it is used, so here it is only said whether it is.
 fn steps(told: &Told) -> Value {
     let failed = told.failed();
+    let is_proved = !matches!(told.why, Some(Reason::Key(_)));
     let outcome = |check: Check| match failed {
         Some(failed) if check == failed => "failed",
         Some(failed) if check > failed => "not_reached",
+        Some(_) if !is_proved => "unknown",
         _ => "passed",
     };
     let step = |check: Check| json!({ "check": check.name(), "outcome": outcome(check) });
@@ -245,7 +261,10 @@ async fn told(cx: &Cx, question: &Question, what: What) -> Result<Told, Failed> 
         Ok(()) => None,
         Err(why) => match edited::find(cx, signed, &why).await? {
             Some(edited) => Some(Reason::Edited(edited)),
-            None => Some(Reason::Check(by_key(cx, signed, why).await?)),
+            None => match claimed_key::find_distrusted(cx, signed, &why).await? {
+                Some(key) => Some(Reason::Key(key)),
+                None => Some(Reason::Check(why)),
+            },
         },
     };
     let (known, taken_back) = known::of(cx, (&question.token, signed)).await?;
@@ -289,20 +308,4 @@ fn check_audience(cx: &Cx, question: &Question, audience: &str) -> Result<(), Wh
         expected: expected.clone(),
         found: vec![audience.to_owned()],
     })
-}
-
-/// A key that was distrusted is not published any more, so what it signed looks
-/// like a stranger's. The record tells it apart.
-async fn by_key(cx: &Cx, token: &str, why: Why) -> Result<Why, Failed> {
-    if why != Why::Signature(Invalid::UnknownKey) {
-        return Ok(why);
-    }
-    let named = Unverified::parse(token).ok();
-    let named = named.and_then(|own| own.claimed_kid().map(str::to_owned));
-    let targets = named.map(Target::Key).into_iter().collect();
-    let found = cx.store.read(FindRevocations { targets }).await?;
-    if found.is_empty() {
-        return Ok(why);
-    }
-    Ok(Why::Revoked(Some(Hit::Record(revocation::Target::Key))))
 }
