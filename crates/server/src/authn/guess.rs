@@ -108,16 +108,26 @@ impl Guess {
             .max()
     }
 
-    /// Counts the guess under each name, up to the first that is used up; then
-    /// it counts nowhere, because nobody looks at the password.
-    pub(crate) async fn count(&self, cx: &Cx) -> Result<Counted, Failure> {
+    /// Counts the guess under each name, up to the first that is used up. Where
+    /// that is told, it counts nowhere, because nobody looks at the password.
+    ///
+    /// Where it must not show, it goes on as one that is wrong, and so it counts
+    /// under the names before: otherwise another name of an account that is used
+    /// up would have no limit where a name that nobody has does, and the network
+    /// none at all.
+    pub(crate) async fn count(&mut self, cx: &Cx) -> Result<Counted, Failure> {
         for (number, counter) in self.0.iter().enumerate() {
-            if let Some(wait) = count(cx, counter.name, counter.limit).await? {
+            let Some(wait) = count(cx, counter.name, counter.limit).await? else {
+                continue;
+            };
+            let told = counter.told;
+            cx.limited.note(counter.name, cx.now, wait);
+            if told == Told::Openly {
                 forgive(cx, &self.0[..number]).await?;
-                let told = counter.told;
-                cx.limited.note(counter.name, cx.now, wait);
-                return Ok(Counted::Limited { wait, told });
             }
+            // What was not counted is not taken back.
+            self.0.truncate(number);
+            return Ok(Counted::Limited { wait, told });
         }
         Ok(Counted::Allowed)
     }

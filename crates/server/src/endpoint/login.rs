@@ -185,7 +185,7 @@ pub(crate) async fn prove_password(
         name: name.to_owned(),
     };
     let (found, seen) = cx.store.read(read).await?.unzip();
-    let guess = Guess::new(cx, received, name, found.as_ref());
+    let mut guess = Guess::new(cx, received, name, found.as_ref());
     if let Some(wait) = guess.is_known_to_be_limited(cx) {
         return Ok(Proved::Not(LoginFailure::Throttled { wait }));
     }

@@ -197,6 +197,33 @@ async fn a_network_has_a_hundred_guesses_and_a_known_device_its_own() {
     assert!(is_consent(&near.try_password("bob", PASSWORD).await));
 }
 
+/// Attack: K296
+/// Attack: K298
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_name_of_an_account_is_limited_as_a_name_that_nobody_has() {
+    let server = Server::on_sqlite().await;
+    let guesser = Caller::at(&server, "127.0.0.1");
+    for name in ["alice", "alice@example.com", "nobody@example.com"] {
+        let mut statuses = Vec::new();
+        for _ in 0..14 {
+            let answer = guesser.try_password(name, "wrong password").await;
+            statuses.push(answer.status);
+        }
+
+        assert_eq!(statuses[..10], [422; 10], "{name}");
+        assert_eq!(statuses[10..], [429; 4], "{name}");
+    }
+    for number in 30..100 {
+        let name = format!("nobody{number}");
+        let answer = guesser.try_password(&name, "wrong password").await;
+        assert_eq!(answer.status, 422, "guess {number}");
+    }
+    let next = guesser.try_password("somebody", "wrong password").await;
+    assert_eq!(next.status, 429, "each of them counted in the network");
+    let elsewhere = Caller::at(&server, "127.0.1.1");
+    assert!(is_consent(&elsewhere.try_password("bob", PASSWORD).await));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_who_use_up_an_account_keep_its_owner_out_of_no_known_device() {
     let server = Server::on_sqlite().await;
