@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use rustix::process::Signal;
+use symbolon_server::testing::http_from;
 use symbolon_testkit::Row;
 use tokio::time::Instant;
 
@@ -55,7 +56,7 @@ async fn two_nodes_that_start_at_once_on_an_empty_database_are_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_stopped_for_a_while_holds_nobody_up_and_believes_nothing_old() {
     let one = Site::planned(Plan::new(Engine::Postgres)).await;
-    let two = one.node();
+    let mut two = one.node();
     let programs = [one.start().await, two.start().await];
     for round in 0..Row::R38.size(1, 10) {
         let asked =
@@ -74,6 +75,8 @@ async fn a_node_that_is_stopped_for_a_while_holds_nobody_up_and_believes_nothing
         };
         tokio::join!(stopped, works);
 
+        // It closes what was idle for so long, and may while it is asked.
+        two.http = http_from(None);
         let woken = Instant::now();
         loop {
             let answer = two

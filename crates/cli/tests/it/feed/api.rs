@@ -14,10 +14,18 @@ use symbolon_token::jose::SigningKey;
 use symbolon_verify::{Algorithm, Requirement, Verifier};
 use tokio::net::TcpListener;
 
-use super::kind::Kind;
+use super::kind::{DEPOT, Kind};
 use crate::browser::http;
 use crate::configuration::ORDERS;
 use crate::program::{PATIENCE, Site, word};
+
+/// The public half of the key of the API whose tokens are encrypted, as
+/// configuration writes it (RFC 7518 appendix C).
+pub(super) const DEPOT_KEY: &str = r#"kty = "EC", crv = "P-256", use = "enc", kid = "bob", x = "weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ", y = "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck""#;
+
+const DEPOT_PRIVATE_KEY: &str = r#"{"kty":"EC","crv":"P-256","alg":"ECDH-ES+A256KW","kid":"bob",
+    "x":"weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ","y":"e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck",
+    "d":"VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw"}"#;
 
 pub(super) struct Api {
     pub(super) url: String,
@@ -29,18 +37,28 @@ impl Api {
     pub(super) async fn start(site: &Site) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let verifier = Verifier::new(&site.issuer, ORDERS, [Algorithm::Es256])
-            .unwrap()
-            .introspect_as("orders-api", site.words.api.as_str())
-            .unwrap()
-            .reached_at(&url)
-            .unwrap()
-            .subscribe()
-            .unwrap();
-        let ready = tokio::time::timeout(PATIENCE, verifier.ready()).await;
-        ready.unwrap().unwrap();
+        let new = |audience| {
+            Verifier::new(&site.issuer, audience, [Algorithm::Es256])
+                .unwrap()
+                .introspect_as("orders-api", site.words.api.as_str())
+                .unwrap()
+                .reached_at(&url)
+                .unwrap()
+        };
+        let verifier = new(ORDERS).subscribe().unwrap();
+        // It takes no token that is not encrypted to it.
+        let decrypting = new(DEPOT).decrypt_with(DEPOT_PRIVATE_KEY).unwrap();
+        let decrypting = decrypting.subscribe().unwrap();
+        for one in [&verifier, &decrypting] {
+            let ready = tokio::time::timeout(PATIENCE, one.ready()).await;
+            ready.unwrap().unwrap();
+        }
         let mut routes = Router::new();
         for kind in Kind::ALL {
+            let verifier = match kind {
+                Kind::Encrypted => &decrypting,
+                _ => &verifier,
+            };
             let audience = kind.resource().parse().unwrap();
             let needed = Requirement::all([kind.scope()]).audience(&audience);
             let strict = needed.clone().max_staleness(Duration::from_secs(10));

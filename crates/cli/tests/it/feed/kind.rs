@@ -1,17 +1,24 @@
 //! The kinds of token, and how a person or a partner's subject gets one.
 
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 use symbolon_server::testing::{Answer, Browser, read};
 use symbolon_token::jose::{SigningKey, Unverified};
 
 use super::api::proof_with;
 use super::partner::signing_key;
-use super::{APP, IMPORTER, World};
+use super::{APP, IMPORTER, PAIRWISE, World};
 use crate::browser::request;
 use crate::configuration::{ORDERS, VAULT};
 
 /// An API whose tokens are macaroons.
 pub(super) const NOTES: &str = "https://notes.example.com";
+/// An API whose tokens are encrypted to it.
+pub(super) const DEPOT: &str = "https://depot.example.com";
+
+pub(super) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const SAML2: &str = "urn:ietf:params:oauth:token-type:saml2";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -20,40 +27,84 @@ pub(super) enum Kind {
     Macaroon,
     /// A JWT that is bound to a key.
     Bound,
+    /// A JWT that names its subject as one client knows it.
+    Pairwise,
+    /// A JWT inside a JWE.
+    Encrypted,
+    /// A JWT that was exchanged for another, which is what is taken back.
+    Exchanged,
+    /// An assertion that was exchanged for a JWT. No API here takes it, but
+    /// every node exchanges it.
+    Saml,
+    ApiKey,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 4] = [Self::Jwt, Self::Opaque, Self::Macaroon, Self::Bound];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Jwt,
+        Self::Opaque,
+        Self::Macaroon,
+        Self::Bound,
+        Self::Pairwise,
+        Self::Encrypted,
+        Self::Exchanged,
+        Self::Saml,
+        Self::ApiKey,
+    ];
 
     pub(super) const fn resource(self) -> &'static str {
         match self {
-            Self::Jwt | Self::Bound => ORDERS,
-            Self::Opaque => VAULT,
+            Self::Jwt | Self::Bound | Self::Pairwise | Self::Exchanged | Self::Saml => ORDERS,
+            Self::Opaque | Self::ApiKey => VAULT,
             Self::Macaroon => NOTES,
+            Self::Encrypted => DEPOT,
         }
     }
 
     pub(super) const fn scope(self) -> &'static str {
         match self {
-            Self::Jwt | Self::Bound => "read:orders",
-            Self::Opaque => "read:vault",
+            Self::Jwt | Self::Bound | Self::Pairwise | Self::Exchanged | Self::Saml => {
+                "read:orders"
+            }
+            Self::Opaque | Self::ApiKey => "read:vault",
             Self::Macaroon => "read:notes",
+            Self::Encrypted => "read:depot",
         }
     }
 
-    /// What the keys are for that make it.
-    pub(super) const fn key_purpose(self) -> &'static str {
+    /// The client that has it.
+    pub(super) const fn client(self) -> &'static str {
         match self {
-            Self::Jwt | Self::Bound => "signing",
-            Self::Opaque => "access-token",
-            Self::Macaroon => "macaroon",
+            Self::Pairwise => PAIRWISE,
+            _ => APP,
         }
+    }
+
+    /// What the key is for that makes it, and by which algorithm. The digest of
+    /// an API key is made with one that nobody distrusts alone.
+    pub(super) const fn key(self) -> Option<(&'static str, Option<&'static str>)> {
+        match self {
+            Self::Jwt | Self::Bound | Self::Pairwise | Self::Encrypted | Self::Exchanged => {
+                Some(("signing", Some("ES256")))
+            }
+            Self::Saml => Some(("signing", Some("RS256"))),
+            Self::Opaque => Some(("access-token", None)),
+            Self::Macaroon => Some(("macaroon", None)),
+            Self::ApiKey => None,
+        }
+    }
+
+    /// Whether an API lets it in.
+    pub(super) fn is_for_apis(self) -> bool {
+        self != Self::Saml
     }
 }
 
 /// A token that somebody holds.
 pub(super) struct Held {
     pub(super) access: String,
+    /// What it was exchanged for.
+    pub(super) parent: Option<String>,
     /// Where it was got for a person.
     pub(super) refresh: Option<String>,
     pub(super) session: Option<String>,
@@ -64,9 +115,12 @@ pub(super) struct Held {
 impl World {
     /// A token of a kind for alice, as a member of her organization.
     pub(super) async fn sign_in(&mut self, kind: Kind, scope: &str) -> Held {
+        if kind == Kind::ApiKey {
+            return self.api_key().await;
+        }
         let site = &self.nodes[0];
         let scope = format!("{scope} {}", kind.scope());
-        let asked = request(site, APP, &scope)
+        let asked = request(site, kind.client(), &scope)
             .with("resource", kind.resource())
             .with("organization", "acme");
         let mut browser = Browser {
@@ -76,7 +130,7 @@ impl World {
         let code = browser.code("alice", &asked).await;
         self.cookies = browser.cookies;
         let form = asked.redemption(&code);
-        self.redeem(kind, APP, &form).await
+        self.redeem(kind, kind.client(), &form).await
     }
 
     /// A token of a kind by a partner's assertion.
@@ -89,12 +143,54 @@ impl World {
         self.redeem(kind, IMPORTER, &form).await
     }
 
+    async fn api_key(&self) -> Held {
+        let asked = json!({
+            "name": "a key", "client": APP, "user": "alice", "organization": "acme",
+            "scopes": [Kind::ApiKey.scope()], "resources": [Kind::ApiKey.resource()],
+        });
+        let made = self.admin(Method::POST, "api-keys", asked).await;
+        Held {
+            access: made.text("key"),
+            parent: None,
+            refresh: None,
+            session: None,
+            key: None,
+        }
+    }
+
+    /// What a client gets for a token in an exchange at a node.
+    async fn exchange(&self, node: usize, client: &str, token: (&str, &str), to: &str) -> Answer {
+        let form = [
+            ("grant_type", EXCHANGE),
+            ("subject_token_type", token.0),
+            ("subject_token", token.1),
+            ("requested_token_type", to),
+            ("resource", ORDERS),
+        ];
+        self.nodes[node].form("/token", client, &form).await
+    }
+
+    /// Whether a node takes a token for one that is good; nothing where it
+    /// cannot know.
+    pub(super) async fn is_good(&self, node: usize, kind: Kind, token: &str) -> Option<bool> {
+        if kind != Kind::Saml {
+            return self.is_active(node, token).await;
+        }
+        let answer = self.exchange(node, APP, (SAML2, token), ACCESS_TOKEN).await;
+        match answer.status {
+            200 => Some(true),
+            400 => Some(false),
+            503 => None,
+            other => panic!("{other} {}", answer.body),
+        }
+    }
+
     async fn redeem(&self, kind: Kind, client: &str, form: &[(&str, &str)]) -> Held {
         let key = (kind == Kind::Bound).then(signing_key);
         let site = self.first();
         let target = format!("{}/token", site.issuer);
         let ask = async |nonce: Option<&str>| -> Answer {
-            let request = site.request(reqwest::Method::POST, "/token");
+            let request = site.request(Method::POST, "/token");
             let mut request = request.basic_auth(client, Some(&site.words.web)).form(form);
             if let Some(key) = &key {
                 let proof = proof_with(key, ("POST", &target), None, nonce);
@@ -110,8 +206,23 @@ impl World {
         assert_eq!(answer.status, 200, "{kind:?}: {}", answer.body);
         let told = answer.json();
         let text = |name: &str| told[name].as_str().map(str::to_owned);
+        let first = answer.text("access_token");
+        let to = match kind {
+            Kind::Exchanged => Some(ACCESS_TOKEN),
+            Kind::Saml => Some(SAML2),
+            _ => None,
+        };
+        let (access, parent) = match to {
+            None => (first, None),
+            Some(to) => {
+                let answer = self.exchange(0, client, (ACCESS_TOKEN, &first), to).await;
+                assert_eq!(answer.status, 200, "{kind:?}: {}", answer.body);
+                (answer.text("access_token"), Some(first))
+            }
+        };
         Held {
-            access: answer.text("access_token"),
+            access,
+            parent,
             refresh: text("refresh_token"),
             session: text("id_token").and_then(|own| claim(&own, "sid")),
             key,

@@ -15,7 +15,7 @@ use symbolon_server::testing::{Answer, http_from, read};
 use symbolon_testkit::Proxy;
 
 use self::api::Api;
-use self::kind::NOTES;
+use self::kind::{DEPOT, EXCHANGE, NOTES};
 use self::partner::Partner;
 use crate::browser::http;
 use crate::configuration::{ORDERS, VAULT};
@@ -24,6 +24,8 @@ use crate::program::{Engine, PATIENCE, Program, Site};
 const CALLBACK: &str = "http://127.0.0.1:3000/callback";
 /// The client that people use here.
 const APP: &str = "notes-app";
+/// The same, by a client that has names of its own for them.
+const PAIRWISE: &str = "pairwise-app";
 /// The client that brings a partner's assertions.
 const IMPORTER: &str = "importer";
 
@@ -148,22 +150,45 @@ introspection_client = "orders-api"
 [resource.scope_descriptions]
 "read:notes" = "See your notes"
 
+[[resource]]
+identifier = "{DEPOT}"
+name = "Depot"
+scopes = ["read:depot"]
+jwks = {{ keys = [{{ {} }}] }}
+access_token_encrypted_response_alg = "ECDH-ES+A256KW"
+introspection_client = "orders-api"
+
+[resource.scope_descriptions]
+"read:depot" = "See your depot"
+
 [[client]]
 id = "{APP}"
 name = "Notes"
 secret = "{secret}"
 consent = "first_party"
 redirect_uris = ["{CALLBACK}"]
-grants = ["authorization_code", "refresh_token"]
-scopes = ["openid", "offline_access", "read:orders", "read:vault", "read:notes"]
-resources = ["{ORDERS}", "{VAULT}", "{NOTES}"]
+grants = ["authorization_code", "refresh_token", "{EXCHANGE}"]
+scopes = ["openid", "offline_access", "read:orders", "read:vault", "read:notes", "read:depot"]
+resources = ["{ORDERS}", "{VAULT}", "{NOTES}", "{DEPOT}"]
 default_resource = "{ORDERS}"
+exchange = {{ accepts = ["access_token", "saml2"], issues = ["access_token", "saml2"] }}
+
+[[client]]
+id = "{PAIRWISE}"
+name = "Pairwise"
+secret = "{secret}"
+consent = "first_party"
+redirect_uris = ["{CALLBACK}"]
+subject_type = "pairwise"
+grants = ["authorization_code", "refresh_token"]
+scopes = ["openid", "offline_access", "read:orders"]
+resources = ["{ORDERS}"]
 
 [[client]]
 id = "{IMPORTER}"
 kind = "service"
 secret = "{secret}"
-grants = ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+grants = ["urn:ietf:params:oauth:grant-type:jwt-bearer", "{EXCHANGE}"]
 scopes = ["read:orders"]
 resources = ["{ORDERS}"]
 
@@ -180,7 +205,8 @@ issuer = "{issuer}"
 jwks_uri = "{issuer}/jwks"
 resource = "{ORDERS}"
 scopes = ["read:orders"]
-"#
+"#,
+        api::DEPOT_KEY
     )
 }
 
@@ -202,5 +228,15 @@ async fn withdraw_grants(world: &World) {
         if item.get("withdrawn").is_none_or(Value::is_null) {
             world.revoke(json!({ "grant": item["id"] })).await;
         }
+    }
+}
+
+/// Ends every session of alice that lives: who knows her by a name of their own
+/// is told no session by its id, either.
+async fn end_sessions(world: &World) {
+    let list = world.admin(Method::GET, "sessions?user=alice", Value::Null);
+    let list = list.await.json();
+    for item in list["items"].as_array().unwrap() {
+        world.revoke(json!({ "session": item["id"] })).await;
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::api::Api;
 use super::kind::{Held, Kind};
-use super::{APP, World, until, withdraw_grants};
+use super::{World, end_sessions, until, withdraw_grants};
 
 /// What can be taken back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,15 +54,19 @@ impl Act {
 
     async fn carry_out(self, world: &World, kind: Kind, held: &Held) {
         let document = match self {
-            Self::Token => json!({ "token": held.access }),
+            Self::Token => json!({ "token": held.parent.as_ref().unwrap_or(&held.access) }),
             Self::Family => json!({ "token": held.refresh }),
             Self::Grant => {
                 withdraw_grants(world).await;
                 return;
             }
+            Self::Session if kind == Kind::Pairwise => {
+                end_sessions(world).await;
+                return;
+            }
             Self::Session => json!({ "session": held.session }),
             Self::Subject => json!({ "subject": "alice" }),
-            Self::Client => json!({ "client": APP }),
+            Self::Client => json!({ "client": kind.client() }),
             Self::Organization => json!({ "organization": "acme" }),
             Self::Membership => {
                 json!({ "membership": { "organization": "acme", "user": "alice" } })
@@ -81,40 +85,47 @@ impl Act {
 
 /// The key that a token was made with.
 async fn key_of(world: &World, kind: Kind, held: &Held) -> String {
-    if kind.key_purpose() == "signing" {
-        let token = Unverified::parse(&held.access).unwrap();
+    if let Ok(token) = Unverified::parse(&held.access) {
         return token.claimed_kid().unwrap().to_owned();
     }
+    let (purpose, algorithm) = kind.key().unwrap();
     let list = world.admin(Method::GET, "keys", Value::Null).await.json();
     let mut rows = list["items"].as_array().unwrap().iter();
-    let active = rows.find(|row| row["purpose"] == kind.key_purpose() && row["state"] == "active");
+    let active = rows.find(|row| {
+        row["purpose"] == purpose
+            && row["state"] == "active"
+            && algorithm.is_none_or(|own| row["algorithm"] == own)
+    });
     active.unwrap()["kid"].as_str().unwrap().to_owned()
 }
 
-/// All combinations, over and over.
-fn trials(count: usize) -> impl Iterator<Item = (Act, Kind)> {
+/// All combinations that there are.
+fn combinations() -> Vec<(Act, Kind)> {
     let of = |act| Kind::ALL.into_iter().map(move |kind| (act, kind));
     let all = Act::ALL.into_iter().flat_map(of);
-    // A partner vouches for one API, whose tokens are JWTs.
-    let is_there =
-        |(act, kind): &(Act, Kind)| *act != Act::Issuer || kind.resource() == Kind::Jwt.resource();
-    let all: Vec<_> = all.filter(is_there).collect();
-    all.into_iter().cycle().take(count)
+    let is_there = |(act, kind): &(Act, Kind)| match (act, kind) {
+        // A partner vouches for one API, whose tokens are JWTs.
+        (Act::Issuer, kind) => matches!(kind, Kind::Jwt | Kind::Bound | Kind::Exchanged),
+        // A key is made for a person, and comes of no sign-in.
+        (Act::Family | Act::Grant | Act::Session | Act::Key, Kind::ApiKey) => false,
+        _ => true,
+    };
+    all.filter(is_there).collect()
 }
 
 /// How long it takes until every node and both APIs refuse.
 async fn refused_by_all(world: &World, apis: &[Api; 2], kind: Kind, held: &Held) -> Duration {
     let begin = Instant::now();
     let key = held.key.as_ref();
-    for api in apis {
+    for api in apis.iter().filter(|_| kind.is_for_apis()) {
         until("an API refuses", async || {
             !api.takes(kind, &held.access, key).await
         })
         .await;
     }
     for node in 0..world.nodes.len() {
-        let active = async || world.is_active(node, &held.access).await;
-        until("a node refuses", async || active().await == Some(false)).await;
+        let good = async || world.is_good(node, kind, &held.access).await;
+        until("a node refuses", async || good().await == Some(false)).await;
     }
     begin.elapsed()
 }
@@ -127,19 +138,21 @@ async fn what_one_node_takes_back_all_nodes_and_both_apis_refuse() {
     let mut apis = world.apis().await;
     let noise = super::faults::unrelated_transaction().await;
     let mut took = Vec::new();
-    for (number, (act, kind)) in trials(Row::R13.size(38, 1_000)).enumerate() {
+    let all = combinations();
+    let count = Row::R13.size(all.len(), 1_000);
+    for (number, (act, kind)) in all.into_iter().cycle().take(count).enumerate() {
         world.move_house(number / 50);
         let held = act.prepare(&mut world, kind).await;
         let key = held.key.as_ref();
-        for api in &apis {
+        for api in apis.iter().filter(|_| kind.is_for_apis()) {
             until("an API takes it", async || {
                 api.takes(kind, &held.access, key).await
             })
             .await;
         }
         for node in 0..world.nodes.len() {
-            let active = async || world.is_active(node, &held.access).await;
-            until("a node takes it", async || active().await == Some(true)).await;
+            let good = async || world.is_good(node, kind, &held.access).await;
+            until("a node takes it", async || good().await == Some(true)).await;
         }
 
         act.carry_out(&world, kind, &held).await;
@@ -148,7 +161,7 @@ async fn what_one_node_takes_back_all_nodes_and_both_apis_refuse() {
         // Five seconds at most; the short form runs beside other tests.
         let at_most = Row::R13.size(Duration::from_secs(15), Duration::from_secs(5));
         assert!(span <= at_most, "{act:?} {kind:?}: {span:?}");
-        for api in &apis {
+        for api in apis.iter().filter(|_| kind.is_for_apis()) {
             assert!(
                 !api.takes(kind, &held.access, key).await,
                 "{act:?} {kind:?}"
