@@ -47,11 +47,11 @@ pub(crate) async fn run(arguments: &BackupArguments) -> anyhow::Result<ExitCode>
         _ => anyhow::bail!("--to needs --config"),
     };
     if arguments.json {
-        println!("{}", shown(&contents));
+        say!("{}", shown(&contents));
         return Ok(ExitCode::SUCCESS);
     }
     let manifest = &contents.manifest;
-    println!(
+    say!(
         "{} rows of {} tables, as they were at {} (epoch {}, sequence {})",
         contents.rows(),
         contents.tables.len(),
@@ -59,9 +59,9 @@ pub(crate) async fn run(arguments: &BackupArguments) -> anyhow::Result<ExitCode>
         manifest.epoch,
         manifest.sequence
     );
-    println!("sha256 {}", contents.sha256);
+    say!("sha256 {}", contents.sha256);
     if arguments.verify && config.is_none() {
-        println!("the digests are right; give --config to check the seal, too");
+        say!("the digests are right; give --config to check the seal, too");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -48,12 +48,12 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     };
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&findings)?);
+        say!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
         for finding in &findings {
-            println!("{finding}\n");
+            say!("{finding}\n");
         }
-        println!(
+        say!(
             "{}, {}",
             counted(errors, "mistake"),
             counted(findings.len() - errors, "warning")

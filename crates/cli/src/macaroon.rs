@@ -50,8 +50,8 @@ pub(crate) fn narrow(token: &str, arguments: &AttenuateArguments) -> anyhow::Res
         agreements.push(own);
     }
     match added(token, &caveats, &agreements, &arguments.discharge) {
-        Ok(own) if arguments.json => println!("{}", json!({ "token": own.expose() })),
-        Ok(own) => println!("{}", own.expose()),
+        Ok(own) if arguments.json => say!("{}", json!({ "token": own.expose() })),
+        Ok(own) => say!("{}", own.expose()),
         Err(error) => {
             eprintln!("error[refused]: {error:#}");
             return Ok(ExitCode::from(1));
@@ -115,9 +115,9 @@ pub(crate) fn print_caveats(caveats: &[Value]) {
                 .map(|own| own.replace(char::is_control, " "))
         };
         match (text("caveat"), text("not_understood"), text("third_party")) {
-            (Some(own), None, _) => println!("  {own}"),
-            (Some(own), Some(flaw), _) => println!("  {own}   NOT UNDERSTOOD: {flaw}"),
-            (None, _, Some(place)) => println!("  discharged by {place}"),
+            (Some(own), None, _) => say!("  {own}"),
+            (Some(own), Some(flaw), _) => say!("  {own}   NOT UNDERSTOOD: {flaw}"),
+            (None, _, Some(place)) => say!("  discharged by {place}"),
             _ => {}
         }
     }

@@ -1,5 +1,8 @@
 //! The one binary: issues access tokens and proves them on each request.
 
+#[macro_use]
+mod output;
+
 mod admin;
 mod backup;
 mod check;

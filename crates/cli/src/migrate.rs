@@ -46,21 +46,21 @@ pub(crate) async fn run(arguments: &MigrateArguments) -> anyhow::Result<ExitCode
     };
     if arguments.json {
         let plan = arguments.plan.then_some(&*plan);
-        println!("{}", answer((&pending, &newer), plan, done.as_ref()));
+        say!("{}", answer((&pending, &newer), plan, done.as_ref()));
         return Ok(ExitCode::SUCCESS);
     }
     if !newer.is_empty() {
         let numbers: Vec<String> = newer.iter().map(i64::to_string).collect();
-        println!(
+        say!(
             "a newer version has been here (migration {}): this one does not know what it added",
             numbers.join(", ")
         );
     }
     if plan.is_empty() {
-        println!("the schema is up to date");
+        say!("the schema is up to date");
     }
     for step in &plan {
-        println!(
+        say!(
             "{:>4}  {}  ({})",
             step.number,
             step.name,
@@ -73,9 +73,9 @@ pub(crate) async fn run(arguments: &MigrateArguments) -> anyhow::Result<ExitCode
     if let Some((_, finished)) = done {
         for (name, rows) in finished.filled {
             let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-            println!("{name}: {}", counted(rows, "row"));
+            say!("{name}: {}", counted(rows, "row"));
         }
-        println!("done");
+        say!("done");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -92,13 +92,13 @@ fn tell(step: &PlannedStep) {
         } else {
             ""
         };
-        println!(
+        say!(
             "        {}: {rows}; {}; about {} ms{chunks}",
             own.table,
             own.lock.as_str(),
             own.estimate_ms
         );
-        println!("          {}", own.text);
+        say!("          {}", own.text);
     }
 }
 

@@ -130,9 +130,9 @@ async fn answer(command: TokenCommand) -> anyhow::Result<ExitCode> {
         TokenCommand::Verify(arguments) => {
             let explanation = judged(&arguments).await?;
             if arguments.json {
-                println!("{}", serde_json::to_string_pretty(&explanation)?);
+                say!("{}", serde_json::to_string_pretty(&explanation)?);
             } else {
-                println!("{}", explanation.cause);
+                say!("{}", explanation.cause);
             }
             Ok(status(explanation.verdict))
         }
@@ -286,23 +286,23 @@ fn inspect(token: &str, json: bool) -> anyhow::Result<ExitCode> {
         })
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        say!("{}", serde_json::to_string_pretty(&document)?);
         return Ok(ExitCode::SUCCESS);
     }
     for (name, value) in document.as_object().into_iter().flatten() {
         match value {
             Value::Array(caveats) if name == "caveats" => {
-                println!("caveats (nothing was checked):");
+                say!("caveats (nothing was checked):");
                 macaroon::print_caveats(caveats);
             }
             Value::Object(claims) => {
-                println!("{name} (nothing was checked):");
+                say!("{name} (nothing was checked):");
                 claims
                     .iter()
-                    .for_each(|(name, value)| println!("  {name:<11} {}", shown(name, value)));
+                    .for_each(|(name, value)| say!("  {name:<11} {}", shown(name, value)));
             }
-            Value::String(text) => println!("{name:<11} {text}"),
-            other => println!("{name:<11} {other}"),
+            Value::String(text) => say!("{name:<11} {text}"),
+            other => say!("{name:<11} {other}"),
         }
     }
     Ok(ExitCode::SUCCESS)

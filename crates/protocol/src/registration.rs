@@ -10,7 +10,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::client::{NOT_BUILT, Problem};
+use crate::client::{Described, NOT_BUILT, Problem};
 use crate::encryption::MEMBERS;
 
 /// Names of registration, and ours for the same.
@@ -32,6 +32,9 @@ pub const LOCALIZED: [&str; 5] = [
     "tos_uri",
 ];
 
+/// Pages that a client describes itself by.
+const PAGES: [&str; 4] = ["client_uri", "logo_uri", "policy_uri", "tos_uri"];
+
 /// Signed answers of which `none` means that they are plain.
 const PLAIN_IF_NONE: [&str; 2] = [
     "userinfo_signed_response_alg",
@@ -42,7 +45,8 @@ const PLAIN_IF_NONE: [&str; 2] = [
 /// before is taken away.
 fn is_gone_if_empty(name: &str) -> bool {
     let mut members = MEMBERS.iter();
-    name == "backchannel_logout_uri" || members.any(|(alg, enc)| *alg == name || *enc == name)
+    let is_uri = name == "backchannel_logout_uri" || PAGES.contains(&name);
+    is_uri || members.any(|(alg, enc)| *alg == name || *enc == name)
 }
 
 /// What a server answers to a registration beside the metadata. An exported
@@ -159,6 +163,9 @@ pub(crate) fn problem_of(name: &str, value: &Value) -> Option<Problem> {
     if !LOCALIZED.contains(&base) || !is_language(language) {
         return Some(Problem::new(name, NO_KEY.to_owned()));
     }
+    if PAGES.contains(&base) && !value.as_str().is_some_and(is_page) {
+        return Some(Problem::new(name, NO_PAGE.to_owned()));
+    }
     let is_text = value
         .as_str()
         .is_some_and(|text| text.len() <= MAX_LOCALIZED_BYTES && !text.contains(char::is_control));
@@ -168,6 +175,32 @@ pub(crate) fn problem_of(name: &str, value: &Value) -> Option<Problem> {
     };
     (!is_text).then(wrong)
 }
+
+/// What is wrong with the pages that a client describes itself by.
+pub(crate) fn page_problems(described: &Described) -> impl Iterator<Item = Problem> {
+    let Described {
+        client_uri,
+        logo_uri,
+        policy_uri,
+        tos_uri,
+        ..
+    } = described;
+    let pages = PAGES
+        .into_iter()
+        .zip([client_uri, logo_uri, policy_uri, tos_uri]);
+    pages
+        .filter(|(_, page)| page.as_deref().is_some_and(|page| !is_page(page)))
+        .map(|(name, _)| Problem::new(name, NO_PAGE.to_owned()))
+}
+
+/// Whether people can be led there and nothing else comes of it: a `javascript:`
+/// would run wherever it is made a link.
+fn is_page(uri: &str) -> bool {
+    url::Url::parse(uri).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// What is said of a page that is none.
+const NO_PAGE: &str = "is an http or https URL";
 
 /// The part that a name asks for and that is not built yet.
 fn part_of(name: &str) -> Option<&'static str> {
@@ -322,6 +355,9 @@ mod tests {
             ("client_secret_expires_at", json!(1_767_225_600)),
             ("initiate_login_uri", json!("http://shop.example/login")),
             ("application_type", json!("desktop")),
+            ("client_uri", json!("javascript:alert(1)")),
+            ("logo_uri#fr", json!("data:text/html,x")),
+            ("tos_uri", json!("//shop.example/tos")),
         ] {
             let mut document =
                 json!({ "id": "shop", "redirect_uris": ["https://shop.example/cb"] });

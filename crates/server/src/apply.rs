@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde_json::json;
 use symbolon_protocol::{Resource, Timestamp};
 use symbolon_store::{
-    Act, AddClientSecret, AllOrNothing, AuditEvent, CreateClient, CreateOrganization,
+    Act, AddClientSecret, AllOrNothing, AuditEvent, ClientSecret, CreateClient, CreateOrganization,
     CreateResource, CreateTrustedIssuer, Created, Fault, FindClient, FindOrganization,
     FindResource, FindTrustedIssuer, Organization, ResourceWritten, SetClientEnabled,
     SetIssuerTrusted, Step, StoredClient, UpdateClient, UpdateOrganization, UpdateResource,
@@ -23,7 +23,7 @@ use symbolon_store::{
 };
 use symbolon_token::{Id, Keyring, Secret};
 
-use crate::admin::to_be_stored;
+use crate::admin::{fits, has_its_secret, to_be_stored};
 use crate::app::App;
 use crate::config::{Config, ConfiguredClient, ConfiguredOrganization, ConfiguredTrustedIssuer};
 use crate::ending::{self, Leaves};
@@ -147,6 +147,7 @@ pub(crate) async fn plan(app: &Arc<App>, config: &Config) -> Result<Planned, App
     let keys = Arc::clone(&app.keys.load().ring);
     let mut applying = Applying {
         app,
+        config,
         keys,
         now: app.edge.clock.now(),
         planned: Planned::default(),
@@ -156,11 +157,12 @@ pub(crate) async fn plan(app: &Arc<App>, config: &Config) -> Result<Planned, App
     for organization in &config.organizations {
         applying.organization(organization).await?;
     }
-    for resource in &config.resources {
-        applying.resource(resource).await?;
-    }
+    // Resources name clients that have to be there.
     for client in &config.clients {
         applying.client(client).await?;
+    }
+    for resource in &config.resources {
+        applying.resource(resource).await?;
     }
     for issuer in &config.trusted_issuers {
         applying.trusted_issuer(issuer).await?;
@@ -189,6 +191,7 @@ pub(crate) struct Planned {
 
 pub(crate) struct Applying<'a> {
     pub(crate) app: &'a Arc<App>,
+    pub(crate) config: &'a Config,
     keys: Arc<Keyring>,
     pub(crate) now: Timestamp,
     pub(crate) planned: Planned,
@@ -276,6 +279,8 @@ impl Applying<'_> {
             identifier,
             "another resource has this identifier or one of these aliases",
         );
+        let before = found.as_ref().map(|found| &found.resource);
+        self.check_resource(resource, before).await?;
         let resource = resource.clone();
         let is_written = |out: &ResourceWritten| *out == ResourceWritten::Written;
         let step = match found {
@@ -313,6 +318,7 @@ impl Applying<'_> {
             })
             .await?
         else {
+            self.check_client(&block.client, None).await?;
             let act = CreateClient {
                 client: block.client.clone(),
                 secret: block
@@ -328,13 +334,20 @@ impl Applying<'_> {
         };
         let mut differs = found.client != block.client;
         if differs {
+            self.check_client(&block.client, Some(&found.client))
+                .await?;
             let audit = audit_of_client("client.update", block);
             self.update(UpdateClient {
                 client: block.client.clone(),
                 was: None,
                 audit,
                 now,
+                horizon: self.app.horizon(now),
             });
+        }
+        let is_mended = block.enforce && block.secret.is_some();
+        if !is_mended && !has_its_secret(&block.client, &found.secrets, now) {
+            tracing::warn!(client = %found.client.id, method = %block.client.authentication(), "a client has no secret that its method can use: `enforce = true` gives it the one of its block, or `symbolon client secret` another");
         }
         if block.enforce {
             differs |= self.enforce_client(block, &found);
@@ -358,8 +371,11 @@ impl Applying<'_> {
                 .iter()
                 .filter(|own| live(own.expires))
                 .peekable();
-            let is_set = own.peek().is_some()
-                && own.all(|own| digests.iter().any(|digest| digest.matches(&own.digest)));
+            // What a secret was stored for before is not what it is needed for now.
+            let is_ours = |own: &ClientSecret| {
+                fits(&block.client, own) && digests.iter().any(|digest| digest.matches(&own.digest))
+            };
+            let is_set = own.peek().is_some() && own.all(is_ours);
             if !is_set {
                 let act = AddClientSecret {
                     id: id.clone(),
@@ -410,6 +426,7 @@ impl Applying<'_> {
             issuer: name.clone(),
         };
         let Some(found) = store.read(find).await? else {
+            self.check_issuer(&issuer, None).await?;
             let act = CreateTrustedIssuer {
                 issuer,
                 trusted: block.enabled.unwrap_or(true),
@@ -421,6 +438,7 @@ impl Applying<'_> {
         };
         let mut differs = found.issuer != issuer;
         if differs {
+            self.check_issuer(&issuer, Some(&found.issuer)).await?;
             let audit = event("trusted_issuer.update");
             let act = UpdateTrustedIssuer {
                 issuer,

@@ -140,13 +140,13 @@ enum ApiKeyCommand {
 
 #[derive(clap::Args, Default)]
 struct Fields {
-    /// A scope that it permits; may repeat
+    /// A scope that it permits; repeat for several. `update` replaces all of them
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// A resource that it is for; may repeat
+    /// A resource that it is for; repeat for several. `update` replaces all of them
     #[arg(long = "resource", value_name = "IDENTIFIER")]
     resources: Vec<String>,
-    /// A network that it is good from; may repeat; everywhere by default
+    /// A network that it is good from, everywhere by default; repeat for several. `update` replaces all of them
     #[arg(long = "network", value_name = "CIDR")]
     networks: Vec<String>,
     /// The plan that gateways let it have, instead of its client's

@@ -72,6 +72,9 @@ enum ClientCommand {
         /// How long the old secret holds beside the new one
         #[arg(long, value_name = "SPAN", default_value = "1h")]
         overlap: String,
+        /// The method that it is for, where the client is about to get another
+        #[arg(long, value_name = "METHOD")]
+        authentication: Option<String>,
         #[command(flatten)]
         secret: SecretTo,
     },
@@ -100,16 +103,16 @@ struct Fields {
     /// How it proves itself, as in client_secret_basic
     #[arg(long, value_name = "METHOD")]
     authentication: Option<String>,
-    /// Where codes may be sent; may repeat
+    /// Where codes may be sent; repeat for several. `update` replaces all of them
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
-    /// A grant it may use; may repeat
+    /// A grant it may use; repeat for several. `update` replaces all of them
     #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<String>,
-    /// A scope it may ask for; may repeat
+    /// A scope it may ask for; repeat for several. `update` replaces all of them
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// A resource it may ask for; may repeat
+    /// A resource it may ask for; repeat for several. `update` replaces all of them
     #[arg(long = "resource", value_name = "IDENTIFIER")]
     resources: Vec<String>,
     /// The organization it belongs to
@@ -212,12 +215,16 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
         ClientCommand::Secret {
             id,
             overlap,
+            authentication,
             secret,
         } => {
             let file = secret.prepare()?;
-            let overlap = json!({ "overlap": overlap });
+            let mut rotation = json!({ "overlap": overlap });
+            if let Some(method) = authentication {
+                rotation["authentication"] = method.into();
+            }
             let path = ["clients", &id, "secret"];
-            file.keep(connection.create(&path, &overlap).await)?
+            file.keep(connection.create(&path, &rotation).await)?
         }
         ClientCommand::Enable { id } => connection.tell(&["clients", &id, "enable"]).await?,
         ClientCommand::Disable { id } => connection.tell(&["clients", &id, "disable"]).await?,

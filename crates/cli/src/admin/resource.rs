@@ -84,22 +84,22 @@ struct Fields {
     /// jwt, opaque or macaroon
     #[arg(long, value_name = "FORMAT")]
     token_format: Option<String>,
-    /// A scope it knows; may repeat
+    /// A scope it knows; repeat for several. `update` replaces all of them
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// A scope that people are asked about by name; may repeat
+    /// A scope that people are asked about by name; repeat for several. `update` replaces all of them
     #[arg(long = "sensitive-scope", value_name = "SCOPE")]
     sensitive_scopes: Vec<String>,
-    /// Another spelling of the identifier; may repeat
+    /// Another spelling of the identifier; repeat for several. `update` replaces all of them
     #[arg(long = "alias", value_name = "IDENTIFIER")]
     aliases: Vec<String>,
     /// How long its access tokens live, as in 10m
     #[arg(long, value_name = "SPAN")]
     access_token_lifetime: Option<String>,
-    /// A client that may introspect its tokens; may repeat
+    /// A client that may introspect its tokens; repeat for several. `update` replaces all of them
     #[arg(long = "introspection-client", value_name = "ID")]
     introspection_clients: Vec<String>,
-    /// A client that may move tokens of other APIs here, or the API that they come from; may repeat
+    /// A client that may move tokens of other APIs here, or the API that they come from; repeat for several. `update` replaces all of them
     #[arg(long = "exchange-from", value_name = "ID")]
     exchange_from: Vec<String>,
     /// The organization it belongs to

@@ -93,13 +93,13 @@ struct Fields {
     /// The one organization for which they do
     #[arg(long)]
     organization: Option<String>,
-    /// A scope that they give; may repeat
+    /// A scope that they give; repeat for several. `update` replaces all of them
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// An algorithm that it signs with; may repeat
+    /// An algorithm that it signs with; repeat for several. `update` replaces all of them
     #[arg(long = "algorithm", value_name = "ALG")]
     algorithms: Vec<String>,
-    /// An audience besides this server that JWTs to be exchanged may name; may repeat
+    /// An audience besides this server that JWTs to be exchanged may name; repeat for several. `update` replaces all of them
     #[arg(long = "audience", value_name = "AUDIENCE")]
     audiences: Vec<String>,
     /// Any other member, as name=value with JSON or plain text; may repeat

@@ -92,7 +92,7 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<ExitCode> {
     let serving = tokio::spawn(listener::serve(demo, None, router, capacity, stopped));
     let ready = ready(&home, running.app.status_link()).await?;
     if arguments.json {
-        println!("{}", serde_json::to_string(&ready)?);
+        say!("{}", serde_json::to_string(&ready)?);
     } else {
         print!("{}", words::greeting(&ready, &home, &words::Places::find()));
     }

@@ -16,16 +16,16 @@ pub(super) async fn prove(url: &str, unnamed: bool, json: bool) -> anyhow::Resul
     let broken = outcomes.iter().filter(|own| own.result.is_err()).count();
     if json {
         let all = outcomes.iter().map(|own| outcome(own.name, otherwise(own)));
-        println!("{}", json!({ "outcomes": all.collect::<Vec<_>>() }));
+        say!("{}", json!({ "outcomes": all.collect::<Vec<_>>() }));
     } else {
         for own in &outcomes {
             let name = own.name.replace('_', " ");
             match otherwise(own) {
-                None => println!("ok       {name}"),
-                Some(why) => println!("BROKEN   {name}: {why}"),
+                None => say!("ok       {name}"),
+                Some(why) => say!("BROKEN   {name}: {why}"),
             }
         }
-        println!(
+        say!(
             "{}, {} broken",
             counted(outcomes.len(), "behaviour"),
             broken

@@ -58,15 +58,15 @@ pub(crate) async fn run(arguments: &DoctorArguments) -> anyhow::Result<ExitCode>
     found.insert(0, configuration(wrong, findings.len() - wrong));
     let worst = found.iter().map(|own| own.health).max();
     if arguments.json {
-        println!(
+        say!(
             "{}",
             json!({ "symptoms": found, "configuration": findings })
         );
     } else {
         for finding in &findings {
-            println!("{finding}\n");
+            say!("{finding}\n");
         }
-        found.iter().for_each(|own| println!("{}", told(own)));
+        found.iter().for_each(|own| say!("{}", told(own)));
     }
     let has_error = worst == Some(Health::Error);
     Ok(ExitCode::from(u8::from(has_error)))

@@ -80,7 +80,7 @@ pub(crate) async fn run(arguments: ExplainArguments) -> anyhow::Result<ExitCode>
         server::merge(&mut document, &told);
     }
     if arguments.check.json {
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        say!("{}", serde_json::to_string_pretty(&document)?);
     } else {
         print::explanation(&document);
     }

@@ -9,9 +9,9 @@ use crate::token::shown;
 /// Why a token is good or not.
 pub(super) fn explanation(own: &Value) {
     head(own);
-    println!("\nshown: {}", text(own, "shown_words"));
+    say!("\nshown: {}", text(own, "shown_words"));
     for step in items(own, "checks") {
-        println!(
+        say!(
             "  {:<11} {}",
             text(step, "check"),
             word(text(step, "outcome"))
@@ -23,19 +23,19 @@ pub(super) fn explanation(own: &Value) {
     if !clock.is_null() {
         let (here, there) = (text(clock, "here"), text(clock, "issuer"));
         let there = if there.is_empty() { "not said" } else { there };
-        println!(
+        say!(
             "\nclock: here {here}, issuer {there}, {} s may differ",
             clock["allowed_seconds"]
         );
     }
     if !own["chain"].is_null() {
-        println!("\nchain:");
+        say!("\nchain:");
         let lines = items(own, "chain").filter_map(Value::as_str);
-        lines.for_each(|line| println!("  {line}"));
+        lines.for_each(|line| say!("  {line}"));
     }
     claims(own);
     if !own["known"].is_null() {
-        println!("\nwhat the issuer knows:");
+        say!("\nwhat the issuer knows:");
         members(&own["known"]);
     }
     taken_back(own);
@@ -44,19 +44,19 @@ pub(super) fn explanation(own: &Value) {
 /// What the admin API says of an id.
 pub(super) fn told(told: &Value) {
     head(told);
-    println!();
+    say!("");
     let names = [
         "id", "at", "endpoint", "client", "error", "told", "check", "root", "jti",
     ];
     for name in names {
         if !text(told, name).is_empty() {
-            println!("  {name:<12} {}", text(told, name));
+            say!("  {name:<12} {}", text(told, name));
         }
     }
     members(&told["issued"]);
     taken_back(told);
     for refusal in items(told, "refusals") {
-        println!(
+        say!(
             "  refused: {} ({})",
             text(refusal, "cause"),
             text(refusal, "id")
@@ -65,10 +65,10 @@ pub(super) fn told(told: &Value) {
 }
 
 fn head(own: &Value) {
-    println!("{}", text(own, "cause"));
+    say!("{}", text(own, "cause"));
     for (word, name) in [("repair", "repair"), ("note", "repaired")] {
         if !text(own, name).is_empty() {
-            println!("{word}: {}", text(own, name));
+            say!("{word}: {}", text(own, name));
         }
     }
 }
@@ -78,14 +78,14 @@ fn demanded(own: &Value) {
     if !demanded.is_null() {
         let place = text(demanded, "place");
         let (setting, value) = (text(demanded, "setting"), text(demanded, "value"));
-        println!("\ndemanded by {setting} = {value} ({place})");
+        say!("\ndemanded by {setting} = {value} ({place})");
     }
     for difference in items(own, "differences") {
         let of = text(difference, "of");
-        println!("  {of:<11} wanted {}", text(difference, "wanted"));
-        println!("  {:<11} found  {}", "", text(difference, "found"));
+        say!("  {of:<11} wanted {}", text(difference, "wanted"));
+        say!("  {:<11} found  {}", "", text(difference, "found"));
         if !text(difference, "note").is_empty() {
-            println!("  {:<11} {}", "", text(difference, "note"));
+            say!("  {:<11} {}", "", text(difference, "note"));
         }
     }
 }
@@ -99,16 +99,16 @@ fn key(own: &Value) {
         "" => other.to_owned(),
         own => own.to_owned(),
     };
-    println!(
+    say!(
         "\nkey: named {}, {}",
         or("named", "none"),
         text(key, "algorithm")
     );
-    println!("  verified by {}", or("verifies", "none that is known"));
+    say!("  verified by {}", or("verifies", "none that is known"));
     // Which others there are matters where none of them fits.
     if text(key, "verifies").is_empty() {
         let known = items(key, "known").filter_map(Value::as_str);
-        known.for_each(|known| println!("  known       {known}"));
+        known.for_each(|known| say!("  known       {known}"));
     }
 }
 
@@ -120,9 +120,9 @@ fn claims(own: &Value) {
         "verified" => "what the token says; its issuer vouches for it",
         _ => "what the text says; NOBODY vouches for it",
     };
-    println!("\n{vouched}:");
+    say!("\n{vouched}:");
     for (name, value) in claims {
-        println!("  {name:<11} {}", shown(name, value));
+        say!("  {name:<11} {}", shown(name, value));
     }
 }
 
@@ -136,7 +136,7 @@ fn word(outcome: &str) -> String {
 
 fn taken_back(told: &Value) {
     for record in items(told, "taken_back") {
-        println!(
+        say!(
             "  taken back: {} at {} by {} ({}, {})",
             text(record, "what"),
             text(record, "at"),
@@ -150,7 +150,7 @@ fn taken_back(told: &Value) {
 fn members(value: &Value) {
     for (name, value) in value.as_object().into_iter().flatten() {
         if !value.is_null() {
-            println!("  {name:<12} {}", shown(name, value));
+            say!("  {name:<12} {}", shown(name, value));
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) async fn by_id(arguments: &ExplainArguments, id: &str) -> anyhow::Res
         }
     };
     if arguments.check.json {
-        println!("{}", serde_json::to_string_pretty(&told)?);
+        say!("{}", serde_json::to_string_pretty(&told)?);
     } else {
         print::told(&told);
     }

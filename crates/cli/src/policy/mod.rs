@@ -59,7 +59,7 @@ pub(crate) fn run(command: PolicyCommand) -> anyhow::Result<ExitCode> {
     match command {
         PolicyCommand::Check { sources, files } => {
             let (policies, _) = sources.load(files)?;
-            println!("{}, nothing wrong", counted(policies.len(), "policy rule"));
+            say!("{}, nothing wrong", counted(policies.len(), "policy rule"));
             Ok(ExitCode::SUCCESS)
         }
         PolicyCommand::Test(arguments) => test::run(&arguments),

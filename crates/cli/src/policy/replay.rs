@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<ExitCode> {
         );
     }
     match arguments.json {
-        true => println!("{}", serde_json::to_string_pretty(&list(&changed))?),
+        true => say!("{}", serde_json::to_string_pretty(&list(&changed))?),
         false => print(&changed, count),
     }
     if unread > 0 {
@@ -159,7 +159,7 @@ fn list(changed: &[Changed]) -> serde_json::Value {
 fn print(changed: &[Changed], count: usize) {
     let mut kinds = BTreeMap::<(&str, &str, &str), usize>::new();
     for own in changed {
-        println!(
+        say!(
             "{}  {} {}\n  - {}  by {}\n  + {}  by {}",
             own.line.request,
             own.method,
@@ -175,12 +175,12 @@ fn print(changed: &[Changed], count: usize) {
         let kind = (&*own.line.route, &*own.line.decision, own.answer);
         *kinds.entry(kind).or_default() += 1;
     }
-    println!(
+    say!(
         "{}, {} would change",
         counted(count, "decision"),
         changed.len()
     );
     for ((route, was, would_be), count) in kinds {
-        println!("  {route}: {was} -> {would_be}, {count}");
+        say!("  {route}: {was} -> {would_be}, {count}");
     }
 }

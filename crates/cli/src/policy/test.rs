@@ -102,14 +102,14 @@ pub(super) fn run(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
         } else {
             "FAIL"
         };
-        println!("{mark}  {}", case.name);
+        say!("{mark}  {}", case.name);
         for line in differences {
-            println!("      {line}");
+            say!("      {line}");
         }
     }
     match arguments.json {
-        true => println!("{}", serde_json::to_string_pretty(&list)?),
-        false => println!("{}, {failed} failed", counted(count, "case")),
+        true => say!("{}", serde_json::to_string_pretty(&list)?),
+        false => say!("{}, {failed} failed", counted(count, "case")),
     }
     Ok(ExitCode::from(u8::from(failed > 0)))
 }

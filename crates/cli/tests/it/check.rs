@@ -73,6 +73,23 @@ async fn what_is_unwise_ends_with_one_only_where_that_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_reads_no_further_gets_no_panic() {
+    let site = site(Engine::Sqlite).await;
+    for verb in [&["check"][..], &["check", "--json"], &["doctor"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = crate::program::command();
+        command.args(verb).arg("--config").arg(site.configuration());
+
+        let said = command.stdout(writer).output().await.unwrap();
+
+        let errors = String::from_utf8_lossy(&said.stderr);
+        assert!(!errors.contains("panicked"), "{verb:?}: {errors}");
+        assert_ne!(said.status.code(), Some(101), "{verb:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_that_need_a_file_say_so_where_there_is_none() {
     let site = site(Engine::Sqlite).await;
     std::fs::remove_file(site.configuration()).unwrap();

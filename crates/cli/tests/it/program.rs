@@ -20,6 +20,10 @@ use symbolon_server::testing::http;
 
 use crate::configuration::{Words, text};
 
+/// A public key whose private half nobody here has (RFC 7517 appendix A.1), as
+/// TOML.
+const SOMEBODYS_KEY: &str = r#"{ keys = [{ kty = "EC", crv = "P-256", x = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", y = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM" }] }"#;
+
 /// How long a step may take before the test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -153,7 +157,7 @@ impl Plan<'_> {
         Self {
             engine,
             callback: "http://127.0.0.1:3000/callback",
-            keys: "{ keys = [] }",
+            keys: SOMEBODYS_KEY,
             scheme: "http",
             path: "",
             more: "",
@@ -182,7 +186,7 @@ fn free_address() -> SocketAddr {
 impl Site {
     /// One whose clients are sent back to `callback`.
     pub(crate) async fn new(engine: Engine, callback: &str) -> Self {
-        Self::with_keys(engine, callback, "{ keys = [] }").await
+        Self::with_keys(engine, callback, SOMEBODYS_KEY).await
     }
 
     /// The same, whose client `signer` has these public keys (as TOML).

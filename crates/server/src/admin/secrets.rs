@@ -1,12 +1,29 @@
 //! Secrets of clients and passwords of people: made, hashed, shown once.
 
-use symbolon_protocol::{Client, ClientAuthentication};
-use symbolon_store::NewSecret;
+use symbolon_protocol::{Client, ClientAuthentication, Timestamp};
+use symbolon_store::{ClientSecret, NewSecret};
 use symbolon_token::mark::{Kind, write_fixed};
 use symbolon_token::{Entropy, Keyring, Secret, random};
 
 use crate::app::App;
+use crate::authn::client::counts;
 use crate::failure::Failure;
+
+/// Whether a client has a secret that counts and that its method can be proved
+/// by, where it asks for one: what is signed with has to be stored sealed, too.
+pub(crate) fn has_its_secret(client: &Client, secrets: &[ClientSecret], now: Timestamp) -> bool {
+    let mut counting = secrets.iter().filter(|own| counts(own, now));
+    !needs_secret(client) || counting.any(|own| fits(client, own))
+}
+
+/// Whether a secret is stored in the form that the client's method needs.
+pub(crate) fn fits(client: &Client, secret: &ClientSecret) -> bool {
+    !is_signed_with(client) || secret.sealed.is_some()
+}
+
+fn is_signed_with(client: &Client) -> bool {
+    client.authentication() == ClientAuthentication::ClientSecretJwt
+}
 
 /// Whether a client proves itself by a secret.
 pub(crate) fn needs_secret(client: &Client) -> bool {
@@ -31,11 +48,10 @@ pub(crate) fn to_be_stored(
     keys: &Keyring,
     entropy: &dyn Entropy,
 ) -> NewSecret {
-    let is_signed_with = client.authentication() == ClientAuthentication::ClientSecretJwt;
     let seal = || keys.seal_secret(client.id.as_str(), secret.expose(), entropy);
     NewSecret {
         digest: keys.digest_secret(secret.expose()),
-        sealed: is_signed_with.then(seal),
+        sealed: is_signed_with(client).then(seal),
     }
 }
 

@@ -12,7 +12,7 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ORIGIN,
     VARY,
 };
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::cx::Cx;
 use crate::failure::Failure;
@@ -26,19 +26,48 @@ pub(crate) async fn options(cx: Cx, received: Received) -> Result<Response, Fail
         return Ok(response);
     };
     if is_named(&cx, origin) || cx.directory.origins().await?.contains(origin) {
+        let allowed = allowed(received.header(&ACCESS_CONTROL_REQUEST_HEADERS));
         let headers = response.headers_mut();
         headers.insert(
             ACCESS_CONTROL_ALLOW_METHODS,
             HeaderValue::from_static("GET, POST"),
         );
-        headers.insert(
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("authorization, content-type, dpop"),
-        );
+        if let Ok(allowed) = HeaderValue::try_from(allowed) {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+        }
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        headers.append(
+            VARY,
+            HeaderValue::from_static("Access-Control-Request-Headers"),
+        );
     }
     Ok(response)
 }
+
+/// The headers that a registered origin may send: those that these endpoints
+/// read, and what its library adds, as long as those are names and few.
+fn allowed(asked: Option<&str>) -> String {
+    let asked = asked.filter(|asked| asked.len() <= MAX_ASKED_BYTES);
+    let asked: Vec<&str> = asked.unwrap_or_default().split(',').collect();
+    let asked = if asked.len() <= MAX_ASKED {
+        &asked[..]
+    } else {
+        &[]
+    };
+    let mut names = READ.map(HeaderName::from_static).to_vec();
+    for name in asked {
+        match HeaderName::from_bytes(name.trim().as_bytes()) {
+            // Alone it would stand for every header.
+            Ok(name) if name.as_str() != "*" && !names.contains(&name) => names.push(name),
+            _ => {}
+        }
+    }
+    let names: Vec<&str> = names.iter().map(HeaderName::as_str).collect();
+    names.join(", ")
+}
+
+/// What these endpoints read.
+const READ: [&str; 3] = ["authorization", "content-type", "dpop"];
 
 /// Answers the same for documents that are public: any origin may ask, with
 /// whatever header its library adds.
@@ -66,6 +95,8 @@ pub(crate) async fn anyone(_: Cx, received: Received) -> Result<Response, Failur
 
 /// How many bytes of header names are answered.
 const MAX_ASKED_BYTES: usize = 512;
+/// How many names.
+const MAX_ASKED: usize = 32;
 
 /// Lets every origin read an answer.
 pub(crate) fn expose_to_all(mut response: Response) -> Response {

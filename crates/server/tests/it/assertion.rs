@@ -51,7 +51,7 @@ fn claims(server: &Server, jti: &str) -> Value {
     })
 }
 
-async fn show(server: &Server, assertion: &str) -> Answer {
+pub(crate) async fn show(server: &Server, assertion: &str) -> Answer {
     let form = [
         ("grant_type", "client_credentials"),
         ("client_assertion_type", BEARER),
@@ -107,7 +107,7 @@ async fn nobody_finds_a_key_by_trying_so_nobody_is_refused_for_it(server: Server
 }
 
 /// A JWT by HS256 (RFC 7518 §3.2), its HMAC as RFC 2104 §2 has it.
-fn by_secret(secret: &str, claims: &Value) -> String {
+pub(crate) fn by_secret(secret: &str, claims: &Value) -> String {
     let header = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
     let claims = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string());
     let signed = format!("{header}.{claims}");

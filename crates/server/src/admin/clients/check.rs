@@ -4,18 +4,28 @@
 use symbolon_protocol::{Client, RefreshRotation, RegisteredKeys};
 use symbolon_store::{FindOrganization, FindResource};
 
+use crate::authn::client::lacking;
 use crate::cx::Cx;
 use crate::encryption;
 
 use super::super::failed::{Failed, Refused};
 
-/// Refuses a client that cannot be.
-pub(super) async fn client(cx: &Cx, client: &Client) -> Result<(), Failed> {
+/// Refuses a client that cannot be. What `before` names already may be at odds
+/// with others by now: that is for a change of those names.
+pub(super) async fn client(
+    cx: &Cx,
+    client: &Client,
+    before: Option<&Client>,
+) -> Result<(), Failed> {
     if let Some(problem) = client.problems().into_iter().next() {
         return Err(Refused::member(&problem.field, problem.message).into());
     }
     alone(client, cx.settings.issuer.is_plain_http())?;
     super::super::claims::check(cx, &client.claims)?;
+    let names = |own: &Client| (own.organization.clone(), own.resources.clone());
+    if before.is_some_and(|before| names(before) == names(client)) {
+        return Ok(());
+    }
     if let Some(id) = &client.organization {
         let found = cx.store.read(FindOrganization { id: id.clone() }).await?;
         if found.is_none() {
@@ -75,6 +85,9 @@ fn alone(client: &Client, is_local: bool) -> Result<(), Refused> {
     let logout = client.logout.backchannel_logout_uri.as_deref();
     address("backchannel_logout_uri", logout, is_local)?;
     keys(client.registered_keys(), is_local)?;
+    if let Some(why) = lacking(client) {
+        return Err(Refused::member("jwks", why));
+    }
     for (name, alg) in client.encryption.wanted() {
         if encryption::lack(client.registered_keys(), alg) {
             return Err(Refused::member(name, encryption::lacking(alg)));

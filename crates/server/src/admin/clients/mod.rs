@@ -8,10 +8,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use symbolon_protocol::client::Problem;
-use symbolon_protocol::{Client, ClientId, Lifetime, registration};
+use symbolon_protocol::{Client, ClientAuthentication, ClientId, Lifetime, registration};
 use symbolon_store::{
-    AddClientSecret, CreateClient, Created, DeleteClient, FindClient, ListClients,
-    SetClientEnabled, StoredClient, ThenRead, UpdateClient, Updated, Whole,
+    AddClientSecret, CreateClient, Created, DeleteClient, Deleted, FindClient, FindRegistration,
+    ListClients, NamersOf, SetClientEnabled, StoredClient, ThenRead, UpdateClient, Updated, Whole,
 };
 use symbolon_token::Secret;
 
@@ -23,8 +23,8 @@ use crate::respond;
 use super::body;
 use super::call::Call;
 use super::failed::{Failed, Outcome, Refused};
-use super::secrets::{make_secret, needs_secret, to_be_stored};
-use super::{MERGES, event, follow};
+use super::secrets::{has_its_secret, make_secret, needs_secret, to_be_stored};
+use super::{MERGES, event, follow, named};
 
 /// How long an old secret holds beside the new one where nobody says.
 const OVERLAP: Lifetime = Lifetime::seconds(60 * 60);
@@ -64,7 +64,7 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
     if client.name.is_empty() {
         client.name = client.id.to_string();
     }
-    check::client(&cx, &client).await?;
+    check::client(&cx, &client, None).await?;
     if let Some(given) = &given {
         check_given(&cx, &client, given)?;
     }
@@ -86,6 +86,9 @@ pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
     let (created, stored) = cx.store.act(ThenRead { act, read }).await?;
     if created == Created::Exists {
         return Err(Refused::conflict(format!("there is a client `{id}` already")).into());
+    }
+    if created == Created::Changed {
+        return Err(Refused::crowded().into());
     }
     follow(&cx).await;
     Ok(made_answer(&stored.ok_or_else(|| missing(&id))?, made))
@@ -133,30 +136,57 @@ async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
     let mut document = body::object_of(&stored.client);
     body::merge(&mut document, patch);
     let client: Client = body::read(&document)?;
-    check::client(cx, &client).await?;
+    check::client(cx, &client, Some(&stored.client)).await?;
+    check_method(cx, &client, &stored)?;
     let id = client.id.clone();
     if client != stored.client {
         let mut audit = event(cx, "client.update");
         audit.client = Some(id.to_string());
         audit.detail = json!({ "changed": changed });
+        let is_renaming = client.names_in() != stored.client.names_in();
         let act = UpdateClient {
             client,
             was: Some(stored.client),
             audit,
             now: cx.now,
+            horizon: cx.horizon(cx.now),
         };
         let outcome = cx.store.act(act).await?;
         if outcome == Updated::Changed {
             return Ok(None);
         }
         written(outcome, &id)?;
+        if is_renaming {
+            ending::finish(&cx.app, &Whole::Client(id.clone()), Leaves::Itself).await?;
+        }
         follow(cx).await;
     }
     answer(cx, id).await.map(Some)
 }
 
+/// Refuses another method that nothing stored can be proved by: nobody would
+/// see it until the client is refused.
+fn check_method(cx: &Cx, client: &Client, stored: &StoredClient) -> Result<(), Refused> {
+    let method = client.authentication();
+    let is_another = method != stored.client.authentication();
+    if !is_another || has_its_secret(client, &stored.secrets, cx.now) {
+        return Ok(());
+    }
+    let id = &client.id;
+    Err(Refused::conflict(format!(
+        "the client has no secret that `{method}` can use: make one first by `POST /admin/v1/clients/{id}/secret` with `{{\"authentication\": \"{method}\"}}`"
+    )))
+}
+
 pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
     let id: ClientId = call.part("id", "client")?;
+    let own = Whole::Client(id.clone());
+    let what = format!("client `{id}`");
+    let find = FindRegistration { id: id.clone() };
+    if cx.store.read(find).await?.is_none() {
+        let named = own.clone();
+        named::check(&what, &cx.store.read(NamersOf { named }).await?)?;
+    }
     let mut audit = event(&cx, "client.delete");
     audit.client = Some(id.to_string());
     let (now, horizon) = (cx.now, cx.horizon(cx.now));
@@ -169,25 +199,30 @@ pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
         now,
         horizon,
     };
-    ending::empty(&cx, &Whole::Client(id.clone()), Leaves::Nothing, first).await?;
+    ending::empty(&cx, &own, Leaves::Nothing, first).await?;
     let act = DeleteClient {
         id: id.clone(),
         audit,
         now,
         horizon,
     };
-    written(cx.store.act(act).await?, &id)?;
-    ending::finish(&cx.app, &Whole::Client(id), Leaves::Itself).await?;
+    match cx.store.act(act).await? {
+        Deleted::Deleted => {}
+        Deleted::Missing => return Err(missing(&id).into()),
+        Deleted::Named(namers) => named::check(&what, &namers)?,
+    }
+    ending::finish(&cx.app, &own, Leaves::Itself).await?;
     part::follow_deletion(&cx).await;
     follow(&cx).await;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 
-/// `{"overlap": "1h"}`.
+/// `{"overlap": "1h"}`, and the method that the client is about to get.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Rotation {
     overlap: Option<Lifetime>,
+    authentication: Option<ClientAuthentication>,
 }
 
 pub(super) async fn rotate_secret(cx: Cx, call: Call) -> Outcome {
@@ -197,21 +232,27 @@ pub(super) async fn rotate_secret(cx: Cx, call: Call) -> Outcome {
     if overlap > MAX_OVERLAP {
         return Err(Refused::member("overlap", format!("is at most `{MAX_OVERLAP}`")).into());
     }
-    if !needs_secret(&stored.client) {
-        let method = stored.client.authentication();
+    let mut client = stored.client;
+    let method = rotation.authentication;
+    client.authentication = method.or(client.authentication);
+    if !needs_secret(&client) {
+        let method = client.authentication();
         return Err(Refused::conflict(format!(
-            "the client proves itself by `{method}`, not by a secret"
+            "by `{method}` a client proves itself without a secret; say in `authentication` which method the secret is for"
         ))
         .into());
     }
-    let id = stored.client.id.clone();
+    let id = client.id.clone();
     let secret = make_secret(cx.entropy());
     let mut audit = event(&cx, "client.rotate_secret");
     audit.client = Some(id.to_string());
     audit.detail = json!({ "overlap": overlap });
+    if let Some(method) = method {
+        audit.detail["authentication"] = json!(method);
+    }
     let act = AddClientSecret {
         id: id.clone(),
-        secret: to_be_stored(&stored.client, &secret, &cx.keys, cx.entropy()),
+        secret: to_be_stored(&client, &secret, &cx.keys, cx.entropy()),
         old_expires: Some(cx.now + overlap.duration()),
         audit,
         now: cx.now,

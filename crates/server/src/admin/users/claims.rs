@@ -54,6 +54,30 @@ pub(super) fn check(claims: &Map<String, Value>) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Takes away that an address is verified where the address is another one,
+/// unless the patch says it anew; the names of what is gone.
+pub(super) fn unverify(
+    claims: &mut Map<String, Value>,
+    before: &Map<String, Value>,
+    named: &[String],
+) -> Vec<&'static str> {
+    let mut gone = Vec::new();
+    for (name, verified) in VERIFIED {
+        let is_said = named.iter().any(|own| own == verified);
+        let is_another = claims.get(name) != before.get(name);
+        if is_another && !is_said && claims.remove(verified).is_some() {
+            gone.push(verified);
+        }
+    }
+    gone
+}
+
+/// Addresses, and the claims by which each is verified.
+const VERIFIED: [(&str, &str); 2] = [
+    ("email", "email_verified"),
+    ("phone_number", "phone_number_verified"),
+];
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

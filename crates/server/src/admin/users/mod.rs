@@ -119,12 +119,14 @@ async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
     let person = find(cx, call.text_part("user")).await?;
     let mut patch = call.object()?;
     body::check_fixed(&patch, &FIXED)?;
-    let changed: Vec<String> = patch.keys().cloned().collect();
+    let mut changed: Vec<String> = patch.keys().cloned().collect();
     let username =
         body::take_text(&mut patch, "username")?.unwrap_or_else(|| person.username.clone());
     claims::check_username(&username)?;
     let mut document = person.document.clone();
     body::merge(&mut document, patch);
+    let gone = claims::unverify(&mut document, &person.document, &changed);
+    changed.extend(gone.into_iter().map(str::to_owned));
     claims::check(&document)?;
     if username != person.username || document != person.document {
         let mut audit = event(cx, "user.update");

@@ -22,6 +22,7 @@
 mod assertion;
 mod certificate;
 mod presented;
+mod registered;
 mod secret;
 mod standing;
 
@@ -33,7 +34,8 @@ use symbolon_protocol::{Client, ClientAuthentication, ClientId, ErrorCode, Param
 use symbolon_store::StoredClient;
 
 use self::presented::{Presented, Proof};
-pub(crate) use self::secret::is_right;
+pub(crate) use self::registered::lacking;
+pub(crate) use self::secret::{counts, is_right};
 pub(crate) use self::standing::Standing;
 use crate::client_certificate::ClientCertificate;
 use crate::cx::Cx;

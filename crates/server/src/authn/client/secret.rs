@@ -31,7 +31,7 @@ pub(crate) fn is_right(
 }
 
 /// Whether a secret is not, or not yet, replaced.
-pub(super) fn counts(secret: &ClientSecret, now: Timestamp) -> bool {
+pub(crate) fn counts(secret: &ClientSecret, now: Timestamp) -> bool {
     secret.expires.is_none_or(|expires| expires > now)
 }
 

@@ -6,6 +6,8 @@ use symbolon_protocol::{
     RegisteredKeys,
 };
 
+use crate::authn::client::lacking;
+
 use super::super::document::Table;
 use super::super::finding::Finding;
 use super::lifetime::no_grace;
@@ -185,6 +187,7 @@ impl Advice<'_, '_> {
         };
         let logout = logout.filter(|uri| !is_here(uri));
         self.on_address((code, "backchannel_logout_uri"), logout, table);
+        let seen = self.findings.len();
         self.on_key_set(
             (
                 "client.jwks_uri.http",
@@ -194,6 +197,13 @@ impl Advice<'_, '_> {
             client.registered_keys(),
             table,
         );
+        if let Some(why) = lacking(client).filter(|_| self.findings.len() == seen) {
+            self.add(
+                Finding::error("client.jwks.unusable", table.place("jwks"), format!("`jwks` {why}"))
+                    .because("whatever the client shows is then refused, and nobody sees why")
+                    .repair("write the client's public key: EC on P-256 or P-384, Ed25519, or RSA of 2048 bits or more"),
+            );
+        }
     }
 
     fn on_address(&mut self, (code, name): (&'static str, &str), uri: Option<&str>, table: &Table) {

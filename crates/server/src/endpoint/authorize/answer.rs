@@ -58,7 +58,11 @@ impl Destination {
             .and_then(|id| id.parse().ok())
             .ok_or_else(unknown)?;
         let client = known(cx, &id).await?.ok_or_else(unknown)?;
-        let redirect_uri = redirect_uri(&client, &values(parameters, "redirect_uri"))?;
+        let presented = values(parameters, "redirect_uri");
+        if presented.is_empty() && must_name_redirect_uri(&client.client, parameters) {
+            return Err(Refusal::invalid_request("the request has no redirect_uri").into());
+        }
+        let redirect_uri = redirect_uri(&client, &presented)?;
         let mode = one(parameters, "response_mode");
         let response_mode = mode
             .and_then(|mode| mode.parse().ok())
@@ -162,6 +166,18 @@ async fn known(cx: &Cx, id: &ClientId) -> Result<Option<Arc<StoredClient>>, Fail
         Err(Broken::Document) => Ok(None),
         Err(broken) => Err(broken.into()),
     }
+}
+
+/// Whether a request says where the answer goes although only one address is
+/// registered: one for a sign-in (OpenID Connect Core §3.1.2.1), and one without
+/// a challenge, whose code would be bound to nothing.
+// Differs from RFC 6749 §4.1.3: such a code needs `redirect_uri` at the token
+// endpoint in any case, so a request that has none is refused at once.
+fn must_name_redirect_uri(client: &Client, parameters: &[u8]) -> bool {
+    let scopes = values(parameters, "scope");
+    let mut scopes = scopes.iter().flat_map(|own| own.split(' '));
+    let is_unbound = || values(parameters, "code_challenge").is_empty();
+    scopes.any(|scope| scope == "openid") || !client.requires_pkce() && is_unbound()
 }
 
 fn redirect_uri(client: &StoredClient, presented: &[String]) -> Result<RedirectUri, Refusal> {
