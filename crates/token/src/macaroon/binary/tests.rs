@@ -1,3 +1,5 @@
+//! What is read is what the library reads.
+
 use libmacaroon::{Caveat, MacaroonKey};
 use proptest::prelude::*;
 

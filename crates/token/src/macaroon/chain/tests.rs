@@ -1,3 +1,5 @@
+//! What is proved is what the library proves.
+
 use libmacaroon::{Macaroon, MacaroonKey, Verifier};
 use proptest::prelude::*;
 
