@@ -1,10 +1,12 @@
 //! Where transmitters of security events call.
 //!
 //! `POST /signals/{id}`, one event as the body, with the bearer of the source.
-//! The answer is 202 for what was taken, now or before, and 400 with the code
-//! of RFC 8935 for what is not.
+//! The answer is 202 for what was taken, now or before, 503 for what cannot be
+//! judged now, and 400 with the code of RFC 8935 for what is refused.
 //!
 //! Spec: RFC 8935 §2.1, §2.2, §2.3, §2.4
+
+use std::time::Duration;
 
 use axum::response::Response;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -14,8 +16,9 @@ use symbolon_token::Digest;
 
 use crate::cx::Cx;
 use crate::failure::{Failure, Refusal};
+use crate::fetch::COOLDOWN;
 use crate::received::{Authorization, Received};
-use crate::signals::{JUDGED_AGAIN_SECONDS, NotTaken};
+use crate::signals::NotTaken;
 use crate::{respond, signals};
 
 /// Answers `POST /signals/{id}`.
@@ -38,7 +41,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let arrived = cx.edge.clock.monotonic();
     if !cx.signal_pace.admits(&source.id, arrived) {
         let flood = refusal(StatusCode::TOO_MANY_REQUESTS, "access_denied", FLOOD);
-        return Ok(again_after(1, flood));
+        return Ok(again_after(Duration::from_secs(1), flood));
     }
     let kind = received.header(&CONTENT_TYPE).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -55,10 +58,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     let answer = |status| refusal(status, not_taken.code(), not_taken.description());
     Ok(match not_taken {
         // A 400 would have the transmitter drop it.
-        NotTaken::NotNow(_) => again_after(
-            JUDGED_AGAIN_SECONDS,
-            answer(StatusCode::SERVICE_UNAVAILABLE),
-        ),
+        NotTaken::NotNow(_) => again_after(COOLDOWN, answer(StatusCode::SERVICE_UNAVAILABLE)),
         _ => answer(StatusCode::BAD_REQUEST),
     })
 }
@@ -73,8 +73,9 @@ fn unknown() -> Response {
     response
 }
 
-fn again_after(seconds: u32, mut response: Response) -> Response {
-    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+fn again_after(span: Duration, mut response: Response) -> Response {
+    let seconds = span.as_secs().into();
+    response.headers_mut().insert(RETRY_AFTER, seconds);
     response
 }
 

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use super::{FetchError, Fetcher, place};
 
 /// How long an address is not asked again, whatever it answered.
-const COOLDOWN: Duration = Duration::from_secs(30);
+pub(crate) const COOLDOWN: Duration = Duration::from_secs(30);
 /// How long a set serves whose address no longer answers.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a set is fresh that does not say so itself.

@@ -11,6 +11,8 @@ mod key_set;
 mod reach;
 mod resolver;
 
+pub(crate) use self::key_set::COOLDOWN;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 

@@ -24,10 +24,6 @@ use crate::cx::Cx;
 use crate::failure::Failure;
 use crate::metric;
 
-/// After how many seconds an event is worth being sent again that could not be
-/// judged: its source's keys are not asked for more often.
-pub(crate) const JUDGED_AGAIN_SECONDS: u32 = 30;
-
 /// Why an event is not taken: the codes of RFC 8935 §2.4, and what is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotTaken {
@@ -66,8 +62,8 @@ impl NotTaken {
     }
 }
 
-/// Takes an event of a source that arrived at a time. One that was taken before is taken again, and
-/// does nothing.
+/// Takes an event of a source that arrived at a time. One that was taken before
+/// is taken again, and does nothing.
 pub(crate) async fn take(
     cx: &Cx,
     source: &SignalSource,

@@ -5,11 +5,11 @@
 //! they carry, and families, sessions, grants and waiting devices end. API keys
 //! stay and are disabled, until an administrator enables those that were not
 //! taken back since, and trusted issuers stay and are distrusted: the key of one
-//! may have been stolen since. Status lists begin anew: a verifier that asks for an older one
-//! gets none, whatever tokens it was of. Messages that waited may have been taken
-//! since, and contradicted: they are dead letters, for a person to decide. People, clients, resources and organizations stay. Keys
-//! that make tokens are replaced, because one of them may have been distrusted
-//! since.
+//! may have been stolen since. Status lists begin anew: a verifier that asks for
+//! an older one gets none, whatever tokens it was of. Messages that waited may
+//! have been taken since, and contradicted: they are dead letters, for a person
+//! to decide. People, clients, resources and organizations stay. Keys that make
+//! tokens are replaced, because one of them may have been distrusted since.
 //!
 //! Spec: RFC 9700 §4.14.2
 

@@ -97,17 +97,15 @@ impl PathPattern {
     }
 
     fn takes(&self, path: &str, is_same: impl Fn(&str, &str) -> bool) -> bool {
-        // All of it has to be readable, behind what is compared too.
-        let Some(mut parts) = each_part(path).filter(|own| own.clone().all(|one| one.is_some()))
-        else {
+        let Some(parts) = parts(path) else {
             return false;
         };
-        let mut parts = parts.by_ref().flatten();
+        let mut parts = parts.iter();
         for segment in &self.segments {
             let met = match (segment, parts.next()) {
                 (Segment::Rest, part) => return part.is_some(),
                 (Segment::One, Some(_)) => true,
-                (Segment::Text(text), Some(part)) => is_same(text, &part),
+                (Segment::Text(text), Some(part)) => is_same(text, part),
                 (_, None) => false,
             };
             if !met {
@@ -172,14 +170,10 @@ impl PathPattern {
 /// The segments of a path without their escapes, all of them read; `None` where
 /// one could be read in two ways, or there are too many.
 pub(super) fn parts(path: &str) -> Option<Vec<Cow<'_, str>>> {
-    each_part(path)?.collect()
-}
-
-fn each_part(path: &str) -> Option<impl Iterator<Item = Option<Cow<'_, str>>> + Clone> {
     let inner = path.strip_prefix('/')?;
     let parts = inner.split('/').filter(|_| !inner.is_empty());
-    let most = parts.clone().take(MAX_SEGMENTS + 1).count();
-    (most <= MAX_SEGMENTS).then(|| parts.map(decode))
+    let parts: Option<Vec<_>> = parts.take(MAX_SEGMENTS + 1).map(decode).collect();
+    parts.filter(|own| own.len() <= MAX_SEGMENTS)
 }
 
 /// A segment without its escapes; `None` where it could be read in two ways.
