@@ -98,6 +98,7 @@ impl Handed {
     /// the others bound.
     pub(crate) async fn launch(self, config: &GatewayConfig) -> anyhow::Result<Launch> {
         let [main, admin, asked] = self.0;
+        let is_handed = main.is_some();
         let asked_at = config.forward_auth.as_ref().and_then(|own| own.listen);
         let key = ("admin", "`admin_listen`");
         let admin = optional(admin, config.admin_listen, key).await?;
@@ -105,6 +106,7 @@ impl Handed {
         let asked = optional(asked, asked_at, key).await?;
         let mut launch = Launch::on(listener(main, config.listen).await?);
         (launch.admin, launch.forward_auth) = (admin, asked);
+        launch.lasts = is_handed;
         Ok(launch)
     }
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::admin::Numbers;
 use crate::browser;
 use crate::gateway::{Edge, Gateway, PlanError};
-use crate::listen::{self, Asks, Certificate, Role, ServeError};
+use crate::listen::{self, Asks, Certificate, Listening, Role, ServeError};
 use crate::outlook;
 use crate::settings::Settings;
 
@@ -49,6 +49,9 @@ pub struct Launch {
     pub admin: Option<TcpListener>,
     /// For proxies that ask, where they have one of their own.
     pub forward_auth: Option<TcpListener>,
+    /// Whether another process holds these sockets open too: none is closed to
+    /// callers when this one ends.
+    pub lasts: bool,
     /// The certificate, where nothing before it ends TLS.
     pub certificate: Option<Arc<Certificate>>,
     /// Whether callers are asked for theirs, which tokens may be bound to.
@@ -73,6 +76,7 @@ impl Launch {
             public,
             admin: None,
             forward_auth: None,
+            lasts: false,
             certificate: None,
             asks: Asks::Nothing,
             numbers: None,
@@ -92,8 +96,10 @@ impl Launch {
             None => None,
         };
         let stopping = stopped.clone();
+        let lasts = self.lasts;
+        let listening = |listener| Listening { listener, lasts };
         let mut tasks = vec![tokio::spawn(listen::serve(
-            self.public,
+            listening(self.public),
             tls,
             Role::Public(gateway.clone()),
             stopped.clone(),
@@ -101,7 +107,7 @@ impl Launch {
         if let Some(asked) = self.forward_auth {
             let role = Role::ForwardAuth(gateway.clone());
             tasks.push(tokio::spawn(listen::serve(
-                asked,
+                listening(asked),
                 None,
                 role,
                 stopped.clone(),
@@ -110,6 +116,7 @@ impl Launch {
         if let Some(admin) = self.admin {
             let numbers: Option<Numbers> = self.numbers;
             let role = Role::Admin(gateway.clone(), numbers);
+            let admin = listening(admin);
             tasks.push(tokio::spawn(listen::serve(admin, None, role, stopped)));
         }
         gateway.begin_checks();

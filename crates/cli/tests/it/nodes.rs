@@ -189,9 +189,6 @@ async fn status(pool: &Pool, request: &[u8]) -> Option<u16> {
     match pool.ask(request).await {
         Ok(answer) => Some(answer.status),
         Err(Failure::Refused(_)) => None,
-        // The operating system greets whoever knocks while the listener closes,
-        // and hangs up: nobody was let in.
-        Err(Failure::Ignored(_)) if pool.is_closed().await => None,
         Err(failure) => panic!("{}", failure.why()),
     }
 }

@@ -109,11 +109,6 @@ impl Pool {
         Ok(answered)
     }
 
-    /// Whether nobody takes connections any more.
-    pub(crate) async fn is_closed(&self) -> bool {
-        TcpStream::connect(self.address).await.is_err()
-    }
-
     fn take(&self) -> Option<Idle> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|own| own.answered.elapsed() < KEPT);

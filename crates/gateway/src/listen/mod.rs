@@ -5,6 +5,7 @@
 
 mod accept;
 mod certificate;
+mod closing;
 mod connection;
 mod places;
 
@@ -101,13 +102,22 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError>
         .map_err(|cause| ServeError::Listen { address, cause })
 }
 
+/// A bound listener, and how it ends.
+pub(crate) struct Listening {
+    pub(crate) listener: TcpListener,
+    /// Whether its socket stays open elsewhere: whoever comes waits in its queue
+    /// for the next process.
+    pub(crate) lasts: bool,
+}
+
 /// Serves until `stop` says so, then finishes what has begun.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listening: Listening,
     tls: Option<TlsAcceptor>,
     role: Role,
     stop: watch::Receiver<bool>,
 ) {
+    let Listening { listener, lasts } = listening;
     let places = Arc::new(Places::new(MAX_CONNECTIONS));
     let take = |stream: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit| {
         // Whoever has had its share is cut off before a byte of it is read.
@@ -124,13 +134,20 @@ pub(crate) async fn serve(
         tokio::spawn(connection.run(stream));
     };
     let mut asked = stop.clone();
+    let mut over = Box::pin(async {
+        // Whoever could ask for the end has gone: that is the end too.
+        drop(asked.wait_for(|stop| *stop).await);
+        if !lasts {
+            closing::settle(&listener).await;
+        }
+    });
     loop {
         let Some(room) = places.room().await else {
             break;
         };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = asked.wait_for(|stop| *stop) => break,
+            () = over.as_mut() => break,
         };
         match accepted {
             Ok((stream, peer)) => take(stream, peer, room),
@@ -146,6 +163,7 @@ pub(crate) async fn serve(
     {
         take(stream, peer, room);
     }
+    drop(over);
     drop(listener);
     places.wait_until_empty(DRAIN).await;
 }

@@ -5,6 +5,7 @@
 //!
 //! Spec: RFC 9325 §3.1
 
+mod closing;
 mod connection;
 mod lasting;
 mod linger;
@@ -12,7 +13,6 @@ mod places;
 
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -132,19 +132,18 @@ pub fn tls(certificate: &Arc<Certificate>, asks: Asks) -> Result<TlsAcceptor, Se
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// A bound listener, and how long it goes on accepting after the end was asked
-/// for.
+/// A bound listener, and how it ends.
 #[derive(Debug)]
 pub struct Listening {
     listener: TcpListener,
-    after: Duration,
+    lasts: bool,
 }
 
 impl From<TcpListener> for Listening {
     /// One that closes: whoever comes goes to another node at once.
     fn from(listener: TcpListener) -> Self {
-        let after = Duration::ZERO;
-        Self { listener, after }
+        let lasts = false;
+        Self { listener, lasts }
     }
 }
 
@@ -152,8 +151,8 @@ impl Listening {
     /// One whose socket stays open elsewhere: whoever comes while idle
     /// connections are waited for need not wait for the next process.
     pub fn lasting(listener: TcpListener) -> Self {
-        let after = connection::LINGER;
-        Self { listener, after }
+        let lasts = true;
+        Self { listener, lasts }
     }
 }
 
@@ -165,7 +164,7 @@ pub async fn serve<A: Answer>(
     capacity: Capacity,
     stop: watch::Receiver<bool>,
 ) {
-    let Listening { listener, after } = listening.into();
+    let Listening { listener, lasts } = listening.into();
     let places = Arc::new(Places::new(capacity));
     let take = |stream: TcpStream, peer: SocketAddr, place: Place| {
         let connection = Connection {
@@ -184,12 +183,14 @@ pub async fn serve<A: Answer>(
         false => Source::Stranger(peer.ip()),
     };
     let mut asked = stop.clone();
-    let over = async move {
+    let mut over = Box::pin(async {
         // Whoever could ask for the end has gone: that is the end too.
         drop(asked.wait_for(|stop| *stop).await);
-        tokio::time::sleep(after).await;
-    };
-    let mut over = pin!(over);
+        match lasts {
+            true => tokio::time::sleep(connection::LINGER).await,
+            false => closing::settle(&listener).await,
+        }
+    });
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -213,6 +214,7 @@ pub async fn serve<A: Answer>(
     {
         take(stream, peer, place);
     }
+    drop(over);
     drop(listener);
     places.wait_until_empty(DRAIN).await;
 }
