@@ -378,16 +378,15 @@ impl Read {
     /// Leaves the scopes that its client and its resource still have, and refuses
     /// one for a resource or an organization that its client has no more.
     fn keep_allowed_now(&mut self, cx: &Cx, client: &Client) -> Result<(), Refused> {
-        let (audience, organization, is_itself) = match &self.body {
+        let (organization, is_itself) = match &self.body {
             Body::Opaque(token) => (
-                token.authority.audiences().first().map(|own| own.as_str()),
                 token.authority.organization().map(|own| own.as_str()),
                 matches!(token.authority.subject(), Subject::Client(own) if *own == client.id),
             ),
             Body::Jwt(token) => {
                 let text = |name: &str| token.claims.get(name).and_then(Value::as_str);
                 let is_itself = token.subject == client.id.as_str();
-                (text("aud"), text("organization"), is_itself)
+                (text("organization"), is_itself)
             }
         };
         // For itself a client acts for its own organization alone. An API key has
@@ -398,12 +397,20 @@ impl Read {
             return Err(Refused::NotAllowedNow(why));
         }
         let place = Place {
-            audience: audience.unwrap_or_default(),
+            audience: self.audience().unwrap_or_default(),
             organization,
         };
         let left = target::allowed_now(cx, client, place, &self.scopes);
         self.scopes = left.map_err(Refused::NotAllowedNow)?;
         Ok(())
+    }
+
+    /// The one resource that it is for.
+    pub(crate) fn audience(&self) -> Option<&str> {
+        match &self.body {
+            Body::Opaque(token) => token.authority.audiences().first().map(|own| own.as_str()),
+            Body::Jwt(token) => token.claims.get("aud").and_then(Value::as_str),
+        }
     }
 
     /// The subject as the token names it, for a client that is known.

@@ -12,7 +12,7 @@ use askama::Template;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::consent::{ConsentResource, ConsentScope};
+use super::consent::ConsentResource;
 use super::login::LoginFailure;
 use super::page::Page;
 use super::parts::{Account, FormTies, Site};
@@ -189,13 +189,6 @@ impl Application {
 
     fn shown_organization(&self) -> Option<String> {
         self.organization.as_deref().map(display_name)
-    }
-}
-
-impl ConsentResource {
-    /// All that may be done there, whatever was chosen.
-    fn granted(&self) -> impl Iterator<Item = &ConsentScope> {
-        self.scopes.iter()
     }
 }
 

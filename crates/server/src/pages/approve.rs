@@ -10,6 +10,7 @@
 use askama::Template;
 use http::StatusCode;
 
+use super::consent::ConsentResource;
 use super::login::LoginFailure;
 use super::page::Page;
 use super::parts::{Account, FormTies, Site};
@@ -48,6 +49,8 @@ pub(crate) enum Requested {
         subject: String,
         /// What for.
         purpose: String,
+        /// What a yes permits; none where that was left to the token.
+        permits: Option<Vec<ConsentResource>>,
     },
 }
 
@@ -143,6 +146,7 @@ impl ApprovePage {
             requested: Requested::Approval {
                 subject: "ada@example.com".to_owned(),
                 purpose: "Pay invoice 7".to_owned(),
+                permits: Some(crate::pages::ConsentPage::sample().resources),
             },
             step: ApproveStep::Decide { account: account() },
         }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use askama::Template;
 
+use symbolon_protocol::{Scope, Scopes};
+
 use super::page::Page;
 use super::parts::{Account, Client, FormTies, Link, Site};
 use super::policy::{FormAction, Policy};
@@ -184,6 +186,27 @@ impl ConsentResource {
     pub(super) fn sensitive(&self) -> impl Iterator<Item = &ConsentScope> {
         let sensitive = |scope: &&ConsentScope| scope.choice == ScopeChoice::Sensitive;
         self.scopes.iter().filter(sensitive)
+    }
+
+    /// What may be learned about somebody else than who reads the page.
+    pub(crate) fn about_another(scopes: &Scopes) -> Self {
+        let scope = |value: &Scope| ConsentScope {
+            value: value.as_str().to_owned(),
+            box_name: String::new(),
+            description: String::new(),
+            choice: ScopeChoice::Needed,
+        };
+        Self {
+            name: String::new(),
+            host: String::new(),
+            shows_values: false,
+            scopes: scopes.iter().map(scope).collect(),
+        }
+    }
+
+    /// All that may be done there, whatever was chosen.
+    pub(super) fn granted(&self) -> impl Iterator<Item = &ConsentScope> {
+        self.scopes.iter()
     }
 
     /// Whether there is anything to list beside what is sensitive. A resource

@@ -10,7 +10,7 @@ use symbolon_token::macaroon;
 use crate::browser::{Browser, hidden};
 use crate::exchange::world::{Asked, EXCHANGE, client};
 use crate::harness::{Answer, PASSWORD, Server, read};
-use crate::macaroon::{a_person_asks, is_good, minted, narrow};
+use crate::macaroon::{FILES, a_person_asks, asked as introspected, is_good, minted, narrow};
 use crate::on_both_engines;
 
 on_both_engines! {
@@ -19,6 +19,9 @@ on_both_engines! {
     an_old_sign_in_is_not_enough
     a_member_is_discharged_at_once_and_nobody_else
     a_person_approves_and_the_discharge_is_had_once
+    an_approval_permits_what_was_shown_and_nothing_else
+    what_is_to_be_approved_is_some_of_what_there_is
+    nobody_is_asked_for_a_client_that_is_gone
     a_denial_is_told_and_final
     only_the_person_who_is_asked_decides
     a_form_that_was_not_shown_decides_nothing
@@ -221,6 +224,72 @@ async fn a_person_approves_and_the_discharge_is_had_once(server: Server) {
         .submit("/approve", &shown, &[("decision", "allow")])
         .await;
     assert_eq!(again.status, 400);
+}
+
+/// Whoever asks chooses the words of the purpose: what a yes permits stands on
+/// the page, and in the discharge.
+async fn an_approval_permits_what_was_shown_and_nothing_else(server: Server) {
+    let token = minted(&server, &[("scope", "read:files write:files")]).await;
+    let cases = [
+        (None, "read:files write:files", ""),
+        (Some("read:files"), "read:files", "write:files"),
+    ];
+    for (scope, permitted, other) in cases {
+        let form: Vec<_> = APPROVAL
+            .into_iter()
+            .chain(scope.map(|scope| ("scope", scope)))
+            .collect();
+        let caveat = add(&server, &token, &form).await;
+        let asked = ask(&server, &caveat).await;
+        let mut browser = Browser::new(&server);
+
+        let before = browser.get(&page(&server, &asked)).await;
+        let shown = sign_in(&mut browser, "bob", &page(&server, &asked)).await;
+        decide(&mut browser, &shown, "allow").await;
+        let discharge = poll(&server, &asked).await.text("discharge");
+
+        let said = |text: &str| format!("<code>{text}</code>");
+        for scope in permitted.split(' ') {
+            assert!(!before.body.contains(scope), "{}", before.body);
+            assert!(shown.body.contains(&said(scope)), "{}", shown.body);
+        }
+        assert!(other.is_empty() || !shown.body.contains(other));
+        assert!(shown.body.contains("files.example.com"), "{}", shown.body);
+        let sent = macaroon::present(&caveat.root, &[&discharge]).unwrap();
+        let told = introspected(&server, "files-api", &sent, &[]).await;
+        assert_eq!(
+            (&told["scope"], &told["aud"]),
+            (&json!(permitted), &json!(FILES))
+        );
+    }
+}
+
+async fn what_is_to_be_approved_is_some_of_what_there_is(server: Server) {
+    let token = minted(&server, &[("scope", "read:files")]).await;
+    for scope in [
+        "write:files",
+        "read:files write:files",
+        "read:desk",
+        " ",
+        "\u{7}",
+    ] {
+        let form = [&[("token", &*token), ("scope", scope)], &APPROVAL[..]].concat();
+        let refused = server.form("/discharge/caveats", "baker", &form).await;
+        assert_eq!(refused.refusal(), "invalid_scope", "{scope:?}");
+    }
+}
+
+/// A client that is gone is told nothing, and nobody is asked for it.
+async fn nobody_is_asked_for_a_client_that_is_gone(server: Server) {
+    let caveat = required(&server, &APPROVAL).await;
+    let asked = ask(&server, &caveat).await;
+    let path = "/admin/v1/clients/baker";
+    let gone = server.admin(Method::DELETE, path, None).await;
+    assert_eq!(gone.status, 204, "{}", gone.body);
+
+    let shown = Browser::new(&server).get(&page(&server, &asked)).await;
+
+    assert_eq!(shown.status, 400, "{}", shown.body);
 }
 
 async fn a_denial_is_told_and_final(server: Server) {

@@ -93,7 +93,12 @@ pub(crate) fn narrow(text: &str, caveats: &[&str]) -> String {
 
 const INACTIVE: &str = r#"{"active":false}"#;
 
-async fn asked(server: &Server, client: &str, token: &str, request: &[(&str, &str)]) -> Value {
+pub(crate) async fn asked(
+    server: &Server,
+    client: &str,
+    token: &str,
+    request: &[(&str, &str)],
+) -> Value {
     let form = [&[("token", token)], request].concat();
     let answer = server.form("/introspect", client, &form).await;
     assert_eq!(answer.status, 200, "{}", answer.body);

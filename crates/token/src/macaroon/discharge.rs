@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use libmacaroon::{Macaroon, MacaroonKey};
-use symbolon_protocol::{ClientId, OrganizationId};
+use symbolon_protocol::{ClientId, OrganizationId, ResourceIdentifier, Scopes};
 
+use super::MAX_CAVEAT_BYTES;
 use super::caveat::Caveat;
 use super::flaw::Flaw;
 use super::form::Bundle;
@@ -48,7 +49,33 @@ pub enum Asked {
         subject: String,
         /// What for, in the client's words.
         purpose: String,
+        /// What a yes permits, and nothing more. None in caveats of versions
+        /// that left that to the macaroon.
+        permits: Option<Permits>,
     },
+}
+
+/// What somebody's yes permits: it is no yes to what they were not shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Permits {
+    /// Where.
+    pub audience: ResourceIdentifier,
+    /// What.
+    pub scopes: Scopes,
+}
+
+impl Permits {
+    /// What narrows a macaroon to this.
+    fn caveats(&self) -> impl Iterator<Item = Caveat> {
+        let scopes = (!self.scopes.is_empty()).then(|| Caveat::Scope(self.scopes.clone()));
+        std::iter::once(Caveat::Audience(self.audience.clone())).chain(scopes)
+    }
+
+    /// Whether it can be written down: a caveat has only so many bytes.
+    pub fn is_writable(&self) -> bool {
+        self.caveats()
+            .all(|caveat| caveat.to_string().len() <= MAX_CAVEAT_BYTES)
+    }
 }
 
 impl Asked {
@@ -59,6 +86,15 @@ impl Asked {
             | Self::Member { person, .. }
             | Self::Approved { person, .. } => *person,
         }
+    }
+
+    /// What its discharge says beside its end.
+    fn caveats(&self) -> impl Iterator<Item = Caveat> {
+        let permits = match self {
+            Self::Approved { permits, .. } => permits.as_ref(),
+            Self::SignedIn { .. } | Self::Member { .. } => None,
+        };
+        permits.into_iter().flat_map(Permits::caveats)
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -78,12 +114,17 @@ impl Asked {
                 client,
                 subject,
                 purpose,
+                permits,
                 ..
             } => {
-                out.number(3);
+                out.number(if permits.is_some() { 4 } else { 3 });
                 out.text(client.as_str());
                 out.text(subject);
                 out.text(purpose);
+                if let Some(permits) = permits {
+                    out.text(permits.audience.as_str());
+                    out.text(&permits.scopes.to_string());
+                }
             }
         }
         out.0
@@ -101,11 +142,18 @@ impl Asked {
                 person,
                 organization: from.text()?.parse().ok()?,
             },
-            3 => Self::Approved {
+            kind @ (3 | 4) => Self::Approved {
                 person,
                 client: from.text()?.parse().ok()?,
                 subject: from.text()?.to_owned(),
                 purpose: from.text()?.to_owned(),
+                permits: match kind {
+                    3 => None,
+                    _ => Some(Permits {
+                        audience: from.text()?.parse().ok()?,
+                        scopes: from.text()?.parse().ok()?,
+                    }),
+                },
             },
             _ => return None,
         })
@@ -186,7 +234,8 @@ pub fn open_caveat(
     Ok(opened)
 }
 
-/// Makes the discharge of a caveat, with caveats of its own: at least an end.
+/// Makes the discharge of a caveat, with caveats of its own: at least an end. It
+/// is good for what was agreed to alone.
 /// It is worth nothing before it is bound to the macaroon with the caveat.
 pub fn discharge(
     opened: &OpenedCaveat,
@@ -197,7 +246,8 @@ pub fn discharge(
     let key = MacaroonKey::generate(opened.key.expose());
     let made = Macaroon::create(Some(location), &key, id);
     let mut root = made.map_err(|_| Flaw::Limit("the identifier of a caveat"))?;
-    for caveat in caveats {
+    let agreed = opened.asked.caveats();
+    for caveat in agreed.chain(caveats.iter().cloned()) {
         root.add_first_party_caveat(caveat.to_string())
             .map_err(|_| Flaw::Limit("the caveats of a discharge"))?;
     }

@@ -42,7 +42,9 @@ pub use calendar::{Days, Hours};
 pub use caveat::{Caveat, InvalidCaveat};
 pub use context::{Context, Request};
 pub use demands::Count;
-pub use discharge::{Asked, MadeCaveat, OpenedCaveat, discharge, make_caveat, open_caveat};
+pub use discharge::{
+    Asked, MadeCaveat, OpenedCaveat, Permits, discharge, make_caveat, open_caveat,
+};
 pub use flaw::Flaw;
 pub use form::{is_counted, is_macaroon};
 pub use holder::{Contents, ShownCaveat, attenuate, inspect, present, require};

@@ -6,10 +6,10 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use libmacaroon::{Format, Macaroon, MacaroonKey};
 use symbolon_testkit::{START, SeededEntropy};
-use symbolon_token::macaroon::{self, Asked, Flaw, MadeCaveat};
+use symbolon_token::macaroon::{self, Asked, Flaw, MadeCaveat, Permits};
 use symbolon_token::{Id, Purpose, Secret, Slot};
 
-use crate::{BOUND, caveats, context, keys, minted, narrowed, open};
+use crate::{BOUND, ORDERS, caveats, context, keys, minted, narrowed, open};
 
 const PLACE: &str = "https://as.example.com/discharge";
 
@@ -63,6 +63,56 @@ fn a_bound_discharge_opens_what_asked_for_it() {
 
     assert!(open(&sent).is_ok());
     assert_eq!(open(&root).unwrap_err(), Flaw::DischargeMissing);
+}
+
+/// Somebody's yes is one to what they were shown.
+#[test]
+fn an_approval_narrows_to_what_it_permits() {
+    let entropy = SeededEntropy::new(5);
+    let approved = |permits: Option<(&str, &str)>| {
+        let asked = Asked::Approved {
+            person: Id::new(Slot::random(&entropy), &entropy),
+            client: "job".parse().unwrap(),
+            subject: "ada".to_owned(),
+            purpose: "Pay invoice 7".to_owned(),
+            permits: permits.map(|(audience, scopes)| Permits {
+                audience: audience.parse().unwrap(),
+                scopes: scopes.parse().unwrap(),
+            }),
+        };
+        let made = macaroon::make_caveat(&keys(1), BOUND, (&asked, 7), &entropy);
+        let opened = macaroon::open_caveat(&keys(1), BOUND, &made.id).unwrap();
+        assert_eq!(opened.asked, asked);
+        open(&macaroon::present(&required(&made), &[discharge(&made, &[])]).unwrap())
+    };
+    let scopes = |permits| approved(permits).map(|left| left.scopes().to_string());
+
+    assert_eq!(scopes(None).unwrap(), "read:orders write:orders");
+    for (permitted, left) in [
+        ("read:orders", "read:orders"),
+        ("delete:orders", ""),
+        ("", "read:orders write:orders"),
+    ] {
+        assert_eq!(scopes(Some((ORDERS, permitted))).unwrap(), left);
+    }
+    let elsewhere = Some(("https://other.example.com", "read:orders"));
+    assert_eq!(scopes(elsewhere), Err(Flaw::Nothing("audience")));
+}
+
+#[test]
+fn what_is_permitted_has_to_fit_into_a_caveat() {
+    let permits = |count: u32| Permits {
+        audience: ORDERS.parse().unwrap(),
+        scopes: (0..count)
+            .map(|number| format!("{number}{}", "s".repeat(200)))
+            .collect::<Vec<_>>()
+            .join(" ")
+            .parse()
+            .unwrap(),
+    };
+
+    assert!(permits(5).is_writable());
+    assert!(!permits(6).is_writable());
 }
 
 // G213

@@ -8,19 +8,26 @@
 //! Spec: Macaroons NDSS 2014 §2.2
 //! Spec: RFC 9700 §4.7
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::SET_COOKIE;
-use symbolon_store::{AuditEvent, DecideDischarge, Decision, FindDischarge, Waiting};
-use symbolon_token::macaroon::{Asked, open_caveat};
+use symbolon_protocol::{Agreement, Client};
+use symbolon_store::{AuditEvent, DecideDischarge, Decision, FindDischarge, StoredClient, Waiting};
+use symbolon_token::macaroon::{Asked, Permits, open_caveat};
 use symbolon_token::{Discharge, Id};
 
 use crate::authn::session::{self, LiveSession};
 use crate::authn::transaction::Browser;
 use crate::cx::Cx;
+use crate::endpoint::consent::shown::resources;
 use crate::endpoint::login::{Proved, prove};
 use crate::failure::{Failure, Refusal};
-use crate::pages::{Account, ApprovePage, ApproveStep, FormTies, LoginFailure, Page, Requested};
+use crate::grant::target;
+use crate::pages::{
+    Account, ApprovePage, ApproveStep, ConsentResource, FormTies, LoginFailure, Page, Requested,
+};
 use crate::received::Received;
 
 /// What the CSRF token of this form is about.
@@ -30,6 +37,8 @@ const PURPOSE: &str = "csrf-approve";
 struct Question {
     id: Id<Discharge>,
     asked: Asked,
+    /// Who asks.
+    client: Arc<StoredClient>,
     waiting: Waiting,
 }
 
@@ -87,8 +96,14 @@ async fn find(cx: &Cx, request: Option<&str>) -> Result<Question, Failure> {
     let found = cx.store.read(FindDischarge { id, now: cx.now }).await?;
     let waiting = found.ok_or_else(over)?;
     let opened = open_caveat(&cx.keys, cx.bound(), &waiting.caveat).map_err(|_| over())?;
+    // What a client was given ends with it.
+    let client = match client_of(&opened.asked) {
+        Some(client) => cx.known_client(client).await?,
+        None => None,
+    };
     Ok(Question {
         id,
+        client: client.ok_or_else(over)?,
         asked: opened.asked,
         waiting,
     })
@@ -196,19 +211,42 @@ fn about(question: &Question, session: Option<&LiveSession>) -> String {
 /// What is asked, as far as whoever is there may know of it: who asks, for whom
 /// and what for is told to the very person who is asked, and to nobody before
 /// they have signed in.
-fn requested(asked: &Asked, session: Option<&LiveSession>) -> Requested {
-    if session.is_none_or(|session| session.person.id != asked.person()) {
+fn requested(cx: &Cx, question: &Question, session: Option<&LiveSession>) -> Requested {
+    if session.is_none_or(|session| session.person.id != question.asked.person()) {
         return Requested::Hidden;
     }
-    match asked {
+    match &question.asked {
         Asked::Approved {
-            subject, purpose, ..
+            subject,
+            purpose,
+            permits,
+            ..
         } => Requested::Approval {
             subject: subject.clone(),
             purpose: purpose.clone(),
+            permits: permits
+                .as_ref()
+                .map(|permits| permitted(cx, &question.client.client, permits)),
         },
         _ => Requested::Presence,
     }
+}
+
+/// What a yes permits, as people read what they agree to. What may be learned
+/// of a person is about somebody else than who reads it, so those scopes stand
+/// there by name.
+fn permitted(cx: &Cx, client: &Client, permits: &Permits) -> Vec<ConsentResource> {
+    let personal = permits.scopes.filtered(target::is_of_the_issuer);
+    let there = permits.scopes.without(&personal);
+    let whole = Agreement {
+        places: [(permits.audience.clone(), there)].into(),
+        ..Agreement::default()
+    };
+    let mut shown = resources(cx, client, &whole);
+    if !personal.is_empty() {
+        shown.push(ConsentResource::about_another(&personal));
+    }
+    shown
 }
 
 async fn show(
@@ -219,25 +257,18 @@ async fn show(
     step: ApproveStep,
 ) -> Result<Response, Failure> {
     let browser = Browser::of(cx, received);
-    let client = match client_of(&question.asked) {
-        Some(id) => cx.known_client(id).await?,
-        None => None,
-    };
-    let requested = requested(&question.asked, session);
+    let client = &question.client.client;
+    let requested = requested(cx, question, session);
     let page = ApprovePage {
         site: cx.settings.site.clone(),
         ties: FormTies {
             csrf: browser.csrf(cx, PURPOSE, &about(question, session)),
             transaction: question.id.to_string(),
         },
-        client: client.map_or_else(String::new, |client| {
-            let name = &client.client.name;
-            if name.is_empty() {
-                client.client.id.to_string()
-            } else {
-                name.clone()
-            }
-        }),
+        client: match &*client.name {
+            "" => client.id.to_string(),
+            name => name.to_owned(),
+        },
         place: question.waiting.place.clone(),
         requested,
         step,

@@ -3,7 +3,8 @@
 //! `POST` a form with `token`, the macaroon; `require`, which is `sign-in`,
 //! `membership` or `approval`; and what that needs: `within` (a span as in
 //! `10m`, an hour at most), `organization`, or `person` (a user name or e-mail
-//! address) and `purpose` (words for that person). The answer is
+//! address) with `purpose` (words for that person) and `scope` (what is to be
+//! approved; else all that the macaroon began with). The answer is
 //! `{"location", "caveat_id", "caveat_key"}`, the last two in base64url:
 //! whoever adds the caveat needs the key for it, and forgets it then.
 //!
@@ -19,9 +20,9 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde_json::json;
-use symbolon_protocol::{Client, Lifetime, Parameters};
+use symbolon_protocol::{Client, Lifetime, Parameters, Scopes};
 use symbolon_store::FindPersonByName;
-use symbolon_token::macaroon::{Asked, is_macaroon, make_caveat};
+use symbolon_token::macaroon::{Asked, Permits, is_macaroon, make_caveat};
 use symbolon_token::{Id, Person, Slot};
 
 use crate::authn::client::authenticate;
@@ -116,12 +117,40 @@ async fn approval(
         }
         None => String::new(),
     };
+    let permits = permits(read, form)?;
     Ok(Asked::Approved {
         person: found.map_or_else(nobody, |person| person.id),
         client: client.id.clone(),
         subject,
         purpose,
+        permits: Some(permits),
     })
+}
+
+/// What is to be approved: scopes of the macaroon, at its resource.
+fn permits(read: &Read, form: &Parameters) -> Result<Permits, Refusal> {
+    let audience = read.audience().and_then(|own| own.parse().ok());
+    let audience = audience.ok_or(Refusal::invalid_request("the macaroon is for no resource"))?;
+    let scopes = match form.one("scope") {
+        None => read.scopes.clone(),
+        Some(text) => {
+            let asked: Scopes = text
+                .parse()
+                .map_err(|_| Refusal::invalid_scope("scope cannot be read"))?;
+            if asked.is_empty() || !asked.is_within(&read.scopes) {
+                let why = "scope is to be some of what the macaroon has";
+                return Err(Refusal::invalid_scope(why));
+            }
+            asked
+        }
+    };
+    let permits = Permits { audience, scopes };
+    match permits.is_writable() {
+        true => Ok(permits),
+        false => Err(Refusal::invalid_scope(
+            "too many scopes for one caveat: name in `scope` those that are needed",
+        )),
+    }
 }
 
 /// The person that a macaroon is about, whoever may know them by which name.
