@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use symbolon_protocol::{Timestamp, planted};
-use symbolon_store::{APART, Store};
+use symbolon_store::{APART, Store, Version};
 use symbolon_token::dpop::ProofMemory;
 use symbolon_token::revocation::Target;
 use symbolon_token::{Clock, Entropy, Family, Id, random};
@@ -75,6 +75,8 @@ pub struct App {
     pub(crate) steady: Arc<Steady>,
     pub(crate) keys: ArcSwap<LoadedKeys>,
     masters: Masters,
+    /// The version of everything that was read here.
+    version: AtomicI64,
     /// The version at which keys were read.
     keys_version: AtomicI64,
     /// How many turns the keys are not read for, after that has failed.
@@ -228,6 +230,7 @@ impl App {
             looked_at: growth::LookedAt::default(),
             keys: ArcSwap::from_pointee(loaded),
             masters,
+            version: AtomicI64::new(-1),
             keys_version: AtomicI64::new(-1),
             keys_wait: AtomicU32::new(0),
             reading_keys: tokio::sync::Mutex::default(),
@@ -269,19 +272,30 @@ impl App {
     /// Reads what other nodes have taken back or changed.
     pub(crate) async fn follow(&self) -> Result<(), Broken> {
         let (number, began) = (self.news.begin(), self.edge.clock.monotonic());
-        let (configuration, head) = self.feed.follow(&self.store, began).await?;
-        if !planted(13) && self.directory.follow(configuration).await? {
-            self.passwords.learn(&self.store).await?;
-            self.api_keys.learn(&self.store).await?;
-            self.noted_lives.read(&self.store).await?;
+        let (version, head) = self.feed.follow(&self.store, began).await?;
+        if !planted(13) {
+            self.read_anew(version).await?;
         }
-        self.follow_keys(configuration).await;
+        self.follow_keys(version.configuration).await;
         // What is kept is of that version or newer, so it was right there.
         self.directory.confirm(head);
         self.news.end(number);
         let age = self.feed.age(self.edge.clock.monotonic());
         crate::metric::full(self.store.is_full());
         crate::metric::feed(self.feed.position().sequence, self.feed.len(), age);
+        Ok(())
+    }
+
+    /// Reads what is kept in memory and is another by now.
+    pub(crate) async fn read_anew(&self, version: Version) -> Result<(), Broken> {
+        if self.version.load(Ordering::Acquire) == version.all {
+            return Ok(());
+        }
+        self.directory.follow(version.configuration).await?;
+        self.passwords.learn(&self.store).await?;
+        self.api_keys.learn(&self.store, version.all).await?;
+        self.noted_lives.read(&self.store).await?;
+        self.version.store(version.all, Ordering::Release);
         Ok(())
     }
 

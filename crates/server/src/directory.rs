@@ -251,10 +251,9 @@ impl Directory {
     }
 
     /// Notes which version is stored; a new one empties what is kept here.
-    /// Whether it is a new one.
-    pub(crate) async fn follow(&self, version: i64) -> Result<bool, Fault> {
+    pub(crate) async fn follow(&self, version: i64) -> Result<(), Fault> {
         if self.version.load(Ordering::Acquire) == version {
-            return Ok(false);
+            return Ok(());
         }
         let known = self.ids().await?;
         let organizations = self.standing_organizations().await?;
@@ -286,7 +285,7 @@ impl Directory {
         self.known.store(Arc::new(known));
         self.version.store(version, Ordering::Release);
         self.clients.invalidate_all();
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use symbolon_protocol::{Timestamp, planted};
-use symbolon_store::{Feed as Read, Revocation as Stored, Store, read_feed};
+use symbolon_store::{Feed as Read, Revocation as Stored, Store, Version, read_feed};
 use symbolon_token::revocation::{Hit, Revocation};
 use symbolon_token::{Blinding, Marks, Position, RevocationSet};
 use tokio::sync::{Notify, watch};
@@ -199,7 +199,7 @@ impl Feed {
         &self,
         store: &Store,
         began: Duration,
-    ) -> Result<(i64, Position), Broken> {
+    ) -> Result<(Version, Position), Broken> {
         let position = self.position();
         let after = (position != Position::default()).then_some(position);
         let mut read = read_feed(store, after).await?;
@@ -209,7 +209,7 @@ impl Feed {
         }
         // Another call may have been given up halfway.
         self.owed.bring(store).await?;
-        let settled = (read.configuration, read.head);
+        let settled = (read.version, read.head);
         self.take(read);
         self.confirmed.fetch_max(
             began.as_millis().try_into().unwrap_or(u64::MAX),
@@ -322,7 +322,7 @@ mod tests {
         Read {
             head,
             head_time: Timestamp::EPOCH,
-            configuration: 0,
+            version: Version::default(),
             revocations,
             reset: true,
         }

@@ -24,12 +24,24 @@ pub struct Feed {
     pub head: Position,
     /// When the last record was made.
     pub head_time: Timestamp,
-    /// The version of clients, resources, organizations and people.
-    pub configuration: i64,
+    /// Which version of everything else it is.
+    pub version: Version,
     /// Records after the place that was asked from, in order.
     pub revocations: Vec<Revocation>,
     /// Whether this is a snapshot: what was known before is void.
     pub reset: bool,
+}
+
+/// A version of what nodes keep in memory. Two that differ are of different
+/// times; which is later they do not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// Rises with every change.
+    pub all: i64,
+    /// The same without changes of people, their memberships and API keys: of
+    /// those there are many, and what is kept of all clients, resources and
+    /// organizations need not be read again for them.
+    pub configuration: i64,
 }
 
 /// Some records of the feed, in order.
@@ -39,8 +51,8 @@ pub struct FeedPage {
     pub head: Position,
     /// When that was made.
     pub head_time: Timestamp,
-    /// The version of clients, resources, organizations and people.
-    pub configuration: i64,
+    /// Which version of everything else it is.
+    pub version: Version,
     /// The records, of which there may be more where it is full.
     pub revocations: Vec<Revocation>,
 }
@@ -115,7 +127,7 @@ pub async fn read_feed(store: &Store, after: Option<Position>) -> Result<Feed, F
                 return Ok(Feed {
                     head: page.head,
                     head_time: page.head_time,
-                    configuration: page.configuration,
+                    version: page.version,
                     revocations,
                     reset,
                 });
@@ -129,7 +141,7 @@ statements! {
     // missing, and none above the head comes along. The head comes along even
     // where no record does. The page is cut within, by the index: cut outside, it
     // would be sorted out of all records anew each time.
-    PAGE_OF_RECORDS = "SELECT h.epoch, h.sequence, h.time, h.configuration,
+    PAGE_OF_RECORDS = "SELECT h.epoch, h.sequence, h.time, h.configuration, h.people,
             r.sequence, r.kind, r.target, r.expires, r.at
         FROM feed_head h LEFT JOIN (SELECT epoch, sequence, kind, target, expires, at
             FROM revocation
@@ -139,6 +151,10 @@ statements! {
     RAISE = "UPDATE feed_head SET sequence = {greatest}(sequence, ?2)
         WHERE one = 1 AND epoch = ?1";
     BUMP = "UPDATE feed_head SET configuration = configuration + 1 WHERE one = 1";
+    // A version that knows nothing of the second number raises the first alone:
+    // then more is read again than need be.
+    BUMP_PEOPLE = "UPDATE feed_head SET configuration = configuration + 1, people = people + 1
+        WHERE one = 1";
 }
 
 impl Act for LoadFeedPage {
@@ -150,7 +166,7 @@ impl Act for LoadFeedPage {
         let mut page = FeedPage {
             head: NOWHERE,
             head_time: Timestamp::EPOCH,
-            configuration: 0,
+            version: Version::default(),
             revocations: Vec::new(),
         };
         let binds = binds![self.after, self.limit];
@@ -190,26 +206,37 @@ const NOWHERE: Position = Position {
 fn add(page: &mut FeedPage, row: &Row) -> Result<(), Fault> {
     page.head = row.position(0)?;
     page.head_time = row.time(2)?;
-    page.configuration = row.number(3)?;
-    let Some(sequence) = row.number_or_none(4)? else {
+    let all = row.number(3)?;
+    page.version = Version {
+        all,
+        configuration: all - row.number(4)?,
+    };
+    let Some(sequence) = row.number_or_none(5)? else {
         return Ok(());
     };
-    let kind = u8::try_from(row.number(5)?).map_err(|_| Fault::unreadable(5))?;
+    let kind = u8::try_from(row.number(6)?).map_err(|_| Fault::unreadable(6))?;
     page.revocations.push(Revocation {
         position: Position {
             epoch: page.head.epoch,
             sequence,
         },
-        target: Target::from_parts(kind, row.bytes(6)?).ok_or(Fault::unreadable(6))?,
-        expires: row.time(7)?,
-        at: row.time(8)?,
+        target: Target::from_parts(kind, row.bytes(7)?).ok_or(Fault::unreadable(7))?,
+        expires: row.time(8)?,
+        at: row.time(9)?,
     });
     Ok(())
 }
 
-/// Says that a client, a resource, an organization or a person has changed.
-/// It takes the head's lock, so it stands among an act's last statements.
+/// Says that a client, a resource, an organization, a trusted issuer or a key has
+/// changed. It takes the head's lock, so it stands among an act's last statements.
 pub(crate) async fn bump_configuration(tx: &mut Tx<'_>) -> Result<(), Fault> {
     tx.run(&BUMP, &[]).await?;
+    Ok(())
+}
+
+/// Says that a person, a membership or an API key has changed, and nothing else.
+/// It takes the head's lock, so it stands among an act's last statements.
+pub(crate) async fn bump_people(tx: &mut Tx<'_>) -> Result<(), Fault> {
+    tx.run(&BUMP_PEOPLE, &[]).await?;
     Ok(())
 }

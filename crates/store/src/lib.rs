@@ -105,7 +105,7 @@ pub use examine::{Examined, examine};
 pub use fault::Fault;
 #[cfg(feature = "faults")]
 pub use faults::{Breaking, PLAN as FAULT_PLAN};
-pub use feed::{Feed, FeedPage, LoadFeedPage, Position, RaiseHead, read_feed};
+pub use feed::{Feed, FeedPage, LoadFeedPage, Position, RaiseHead, Version, read_feed};
 pub use grant::{
     ClientRow, Consent, Consented, FindGrant, FindGrantById, Grant, GrantsOf, GrantsOfClient,
     WithdrawGrant,

@@ -105,6 +105,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "grants of a client in order",
         text: include_str!("migrations/0018_grants_of_a_client_in_order.sql"),
     },
+    Migration {
+        number: 19,
+        name: "changes of people, apart from others",
+        text: include_str!("migrations/0019_changes_of_people.sql"),
+    },
 ];
 
 /// The table that remembers which ran.

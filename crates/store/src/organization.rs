@@ -334,7 +334,7 @@ impl Act for SetMember {
             ending::families_of_member(tx, &self.organization, person, self.now).await?;
         }
         audit::write(tx, &self.audit, self.now).await?;
-        feed::bump_configuration(tx).await?;
+        feed::bump_people(tx).await?;
         if has_lost {
             let target = Target::Membership(self.organization.clone(), self.person);
             revocation::record(tx, &[(target, self.horizon)], self.now).await?;
@@ -355,7 +355,7 @@ impl Act for RemoveMember {
         tell(tx, &self.organization, person, &self.audit, self.now).await?;
         ending::families_of_member(tx, &self.organization, person, self.now).await?;
         audit::write(tx, &self.audit, self.now).await?;
-        feed::bump_configuration(tx).await?;
+        feed::bump_people(tx).await?;
         let target = Target::Membership(self.organization.clone(), self.person);
         revocation::record(tx, &[(target, self.horizon)], self.now).await?;
         Ok(Updated::Updated)

@@ -306,7 +306,7 @@ impl Act for UpdatePerson {
             signal::tell(tx, &self.id, &signal, &self.audit, self.now).await?;
         }
         audit::write(tx, &self.audit, self.now).await?;
-        feed::bump_configuration(tx).await?;
+        feed::bump_people(tx).await?;
         Ok(PersonWritten::Written)
     }
 }
@@ -350,7 +350,7 @@ impl Departure<'_> {
         signal::tell(tx, &self.id, &self.signal, self.audit, self.now).await?;
         ending::presence_of_person(tx, &self.id, self.now).await?;
         audit::write(tx, self.audit, self.now).await?;
-        feed::bump_configuration(tx).await?;
+        feed::bump_people(tx).await?;
         if planted(21) {
             return Ok(Position::default());
         }
@@ -414,7 +414,7 @@ impl Act for SetPersonEnabled {
         if self.enabled {
             signal::tell(tx, &self.id, &Signal::Enabled, &self.audit, self.now).await?;
             audit::write(tx, &self.audit, self.now).await?;
-            feed::bump_configuration(tx).await?;
+            feed::bump_people(tx).await?;
         } else {
             departure!(self, Signal::Disabled).write(tx).await?;
         }

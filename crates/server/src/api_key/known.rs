@@ -26,7 +26,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Facts about a key.
 pub(crate) struct Kept {
     pub(crate) facts: StoredApiKey,
-    /// The version of the directory that they were read at.
+    /// The version of everything that they were read at.
     version: i64,
     /// Where the feed stood before they were read.
     pub(super) as_of: Position,
@@ -37,7 +37,10 @@ pub(crate) struct Kept {
 /// What is kept.
 pub(crate) struct ApiKeys {
     keys: Cache<Id<ApiKey>, Arc<Kept>>,
-    /// Which row a text names, or none, at a version of the directory.
+    /// The version of everything that is known here: keys, people and all that
+    /// a key depends on.
+    version: AtomicI64,
+    /// Which row a text names, or none, at such a version.
     foreign: Cache<[u8; 32], (i64, Option<Id<ApiKey>>)>,
     has_imported: AtomicBool,
     pub(crate) uses: KeyUses,
@@ -46,6 +49,7 @@ pub(crate) struct ApiKeys {
 impl ApiKeys {
     pub(crate) fn new() -> Self {
         Self {
+            version: AtomicI64::new(-1),
             keys: Cache::new(MAX_KEYS),
             foreign: Cache::new(MAX_FOREIGN),
             has_imported: AtomicBool::new(false),
@@ -53,10 +57,12 @@ impl ApiKeys {
         }
     }
 
-    /// Reads again whether there are keys from elsewhere.
-    pub(crate) async fn learn(&self, store: &Store) -> Result<(), Fault> {
+    /// Reads again whether there are keys from elsewhere, and believes nothing
+    /// more of what was read at another version.
+    pub(crate) async fn learn(&self, store: &Store, version: i64) -> Result<(), Fault> {
         let has = store.read(HasImportedApiKeys).await?;
         self.has_imported.store(has, Ordering::Release);
+        self.version.store(version, Ordering::Release);
         Ok(())
     }
 
@@ -65,10 +71,14 @@ impl ApiKeys {
         self.has_imported.load(Ordering::Acquire)
     }
 
+    fn version(&self) -> i64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// What is kept of a key, where it is of the version that is known here.
-    pub(super) fn kept(&self, cx: &Cx, id: Id<ApiKey>) -> Option<Arc<Kept>> {
+    pub(super) fn kept(&self, id: Id<ApiKey>) -> Option<Arc<Kept>> {
         let kept = self.keys.get(&id)?;
-        (kept.version == cx.directory.version()).then_some(kept)
+        (kept.version == self.version()).then_some(kept)
     }
 
     /// Reads a key.
@@ -79,9 +89,9 @@ impl ApiKeys {
     }
 
     /// Which key a text from elsewhere is, where that is remembered.
-    pub(super) fn remembered(&self, cx: &Cx, digest: &Digest) -> Option<Option<Id<ApiKey>>> {
+    pub(super) fn remembered(&self, digest: &Digest) -> Option<Option<Id<ApiKey>>> {
         let (version, id) = self.foreign.get(digest.as_bytes())?;
-        (version == cx.directory.version()).then_some(id)
+        (version == self.version()).then_some(id)
     }
 
     /// Reads a key by a text from elsewhere.
@@ -135,7 +145,7 @@ struct Before {
 impl Before {
     fn of(cx: &Cx) -> Self {
         Self {
-            version: cx.directory.version(),
+            version: cx.api_keys.version(),
             position: cx.feed.position(),
         }
     }

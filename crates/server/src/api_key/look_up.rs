@@ -93,7 +93,7 @@ async fn own(
     text: &str,
     (id, asked): (Id<ApiKey>, Asked<'_>),
 ) -> Result<Option<Found>, Failure> {
-    let kept = match cx.api_keys.kept(cx, id) {
+    let kept = match cx.api_keys.kept(id) {
         Some(kept) => Some(kept),
         None => {
             asked.check(cx)?;
@@ -110,9 +110,9 @@ async fn foreign(
     asked: Asked<'_>,
 ) -> Result<Option<Found>, Failure> {
     let current = cx.keys.digest_foreign_key(digest);
-    let kept = match cx.api_keys.remembered(cx, &current) {
+    let kept = match cx.api_keys.remembered(&current) {
         Some(None) => None,
-        Some(Some(id)) => match cx.api_keys.kept(cx, id) {
+        Some(Some(id)) => match cx.api_keys.kept(id) {
             Some(kept) => Some(kept),
             None => cx.api_keys.read(cx, id).await?,
         },

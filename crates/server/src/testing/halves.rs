@@ -26,7 +26,7 @@ pub async fn follow_feed(app: &App) {
 pub async fn follow_directory(app: &App) {
     let after = Some(app.feed.position());
     let read = read_feed(&app.store, after).await;
-    let version = read.expect("a store that can be read").configuration;
-    let read = app.directory.follow(version).await;
+    let version = read.expect("a store that can be read").version;
+    let read = app.read_anew(version).await;
     read.expect("a store that can be read");
 }

@@ -276,7 +276,7 @@ impl ApiKeyChange {
     /// The last statements of an act: what a node keeps of the key is old, and
     /// what was made of more than is left is dead.
     async fn tell(&self, tx: &mut Tx<'_>, now: Timestamp, horizon: Timestamp) -> Result<(), Fault> {
-        feed::bump_configuration(tx).await?;
+        feed::bump_people(tx).await?;
         if self.cut.is_some() {
             let record = (Target::Family(self.was.mark), horizon);
             revocation::record(tx, &[record], now).await?;

@@ -23,7 +23,9 @@ use crate::resource::{
     AllResources, CreateResource, DeleteResource, FindResource, ResourceWritten, UpdateResource,
 };
 use crate::revocation::Target;
-use crate::{AuditFilter, FindGrantById, FindSession, GrantsOf, GrantsOfClient, ListAudit};
+use crate::{
+    AuditFilter, FindGrantById, FindSession, GrantsOf, GrantsOfClient, ListAudit, SetPersonEnabled,
+};
 
 /// Created once, read back as written, gone when deleted.
 pub(crate) async fn clients_are_created_changed_and_deleted(world: &World) -> Checked {
@@ -454,16 +456,30 @@ pub(crate) async fn a_deleted_organization_ends_what_acts_for_it(world: &World) 
 
 /// Caches learn of every change by one number.
 pub(crate) async fn every_change_raises_the_configuration_version(world: &World) -> Checked {
-    let before = world.feed(None).await?.configuration;
+    let before = world.feed(None).await?.version;
     let create = world.client()?;
 
     world.store.act(create.clone()).await?;
-    let created = world.feed(None).await?.configuration;
+    let created = world.feed(None).await?.version;
     world.store.act(create).await?;
-    let refused = world.feed(None).await?.configuration;
+    let refused = world.feed(None).await?.version;
+    let person = world.scene().await?.person;
+    let with_person = world.feed(None).await?.version;
+    let disable = SetPersonEnabled {
+        id: person,
+        enabled: false,
+        audit: world.audit("user.disable"),
+        now: world.now,
+        horizon: world.horizon(),
+    };
+    world.store.act(disable).await?;
+    let disabled = world.feed(None).await?.version;
 
-    check(created > before, "a new client did not raise it")?;
-    same(&refused, &created)
+    let rises = created.all > before.all && created.configuration > before.configuration;
+    check(rises, "a new client did not raise both")?;
+    same(&refused, &created)?;
+    check(disabled.all > with_person.all, "a person did not raise it")?;
+    same(&disabled.configuration, &with_person.configuration)
 }
 
 /// Oldest first, and each page goes on where the last one ended.

@@ -38,7 +38,7 @@ pub(crate) async fn trusted_issuers_are_created_changed_and_deleted(world: &Worl
     let find = FindTrustedIssuer {
         issuer: issuer.issuer.clone(),
     };
-    let before = world.feed(None).await?.configuration;
+    let before = world.feed(None).await?.version.configuration;
     same(&world.store.act(create.clone()).await?, &Created::Created)?;
     same(&world.store.act(create).await?, &Created::Exists)?;
     issuer.jwks_uri = Some("https://elsewhere.example.net/jwks".to_owned());
@@ -51,7 +51,10 @@ pub(crate) async fn trusted_issuers_are_created_changed_and_deleted(world: &Worl
 
     same(&world.store.act(update.clone()).await?, &Updated::Updated)?;
 
-    same(&world.feed(None).await?.configuration, &(before + 2))?;
+    same(
+        &world.feed(None).await?.version.configuration,
+        &(before + 2),
+    )?;
     let found = world.store.read(find.clone()).await?;
     same(&found.map(|found| found.issuer), &Some(issuer.clone()))?;
     let all = world.store.read(AllTrustedIssuers).await?;

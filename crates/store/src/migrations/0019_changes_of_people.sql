@@ -1,0 +1,1 @@
+ALTER TABLE feed_head ADD COLUMN people {integer} NOT NULL DEFAULT 0;
