@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use symbolon_server::testing::http;
 
 use crate::gateway::{Guard, token};
-use crate::program::{Engine, Folder, Plan, Said, Site, command, ended};
+use crate::program::{Engine, Folder, Plan, Said, Site, command, ended, free_port};
 
 const PERMIT: &str = "@id(\"jobs\")\npermit(principal == Client::\"job\", action in Action::\"read\", resource)\nunless { resource.hasTag(\"id\") && resource.getTag(\"id\") == \"secret\" };\n";
 const BEARER: &str = "a bearer that is long enough for anybody";
@@ -241,14 +241,22 @@ async fn decides_for_others(guard: &Guard) {
     }
 }
 
-const HEAD: &str = "[gateway]\nissuer = 'http://127.0.0.1:1'\nintrospection_client = 'a'\nintrospection_secret = 'b'\n[[gateway.upstream]]\nname = 'a'\nurl = 'http://127.0.0.1:1'\n[[gateway.route]]\npath = '/a'\nupstream = 'a'\naudience = 'https://a.test'\nscopes = ['x']\n";
+fn head() -> String {
+    let listen = free_port();
+    format!(
+        "[gateway]\nlisten = '127.0.0.1:{listen}'\nadmin_listen = ''\nissuer = 'http://127.0.0.1:1'\nintrospection_client = 'a'\nintrospection_secret = 'b'\n[[gateway.upstream]]\nname = 'a'\nurl = 'http://127.0.0.1:1'\n[[gateway.route]]\npath = '/a'\nupstream = 'a'\naudience = 'https://a.test'\nscopes = ['x']\n"
+    )
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mistake_in_a_policy_or_a_table_stops_a_start_and_check_tells_where() {
     let folder = Folder::new();
     let file = write(
         folder.join("gateway.toml"),
-        &format!("{HEAD}[policy]\nfiles = ['p.cedar']\n[risk]\nplaces = 'places.csv'\n"),
+        &format!(
+            "{}[policy]\nfiles = ['p.cedar']\n[risk]\nplaces = 'places.csv'\n",
+            head()
+        ),
     );
     let file = file.display().to_string();
     write(

@@ -190,10 +190,19 @@ impl ConsentResource {
 
     /// What may be learned about somebody else than who reads the page.
     pub(crate) fn about_another(scopes: &Scopes) -> Self {
+        let words = |value: &str| match value {
+            "openid" => "Who that is",
+            "profile" => "Their name and profile",
+            "email" => "Their e-mail address",
+            "address" => "Their postal address",
+            "phone" => "Their phone number",
+            "offline_access" => "All of it while they are away",
+            _ => "",
+        };
         let scope = |value: &Scope| ConsentScope {
             value: value.as_str().to_owned(),
             box_name: String::new(),
-            description: String::new(),
+            description: words(value.as_str()).to_owned(),
             choice: ScopeChoice::Needed,
         };
         Self {
