@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use symbolon_protocol::{Client, ClientKind, ErrorCode, Resource};
-use symbolon_store::SpentProof;
+use symbolon_store::{Engine, SpentProof};
 use symbolon_token::dpop::{InvalidProof, Proof, Unspent};
 use symbolon_token::{Binding, Thumbprint};
 
@@ -97,12 +97,17 @@ pub(crate) fn prove(cx: Cx, received: &Received) -> Result<Cx, Refusal> {
 
 /// Looks whether this node saw the proof before, where an act uses it up. The
 /// act decides over all nodes, but only among what is of the same slot.
+///
+/// A nonce that is not this node's may be another's, where there are others:
+/// whoever goes to a node after the other would never bring the right one.
 pub(crate) fn note(cx: &Cx) -> Result<(), Refusal> {
-    match &cx.holder().proof {
-        Some(proof) if cx.proofs.spend(proof, cx.now) == Err(Unspent::Replayed) => {
-            Err(refused(InvalidProof::Replayed))
-        }
-        _ => Ok(()),
+    let Some(proof) = &cx.holder().proof else {
+        return Ok(());
+    };
+    match cx.proofs.note(proof, cx.now) {
+        Err(Unspent::Replayed) => Err(refused(InvalidProof::Replayed)),
+        Err(Unspent::NonceNeeded) if cx.store.engine() == Engine::Sqlite => Err(nonce_needed(cx)),
+        Err(Unspent::NonceNeeded) | Ok(()) => Ok(()),
     }
 }
 

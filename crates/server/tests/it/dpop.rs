@@ -22,6 +22,7 @@ on_both_engines! {
     a_proof_binds_jwt_and_opaque_tokens_and_the_answer_says_so
     a_token_that_no_row_comes_of_needs_a_nonce_of_this_process
     a_proof_is_good_once_here_on_another_node_and_after_a_restart
+    a_proof_is_not_good_for_somebody_else_as_well
     a_proof_that_is_wrong_in_any_way_issues_nothing
     a_jti_used_by_another_key_is_not_used_up
     a_code_for_a_key_is_redeemed_by_that_key_alone
@@ -286,6 +287,40 @@ async fn a_proof_is_good_once_here_on_another_node_and_after_a_restart(server: S
     // A replay is no theft: the next token is as it was.
     let third = token(&server, "web", &next, &[&own.proof(&server, None)]).await;
     assert_eq!(third.status, 200, "{}", third.body);
+}
+
+/// Whoever's the tokens are, and whatever nonce the proof carries: the store
+/// knows only what is of one person.
+///
+/// Attack: F181
+async fn a_proof_is_not_good_for_somebody_else_as_well(server: Server) {
+    let own = Wallet::new();
+    let tokens = async |person: &str| {
+        let code = Browser::new(&server).code(person, &request()).await;
+        token(&server, "web", &redemption(&code, CALLBACK), &[]).await
+    };
+    for nonce in [None, Some("of nobody here")] {
+        let (alices, bobs) = (tokens("alice").await, tokens("bob").await);
+        let proof = own.proof(&server, nonce);
+        let renew = async |tokens: &Answer| {
+            let refresh = tokens.text("refresh_token");
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("refresh_token", &*refresh),
+            ];
+            token(&server, "web", &form, &[&proof]).await
+        };
+
+        let first = renew(&alices).await;
+        let second = renew(&bobs).await;
+
+        assert!(
+            first.status == 200 || first.refusal() == "use_dpop_nonce",
+            "{}",
+            first.body
+        );
+        assert_eq!(second.refusal(), "invalid_dpop_proof", "{nonce:?}");
+    }
 }
 
 /// Attack: F174

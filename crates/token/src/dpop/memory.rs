@@ -145,6 +145,29 @@ impl ProofMemory {
         Ok(())
     }
 
+    /// Looks whether a proof was seen here, and remembers it, for an act that
+    /// uses it up over all processes: one that another process or a nonce that
+    /// is over has to judge is seen once here all the same.
+    pub fn note(&self, proof: &Proof, now: Timestamp) -> Result<(), Unspent> {
+        match self.spend(proof, now) {
+            Err(Unspent::NonceNeeded) => {}
+            outcome => return outcome,
+        }
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = &mut held.free;
+        free.turn(now, acceptable_span(self.skew));
+        if free.remembers(proof) {
+            return Err(Unspent::Replayed);
+        }
+        if free.current.len() < self.most {
+            free.current.insert(short(proof));
+        }
+        match proof.nonce() {
+            Some(_) => Err(Unspent::NonceNeeded),
+            None => Ok(()),
+        }
+    }
+
     fn nonce_numbered(&self, number: u64) -> String {
         let tag = hmac::sign(&self.key, &number.to_be_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(&tag.as_ref()[..16])
@@ -243,6 +266,23 @@ mod tests {
             assert_eq!(memory.spend(&own, at(later)), Err(Unspent::Replayed));
         }
         assert_eq!(memory.spend(&proof(&key, "b", None, 20), at(20)), Ok(()));
+    }
+
+    #[test]
+    fn what_an_act_uses_up_is_seen_once_whatever_its_nonce() {
+        let (memory, key) = (memory(100), key());
+        let early = proof(&key, "a", None, 1);
+        let foreign = proof(&key, "b", Some("of another process"), 20);
+
+        assert_eq!(memory.note(&early, at(1)), Ok(()));
+        assert_eq!(memory.note(&foreign, at(20)), Err(Unspent::NonceNeeded));
+
+        assert_eq!(memory.note(&early, at(2)), Err(Unspent::Replayed));
+        assert_eq!(memory.note(&foreign, at(21)), Err(Unspent::Replayed));
+        let nonce = memory.nonce(at(22));
+        let own = proof(&key, "c", Some(&nonce), 22);
+        assert_eq!(memory.note(&own, at(22)), Ok(()));
+        assert_eq!(memory.note(&own, at(23)), Err(Unspent::Replayed));
     }
 
     #[test]
