@@ -405,6 +405,14 @@ impl Read {
         Ok(())
     }
 
+    /// The scopes that it was written with, whoever has them still.
+    pub(crate) fn written_scopes(&self) -> &Scopes {
+        match &self.body {
+            Body::Opaque(token) => token.authority.scopes(),
+            Body::Jwt(token) => &token.scopes,
+        }
+    }
+
     /// The one resource that it is for.
     pub(crate) fn audience(&self) -> Option<&str> {
         match &self.body {

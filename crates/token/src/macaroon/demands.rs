@@ -95,9 +95,11 @@ impl Demands {
         Ok(())
     }
 
-    /// Whether an authority says all of it: nothing is asked at each use.
+    /// Whether an authority says all of it, wherever it goes: nothing is asked
+    /// at each use, and nothing says that it is to stay where it is. Of that an
+    /// authority knows no more than where it is.
     pub(super) fn is_unconditional(&self) -> bool {
-        self.conditions.is_empty() && self.counts.is_empty()
+        self.conditions.is_empty() && self.counts.is_empty() && self.audience.is_none()
     }
 
     /// Whether uses are counted.

@@ -106,12 +106,15 @@ impl MacaroonToken {
     }
 
     /// What it permits wherever and however often it is used: for what is to
-    /// be made of it, which could not carry its conditions on.
+    /// be made of it, which could not carry its conditions on, nor that it is
+    /// for one resource only.
     pub fn unconditional(self) -> Result<Authority, Flaw> {
         if self.demands.is_unconditional() {
             Ok(self.narrowed)
         } else {
-            Err(Flaw::Unjudged("a condition on each use".into()))
+            Err(Flaw::Unjudged(
+                "a caveat that nothing made of it could carry on".into(),
+            ))
         }
     }
 }

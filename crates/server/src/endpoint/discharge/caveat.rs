@@ -132,6 +132,10 @@ fn permits(read: &Read, form: &Parameters) -> Result<Permits, Refusal> {
     let audience = read.audience().and_then(|own| own.parse().ok());
     let audience = audience.ok_or(Refusal::invalid_request("the macaroon is for no resource"))?;
     let scopes = match form.one("scope") {
+        // Scopes that come back later were not approved.
+        None if read.scopes.is_empty() && !read.written_scopes().is_empty() => {
+            return Err(Refusal::invalid_scope("the macaroon has no scope just now"));
+        }
         None => read.scopes.clone(),
         Some(text) => {
             let asked: Scopes = text

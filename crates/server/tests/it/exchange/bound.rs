@@ -12,7 +12,7 @@ use super::world::{
 };
 use crate::dpop::{Wallet, proved, token, web_tokens};
 use crate::harness::{Answer, ORDERS, Server};
-use crate::macaroon::{FILES, minted, narrow};
+use crate::macaroon::{DESK, FILES, minted, narrow};
 use crate::on_both_engines;
 
 on_both_engines! {
@@ -24,6 +24,7 @@ on_both_engines! {
     a_bound_token_becomes_nothing_that_is_bound_to_no_key
     a_refresh_token_of_a_bound_family_gives_bound_tokens_alone
     a_macaroon_that_its_holder_tied_to_a_key_stays_tied
+    a_macaroon_that_its_holder_tied_to_an_api_is_not_exchanged
     a_partner_binds_what_comes_of_its_jwt
     an_assertion_for_a_key_is_a_grant_for_that_key_alone
 }
@@ -294,6 +295,25 @@ async fn a_macaroon_that_its_holder_tied_to_a_key_stays_tied(server: Server) {
     }
     let plain = Asked::of("access_token", &root).by(&server, "baker").await;
     assert_eq!(plain.text("token_type"), "Bearer", "{}", plain.body);
+}
+
+/// What is for one API only is not carried to another, nor made into something
+/// that says no more that it is.
+async fn a_macaroon_that_its_holder_tied_to_an_api_is_not_exchanged(server: Server) {
+    let grants = json!({ "grants": ["client_credentials", EXCHANGE] });
+    client(&server, "baker", grants).await;
+    let root = minted(&server, &[("scope", "read:files")]).await;
+    let tied = narrow(&root, &[&format!("audience = {FILES}")]);
+
+    for asked in [
+        Asked::of("access_token", &tied),
+        Asked::of("access_token", &tied).with("resource", DESK),
+        Asked::of("access_token", &tied).with("resource", FILES),
+    ] {
+        let refused = asked.by(&server, "baker").await;
+        assert_eq!(refused.refusal(), "invalid_request", "{}", refused.body);
+    }
+    assert_eq!(server.introspect("files-api", &tied).await["aud"], FILES);
 }
 
 async fn a_partner_binds_what_comes_of_its_jwt(server: Server) {
