@@ -6,10 +6,13 @@
 //! Spec: OpenID Connect Core 1.0 §2, §3.1.3.7
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use symbolon_protocol::{Agreement, Client, OrganizationId, Scopes, Timestamp};
-use symbolon_store::{FindPerson, FindSession, GrantsOf, MembershipsOf};
+use symbolon_store::{
+    Engine, FindPerson, FindRevocations, FindSession, GrantsOf, MembershipsOf, Target as Record,
+};
 use symbolon_token::jose::Unverified;
 use symbolon_token::revocation::{Target, pair_name, public_name};
 use symbolon_token::{
@@ -75,6 +78,7 @@ pub(super) async fn open(
 struct Said {
     person: Id<Person>,
     session: Id<Session>,
+    issued: Timestamp,
     expires: Timestamp,
     authentication: Option<Authentication>,
     kid: String,
@@ -87,8 +91,11 @@ fn read(cx: &Cx, client: &Client, text: &str) -> Result<Said, &'static str> {
     if say("aud") != Some(client.id.as_str()) {
         return Err("it was made for another client");
     }
-    let expires = claims.get("exp").and_then(Value::as_i64);
-    let expires = expires.map(Timestamp::from_seconds);
+    let instant = |name: &str| {
+        let seconds = claims.get(name).and_then(Value::as_i64);
+        seconds.map(Timestamp::from_seconds)
+    };
+    let expires = instant("exp");
     let person = say("sub").and_then(|sub| subject::person(&cx.keys, client, sub));
     let session = say("sid").and_then(|sid| match subject::sector(client) {
         Some(sector) => cx.keys.session_of(&sector, sid),
@@ -97,6 +104,7 @@ fn read(cx: &Cx, client: &Client, text: &str) -> Result<Said, &'static str> {
     Ok(Said {
         person: person.ok_or("it names no person")?,
         session: session.ok_or("it names no session")?,
+        issued: instant("iat").ok_or("it does not say when it was issued")?,
         expires: expires
             .filter(|end| *end > cx.now)
             .ok_or("it has expired")?,
@@ -122,9 +130,15 @@ async fn standing(
         return Ok(Err("the person is gone or disabled"));
     }
     let mut grants = cx.store.read(GrantsOf { person }).await?;
-    grants.retain(|grant| grant.client == client.id);
+    // What was granted later was granted to others.
+    let margin = margin(cx);
+    let is_older = |created: Timestamp| created.seconds() <= (said.issued + margin).seconds();
+    grants.retain(|grant| grant.client == client.id && is_older(grant.created));
     if grants.is_empty() || grants.len() > MAX_GRANTS {
         return Ok(Err("the person withdrew what they granted"));
+    }
+    if was_taken_back(cx, client, said).await? {
+        return Ok(Err("what it was given for was taken back since"));
     }
     let name = |target, bytes: &[u8]| Ancestor {
         target,
@@ -159,6 +173,33 @@ async fn standing(
     let granted = grants.iter();
     ancestors.extend(granted.map(|grant| name(Target::Grant, grant.id.as_bytes())));
     Ok(Ok(ancestors))
+}
+
+/// How much later than an ID token something may seem to be that was before it:
+/// what two clocks are apart.
+fn margin(cx: &Cx) -> Duration {
+    match cx.store.engine() {
+        Engine::Sqlite => Duration::ZERO,
+        Engine::Postgres => cx.settings.clock_skew,
+    }
+}
+
+/// Whether anything that an ID token hangs on was taken back since it was
+/// issued, though it stands again. A client that goes on, a person who is let in
+/// again and a member who comes back got nothing back of what they had.
+async fn was_taken_back(cx: &Cx, client: &Client, said: &Said) -> Result<bool, Failure> {
+    let mut targets = vec![
+        Record::Client(client.id.clone()),
+        Record::Subject(said.person),
+        Record::Session(said.session),
+    ];
+    if let Some(own) = &client.organization {
+        targets.push(Record::Organization(own.clone()));
+        targets.push(Record::Membership(own.clone(), said.person));
+    }
+    let found = cx.store.read(FindRevocations { targets }).await?;
+    let since = (said.issued - margin(cx)).seconds();
+    Ok(found.iter().any(|record| record.at.seconds() >= since))
 }
 
 async fn is_member(

@@ -29,6 +29,7 @@ on_both_engines! {
     nothing_gets_wider_by_an_exchange
     an_exchange_buys_no_time
     refresh_and_id_tokens_are_taken_where_the_policy_says_so
+    an_id_token_of_before_it_was_taken_back_is_worth_nothing
     a_refresh_token_is_looked_at_and_not_spent
     a_refresh_token_that_was_exchanged_was_presented
     a_refresh_token_that_comes_back_to_be_exchanged_is_theft
@@ -233,6 +234,57 @@ async fn refresh_and_id_tokens_are_taken_where_the_policy_says_so(server: Server
         .with("resource", SAFE)
         .with("scope", "read:orders");
     assert_eq!(scoped.by(&server, "web").await.refusal(), "invalid_scope");
+}
+
+/// What a client, a person or an integration lost comes back to nobody who kept
+/// an ID token of before, though client, person and consent are there again.
+async fn an_id_token_of_before_it_was_taken_back_is_worth_nothing(server: Server) {
+    furnish(&server).await;
+    let policy = json!({
+        "resources": [ORDERS, "https://vault.example.com", SAFE],
+        "exchange": { "accepts": ["access_token", "id_token"], "to": [SAFE] },
+    });
+    client(&server, "web", policy).await;
+    let resource = format!(
+        "/admin/v1/resources/{}",
+        SAFE.replace(':', "%3A").replace('/', "%2F")
+    );
+    let open = json!({ "exchange_from": ["web"], "scopes": [], "sensitive_scopes": [] });
+    let patched = server.admin(reqwest::Method::PATCH, &resource, Some(open));
+    assert_eq!(patched.await.status, 200);
+    let asked =
+        |tokens: &Answer| Asked::of("id_token", &tokens.text("id_token")).with("resource", SAFE);
+    let taken_back = [
+        ("/admin/v1/revoke", json!({ "client": "web" })),
+        ("/admin/v1/revoke", json!({ "subject": "alice" })),
+        ("/admin/v1/clients/web/disable", json!({})),
+        ("/admin/v1/users/alice/disable", json!({})),
+    ];
+    for (path, body) in taken_back {
+        let kept = asked(&signed_in(&server, "alice").await);
+        assert_eq!(kept.by(&server, "web").await.status, 200, "{path}");
+        server.advance(1);
+
+        let done = server
+            .admin(reqwest::Method::POST, path, Some(body.clone()))
+            .await;
+        assert!(done.status < 300, "{path}: {}", done.body);
+        if path.ends_with("/disable") {
+            let again = path.replace("/disable", "/enable");
+            let again = server
+                .admin(reqwest::Method::POST, &again, Some(json!({})))
+                .await;
+            assert!(again.status < 300, "{}", again.body);
+        }
+        // Longer than clocks are apart, for those of two nodes.
+        server.advance(120);
+        let anew = asked(&signed_in(&server, "alice").await);
+
+        let refused = kept.by(&server, "web").await;
+        assert_eq!(refused.refusal(), "invalid_request", "{path} {body}");
+        let anew = anew.by(&server, "web").await;
+        assert_eq!(anew.status, 200, "{path}: {}", anew.body);
+    }
 }
 
 async fn a_refresh_token_is_looked_at_and_not_spent(server: Server) {
