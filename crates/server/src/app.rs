@@ -77,6 +77,8 @@ pub struct App {
     masters: Masters,
     /// The version of everything that was read here.
     version: AtomicI64,
+    /// Held while that is read.
+    reading: tokio::sync::Mutex<()>,
     /// The version at which keys were read.
     keys_version: AtomicI64,
     /// How many turns the keys are not read for, after that has failed.
@@ -231,6 +233,7 @@ impl App {
             keys: ArcSwap::from_pointee(loaded),
             masters,
             version: AtomicI64::new(-1),
+            reading: tokio::sync::Mutex::default(),
             keys_version: AtomicI64::new(-1),
             keys_wait: AtomicU32::new(0),
             reading_keys: tokio::sync::Mutex::default(),
@@ -288,6 +291,12 @@ impl App {
 
     /// Reads what is kept in memory and is another by now.
     pub(crate) async fn read_anew(&self, version: Version) -> Result<(), Broken> {
+        if self.version.load(Ordering::Acquire) == version.all {
+            return Ok(());
+        }
+        // One after the other: what was read earlier never takes the place of
+        // what was read later, nor is it taken for that.
+        let _reading = self.reading.lock().await;
         if self.version.load(Ordering::Acquire) == version.all {
             return Ok(());
         }

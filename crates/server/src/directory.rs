@@ -257,7 +257,6 @@ impl Directory {
         }
         let known = self.ids().await?;
         let organizations = self.standing_organizations().await?;
-        self.organizations.store(Arc::new(organizations));
         let resources = self.store.read(AllResources).await?;
         let begun = resources
             .iter()
@@ -278,6 +277,7 @@ impl Directory {
             by_identifier(&named, &mut stored.issuer.resource);
             (stored.issuer.issuer.as_str().to_owned(), Arc::new(stored))
         });
+        self.organizations.store(Arc::new(organizations));
         self.issuers.store(Arc::new(issuers.collect()));
         self.named.store(Arc::new(named));
         self.begun.store(Arc::new(begun));

@@ -20,6 +20,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("{position}",      "instr",                "strpos"),
     ("{for_share}",     "",                     "FOR SHARE"),
     ("{now}",           "CAST(unixepoch('subsec') * 1000 AS INTEGER)", "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"),
+    // The same at each place of one statement.
+    ("{began}",         "CAST(unixepoch('subsec') * 1000 AS INTEGER)", "CAST(EXTRACT(EPOCH FROM transaction_timestamp()) * 1000 AS BIGINT)"),
     // What stands behind it on its line is for PostgreSQL alone.
     ("{postgres}",      "--",                   ""),
     ("{for_update}",    "",                     "FOR UPDATE"),

@@ -150,10 +150,14 @@ statements! {
         ORDER BY r.sequence";
     RAISE = "UPDATE feed_head SET sequence = {greatest}(sequence, ?2)
         WHERE one = 1 AND epoch = ?1";
-    BUMP = "UPDATE feed_head SET configuration = configuration + 1 WHERE one = 1";
+    // By the database's clock, so that a number which a database has lost is not
+    // given to another change: whoever has read the one would not read the other.
+    BUMP = "UPDATE feed_head SET configuration = {greatest}(configuration + 1, {began})
+        WHERE one = 1";
     // A version that knows nothing of the second number raises the first alone:
     // then more is read again than need be.
-    BUMP_PEOPLE = "UPDATE feed_head SET configuration = configuration + 1, people = people + 1
+    BUMP_PEOPLE = "UPDATE feed_head SET configuration = {greatest}(configuration + 1, {began}),
+            people = people + {greatest}(1, {began} - configuration)
         WHERE one = 1";
 }
 

@@ -295,9 +295,6 @@ impl Act for FindRevocations {
     }
 }
 
-/// How long an access token lives at most: what no configuration may exceed.
-const MAX_ACCESS_TOKEN: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// How long past its end by one clock a token may be good by others: those of
 /// two nodes are a minute apart, and that of a verifier two more.
 pub const APART: Duration = Duration::from_secs(3 * 60);
@@ -314,6 +311,8 @@ pub struct RevokeToken {
     pub subject: String,
     /// When it expires.
     pub expires: Timestamp,
+    /// When the last of all access tokens that there are has ended.
+    pub horizon: Timestamp,
     /// The time.
     pub now: Timestamp,
     /// What to write down, where something is written.
@@ -364,7 +363,7 @@ impl Act for RevokeToken {
         // made before it. It hits tokens besides, which nobody took back: it
         // lasts until those, too, have ended, or they would come back to life.
         let longest = live.first().copied().unwrap_or(self.expires);
-        let longest = longest.max(self.now + MAX_ACCESS_TOKEN);
+        let longest = longest.max(self.horizon);
         tx.run(&FORGET_TOKENS, binds![client, subject]).await?;
         let all = Target::ClientSubject(self.client.clone(), self.subject.clone());
         record(tx, &[(all, longest.max(self.expires))], self.now).await

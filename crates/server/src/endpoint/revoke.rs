@@ -136,6 +136,7 @@ async fn revoke_token(cx: &Cx, read: &Read, actor: &str) -> Result<Option<Revoke
         client,
         subject,
         expires: read.expires,
+        horizon: cx.horizon(cx.now),
         now: cx.sure().min(cx.now),
         audit: Some(audit),
     }))

@@ -165,7 +165,11 @@ fn filling(fill: &Fill, engine: Engine, rows: &mut impl FnMut(&str) -> u64) -> P
 /// The statements of a migration: none of their texts has a semicolon inside.
 pub(crate) fn split(text: &str) -> impl Iterator<Item = String> {
     let words = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ");
-    text.split(';').map(words).filter(|part| !part.is_empty())
+    // What is for the other engine alone stands behind such a sign.
+    let is_said = |line: &&str| !line.trim_start().starts_with("--");
+    let said = text.lines().filter(is_said).collect::<Vec<_>>().join("\n");
+    let parts: Vec<String> = said.split(';').map(words).collect();
+    parts.into_iter().filter(|part| !part.is_empty())
 }
 
 fn statement(

@@ -57,6 +57,7 @@ async fn tell(world: &World, told: &mut Told, number: u32) {
         client: told.family.client.clone(),
         subject: format!("usr_{number}"),
         expires: world.horizon(),
+        horizon: world.horizon(),
         now: world.now,
         audit: Some(world.audit("token.revoke")),
     };

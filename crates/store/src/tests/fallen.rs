@@ -36,6 +36,7 @@ fn revoke(world: &World) -> RevokeToken {
         client: "web".parse().unwrap(),
         subject: "usr_a".to_owned(),
         expires: world.horizon(),
+        horizon: world.horizon(),
         now: world.now,
         audit: None,
     }

@@ -53,6 +53,7 @@ fn revocations(world: &World, count: u32) -> Vec<RevokeToken> {
         // One subject has at most a hundred.
         subject: format!("usr_{}", number % 8),
         expires: world.horizon(),
+        horizon: world.horizon(),
         now: world.now,
         audit: Some(world.audit("token.revoke")),
     };

@@ -87,6 +87,7 @@ async fn work(world: World, disk: &Disk) -> Answered {
             client: scene.client.clone(),
             subject: format!("usr_{number}"),
             expires: world.horizon(),
+            horizon: world.horizon(),
             now: world.now,
             audit: Some(world.audit("token.revoke")),
         };

@@ -66,6 +66,7 @@ async fn make(world: &World, scene: &Scene, noun: &str) {
                 client: scene.client.clone(),
                 subject: format!("usr_{}", world.word()),
                 expires: world.horizon(),
+                horizon: world.horizon(),
                 now: world.now,
                 audit: None,
             };

@@ -206,6 +206,7 @@ async fn endings(world: &World, nth: u64) {
         client: scene.client.clone(),
         subject: "usr_x".to_owned(),
         expires: world.horizon(),
+        horizon: world.horizon(),
         now: world.now,
         audit: None,
     };

@@ -114,6 +114,7 @@ async fn a_transaction_that_is_left_open_is_ended_by_the_server() {
             client: "web".parse().unwrap(),
             subject: "usr_a".to_owned(),
             expires: world.horizon(),
+            horizon: world.horizon(),
             now: START,
             audit: None,
         };
