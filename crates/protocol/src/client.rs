@@ -484,7 +484,7 @@ impl Client {
                 );
             }
             ClientAuthentication::PrivateKeyJwt
-                if self.jwks.is_some() == self.jwks_uri.is_some() =>
+                if self.jwks.is_none() && self.jwks_uri.is_none() =>
             {
                 add(
                     "jwks",
@@ -492,7 +492,7 @@ impl Client {
                 );
             }
             ClientAuthentication::SelfSignedTlsClientAuth
-                if self.jwks.is_some() == self.jwks_uri.is_some() =>
+                if self.jwks.is_none() && self.jwks_uri.is_none() =>
             {
                 add(
                     "jwks",
@@ -500,6 +500,12 @@ impl Client {
                 );
             }
             _ => {}
+        }
+        if self.jwks.is_some() && self.jwks_uri.is_some() {
+            add(
+                "jwks",
+                "it stands beside `jwks_uri`: keys are in one of them (RFC 7591 §2)".to_owned(),
+            );
         }
         if !self.require_pkce && !self.is_confidential() {
             add(

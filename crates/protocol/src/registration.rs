@@ -313,7 +313,8 @@ mod tests {
     #[test]
     fn a_whole_exported_registration_is_accepted_at_once() {
         let mut document = json!({ "client_id": "shop" });
-        for (name, value) in EVERY_NAME {
+        // Keys are in one place or the other.
+        for (name, value) in EVERY_NAME.iter().filter(|(name, _)| *name != "jwks_uri") {
             document[*name] = serde_json::from_str(value).unwrap();
         }
         let client = read(document);

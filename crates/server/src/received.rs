@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderName, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::BodyExt;
 use symbolon_protocol::parameters::InvalidParameters;
 use symbolon_protocol::{ErrorCode, Parameters};
@@ -39,7 +39,13 @@ impl Received {
         B: HttpBody<Data = Bytes> + Send + Unpin,
     {
         let (parts, body) = request.into_parts();
-        if parts.headers.contains_key(CONTENT_ENCODING) {
+        let is_encoded = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
+        if parts
+            .headers
+            .get_all(CONTENT_ENCODING)
+            .iter()
+            .any(is_encoded)
+        {
             return Err(
                 Refusal::invalid_request("compressed bodies are not taken").with_status(415)
             );
@@ -83,7 +89,9 @@ impl Received {
                 "parameters belong in the body, not in the address",
             ));
         }
-        if !self.is_form() {
+        // What has no content needs no type of it (RFC 9110 §8.3).
+        let is_empty = self.body.is_empty() && !self.headers.contains_key(CONTENT_TYPE);
+        if !self.is_form() && !is_empty {
             return Err(Refusal::invalid_request(
                 "the body must be application/x-www-form-urlencoded",
             )
@@ -112,12 +120,15 @@ impl Received {
         if !self.headers.contains_key(AUTHORIZATION) {
             return Authorization::Absent;
         }
-        let value = self
-            .header(&AUTHORIZATION)
-            .and_then(|value| value.split_once(' '));
-        match value {
-            Some((own, rest)) if own.eq_ignore_ascii_case(scheme) => Authorization::Given(rest),
-            _ => Authorization::Other,
+        let value = self.header(&AUTHORIZATION).map(str::trim_end);
+        let (own, rest) = match value {
+            Some(value) => value.split_once(' ').unwrap_or((value, "")),
+            None => return Authorization::Other,
+        };
+        match own.eq_ignore_ascii_case(scheme) {
+            // One blank or more (RFC 9110 §11.4).
+            true => Authorization::Given(rest.trim_start_matches(' ')),
+            false => Authorization::Other,
         }
     }
 
@@ -206,8 +217,12 @@ pub(crate) fn check_host<B>(app: &Arc<App>, request: &Request<B>) -> Result<(), 
             .iter()
             .any(|own| own.eq_ignore_ascii_case(host))
     });
-    let one = request.headers().get_all(HOST).iter().count() <= 1;
-    if known && one {
+    let count = request.headers().get_all(HOST).iter().count();
+    if count > 1 || named.is_none() {
+        let why = "a request names one host (RFC 9112 §3.2)";
+        return Err(Refusal::invalid_request(why));
+    }
+    if known {
         return Ok(());
     }
     Err(Refusal::invalid_request("this server does not answer for that host").with_status(421))

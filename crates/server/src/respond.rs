@@ -6,7 +6,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use symbolon_protocol::ErrorCode;
@@ -39,6 +39,8 @@ pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Of no use any more, and demanded of tokens (RFC 6749 §5.1).
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }
 

@@ -426,7 +426,11 @@ impl Verifier {
             return Err(Refused::Issuer { expected, found });
         }
         let client = text("client_id")?.ok_or(Refused::Claim("client_id"))?;
-        let scopes = text("scope")?.unwrap_or_default();
+        // None is written as one likes: RFC 7662 leaves it open.
+        let scopes = match claims.get("scope") {
+            Some(Value::String(none)) if none.is_empty() => String::new(),
+            _ => text("scope")?.unwrap_or_default(),
+        };
         Ok(AccessToken {
             subject: text("sub")?.unwrap_or_else(|| client.clone()),
             client,

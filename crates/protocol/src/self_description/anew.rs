@@ -26,6 +26,7 @@ impl Client {
             jwks: said.jwks,
             jwks_uri: said.jwks_uri,
             id_token_signed_response_alg: said.id_token_signed_response_alg,
+            token_endpoint_auth_signing_alg: said.token_endpoint_auth_signing_alg,
             binding: KeyBinding {
                 dpop_bound_access_tokens: said.binding.dpop_bound_access_tokens,
                 ..self.binding.clone()

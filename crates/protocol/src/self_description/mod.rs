@@ -58,7 +58,7 @@ pub enum Unfit {
 }
 
 /// Members that are taken as they are.
-const TAKEN: [&str; 14] = [
+const TAKEN: [&str; 15] = [
     "client_name",
     "client_uri",
     "logo_uri",
@@ -71,6 +71,7 @@ const TAKEN: [&str; 14] = [
     "jwks",
     "jwks_uri",
     "id_token_signed_response_alg",
+    "token_endpoint_auth_signing_alg",
     "dpop_bound_access_tokens",
     "post_logout_redirect_uris",
 ];
@@ -99,6 +100,7 @@ pub fn client(
     let redirect_uris = redirect_uris(said)?;
     check_texts(said)?;
     check_response_types(said)?;
+    check_privacy(said)?;
     let mut object = taken(said);
     let method = method(said, told)?;
     object.insert("token_endpoint_auth_method".into(), method.as_str().into());
@@ -125,6 +127,21 @@ pub fn client(
         }
         Some(_) => Err(Unfit::Metadata("the members do not fit together")),
     }
+}
+
+/// Refuses who asks for more privacy than such a client is given: left out without
+/// a word, it would be missed by nobody until it matters.
+fn check_privacy(said: &Map<String, Value>) -> Result<(), Unfit> {
+    let asked = |name: &str| said.get(name).is_some_and(|own| !own.is_null());
+    let is_encrypted = |name: &String| name.ends_with("_encrypted_response_alg") && asked(name);
+    let subject = said.get("subject_type").unwrap_or(&Value::Null);
+    let is_other_subject = !subject.is_null() && subject != "public";
+    if is_other_subject || asked("sector_identifier_uri") || said.keys().any(is_encrypted) {
+        return Err(Unfit::Metadata(
+            "pairwise subjects and encrypted answers are for an administrator to set up",
+        ));
+    }
+    Ok(())
 }
 
 fn redirect_uris(said: &Map<String, Value>) -> Result<Vec<RedirectUri>, Unfit> {

@@ -66,10 +66,30 @@ fn parse(text: &str) -> Result<Url, InvalidUri> {
     if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
         return Err(InvalidUri("a URI must not carry a user name"));
     }
+    if matches!(url.scheme(), "http" | "https") && !is_plain_authority(&url, authority(text)) {
+        return Err(InvalidUri(
+            "a host is written as it is looked up, and nothing stands beside it",
+        ));
+    }
     if text.contains('#') {
         return Err(InvalidUri("a URI must not have a fragment"));
     }
     Ok(url)
+}
+
+/// Whether a URL's authority is what a parser makes of it, but for the case of
+/// letters and a port that goes without saying: what one repairs, another could
+/// repair otherwise (RFC 9110 §4.2.2: an empty host is none).
+fn is_plain_authority(url: &Url, written: &str) -> bool {
+    let Some(host) = url.host_str() else {
+        return false;
+    };
+    let is_named = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_name = matches!(url.host(), Some(Host::Ipv6(_))) || host.bytes().all(is_named);
+    let written = written.to_ascii_lowercase();
+    let port = url.port_or_known_default();
+    let has_port = |port: u16| written == format!("{host}:{port}");
+    is_name && (url.port().is_none() && written == host || port.is_some_and(has_port))
 }
 
 fn authority(text: &str) -> &str {

@@ -6,6 +6,7 @@
 
 use axum::response::Response;
 use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use symbolon_protocol::ErrorCode;
 use symbolon_token::dpop::algorithm_names;
 use symbolon_token::explain::Refused;
@@ -20,16 +21,31 @@ use crate::holder::{Scheme, Shown, check_presented, next_nonce};
 use crate::received::{Authorization, Received};
 use crate::respond;
 
-/// The token of the header and the scheme that it was sent under.
+/// The token of the header and the scheme that it was sent under. Credentials of
+/// another scheme are no token at all, and one that was sent twice, or in the
+/// address, is none that could be told (RFC 6750 §2, §3.1).
 pub(super) fn in_header(received: &Received) -> Result<Option<Shown<'_>>, Refusal> {
+    let malformed = |scheme: Scheme, reason| {
+        let refusal = Refusal::invalid_request(reason);
+        Err(scheme.challenge(refusal, ""))
+    };
+    if received.headers.get_all(AUTHORIZATION).iter().count() > 1 {
+        return malformed(Scheme::Bearer, "there are several Authorization headers");
+    }
+    if received
+        .query()
+        .is_ok_and(|query| query.one("access_token").is_some())
+    {
+        return malformed(Scheme::Bearer, "a token in the address is not taken");
+    }
     let (scheme, sent) = match received.authorization("DPoP") {
         Authorization::Other => (Scheme::Bearer, received.authorization("Bearer")),
         sent => (Scheme::Dpop, sent),
     };
     match sent {
+        Authorization::Given("") => malformed(scheme, "the Authorization header has no token"),
         Authorization::Given(token) => Ok(Some(Shown { scheme, token })),
-        Authorization::Absent => Ok(None),
-        Authorization::Other => Err(bad_token(scheme, "this needs a Bearer or a DPoP token")),
+        Authorization::Absent | Authorization::Other => Ok(None),
     }
 }
 

@@ -25,7 +25,7 @@ use http::header::ACCEPT;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use symbolon_protocol::{
-    Client, EncryptedAnswer, OrganizationId, Parameters, SigningAlgorithm, planted,
+    Client, EncryptedAnswer, OrganizationId, Parameters, Scopes, SigningAlgorithm, planted,
 };
 use symbolon_store::{FindFamily, FindPerson};
 use symbolon_token::Binding;
@@ -223,6 +223,11 @@ async fn mapped(cx: &Cx, caller: &Client, live: &Live) -> Result<Map<String, Val
     )
 }
 
+/// Scopes as an answer names them; where there are none, there is no member.
+fn written(scopes: &Scopes) -> Option<String> {
+    (!scopes.is_empty()).then(|| scopes.to_string())
+}
+
 fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {
     Answer {
         active: true,
@@ -230,7 +235,7 @@ fn answer<'a>(cx: &'a Cx, live: &'a Live) -> Answer<'a> {
         sub: Some(&live.subject),
         aud: Some(&live.audience),
         client_id: Some(live.client.client.id.as_str()),
-        scope: Some(live.scopes.to_string()),
+        scope: written(&live.scopes),
         token_type: Some(token_type(&live.binding)),
         exp: Some(live.expires.seconds()),
         iat: Some(live.issued.seconds()),
@@ -284,12 +289,22 @@ async fn refresh(cx: &Cx, caller: &Client, token: &str, signed: bool) -> Result<
         iss: Some(cx.settings.issuer.as_str()),
         sub: Some(&sub),
         client_id: Some(caller.id.as_str()),
-        scope: Some(left.scopes().to_string()),
+        scope: written(left.scopes()),
         exp: Some(ends.seconds()),
         cnf: *document.authority.binding(),
         ..Answer::default()
     };
     respond_with(cx, caller, signed, &answer).await
+}
+
+/// Whether a parameter of a media range says that it is not wanted: `q=0`
+/// (RFC 9110 §12.4.2).
+fn is_refusal(parameter: &str) -> bool {
+    let weight = parameter
+        .split_once('=')
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    let weight = weight.and_then(|(_, value)| value.trim().parse::<f32>().ok());
+    weight.is_some_and(|weight| weight <= 0.0)
 }
 
 /// A caller is answered with a signature where it asks for one, and where it
@@ -299,10 +314,13 @@ async fn refresh(cx: &Cx, caller: &Client, token: &str, signed: bool) -> Result<
 fn wants_signed(received: &Received, caller: &Client) -> bool {
     let accepts = received.header(&ACCEPT).unwrap_or_default();
     let names = |wanted: &str| {
-        let kinds = accepts.split(',').filter_map(|kind| kind.split(';').next());
-        kinds
-            .map(str::trim)
-            .any(|kind| kind.eq_ignore_ascii_case(wanted))
+        accepts.split(',').any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let is_named = parts
+                .next()
+                .is_some_and(|kind| kind.eq_ignore_ascii_case(wanted));
+            is_named && !parts.any(is_refusal)
+        })
     };
     names("application/token-introspection+jwt")
         || caller

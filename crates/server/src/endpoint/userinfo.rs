@@ -22,7 +22,7 @@ use crate::failure::{Broken, Failure, Refusal};
 use crate::grant::id_token;
 use crate::grant::mapped_claims::{self, Facts};
 use crate::holder::{Scheme, Shown, next_nonce};
-use crate::received::{Authorization, Received};
+use crate::received::Received;
 use crate::respond;
 
 /// Answers `GET /userinfo`.
@@ -33,25 +33,23 @@ pub(crate) async fn get(cx: Cx, received: Received) -> Result<Response, Failure>
 
 /// Answers `POST /userinfo`, with the token in the header or in the form.
 pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure> {
+    let in_header = in_header(&received)?;
     let in_body = if received.is_form() {
-        received.form()?.one("access_token").map(str::to_owned)
+        let form = received.form();
+        let form = form.map_err(|refusal| Scheme::Bearer.challenge(refusal, ""))?;
+        form.one("access_token").map(str::to_owned)
     } else {
         None
     };
-    let is_in_header = !matches!(received.authorization("DPoP"), Authorization::Absent);
-    if is_in_header && in_body.is_some() {
+    if let (Some(shown), Some(_)) = (&in_header, &in_body) {
         let refusal = Refusal::invalid_request("the token was sent in two ways");
-        let scheme = match received.authorization("DPoP") {
-            Authorization::Given(_) => Scheme::Dpop,
-            _ => Scheme::Bearer,
-        };
-        return Err(scheme.challenge(refusal, "").into());
+        return Err(shown.scheme.challenge(refusal, "").into());
     }
     let in_body = in_body.as_deref().map(|token| Shown {
         scheme: Scheme::Bearer,
         token,
     });
-    let shown = in_header(&received)?.or(in_body).ok_or_else(no_token)?;
+    let shown = in_header.or(in_body).ok_or_else(no_token)?;
     answer(&cx, &received, shown).await
 }
 

@@ -45,7 +45,7 @@ async fn browsers_are_told_to_use_https_alone_where_the_issuer_is_for_everybody(
         (Method::GET, "/nothing", 404),
         (Method::GET, "/token", 405),
         (Method::GET, "/authorize", 400),
-        (Method::POST, "/token", 415),
+        (Method::POST, "/token", 401),
         (Method::OPTIONS, "/token", 204),
     ] {
         let answer = under(&server, host, method, path).await;

@@ -21,6 +21,7 @@ on_both_engines! {
     claims_are_told_where_they_were_agreed_to
     pairwise_subjects_differ_and_lead_back
     answers_are_signed_where_asked_for
+    userinfo_takes_a_token_that_was_sent_once
     a_response_by_form_post_arrives_escaped
     metadata_says_what_there_is_under_both_names
     organizations_are_chosen_at_authorization
@@ -324,6 +325,49 @@ async fn answers_are_signed_where_asked_for(server: Server) {
 }
 
 /// Attack: A028
+/// A token that was sent otherwise than once, in one place and under a scheme for
+/// tokens, is told what is wrong with that (RFC 6750 §3.1).
+async fn userinfo_takes_a_token_that_was_sent_once(server: Server) {
+    let tokens = Browser::new(&server).tokens("alice", &request()).await;
+    let token = tokens.text("access_token");
+    let bearer = format!("Bearer {token}");
+    let wide = format!("bearer   {token}");
+    let (in_address, none) = (format!("?access_token={token}"), String::new());
+    let malformed = (400, Some(r#"error="invalid_request""#));
+    let cases = [
+        (&none, vec![&*bearer], (200, None)),
+        (&none, vec![&*wide], (200, None)),
+        (&none, vec!["Basic d2ViOng="], (401, Some("Bearer, DPoP"))),
+        (&none, vec![], (401, Some("Bearer, DPoP"))),
+        (&none, vec!["Bearer"], malformed),
+        (&none, vec![&*bearer, &*bearer], malformed),
+        (&in_address, vec![&*bearer], malformed),
+    ];
+    for (query, headers, (status, challenge)) in cases {
+        let mut asked = server.request(Method::GET, &format!("/userinfo{query}"));
+        for header in &headers {
+            asked = asked.header("authorization", *header);
+        }
+        let answer = read(asked.send().await.unwrap()).await;
+        let shown = answer.header("www-authenticate").unwrap_or_default();
+        assert_eq!(answer.status, status, "{headers:?} {}", answer.body);
+        assert!(
+            shown.contains(challenge.unwrap_or_default()),
+            "{headers:?} {shown}"
+        );
+        assert!(
+            status != 401 || !shown.contains("error"),
+            "{headers:?} {shown}"
+        );
+    }
+    let twice = server.request(Method::POST, "/userinfo");
+    let twice = twice.form(&[("access_token", &token), ("access_token", &token)]);
+    let twice = read(twice.send().await.unwrap()).await;
+    assert_eq!(twice.status, 400, "{}", twice.body);
+    let shown = twice.header("www-authenticate").unwrap_or_default();
+    assert!(shown.contains("invalid_request"), "{shown}");
+}
+
 async fn a_response_by_form_post_arrives_escaped(server: Server) {
     let hostile = r#""><script>alert(1)</script>"#;
     let posted = with(&[("response_mode", "form_post"), ("state", hostile)]);

@@ -98,6 +98,26 @@ impl VerifyingKey {
         })
     }
 
+    /// An RSA key that does not say what it is for (RFC 7517 §4.4) checks PS256
+    /// as well: in a set it stands there twice.
+    fn as_other(jwk: &Map<String, Value>) -> Option<Self> {
+        if member(jwk, "kty") != Some("RSA") || jwk.contains_key("alg") {
+            return None;
+        }
+        let mut named = jwk.clone();
+        named.insert("alg".to_owned(), Algorithm::Ps256.as_str().into());
+        let own = Self::from_jwk(&named).ok()?;
+        Some(Self {
+            named: Named::No,
+            ..own
+        })
+    }
+
+    /// Whether it is in a set for the second time.
+    fn is_other(&self) -> bool {
+        self.named == Named::No && self.algorithm == Algorithm::Ps256
+    }
+
     /// Reads the key that a proof encloses, for the algorithm of its header.
     /// A stranger chose it: it is small enough to check quickly, and public.
     pub(crate) fn enclosed(
@@ -331,7 +351,12 @@ impl KeySet {
         let read = list
             .iter()
             .filter_map(Value::as_object)
-            .filter_map(|jwk| VerifyingKey::from_jwk(jwk).ok());
+            .flat_map(|jwk| {
+                let first = VerifyingKey::from_jwk(jwk).ok();
+                let other = first.is_some().then(|| VerifyingKey::as_other(jwk));
+                [first, other.flatten()]
+            })
+            .flatten();
         let mut keys: Vec<VerifyingKey> = read.collect();
         let names: Vec<_> = list
             .iter()
@@ -345,7 +370,7 @@ impl KeySet {
                     .count()
                     == 1
         });
-        let skipped = list.len() - keys.len();
+        let skipped = list.len() - keys.iter().filter(|key| !key.is_other()).count();
         Ok(Self {
             keys,
             certificates: list.iter().filter_map(certificate).collect(),
@@ -398,7 +423,7 @@ impl KeySet {
 
     /// How many keys can be used.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.iter().filter(|key| !key.is_other()).count()
     }
 
     /// Whether none can.

@@ -203,6 +203,10 @@ fn shown(client: &Client) -> Value {
         ("software_id", &described.software_id),
         ("software_version", &described.software_version),
         ("jwks_uri", &client.jwks_uri),
+        (
+            "token_endpoint_auth_signing_alg",
+            &client.token_endpoint_auth_signing_alg,
+        ),
     ];
     for (name, text) in texts {
         if let Some(text) = text {
