@@ -1,10 +1,10 @@
 //! `symbolon backup`: all that a store remembers, in one file, while it works.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use symbolon_server::backup::{Contents, back_up, check};
+use symbolon_server::backup::{BackupError, Contents, KeepError, back_up, check};
 
 use crate::serve::{edge, load};
 
@@ -37,13 +37,15 @@ pub(crate) async fn run(arguments: &BackupArguments) -> anyhow::Result<ExitCode>
     let known = config.as_ref().map(|config| (config, &edge));
     let contents = match (&arguments.to, &arguments.file, known) {
         (Some(to), _, Some((config, edge))) => {
-            let written = back_up(config, edge, to).await?;
+            let written = back_up(config, edge, to)
+                .await
+                .map_err(|own| named(own, to))?;
             match arguments.verify {
-                true => check(to, known)?,
+                true => check(to, known).map_err(|own| named(own, to))?,
                 false => written,
             }
         }
-        (_, Some(file), known) => check(file, known)?,
+        (_, Some(file), known) => check(file, known).map_err(|own| named(own, file))?,
         _ => anyhow::bail!("--to needs --config"),
     };
     if arguments.json {
@@ -64,6 +66,16 @@ pub(crate) async fn run(arguments: &BackupArguments) -> anyhow::Result<ExitCode>
         say!("the digests are right; give --config to check the seal, too");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Names the file of a backup in what went wrong with it.
+pub(crate) fn named(error: KeepError, file: &Path) -> anyhow::Error {
+    match error {
+        KeepError::Backup(BackupError::File(_)) => {
+            anyhow::Error::from(error).context(format!("`{}`", file.display()))
+        }
+        other => other.into(),
+    }
 }
 
 /// What a backup holds, for scripts.

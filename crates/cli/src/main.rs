@@ -82,7 +82,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    log::start();
+    if let Err(unclear) = log::start() {
+        return usage::refuse(&unclear.to_string());
+    }
     harden();
     let arguments = match usage::parse() {
         Ok(arguments) => arguments,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use symbolon_server::backup::{Existing, restore};
 
-use crate::backup::shown;
+use crate::backup::{named, shown};
 use crate::serve::{edge, load};
 
 /// What has to be said for a store that is not empty.
@@ -36,7 +36,8 @@ pub(crate) async fn run(arguments: &RestoreArguments) -> anyhow::Result<ExitCode
         Some(_) => Existing::Delete,
         None => Existing::Keep,
     };
-    let (contents, epoch) = restore(&config, &edge(), &arguments.file, existing).await?;
+    let restored = restore(&config, &edge(), &arguments.file, existing).await;
+    let (contents, epoch) = restored.map_err(|own| named(own, &arguments.file))?;
     if arguments.json {
         let mut body = shown(&contents);
         body["epoch_now"] = epoch.into();

@@ -37,12 +37,12 @@ pub(crate) enum TokenCommand {
     },
     /// Says whether a token is good for an API
     #[command(
-        after_help = "Example:\n  symbolon token verify --issuer https://as.example.com --audience https://api.example.com \\\n    --client-id orders-api --client-secret-file orders-api.secret TOKEN\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
+        after_help = "Example:\n  symbolon token verify TOKEN --issuer https://as.example.com --audience https://api.example.com --client-id orders-api --client-secret-file orders-api.secret\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
     )]
     Verify(CheckArguments),
     /// Says which check failed, what differs, and what would repair it
     #[command(
-        after_help = "Example:\n  symbolon token explain --issuer https://as.example.com --audience https://api.example.com --scope read:orders \\\n    --client-id orders-api --client-secret-file orders-api.secret TOKEN\n  symbolon token explain --config gateway.toml --route 'GET https://api.example.com/orders/7' TOKEN\n  symbolon token explain --request-id req_5d0c1f3a9b7e2468 --admin http://127.0.0.1:8090\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
+        after_help = "Example:\n  symbolon token explain TOKEN --issuer https://as.example.com --audience https://api.example.com --scope read:orders --client-id orders-api --client-secret-file orders-api.secret\n  symbolon token explain --config gateway.toml --route 'GET https://api.example.com/orders/7' TOKEN\n  symbolon token explain --request-id req_5d0c1f3a9b7e2468 --admin http://127.0.0.1:8090\n\nExit status: 0 valid, 1 refused, 2 usage, 3 cannot know."
     )]
     Explain(ExplainArguments),
     /// Narrows a macaroon, without asking anyone
@@ -178,9 +178,7 @@ async fn judged(arguments: &CheckArguments) -> anyhow::Result<Explanation> {
     }
     let explained = verifier.explain_request(&token, &requirement, arguments.request());
     let mut explanation = explained.await;
-    if !arguments.at_expiry {
-        doubt(&mut explanation);
-    }
+    doubt(&mut explanation, arguments.at_expiry);
     Ok(explanation)
 }
 
@@ -214,12 +212,20 @@ pub(crate) fn verifier(
 }
 
 /// A token of which nobody asked whether it was taken back is not called valid
-/// to somebody who did not say that they do without.
-pub(crate) fn doubt(explanation: &mut Explanation) {
+/// to somebody who did not say that they do without; and one that only the
+/// issuer can read is not called refused where nobody asked it.
+pub(crate) fn doubt(explanation: &mut Explanation, at_expiry: bool) {
+    if explanation.root == "not_taken_here" {
+        explanation.verdict = Verdict::CannotKnow;
+        explanation.cause = "cannot know: only the issuer can read such a token".to_owned();
+        explanation.repair =
+            "give --client-id and --client-secret-file of a client that may introspect".to_owned();
+        return;
+    }
     let mut steps = explanation.checks.iter();
     let is_unasked =
         steps.any(|step| step.check == "revocation" && step.outcome == Outcome::NotAsked);
-    if explanation.verdict != Verdict::Valid || !is_unasked {
+    if at_expiry || explanation.verdict != Verdict::Valid || !is_unasked {
         return;
     }
     let rest = explanation.cause.trim_start_matches("valid: ");

@@ -29,10 +29,44 @@ pub(crate) fn parse() -> Result<Arguments, ExitCode> {
         _ => {
             let told = error.render().to_string();
             let told = told.strip_prefix("error: ").unwrap_or(&told);
-            eprint!("error[usage]: {told}");
-            ExitCode::from(2)
+            refuse(told.trim_end())
         }
     })
+}
+
+/// How wide a line of an example may be: a terminal has no less.
+const WIDTH: usize = 78;
+
+/// Examples as they can be pasted: a long command goes on in the next line, and
+/// is not cut wherever the terminal ends.
+fn folded(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let is_example = line.starts_with("  ") && !line.starts_with("   ");
+        if !is_example || line.chars().count() <= WIDTH {
+            return line.to_owned();
+        }
+        let mut parts = line.split(" --");
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        let mut length = out.chars().count();
+        for part in parts {
+            let own = part.chars().count() + " --".len();
+            if length + own + " \\".len() > WIDTH {
+                out.push_str(" \\\n   ");
+                length = "   ".len();
+            }
+            out.push_str(" --");
+            out.push_str(part);
+            length += own;
+        }
+        out
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Says what cannot be understood, and answers what the program ends with.
+pub(crate) fn refuse(told: &str) -> ExitCode {
+    eprintln!("error[usage]: {told}");
+    ExitCode::from(2)
 }
 
 /// The commands, each with its usage written out. Otherwise a mistake would be
@@ -50,7 +84,14 @@ fn written_out(mut command: Command, depth: usize) -> Command {
         .get_subcommands()
         .map(|own| own.get_name().to_owned())
         .collect();
+    let after = command
+        .get_after_help()
+        .map(|text| folded(&text.to_string()));
     let command = command.override_usage(usage);
+    let command = match after {
+        Some(after) => command.after_help(after),
+        None => command,
+    };
     if depth == 0 {
         return command;
     }
@@ -105,5 +146,46 @@ mod tests {
             told.contains("--user") && told.contains("--client"),
             "{told}"
         );
+    }
+
+    /// The commands below one, with itself.
+    fn each(command: &Command) -> Vec<&Command> {
+        let below = command.get_subcommands().flat_map(each);
+        std::iter::once(command).chain(below).collect()
+    }
+
+    #[test]
+    fn every_example_can_be_pasted() {
+        let command = command();
+        for own in each(&command) {
+            let after = own.get_after_help().map(ToString::to_string);
+            for line in after.unwrap_or_default().lines() {
+                let length = line.chars().count();
+                assert!(
+                    !line.starts_with("  ") || length <= WIDTH,
+                    "`{}`: {line}",
+                    own.get_name()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_command_goes_on_in_the_next_line() {
+        let long = format!(
+            "Example:\n  symbolon a --one {} --two {}",
+            "x".repeat(40),
+            "y".repeat(40)
+        );
+
+        let folded = folded(&long);
+
+        let lines: Vec<&str> = folded.lines().collect();
+        assert_eq!(lines.len(), 3, "{folded}");
+        assert!(
+            lines[1].ends_with(" \\") && lines[2].starts_with("    --two"),
+            "{folded}"
+        );
+        assert_eq!(folded.replace(" \\\n   ", ""), long);
     }
 }

@@ -130,7 +130,7 @@ enum ApiKeyCommand {
     },
     /// Brings keys along from elsewhere: JSON lines with their SHA-256 digests
     #[command(
-        after_help = "Each line is one key: the members of a new one, and `digest`, which is\nthe SHA-256 of its text in hex. Bring only keys that were drawn at random, with\nat least 128 bits: whoever holds the digest of a guessable one has the key.\n\nExample:\n  symbolon apikey import old-keys.jsonl\n  echo '{\"name\":\"job\",\"client\":\"billing\",\"scopes\":[\"read:orders\"],\"resources\":[\"https://api.example.com\"],\"digest\":\"2c26…\"}' \\\n    | symbolon apikey import -"
+        after_help = "Each line is one key: the members of a new one, and `digest`, which is\nthe SHA-256 of its text in hex. Bring only keys that were drawn at random, with\nat least 128 bits: whoever holds the digest of a guessable one has the key. For example, on one line:\n{\"name\":\"job\",\"client\":\"billing\",\"scopes\":[\"read:orders\"],\n\"resources\":[\"https://api.example.com\"],\"digest\":\"2c26…\"}\n\nExample:\n  symbolon apikey import old-keys.jsonl\n  symbolon apikey import - < old-keys.jsonl"
     )]
     Import {
         /// The file; `-` is standard input

@@ -1,5 +1,6 @@
 //! `symbolon keys`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -11,7 +12,7 @@ use super::print::{self, Column};
 use super::{Connection, Failed, Target};
 use crate::serve::{edge, load};
 
-const COLUMNS: [Column; 7] = [
+pub(super) const COLUMNS: [Column; 7] = [
     ("KID", "kid"),
     ("PURPOSE", "purpose"),
     ("ALGORITHM", "algorithm"),
@@ -146,30 +147,37 @@ const KEPT: [&str; 5] = [
 async fn distrust(connection: &Connection, kid: Option<String>) -> Result<(), Failed> {
     if let Some(kid) = kid {
         let answer = distrust_one(connection, &kid).await?;
+        warn(&answer);
         return print::list(connection, &answer, &COLUMNS);
     }
-    for kid in making(&connection.read(&["keys"], &[]).await?) {
+    // What is said of a purpose holds until its next key is distrusted.
+    let mut last = BTreeMap::new();
+    for (purpose, kid) in making(&connection.read(&["keys"], &[]).await?) {
         match distrust_one(connection, &kid).await {
             // It has gone, or was distrusted, since the list was read.
             Err(failed) if ["admin.not_found", "admin.conflict"].contains(&failed.code()) => {}
-            outcome => drop(outcome?),
+            outcome => drop(last.insert(purpose, outcome?)),
         }
     }
+    last.values().for_each(warn);
     let answer = connection.read(&["keys"], &[]).await?;
     print::list(connection, &answer, &COLUMNS)
 }
 
 async fn distrust_one(connection: &Connection, kid: &str) -> Result<Value, Failed> {
-    let answer = connection.tell(&["keys", kid, "distrust"]).await?;
+    connection.tell(&["keys", kid, "distrust"]).await
+}
+
+fn warn(answer: &Value) {
     let warnings = answer["warnings"].as_array();
     for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
         eprintln!("warning: {warning}");
     }
-    Ok(answer)
 }
 
-/// The keys of a list that make something, or whose work still counts.
-fn making(list: &Value) -> Vec<String> {
+/// The keys of a list that make something, or whose work still counts, each
+/// behind its purpose.
+fn making(list: &Value) -> Vec<(String, String)> {
     let items = list["items"].as_array().into_iter().flatten();
     let is_making = |key: &&Value| {
         let is = |name: &str, words: &[&str]| {
@@ -179,8 +187,9 @@ fn making(list: &Value) -> Vec<String> {
         is("state", &["active", "next", "retiring"]) && !is("purpose", &KEPT)
     };
     let making = items.filter(is_making);
+    let named = |key: &Value, name: &str| key[name].as_str().map(str::to_owned);
     making
-        .filter_map(|key| key["kid"].as_str().map(str::to_owned))
+        .filter_map(|key| Some((named(key, "purpose")?, named(key, "kid")?)))
         .collect()
 }
 

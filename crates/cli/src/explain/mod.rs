@@ -112,9 +112,7 @@ async fn judged(
     let is_asked = check.is_asked() || lent.is_some();
     let requirement = demand.requirement(is_asked);
     let finish = |mut own: Explanation| {
-        if !check.at_expiry {
-            doubt(&mut own);
-        }
+        doubt(&mut own, check.at_expiry);
         demand.apply(&mut own);
         own
     };

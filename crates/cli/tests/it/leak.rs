@@ -9,13 +9,19 @@ use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 
 /// How many characters in a row of something random give it away.
 const PIECE: usize = 8;
+/// The same of hexadecimal digits, of which a program prints many: eight of
+/// them are found somewhere by chance.
+const PIECE_OF_DIGITS: usize = 12;
 
 /// What was found: which secret (its length and first letters), in which form, in which line.
 pub(crate) fn found(printed: &str, secrets: &[String]) -> Vec<String> {
     let mut pieces: HashMap<usize, HashMap<Vec<u8>, String>> = HashMap::new();
     for secret in secrets.iter().filter(|secret| secret.len() >= PIECE) {
-        for (form, text) in forms(random_part(secret)) {
+        let random = random_part(secret);
+        let is_digits = random.bytes().all(|own| own.is_ascii_hexdigit());
+        for (form, text) in forms(random) {
             let length = match form {
+                "as it is" | "reversed" if is_digits => PIECE_OF_DIGITS,
                 "as it is" | "reversed" => PIECE,
                 "hexadecimal" | "HEXADECIMAL" => 2 * PIECE,
                 _ => 12,

@@ -17,11 +17,6 @@ use super::{Browser, one, query, redirect, unavailable, with_cookie};
 use crate::body::Body;
 use crate::problem::Problem;
 
-const LOST: Problem = Problem::bad(
-    "sign-in-lost",
-    "this sign-in was not begun in this browser, or too long ago: begin anew",
-);
-
 impl Browser {
     pub(super) async fn callback(
         &self,
@@ -29,13 +24,13 @@ impl Browser {
         request_id: &str,
     ) -> Result<Response<Body>, Problem> {
         let query = query(parts);
-        let state = one(&query, "state")?.ok_or(LOST)?;
+        let state = one(&query, "state")?.unwrap_or_default();
         let (code, error) = (one(&query, "code")?, one(&query, "error")?);
         let iss = one(&query, "iss")?;
         let kept = self.0.names.kept(&parts.headers, &state);
-        let kept = kept
-            .and_then(|text| self.unseal(text, &state))
-            .ok_or(LOST)?;
+        let Some(kept) = kept.and_then(|text| self.unseal(text, &state)) else {
+            return Ok(self.lost(request_id));
+        };
         let provider = &self.0.provider;
         let came = provider.check_returned(&kept.begun, &state, iss.as_deref());
         let outcome = match (came.await, code, error) {

@@ -30,18 +30,34 @@ pub(super) fn failed(why: &Failed, again: &str, request_id: &str) -> Response<Bo
         code: &code,
         request_id,
     };
-    // Writing into a text never fails.
-    let page = page.render().unwrap_or_default();
-    let mut response = Response::new(full(page));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, POLICY),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
+    page.response(status)
+}
+
+/// Says that there is no such sign-in any more.
+pub(super) fn lost(again: &str, request_id: &str) -> Response<Body> {
+    let page = NotSignedIn {
+        words: "This sign-in is done already, waited too long, or was begun in another browser.",
+        again,
+        code: "sign_in_lost",
+        request_id,
+    };
+    page.response(StatusCode::BAD_REQUEST)
+}
+
+impl NotSignedIn<'_> {
+    fn response(&self, status: StatusCode) -> Response<Body> {
+        // Writing into a text never fails.
+        let mut response = Response::new(full(self.render().unwrap_or_default()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (CONTENT_TYPE, "text/html; charset=utf-8"),
+            (CONTENT_SECURITY_POLICY, POLICY),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        response
     }
-    response
 }
 
 fn told(why: &Failed) -> (StatusCode, String, &'static str) {

@@ -131,6 +131,12 @@ impl Browser {
         page::failed(why, &self.sign_in_address(return_to), request_id)
     }
 
+    /// The answer to a person who comes back to a sign-in that is not there: it
+    /// was another browser's, is done, or waited too long.
+    pub(super) fn lost(&self, request_id: &str) -> Response<Body> {
+        page::lost(&self.sign_in_address("/"), request_id)
+    }
+
     /// Where a person signs in, to be back at a page of ours.
     pub(super) fn sign_in_address(&self, return_to: &str) -> String {
         let query: String = url::form_urlencoded::Serializer::new(String::new())

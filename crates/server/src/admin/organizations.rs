@@ -42,7 +42,6 @@ struct OrganizationPatch {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Roles {
-    #[serde(default)]
     roles: Vec<String>,
 }
 

@@ -560,7 +560,10 @@ fn unreadable(file: &str, message: &str) -> Finding {
         format!("could not read the configuration: {message}"),
     )
     .because("nothing starts without its configuration")
-    .repair("name a file that exists and may be read, with `--config FILE`")
+    .repair(match message.contains("UTF-8") {
+        true => "write it as UTF-8 text: TOML is nothing else",
+        false => "name a file that exists and may be read, with `--config FILE`",
+    })
 }
 
 /// The folder that relative paths begin at.

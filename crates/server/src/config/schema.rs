@@ -63,6 +63,13 @@ impl Section {
             .unwrap_or_default()
     }
 
+    /// That name, where it is like what was written at all.
+    pub(super) fn near(&self, name: &str) -> Option<String> {
+        let nearest = self.nearest(name);
+        let is_near = name == "type" || distance(&nearest, name) <= name.len().div_ceil(2);
+        is_near.then_some(nearest)
+    }
+
     /// Where the keys stand, in words.
     pub(super) fn place(&self) -> String {
         if self.title.is_empty() {

@@ -48,6 +48,8 @@ pub(crate) struct ConsentPage {
     pub(crate) claims: Vec<String>,
     /// For how long.
     pub(crate) lasting: Lasting,
+    /// For how long where the person takes a tick away that makes it last.
+    pub(crate) unticked: Option<Lasting>,
 }
 
 /// Who says that a client is what it says, where nobody here looked at it.
@@ -130,6 +132,15 @@ pub(crate) enum Lasting {
 }
 
 impl Lasting {
+    /// The same behind a colon.
+    pub(crate) fn words_inside(self) -> String {
+        let words = self.words();
+        let mut letters = words.chars();
+        letters.next().map_or_else(String::new, |first| {
+            first.to_lowercase().chain(letters).collect()
+        })
+    }
+
     /// The answer to "for how long?".
     pub(crate) fn words(self) -> String {
         match self {
@@ -302,6 +313,7 @@ impl ConsentPage {
             lasting: Lasting::Offline {
                 at_most: Some(Duration::from_secs(90 * 86_400)),
             },
+            unticked: Some(Lasting::Once(Duration::from_secs(600))),
         }
     }
 }

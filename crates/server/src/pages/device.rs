@@ -90,6 +90,8 @@ pub(crate) struct AskingDevice {
     pub(crate) resources: Vec<ConsentResource>,
     /// For how long.
     pub(crate) lasting: Lasting,
+    /// For how long where the person takes a tick away that makes it last.
+    pub(crate) unticked: Option<Lasting>,
     /// The client's own pages.
     pub(crate) papers: Vec<Paper>,
 }
@@ -199,6 +201,7 @@ impl DevicePage {
                 organization: None,
                 resources: consent.resources,
                 lasting: consent.lasting,
+                unticked: consent.unticked,
                 papers: Vec::new(),
             })),
         }

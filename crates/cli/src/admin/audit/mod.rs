@@ -83,7 +83,8 @@ struct Filter {
     /// Only what this one did: a person's id, a client, `administrator`, `system`
     #[arg(long)]
     actor: Option<String>,
-    /// Only what was done to this one
+    /// Only what was done to this one: a person's id (`usr_…`), which
+    /// `symbolon user get NAME` shows
     #[arg(long)]
     subject: Option<String>,
     /// Only what was about this client

@@ -234,6 +234,10 @@ pub(super) async fn disable(cx: Cx, call: Call) -> Outcome {
 
 async fn set_enabled(cx: &Cx, id: KeyId, enabled: bool) -> Outcome {
     let was = find(cx, id).await?;
+    // One that was taken back stays so, whatever it was before.
+    if enabled && !was.is_live(cx.now) {
+        written(ApiKeyChanged::Dead, id)?;
+    }
     if was.enabled != enabled {
         let action = match enabled {
             true => "api_key.enable",

@@ -135,7 +135,11 @@ async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
     let changed: Vec<String> = patch.keys().cloned().collect();
     let mut document = body::object_of(&stored.client);
     body::merge(&mut document, patch);
-    let client: Client = body::read(&document)?;
+    let mut client: Client = body::read(&document)?;
+    // A name that is taken away leaves the one that every client has.
+    if client.name.is_empty() {
+        client.name = client.id.to_string();
+    }
     check::client(cx, &client, Some(&stored.client)).await?;
     check_method(cx, &client, &stored)?;
     let id = client.id.clone();

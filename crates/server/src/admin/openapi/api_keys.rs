@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use symbolon_protocol::Environment;
 
-use super::schemas::{boolean, maybe_text, object, span, text, texts, time, words};
+use super::schemas::{
+    boolean, maybe_text, object, patch as patch_of, span, text, texts, time, words,
+};
 
 pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
     let end =
@@ -69,7 +71,7 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
         ("expires", end()),
         ("lifetime", span()),
     ];
-    add("ApiKeyPatch", object(&[], &patch));
+    add("ApiKeyPatch", patch_of(&patch));
     let rotation = [("overlap", span()), ("lifetime", span())];
     add("ApiKeyRotation", object(&[], &rotation));
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use symbolon_protocol::TokenKind;
 
-use super::schemas::{boolean, object, text, texts, time, words};
+use super::schemas::{boolean, object, patch, text, texts, time, words};
 
 /// What a client may exchange.
 pub(super) fn policy() -> Value {
@@ -43,7 +43,7 @@ pub(super) fn add_trusted_issuers(add: &mut impl FnMut(&str, Value)) {
     ]);
     add("TrustedIssuer", object(&needed, &shown));
     add("NewTrustedIssuer", object(&needed, &fields));
-    add("TrustedIssuerPatch", object(&[], &fields[1..]));
+    add("TrustedIssuerPatch", patch(&fields[1..]));
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ fn add_clients(add: &mut impl FnMut(&str, Value)) {
         .collect();
     add("Client", localized(object(&["id"], &shown)));
     add("NewClient", new);
-    add("ClientPatch", localized(object(&[], &patch)));
+    add("ClientPatch", localized(self::patch(&patch)));
     let rotation = [
         ("overlap", span()),
         ("authentication", words(ClientAuthentication::ALL)),
@@ -197,7 +197,7 @@ fn add_resources(add: &mut impl FnMut(&str, Value)) {
         .collect();
     add("Resource", object(&["identifier"], &shown));
     add("NewResource", object(&["identifier"], &fields));
-    add("ResourcePatch", object(&[], &patch));
+    add("ResourcePatch", self::patch(&patch));
     let questions = ["must_die_at_once", "many_services_check", "holder_may_read"];
     add(
         "Questions",
@@ -274,7 +274,7 @@ fn add_people(add: &mut impl FnMut(&str, Value)) {
     ]);
     add("User", open(object(&["id", "username"], &shown)));
     add("NewUser", open(object(&["username"], &new)));
-    add("UserPatch", open(object(&[], &patch)));
+    add("UserPatch", open(self::patch(&patch)));
     add(
         "NewPassword",
         object(&[], &[("password", text()), ("password_hash", text())]),
@@ -400,6 +400,29 @@ pub(super) fn object(required: &[&str], fields: &[(&str, Value)]) -> Value {
         .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
         .collect();
     json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })
+}
+
+/// An object whose members take something else's place: null takes one away.
+pub(super) fn patch(fields: &[(&str, Value)]) -> Value {
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, schema)| (*name, or_null(schema.clone())))
+        .collect();
+    object(&[], &fields)
+}
+
+fn or_null(mut schema: Value) -> Value {
+    if schema.get("enum").is_some() || schema.get("$ref").is_some() {
+        return json!({ "anyOf": [schema, { "type": "null" }] });
+    }
+    if let Some(own) = schema.get_mut("type") {
+        match own {
+            Value::Array(all) if !all.contains(&"null".into()) => all.push("null".into()),
+            Value::String(one) => *own = json!([one, "null"]),
+            _ => {}
+        }
+    }
+    schema
 }
 
 /// The same with members that the schema does not name, such as claims in a language.

@@ -43,7 +43,9 @@ impl Advice<'_, '_> {
                 Finding::warning(
                     "client.access_token_lifetime.long",
                     table.place("access_token_lifetime"),
-                    format!("access tokens of client `{id}` live {lifetime}"),
+                    format!(
+                        "access tokens of client `{id}` live {lifetime} where a resource lets them"
+                    ),
                 )
                 .because(
                     "whoever takes a token has it for that long wherever revocation is not asked",

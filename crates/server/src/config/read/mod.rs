@@ -330,7 +330,10 @@ pub(super) fn unknown_key(section: &Section, name: &str, at: &Location) -> Findi
         ),
     )
     .because("a key that nobody reads changes nothing, and whoever wrote it believes that it does")
-    .repair(format!("write `{nearest}`, or take the line out"))
+    .repair(match section.near(name) {
+        Some(near) => format!("write `{near}`, or take the line out"),
+        None => "take the line out; docs/configuration.md has every key".to_owned(),
+    })
 }
 
 /// A part that no binary has yet.

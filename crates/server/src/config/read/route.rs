@@ -180,7 +180,8 @@ impl Loading<'_> {
                 .filter(|name| table.has(name))
             {
                 let why = "a public route asks for nothing";
-                self.add(invalid(&ROUTE, name, table.place(name), why));
+                let finding = invalid(&ROUTE, name, table.place(name), why);
+                self.add(finding.repair(format!("take `{name}` out, or `public = true`")));
             }
             self.advise_on_public(table);
             return Some(RouteNeeds::Public);

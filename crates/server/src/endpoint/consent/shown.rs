@@ -60,6 +60,7 @@ pub(super) fn page(
         resources: resources(cx, client, &whole),
         claims: claims(&whole),
         lasting: lasting(cx, client, &whole),
+        unticked: unticked(cx, client, &whole),
     };
     Ok(page.response())
 }
@@ -216,6 +217,20 @@ fn claim_words(name: &str) -> String {
         other => return format!("your {}", other.replace('_', " ")),
     };
     words.to_owned()
+}
+
+/// The same where the person takes the tick away that lets it last while they are
+/// away: that one is always there to be taken away.
+pub(in super::super) fn unticked(
+    cx: &Cx,
+    client: &Registered,
+    whole: &Agreement,
+) -> Option<Lasting> {
+    let stays = |scope: &str| scope != "offline_access";
+    let less = whole.filtered(|_, scope| stays(scope));
+    let other = lasting(cx, client, &less);
+    (whole.scopes().contains("offline_access") && other != lasting(cx, client, whole))
+        .then_some(other)
 }
 
 pub(in super::super) fn lasting(cx: &Cx, client: &Registered, whole: &Agreement) -> Lasting {

@@ -16,7 +16,7 @@ use crate::authn::transaction::{Transaction, what};
 use crate::cx::Cx;
 use crate::endpoint::authorize::asked::asked;
 use crate::endpoint::authorize::next;
-use crate::endpoint::consent::shown::{lasting, papers, resources};
+use crate::endpoint::consent::shown::{lasting, papers, resources, unticked};
 use crate::failure::Failure;
 use crate::limit::network;
 use crate::pages::{Account, AskingDevice, CodeFailure, DevicePage, DeviceStep, Page, Proof};
@@ -84,6 +84,7 @@ pub(super) async fn question(
         organization: membership.map(|own| own.organization.name),
         resources: resources(cx, ask.client, &whole),
         lasting: lasting(cx, ask.client, &whole),
+        unticked: unticked(cx, ask.client, &whole),
         papers: papers(ask.client),
     };
     let typed = question.typed.clone();

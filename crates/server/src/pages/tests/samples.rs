@@ -213,6 +213,7 @@ pub(super) fn small_consent() -> ConsentPage {
         lasting: Lasting::Session {
             at_most: Duration::from_secs(8 * 3600),
         },
+        unticked: None,
         ..ConsentPage::sample()
     }
 }

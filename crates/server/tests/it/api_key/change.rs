@@ -204,13 +204,13 @@ async fn a_dead_key_stays_dead_whatever_is_done(server: Server) {
     for (method, path, body) in [
         (Method::PATCH, format!("/{id}"), json!({ "expires": null })),
         (Method::POST, format!("/{id}/disable"), Value::Null),
+        (Method::POST, format!("/{id}/enable"), Value::Null),
         (Method::POST, format!("/{id}/rotate"), Value::Null),
     ] {
         let refused = call(&server, method, &path, body).await;
         assert_eq!(refused.status, 409, "{path}: {}", refused.body);
     }
 
-    done(&server, Method::POST, &format!("/{id}/enable"), Value::Null).await;
     done(&server, Method::DELETE, &format!("/{id}"), Value::Null).await;
     assert!(!is_good(&server, &key).await);
     let server = server.restart().await;

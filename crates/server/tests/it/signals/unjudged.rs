@@ -220,6 +220,8 @@ async fn a_fetched_event_whose_keys_cannot_be_had_is_neither_taken_nor_refused(
     let said = || source.waiting.said.lock().unwrap().clone();
     let tick = async || {
         server.advance_steadily(6);
+        // What is known would be too old before anybody looked.
+        server.catch_up().await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
 

@@ -74,6 +74,12 @@ impl Loading<'_> {
             (_, false) => format!("no `[[plan]]` has the feature `{feature}`: nobody could pass"),
             _ => return,
         };
-        self.add(invalid(&ROUTE, "feature", table.place("feature"), &why));
+        let finding = invalid(&ROUTE, "feature", table.place("feature"), &why);
+        self.add(finding.repair(match is_public {
+            true => "take `feature` out, or `public = true`".to_owned(),
+            false => format!(
+                "write `features = [\"{feature}\"]` into a `[[plan]]`, or take the line out"
+            ),
+        }));
     }
 }
