@@ -136,7 +136,7 @@ fn check_privacy(said: &Map<String, Value>) -> Result<(), Unfit> {
     let is_encrypted = |name: &String| name.ends_with("_encrypted_response_alg") && asked(name);
     let subject = said.get("subject_type").unwrap_or(&Value::Null);
     let is_other_subject = !subject.is_null() && subject != "public";
-    if is_other_subject || asked("sector_identifier_uri") || said.keys().any(is_encrypted) {
+    if is_other_subject || said.keys().any(is_encrypted) {
         return Err(Unfit::Metadata(
             "pairwise subjects and encrypted answers are for an administrator to set up",
         ));

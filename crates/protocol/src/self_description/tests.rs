@@ -101,6 +101,13 @@ fn a_client_that_cannot_be_is_refused_by_the_code_for_it() {
         (json!({"grant_types": ["client_credentials"]}), Metadata("")),
         (json!({"grant_types": ["implicit"]}), Metadata("")),
         (json!({"response_types": ["token"]}), Metadata("")),
+        // Less than was asked for would be missed by nobody until it matters.
+        (json!({"subject_type": "pairwise"}), Metadata("")),
+        (json!({"subject_type": "x"}), Metadata("")),
+        (
+            json!({"id_token_encrypted_response_alg": "RSA-OAEP-256"}),
+            Metadata(""),
+        ),
         (json!({"scope": ["openid"]}), Metadata("")),
         (
             json!({"jwks": {"keys": [{"kty": "EC", "d": "x"}]}}),
