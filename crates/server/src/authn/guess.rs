@@ -30,7 +30,7 @@ const PER_NETWORK: u32 = 100;
 /// Guesses from one site of IP version 6, which has many networks.
 const PER_SITE: u32 = 400;
 /// Sign-ins of one account from one network, and how long each counts, in
-/// seconds: a working day of them is nobody's attack.
+/// seconds: who has the password makes no number of sessions.
 const SIGN_INS: u32 = 60;
 const SIGN_INS_SECONDS: u32 = 10 * 60;
 

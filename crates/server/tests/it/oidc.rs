@@ -324,7 +324,6 @@ async fn answers_are_signed_where_asked_for(server: Server) {
     );
 }
 
-/// Attack: A028
 /// A token that was sent otherwise than once, in one place and under a scheme for
 /// tokens, is told what is wrong with that (RFC 6750 §3.1).
 async fn userinfo_takes_a_token_that_was_sent_once(server: Server) {
@@ -368,6 +367,7 @@ async fn userinfo_takes_a_token_that_was_sent_once(server: Server) {
     assert!(shown.contains("invalid_request"), "{shown}");
 }
 
+/// Attack: A028
 async fn a_response_by_form_post_arrives_escaped(server: Server) {
     let hostile = r#""><script>alert(1)</script>"#;
     let posted = with(&[("response_mode", "form_post"), ("state", hostile)]);

@@ -4,7 +4,7 @@
 //! `membership` or `approval`; and what that needs: `within` (a span as in
 //! `10m`, an hour at most), `organization`, or `person` (a user name or e-mail
 //! address) with `purpose` (words for that person) and `scope` (what is to be
-//! approved; else all that the macaroon began with). The answer is
+//! approved; else all that the macaroon began with and still has). The answer is
 //! `{"location", "caveat_id", "caveat_key"}`, the last two in base64url:
 //! whoever adds the caveat needs the key for it, and forgets it then.
 //!

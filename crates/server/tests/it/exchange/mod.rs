@@ -236,8 +236,8 @@ async fn refresh_and_id_tokens_are_taken_where_the_policy_says_so(server: Server
     assert_eq!(scoped.by(&server, "web").await.refusal(), "invalid_scope");
 }
 
-/// What a client, a person or an integration lost comes back to nobody who kept
-/// an ID token of before, though client, person and consent are there again.
+/// What a client or a person lost comes back to nobody who kept an ID token of
+/// before, though both are there again.
 async fn an_id_token_of_before_it_was_taken_back_is_worth_nothing(server: Server) {
     furnish(&server).await;
     let policy = json!({
