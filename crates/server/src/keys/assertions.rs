@@ -36,8 +36,8 @@ pub(crate) struct AssertionKeys {
 
 /// A new key to which partners encrypt: its id, its private half, and no
 /// public one, since that is handed out as a certificate alone.
-pub(super) fn draw(purpose: KeyPurpose) -> Option<(String, Secret, Option<Vec<u8>>)> {
-    let document = DecryptionKey::generate().ok()?;
+pub(super) fn draw(purpose: KeyPurpose, number: i64) -> Option<(String, Secret, Option<Vec<u8>>)> {
+    let document = super::fresh::pair(purpose, number, || DecryptionKey::generate().ok())?;
     let named = SigningKey::from_pkcs8(SigningAlgorithm::Rs256, &document).ok()?;
     Some((signing_id(purpose, named.kid()), document, None))
 }

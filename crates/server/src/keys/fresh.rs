@@ -39,7 +39,7 @@ impl Maker {
     fn draw(&self, purpose: KeyPurpose, number: i64) -> Option<WorkingKey> {
         let (id, secret, public) = match purpose {
             #[cfg(feature = "saml")]
-            KeyPurpose::SamlDecryption => super::assertions::draw(purpose)?,
+            KeyPurpose::SamlDecryption => super::assertions::draw(purpose, number)?,
             #[cfg(not(feature = "saml"))]
             KeyPurpose::SamlDecryption => return None,
             KeyPurpose::Working(purpose) => {
@@ -48,7 +48,7 @@ impl Maker {
             }
             KeyPurpose::Signing(_) | KeyPurpose::Feed => {
                 let algorithm = purpose.signs_under()?;
-                let document = SigningKey::generate(algorithm).ok()?;
+                let document = pair(purpose, number, || SigningKey::generate(algorithm).ok())?;
                 let key = SigningKey::from_pkcs8(algorithm, &document).ok()?;
                 let public = key.public_jwk().to_string().into_bytes();
                 (signing_id(purpose, key.kid()), document, Some(public))
@@ -71,4 +71,26 @@ impl Maker {
     fn seal(&self, id: &str, secret: &Secret) -> Option<Vec<u8>> {
         self.master.wrap(id, secret, &*self.entropy).ok()
     }
+}
+
+/// A key pair of its own for each key.
+#[cfg(not(feature = "testing"))]
+pub(super) fn pair(_: KeyPurpose, _: i64, draw: impl FnOnce() -> Option<Secret>) -> Option<Secret> {
+    draw()
+}
+
+/// The same, less what takes tests long.
+#[cfg(feature = "testing")]
+pub(super) fn pair(
+    purpose: KeyPurpose,
+    number: i64,
+    draw: impl FnOnce() -> Option<Secret>,
+) -> Option<Secret> {
+    use symbolon_protocol::SigningAlgorithm as A;
+    let is_quick = !matches!(purpose, KeyPurpose::SamlDecryption)
+        && !matches!(purpose.signs_under(), Some(A::Rs256 | A::Ps256));
+    if is_quick {
+        return draw();
+    }
+    crate::testing::shared(&purpose.to_string(), number, draw)
 }
