@@ -191,6 +191,7 @@ fn longest(lifetimes: &Lifetimes) -> Lifetime {
         .refresh_token_absolute
         .max(lifetimes.session_absolute)
         .max(lifetimes.access_token)
+        .max(lifetimes.id_token)
 }
 
 /// What [`Settings::new`] takes besides the issuer.

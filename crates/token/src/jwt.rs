@@ -300,6 +300,21 @@ pub fn rev_claim(
     serde_json::to_value(Rev::of(marks, authority.position())).unwrap_or_default()
 }
 
+/// The `rev` of an ID token: where the feed stood, and by what of it a record
+/// could hit that it does not name itself. Person and session it does name, and
+/// where those are pairwise nothing of this tells who they are.
+pub fn rev_of_id_token(authority: &Authority, blinding: &Blinding) -> Value {
+    let marks = Marks {
+        family: None,
+        session: None,
+        subject: None,
+        lineage: Vec::new(),
+        ..marks(authority, None, blinding)
+    };
+    // A struct of strings and numbers always serialises.
+    serde_json::to_value(Rev::of(marks, authority.position())).unwrap_or_default()
+}
+
 /// What whoever checks demands of a token, scopes aside.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {

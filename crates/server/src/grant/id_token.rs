@@ -9,7 +9,7 @@ use symbolon_protocol::claims::{ClaimsRequest, claims_of_scope, scope_of_claim};
 use symbolon_protocol::{Client, EncryptedAnswer, Scopes, SigningAlgorithm};
 use symbolon_store::FindPerson;
 use symbolon_token::secret::{half_of_sha384, half_of_sha512};
-use symbolon_token::{Authority, Digest, Id, Person, Session};
+use symbolon_token::{Authority, Digest, Id, Person, Session, jwt};
 
 use super::mapped_claims::{self, Facts};
 use super::subject;
@@ -64,6 +64,8 @@ pub(crate) async fn mint_if_due(cx: &Cx, wish: IdToken<'_>) -> Result<Option<Str
     set("exp", expires.seconds().into());
     let sid = subject::session(&cx.keys, wish.client, wish.session);
     set("sid", sid.into());
+    let rev = jwt::rev_of_id_token(wish.authority, cx.keys.blinding());
+    set("rev", rev);
     set(
         "at_hash",
         half_hash(wish.client.id_token_signed_response_alg, wish.access_token).into(),

@@ -71,7 +71,7 @@ async fn a_client_takes_back_its_own_tokens(server: Server) {
 }
 
 /// The grant of alice's to a client, in no organization.
-async fn grant_of_alice(server: &Server, client: &str) -> Value {
+pub(crate) async fn grant_of_alice(server: &Server, client: &str) -> Value {
     let path = "/admin/v1/grants?user=alice";
     let list = server.admin(Method::GET, path, None).await.json();
     let is_it = |grant: &&Value| {

@@ -6,26 +6,20 @@
 //! Spec: OpenID Connect Core 1.0 §2, §3.1.3.7
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 use symbolon_protocol::{Agreement, Client, OrganizationId, Scopes, Timestamp};
-use symbolon_store::{
-    Engine, FindPerson, FindRevocations, FindSession, GrantsOf, MembershipsOf, Target as Record,
-};
+use symbolon_store::{FindPerson, FindSession, GrantsOf, MembershipsOf};
 use symbolon_token::jose::Unverified;
-use symbolon_token::revocation::{Target, pair_name, public_name};
+use symbolon_token::revocation::{Marks, Position, Target};
 use symbolon_token::{
-    Actor, Ancestor, Authentication, Authority, Binding, Granted, Id, Person, Session, Subject,
+    Actor, Ancestor, Authentication, Authority, Binding, Granted, Id, Person, Session, Subject, jwt,
 };
 
 use super::opened::{Asking, Holder, Opened, Reach};
 use crate::cx::Cx;
 use crate::failure::Failure;
 use crate::grant::subject;
-
-/// How many grants of one person to one client are put on record.
-const MAX_GRANTS: usize = 8;
 
 pub(super) async fn open(
     asking: Asking<'_>,
@@ -78,10 +72,11 @@ pub(super) async fn open(
 struct Said {
     person: Id<Person>,
     session: Id<Session>,
-    issued: Timestamp,
     expires: Timestamp,
     authentication: Option<Authentication>,
-    kid: String,
+    /// What a record could hit it by, and where the feed stood.
+    marks: Marks,
+    position: Position,
 }
 
 /// Reads an ID token that was made for this client and has not expired.
@@ -91,35 +86,59 @@ fn read(cx: &Cx, client: &Client, text: &str) -> Result<Said, &'static str> {
     if say("aud") != Some(client.id.as_str()) {
         return Err("it was made for another client");
     }
-    let instant = |name: &str| {
-        let seconds = claims.get(name).and_then(Value::as_i64);
-        seconds.map(Timestamp::from_seconds)
-    };
-    let expires = instant("exp");
+    let expires = claims.get("exp").and_then(Value::as_i64);
+    let expires = expires.map(Timestamp::from_seconds);
     let person = say("sub").and_then(|sub| subject::person(&cx.keys, client, sub));
     let session = say("sid").and_then(|sid| match subject::sector(client) {
         Some(sector) => cx.keys.session_of(&sector, sid),
         None => sid.parse().ok(),
     });
+    let (person, session) = (
+        person.ok_or("it names no person")?,
+        session.ok_or("it names no session")?,
+    );
+    let rev = jwt::rev(&claims, Some(&kid)).ok().flatten();
+    let (marks, position) = rev.ok_or("it does not say what it hangs on")?;
+    let name = |target, bytes: &[u8]| Some(cx.keys.blinding().name(target, bytes));
     Ok(Said {
-        person: person.ok_or("it names no person")?,
-        session: session.ok_or("it names no session")?,
-        issued: instant("iat").ok_or("it does not say when it was issued")?,
+        person,
+        session,
+        marks: Marks {
+            session: name(Target::Session, session.as_bytes()),
+            subject: name(Target::Subject, person.as_bytes()),
+            // Its audience is a client.
+            resource: None,
+            ..marks
+        },
+        position,
         expires: expires
             .filter(|end| *end > cx.now)
             .ok_or("it has expired")?,
         authentication: authentication(&claims),
-        kid,
     })
 }
 
 /// Whether what an ID token hangs on still stands, and by which names it could
-/// be taken back. It carries no place in the feed, so the store is asked.
+/// be taken back. What was taken back since it was issued counts, though it may
+/// be there again: a client that goes on, a person who is let in again and a
+/// member who comes back got nothing back of what they had.
 async fn standing(
     cx: &Cx,
     client: &Client,
     said: &Said,
 ) -> Result<Result<Vec<Ancestor>, &'static str>, Failure> {
+    cx.check_fresh()?;
+    let mut marks = said.marks.clone();
+    let name = |target, bytes: &[u8]| cx.keys.blinding().name(target, bytes);
+    if let Some(own) = &client.organization {
+        marks.organization = Some(name(Target::Organization, own.as_str().as_bytes()));
+    }
+    if [&said.marks, &marks]
+        .iter()
+        .any(|marks| cx.feed.hit(marks, said.position).is_some())
+    {
+        return Ok(Err("what it was given for was taken back since"));
+    }
     let (person, session) = (said.person, said.session);
     let found = cx.store.read(FindSession { id: session }).await?;
     if !found.is_some_and(|found| found.is_live(cx.now) && found.person == person) {
@@ -129,77 +148,21 @@ async fn standing(
     if !found.is_some_and(|found| found.enabled) {
         return Ok(Err("the person is gone or disabled"));
     }
-    let mut grants = cx.store.read(GrantsOf { person }).await?;
-    // What was granted later was granted to others.
-    let margin = margin(cx);
-    let is_older = |created: Timestamp| created.seconds() <= (said.issued + margin).seconds();
-    grants.retain(|grant| grant.client == client.id && is_older(grant.created));
-    if grants.is_empty() || grants.len() > MAX_GRANTS {
+    let grants = cx.store.read(GrantsOf { person }).await?;
+    let is_own = |id: &[u8]| Some(name(Target::Grant, id)) == marks.grant;
+    if !grants.iter().any(|grant| is_own(grant.id.as_bytes())) {
         return Ok(Err("the person withdrew what they granted"));
     }
-    if was_taken_back(cx, client, said).await? {
-        return Ok(Err("what it was given for was taken back since"));
+    if let Some(own) = &client.organization
+        && !is_member(cx, person, own).await?
+    {
+        return Ok(Err("the person is no member any more"));
     }
-    let name = |target, bytes: &[u8]| Ancestor {
-        target,
-        name: cx.keys.blinding().name(target, bytes),
-    };
-    let organization = match &client.organization {
-        None => None,
-        Some(own) if is_member(cx, person, own).await? => {
-            Some(name(Target::Organization, own.as_str().as_bytes()))
-        }
-        Some(_) => return Ok(Err("the person is no member any more")),
-    };
-    let membership = organization.map(|own| Ancestor {
-        target: Target::Membership,
-        name: pair_name(
-            Target::Membership,
-            own.name,
-            cx.keys.blinding().name(Target::Subject, person.as_bytes()),
-        ),
-    });
-    let mut ancestors = vec![
-        name(Target::Session, session.as_bytes()),
-        name(Target::Subject, person.as_bytes()),
-        name(Target::Client, client.id.as_str().as_bytes()),
-        Ancestor {
-            target: Target::Key,
-            name: public_name(Target::Key, &said.kid),
-        },
-    ];
-    ancestors.extend(organization);
-    ancestors.extend(membership);
-    let granted = grants.iter();
-    ancestors.extend(granted.map(|grant| name(Target::Grant, grant.id.as_bytes())));
+    let mut ancestors = said.marks.ancestors();
+    let more = marks.ancestors();
+    let known = ancestors.clone();
+    ancestors.extend(more.into_iter().filter(|own| !known.contains(own)));
     Ok(Ok(ancestors))
-}
-
-/// How much later than an ID token something may seem to be that was before it:
-/// what two clocks are apart.
-fn margin(cx: &Cx) -> Duration {
-    match cx.store.engine() {
-        Engine::Sqlite => Duration::ZERO,
-        Engine::Postgres => cx.settings.clock_skew,
-    }
-}
-
-/// Whether anything that an ID token hangs on was taken back since it was
-/// issued, though it stands again. A client that goes on, a person who is let in
-/// again and a member who comes back got nothing back of what they had.
-async fn was_taken_back(cx: &Cx, client: &Client, said: &Said) -> Result<bool, Failure> {
-    let mut targets = vec![
-        Record::Client(client.id.clone()),
-        Record::Subject(said.person),
-        Record::Session(said.session),
-    ];
-    if let Some(own) = &client.organization {
-        targets.push(Record::Organization(own.clone()));
-        targets.push(Record::Membership(own.clone(), said.person));
-    }
-    let found = cx.store.read(FindRevocations { targets }).await?;
-    let since = (said.issued - margin(cx)).seconds();
-    Ok(found.iter().any(|record| record.at.seconds() >= since))
 }
 
 async fn is_member(
