@@ -19,7 +19,7 @@ use crate::mapping::ClaimMappings;
 use crate::problem::NOT_BUILT_YET;
 use crate::registration;
 use crate::scope::Scopes;
-use crate::uri::{RedirectUri, ResourceIdentifier};
+use crate::uri::{NOT_PLAIN, RedirectUri, ResourceIdentifier};
 use crate::vocabulary::{
     AssertionAudience, ClientAuthentication, ClientKind, ConsentPolicy, GrantType, RefreshRotation,
     SigningAlgorithm, SubjectType,
@@ -357,6 +357,14 @@ impl Client {
                 format!("has at most {MAX_REDIRECT_URIS} entries"),
             );
         }
+        for (field, uris) in [
+            ("redirect_uris", &self.redirect_uris),
+            ("post_logout_redirect_uris", &self.post_logout_redirect_uris),
+        ] {
+            if let Some(uri) = uris.iter().find(|uri| !uri.is_plain()) {
+                add(field, format!("`{uri}` {NOT_PLAIN}"));
+            }
+        }
         if self.may_use(GrantType::AuthorizationCode) && self.redirect_uris.is_empty() {
             add(
                 "redirect_uris",
@@ -444,6 +452,17 @@ impl Client {
                 });
             }
         }
+        let Some(algorithm) = self.token_endpoint_auth_signing_alg.as_deref() else {
+            return;
+        };
+        let why = if !ASSERTION_ALGORITHMS.contains(&algorithm) {
+            format!("is one of {}", ASSERTION_ALGORITHMS.join(", "))
+        } else if !proves_under(self.authentication(), algorithm) {
+            "is HS256 for `client_secret_jwt`, and any other for `private_key_jwt`".to_owned()
+        } else {
+            return;
+        };
+        problems.push(Problem::new("token_endpoint_auth_signing_alg", why));
     }
 
     fn check_authentication(&self, problems: &mut Vec<Problem>) {
@@ -457,14 +476,6 @@ impl Client {
             self.kind,
             ClientKind::Browser | ClientKind::Native | ClientKind::Device
         );
-        if let Some(algorithm) = &self.token_endpoint_auth_signing_alg
-            && !ASSERTION_ALGORITHMS.contains(&algorithm.as_str())
-        {
-            add(
-                "token_endpoint_auth_signing_alg",
-                format!("is one of {}", ASSERTION_ALGORITHMS.join(", ")),
-            );
-        }
         match self.authentication() {
             ClientAuthentication::None if self.may_use(GrantType::ClientCredentials) => {
                 add(
@@ -537,6 +548,16 @@ impl Client {
         let mut hosts = self.redirect_uris.iter().map(RedirectUri::host);
         let first = hosts.next()?;
         hosts.all(|host| host == first).then_some(first)
+    }
+}
+
+/// Whether a client that proves itself in a way can sign under an algorithm: with
+/// a secret under HS256 alone, with a key of its own under any other.
+fn proves_under(way: ClientAuthentication, algorithm: &str) -> bool {
+    match way {
+        ClientAuthentication::ClientSecretJwt => algorithm == "HS256",
+        ClientAuthentication::PrivateKeyJwt => algorithm != "HS256",
+        _ => true,
     }
 }
 

@@ -370,6 +370,45 @@ mod tests {
         }
     }
 
+    /// What an earlier version stored is read, and told of where it is written.
+    #[test]
+    fn an_address_that_a_parser_repairs_is_read_and_refused() {
+        for name in ["redirect_uris", "post_logout_redirect_uris"] {
+            for address in ["https://*/cb", "https://1/cb", "https://shop.example:/cb"] {
+                let mut document =
+                    json!({ "id": "shop", "redirect_uris": ["https://shop.example/cb"] });
+                document[name] = json!([address]);
+                let problems = read(document).problems();
+                assert_eq!(problems.len(), 1, "{address}: {problems:?}");
+                assert_eq!(problems[0].field, name, "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_assertion_is_signed_as_its_client_can() {
+        for (method, algorithm, fits) in [
+            ("client_secret_jwt", "HS256", true),
+            ("client_secret_jwt", "ES256", false),
+            ("private_key_jwt", "HS256", false),
+            ("private_key_jwt", "PS256", true),
+            ("client_secret_basic", "ES256", true),
+        ] {
+            let document = json!({
+                "id": "shop", "redirect_uris": ["https://shop.example/cb"],
+                "token_endpoint_auth_method": method,
+                "token_endpoint_auth_signing_alg": algorithm,
+                "jwks_uri": "https://shop.example/jwks",
+            });
+            let problems = read(document).problems();
+            assert_eq!(
+                problems.is_empty(),
+                fits,
+                "{method} {algorithm}: {problems:?}"
+            );
+        }
+    }
+
     #[test]
     fn a_registered_native_application_is_native_unless_a_kind_is_given() {
         let native = json!({ "client_id": "app", "application_type": "native" });

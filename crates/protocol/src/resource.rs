@@ -12,7 +12,7 @@ use crate::identifier::{ClientId, OrganizationId};
 use crate::lifetime::Lifetime;
 use crate::mapping::ClaimMappings;
 use crate::scope::Scopes;
-use crate::uri::ResourceIdentifier;
+use crate::uri::{NOT_PLAIN, ResourceIdentifier};
 use crate::vocabulary::{
     ContentEncryption, KeyManagement, MacaroonKeys, SigningAlgorithm, TakenKeys, TokenFormat,
 };
@@ -197,6 +197,9 @@ impl Resource {
     /// What does not fit together.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
+        if !self.identifier.is_plain() {
+            problems.push(Problem::new("identifier", NOT_PLAIN.to_owned()));
+        }
         let extra = self.sensitive_scopes.without(&self.scopes);
         if !extra.is_empty() {
             problems.push(Problem::new(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::Problem;
 use crate::identifier::OrganizationId;
 use crate::scope::Scopes;
-use crate::uri::{ForeignIssuer, ResourceIdentifier};
+use crate::uri::{ForeignIssuer, NOT_PLAIN, ResourceIdentifier};
 
 /// How many audiences its JWTs may name.
 pub const MAX_AUDIENCES: usize = 16;
@@ -58,6 +58,9 @@ impl TrustedIssuer {
                 message,
             });
         };
+        if !self.issuer.is_plain() {
+            add("issuer", NOT_PLAIN.to_owned());
+        }
         let uri = self.jwks_uri.as_deref();
         if uri.is_some_and(|uri| url::Url::parse(uri).is_err()) {
             add("jwks_uri", "is the URL of a key set".to_owned());

@@ -26,7 +26,11 @@ impl Client {
             jwks: said.jwks,
             jwks_uri: said.jwks_uri,
             id_token_signed_response_alg: said.id_token_signed_response_alg,
-            token_endpoint_auth_signing_alg: said.token_endpoint_auth_signing_alg,
+            // What is not said stays (RFC 7592 §2.2): an administrator may have
+            // set it before it was the client's to say.
+            token_endpoint_auth_signing_alg: said
+                .token_endpoint_auth_signing_alg
+                .or_else(|| self.token_endpoint_auth_signing_alg.clone()),
             binding: KeyBinding {
                 dpop_bound_access_tokens: said.binding.dpop_bound_access_tokens,
                 ..self.binding.clone()
@@ -103,6 +107,28 @@ mod tests {
             ..anew
         };
         assert_eq!(but, before);
+    }
+
+    #[test]
+    fn how_assertions_are_signed_stays_until_it_is_said_otherwise() {
+        let keyed = |patch: Value| {
+            let mut whole = json!({
+                "token_endpoint_auth_method": "private_key_jwt",
+                "jwks_uri": "https://shop.example.net/jwks",
+            });
+            let more = patch.as_object().unwrap().clone();
+            whole.as_object_mut().unwrap().extend(more);
+            client(whole)
+        };
+        let before = keyed(json!({ "token_endpoint_auth_signing_alg": "PS256" }));
+        let after = |said: Value| {
+            let anew = before.described_anew(keyed(said));
+            anew.token_endpoint_auth_signing_alg
+        };
+
+        assert_eq!(after(json!({})).as_deref(), Some("PS256"));
+        let other = json!({ "token_endpoint_auth_signing_alg": "ES256" });
+        assert_eq!(after(other).as_deref(), Some("ES256"));
     }
 
     #[test]

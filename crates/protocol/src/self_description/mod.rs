@@ -151,8 +151,9 @@ fn redirect_uris(said: &Map<String, Value>) -> Result<Vec<RedirectUri>, Unfit> {
     let list = said.get("redirect_uris").and_then(Value::as_array);
     let list = list.filter(|list| (1..=MAX_REDIRECT_URIS).contains(&list.len()));
     let list = list.ok_or(Unfit::RedirectUri("redirect_uris has 1 to 20 entries"))?;
-    let read = |own: &Value| own.as_str().and_then(|text| text.parse().ok()).ok_or(bad);
-    list.iter().map(read).collect()
+    let read = |own: &Value| own.as_str().and_then(|text| text.parse().ok());
+    let plain = |own: &Value| read(own).filter(RedirectUri::is_plain).ok_or(bad);
+    list.iter().map(plain).collect()
 }
 
 /// Refuses addresses that are none, and texts without end.

@@ -36,6 +36,10 @@ const RESPONSE_NAMES: [&str; 8] = [
     "session_state",
 ];
 
+/// Why a URI that is not plain is not taken.
+pub(crate) const NOT_PLAIN: &str =
+    "needs a host that is written as it is looked up, with nothing beside it";
+
 /// Text that is no such URI.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -65,11 +69,6 @@ fn parse(text: &str) -> Result<Url, InvalidUri> {
     let url = Url::parse(text).map_err(|_| InvalidUri("not an absolute URI"))?;
     if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
         return Err(InvalidUri("a URI must not carry a user name"));
-    }
-    if matches!(url.scheme(), "http" | "https") && !is_plain_authority(&url, authority(text)) {
-        return Err(InvalidUri(
-            "a host is written as it is looked up, and nothing stands beside it",
-        ));
     }
     if text.contains('#') {
         return Err(InvalidUri("a URI must not have a fragment"));
@@ -118,6 +117,15 @@ macro_rules! uri {
             /// The URI exactly as it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// Whether its host is written as it is looked up, and nothing
+            /// stands beside it. Asked of what is new alone: what was stored
+            /// by an earlier version stays readable.
+            pub fn is_plain(&self) -> bool {
+                let is_web = |url: &Url| matches!(url.scheme(), "http" | "https");
+                Url::parse(&self.0)
+                    .is_ok_and(|url| !is_web(&url) || is_plain_authority(&url, authority(&self.0)))
             }
         }
 

@@ -23,18 +23,6 @@ fn redirect_uris_that_cannot_be_registered() {
         "https://@app.test/cb",
         "https://evil.test\\.app.test/cb",
         "https:\\\\evil.test",
-        // What one parser repairs, another repairs otherwise.
-        "https:///evil.test/cb",
-        "https:////evil.test/cb",
-        "http:///127.0.0.1/cb",
-        "https://%65vil.test/cb",
-        "https://0x7f.1/cb",
-        "https://1/cb",
-        "https://*/cb",
-        "https://a,b/cb",
-        "https://a;b/cb",
-        "https://app.test:/cb",
-        "https://app.test:0443/cb",
         "https://ехample.org/cb",
         "https://xn--example-.org/cb",
         "https://app.test/cb/..;/evil",
@@ -54,6 +42,23 @@ fn redirect_uris_that_cannot_be_registered() {
     ] {
         assert!(bad.parse::<RedirectUri>().is_err(), "{bad}");
     }
+    // What one parser repairs, another repairs otherwise: it is read where an
+    // earlier version stored it, and not taken anew.
+    for bad in [
+        "https:///evil.test/cb",
+        "https:////evil.test/cb",
+        "http:///127.0.0.1/cb",
+        "https://%65vil.test/cb",
+        "https://0x7f.1/cb",
+        "https://1/cb",
+        "https://*/cb",
+        "https://a,b/cb",
+        "https://a;b/cb",
+        "https://app.test:/cb",
+        "https://app.test:0443/cb",
+    ] {
+        assert!(!registered(bad).is_plain(), "{bad}");
+    }
     for good in [
         "https://app.test/cb",
         "https://app.test/cb?tenant=1",
@@ -64,7 +69,7 @@ fn redirect_uris_that_cannot_be_registered() {
         "com.example.app:/oauth",
         "com.example.app://oauth/cb",
     ] {
-        assert!(good.parse::<RedirectUri>().is_ok(), "{good}");
+        assert!(registered(good).is_plain(), "{good}");
     }
 }
 
