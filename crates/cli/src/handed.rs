@@ -83,22 +83,23 @@ impl Handed {
     /// The listeners of a configuration: those that were handed over, and the
     /// others bound.
     pub(crate) async fn listeners(self, config: &Config) -> anyhow::Result<Listeners> {
+        let lasts = self.0.each_ref().map(Option::is_some);
         let [main, admin, mtls] = self.0;
-        let is_handed = main.is_some();
         let mutual_tls = optional(mtls, config.mtls_listen, ("mtls", "`mtls_listen`")).await?;
         Ok(Listeners {
             public: listener(main, config.listen).await?,
             admin: listener(admin, config.admin.listen).await?,
             mutual_tls,
-            patience: if is_handed { PATIENCE } else { Duration::ZERO },
+            patience: if lasts[0] { PATIENCE } else { Duration::ZERO },
+            lasts,
         })
     }
 
     /// What a gateway starts with: its listeners, those that were handed over and
     /// the others bound.
     pub(crate) async fn launch(self, config: &GatewayConfig) -> anyhow::Result<Launch> {
+        let lasts = self.0.each_ref().map(Option::is_some);
         let [main, admin, asked] = self.0;
-        let is_handed = main.is_some();
         let asked_at = config.forward_auth.as_ref().and_then(|own| own.listen);
         let key = ("admin", "`admin_listen`");
         let admin = optional(admin, config.admin_listen, key).await?;
@@ -106,7 +107,7 @@ impl Handed {
         let asked = optional(asked, asked_at, key).await?;
         let mut launch = Launch::on(listener(main, config.listen).await?);
         (launch.admin, launch.forward_auth) = (admin, asked);
-        launch.lasts = is_handed;
+        launch.lasts = lasts;
         Ok(launch)
     }
 }

@@ -49,9 +49,9 @@ pub struct Launch {
     pub admin: Option<TcpListener>,
     /// For proxies that ask, where they have one of their own.
     pub forward_auth: Option<TcpListener>,
-    /// Whether another process holds these sockets open too: none is closed to
-    /// callers when this one ends.
-    pub lasts: bool,
+    /// Which of the three another process holds open too: those are not closed
+    /// to callers when this one ends.
+    pub lasts: [bool; 3],
     /// The certificate, where nothing before it ends TLS.
     pub certificate: Option<Arc<Certificate>>,
     /// Whether callers are asked for theirs, which tokens may be bound to.
@@ -76,7 +76,7 @@ impl Launch {
             public,
             admin: None,
             forward_auth: None,
-            lasts: false,
+            lasts: [false; 3],
             certificate: None,
             asks: Asks::Nothing,
             numbers: None,
@@ -96,10 +96,10 @@ impl Launch {
             None => None,
         };
         let stopping = stopped.clone();
-        let lasts = self.lasts;
-        let listening = |listener| Listening { listener, lasts };
+        let [public_lasts, admin_lasts, asked_lasts] = self.lasts;
+        let listening = |listener, lasts| Listening { listener, lasts };
         let mut tasks = vec![tokio::spawn(listen::serve(
-            listening(self.public),
+            listening(self.public, public_lasts),
             tls,
             Role::Public(gateway.clone()),
             stopped.clone(),
@@ -107,7 +107,7 @@ impl Launch {
         if let Some(asked) = self.forward_auth {
             let role = Role::ForwardAuth(gateway.clone());
             tasks.push(tokio::spawn(listen::serve(
-                listening(asked),
+                listening(asked, asked_lasts),
                 None,
                 role,
                 stopped.clone(),
@@ -116,7 +116,7 @@ impl Launch {
         if let Some(admin) = self.admin {
             let numbers: Option<Numbers> = self.numbers;
             let role = Role::Admin(gateway.clone(), numbers);
-            let admin = listening(admin);
+            let admin = listening(admin, admin_lasts);
             tasks.push(tokio::spawn(listen::serve(admin, None, role, stopped)));
         }
         gateway.begin_checks();

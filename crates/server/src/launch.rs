@@ -106,6 +106,9 @@ pub struct Listeners {
     /// How long another process may go on holding the database: not at all,
     /// unless it is the one whose sockets were handed over.
     pub patience: Duration,
+    /// Which of the three another process holds open too: those are not closed
+    /// to callers when this one ends.
+    pub lasts: [bool; 3],
 }
 
 impl Listeners {
@@ -116,15 +119,8 @@ impl Listeners {
             admin: serve::bind(admin).await?,
             mutual_tls: None,
             patience: Duration::ZERO,
+            lasts: [false; 3],
         })
-    }
-
-    /// How one of them ends.
-    fn listening(&self) -> fn(TcpListener) -> Listening {
-        match self.patience {
-            Duration::ZERO => Listening::from,
-            _ => Listening::lasting,
-        }
     }
 
     /// Binds the one that asks for certificates too.
@@ -316,9 +312,8 @@ pub async fn launch(
         None => Capacity::of_everybody(),
         Some(_) => Capacity::of_everybody().halved(),
     };
-    let listening = listeners.listening();
     let public = serve::serve(
-        listening(listeners.public),
+        Listening::new(listeners.public, listeners.lasts[0]),
         tls,
         Public::new(&app),
         capacity,
@@ -330,7 +325,7 @@ pub async fn launch(
         stopped.clone(),
     ));
     let private = serve::serve(
-        listening(listeners.admin),
+        Listening::new(listeners.admin, listeners.lasts[1]),
         None,
         admin::router(&app, &bearer, &config.admin.hosts),
         Capacity::of_administration(),
@@ -341,7 +336,8 @@ pub async fn launch(
     // without one nobody could show theirs.
     if let (Some(listener), Some(tls)) = (listeners.mutual_tls, mutual_tls) {
         let answer = Public::new(&app);
-        let serving = serve::serve(listening(listener), Some(tls), answer, capacity, stopped);
+        let listening = Listening::new(listener, listeners.lasts[2]);
+        let serving = serve::serve(listening, Some(tls), answer, capacity, stopped);
         tasks.push(tokio::spawn(serving));
     }
     let follower = tokio::spawn(Arc::clone(&app).follow_for_ever());

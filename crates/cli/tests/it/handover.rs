@@ -35,7 +35,7 @@ const BACKLOG: u32 = 1024;
 /// What a supervisor does before it becomes the server: the sockets, which
 /// came as standard input and output, go where servers look for them.
 const HAND_OVER: &str = r#"exec 3<&0 4<&1 </dev/null >&2
-LISTEN_FDS=2 LISTEN_FDNAMES="$1" LISTEN_PID=$$
+LISTEN_FDS="$4" LISTEN_FDNAMES="$1" LISTEN_PID=$$
 export LISTEN_FDS LISTEN_FDNAMES LISTEN_PID
 exec "$0" "$2" --config "$3""#;
 
@@ -73,6 +73,7 @@ impl Sockets {
             .arg(program.as_std().get_program())
             .args([names, verb])
             .arg(file)
+            .arg(names.split(':').count().to_string())
             .stdin(given(0))
             .stdout(given(1))
             .stderr(log)
@@ -242,6 +243,25 @@ async fn a_server_that_was_handed_its_sockets_waits_for_the_one_before_it() {
     }
     loaded.await.unwrap();
     assert!(program.end().await.success());
+}
+
+/// One of them alone is handed over, and the others are bound: it is open to
+/// callers of the next process, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_that_is_handed_over_alone_outlives_each_process() {
+    let site = Site::planned(Plan::new(Engine::Sqlite)).await;
+    let admin: SocketAddr = site.admin.trim_start_matches("http://").parse().unwrap();
+    let any = "127.0.0.1:0".parse().unwrap();
+    let sockets = Sockets([admin, any].map(listening));
+
+    for _ in 0..3 {
+        let command = sockets.command(&site, "admin");
+        let program = site.started(command, 200).await;
+        let asked = http().get(format!("{}/metrics", site.admin)).send();
+        let answer = tokio::time::timeout(PATIENCE, asked).await;
+        assert!(matches!(answer, Ok(Ok(_))), "{answer:?}");
+        assert!(program.end().await.success());
+    }
 }
 
 /// Without sockets that were handed over a second process is a mistake, and is

@@ -148,10 +148,9 @@ impl From<TcpListener> for Listening {
 }
 
 impl Listening {
-    /// One whose socket stays open elsewhere: whoever comes while idle
-    /// connections are waited for need not wait for the next process.
-    pub fn lasting(listener: TcpListener) -> Self {
-        let lasts = true;
+    /// One whose socket may stay open elsewhere: whoever comes while idle
+    /// connections are waited for then need not wait for the next process.
+    pub fn new(listener: TcpListener, lasts: bool) -> Self {
         Self { listener, lasts }
     }
 }
