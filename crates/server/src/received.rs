@@ -219,7 +219,8 @@ pub(crate) fn check_host<B>(app: &Arc<App>, request: &Request<B>) -> Result<(), 
     });
     let count = request.headers().get_all(HOST).iter().count();
     if count > 1 || named.is_none() {
-        let why = "a request names one host (RFC 9112 §3.2)";
+        // RFC 9112 §3.2.
+        let why = "a request names one host";
         return Err(Refusal::invalid_request(why));
     }
     if known {

@@ -373,6 +373,36 @@ fn keys_off_their_curve_weak_or_for_something_else_are_not_loaded() {
     }
 }
 
+/// RFC 7517 §4.4: which algorithm an RSA key is for need not be said.
+#[test]
+fn an_rsa_key_that_names_no_algorithm_checks_both_and_counts_once() {
+    let document = SigningKey::generate(SigningAlgorithm::Rs256).unwrap();
+    let set = |named: bool| {
+        let own = SigningKey::from_pkcs8(SigningAlgorithm::Rs256, &document).unwrap();
+        let mut jwk = own.public_jwk();
+        if !named {
+            jwk.as_object_mut().unwrap().remove("alg");
+        }
+        KeySet::parse(json!({ "keys": [jwk] }).to_string().as_bytes()).unwrap()
+    };
+    for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Ps256] {
+        let signer = SigningKey::from_pkcs8(algorithm, &document).unwrap();
+        let token = good(&signer);
+        let unverified = Unverified::parse(&token).unwrap();
+        let is_good = |set: &KeySet| {
+            let mut keys = set.candidates(Some(signer.kid()), algorithm.into());
+            keys.any(|key| unverified.verify(key).is_ok())
+        };
+        assert!(is_good(&set(false)), "{algorithm}");
+        assert_eq!(
+            is_good(&set(true)),
+            algorithm == SigningAlgorithm::Rs256,
+            "{algorithm}"
+        );
+    }
+    assert_eq!(set(false).len(), 1);
+}
+
 /// Attack: E146
 #[test]
 fn two_keys_of_one_name_are_both_useless() {

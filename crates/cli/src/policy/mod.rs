@@ -12,12 +12,13 @@ use clap::Subcommand;
 pub(crate) use files::{names, policies, strangers};
 
 use crate::serve::counted;
+use crate::usage;
 
 #[derive(Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Says what is wrong with policies, with file, line and column
     #[command(
-        after_help = "Example:\n  symbolon policy check --config gateway.toml\n  symbolon policy check orders.cedar\n\nExit status: 0 nothing wrong, 1 something wrong."
+        after_help = "Example:\n  symbolon policy check --config gateway.toml\n  symbolon policy check orders.cedar\n\nExit status: 0 nothing wrong, 1 something wrong, 2 usage."
     )]
     Check {
         #[command(flatten)]
@@ -28,12 +29,12 @@ pub(crate) enum PolicyCommand {
     },
     /// Asks policies the questions of a file, and compares the answers
     #[command(
-        after_help = "Example:\n  symbolon policy test --config gateway.toml cases.toml\n\nA file of cases, TOML or JSON:\n  [[case]]\n  name = \"a reader reads\"\n  expect = \"allow\"    # allow | deny | step_up | revoke | unknown\n  [case.request]\n  method = \"GET\"\n  principal = { kind = \"person\", id = \"usr_1\", scopes = [\"read:orders\"] }\n  resource = { route = \"orders\", path = \"/orders/7\" }\n\nExit status: 0 every answer is as expected, 1 one is not."
+        after_help = "Example:\n  symbolon policy test --config gateway.toml cases.toml\n\nA file of cases, TOML or JSON:\n  [[case]]\n  name = \"a reader reads\"\n  expect = \"allow\"    # allow | deny | step_up | revoke | unknown\n  [case.request]\n  method = \"GET\"\n  principal = { kind = \"person\", id = \"usr_1\", scopes = [\"read:orders\"] }\n  resource = { route = \"orders\", path = \"/orders/7\" }\n\nExit status: 0 every answer is as expected, 1 one is not, 2 usage."
     )]
     Test(test::TestArguments),
     /// Asks policies again what a decision log recorded, and says what would change
     #[command(
-        after_help = "Example:\n  symbolon policy replay --config new.toml gateway.log\n\nThe log is the gateway's in JSON, `-` for standard input.\nExit status: 0 nothing would change, 1 something would."
+        after_help = "Example:\n  symbolon policy replay --config new.toml gateway.log\n\nThe log is the gateway's in JSON, `-` for standard input.\nExit status: 0 nothing would change, 1 something would, 2 usage."
     )]
     Replay(replay::ReplayArguments),
 }
@@ -55,7 +56,23 @@ pub(crate) struct Sources {
     entities: Vec<PathBuf>,
 }
 
+impl Sources {
+    /// Whether anything says where policies are.
+    fn is_named(&self) -> bool {
+        self.config.is_some() || !self.policies.is_empty()
+    }
+}
+
 pub(crate) fn run(command: PolicyCommand) -> anyhow::Result<ExitCode> {
+    let is_named = match &command {
+        PolicyCommand::Check { sources, files } => sources.is_named() || !files.is_empty(),
+        PolicyCommand::Test(arguments) => arguments.sources.is_named(),
+        PolicyCommand::Replay(arguments) => arguments.sources.is_named(),
+    };
+    if !is_named {
+        let way = "name policies: a file, or `--config` with `[policy] files`";
+        return Ok(usage::refuse(way));
+    }
     match command {
         PolicyCommand::Check { sources, files } => {
             let (policies, _) = sources.load(files)?;

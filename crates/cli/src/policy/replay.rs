@@ -22,7 +22,7 @@ const MARK: &[u8] = b"\"message\":\"policy\"";
 #[derive(clap::Args)]
 pub(crate) struct ReplayArguments {
     #[command(flatten)]
-    sources: Sources,
+    pub(super) sources: Sources,
     /// The decision log, `-` for standard input
     #[arg(value_name = "LOG")]
     log: PathBuf,

@@ -16,7 +16,7 @@ use crate::serve::counted;
 #[derive(clap::Args)]
 pub(crate) struct TestArguments {
     #[command(flatten)]
-    sources: Sources,
+    pub(super) sources: Sources,
     /// The file of cases, TOML or JSON
     #[arg(value_name = "CASES")]
     cases: PathBuf,

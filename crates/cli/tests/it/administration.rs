@@ -449,6 +449,13 @@ async fn keys_audit_and_status_are_shown(engine: Engine) {
     );
     let status = site.done(&["status"]).await;
     assert_eq!(status["issuer"], json!(site.issuer));
+    let told = site.told(&["status"]).await;
+    assert!(
+        told.contains(&site.issuer) && told.contains("ES256"),
+        "{told}"
+    );
+    let widest = told.lines().map(|line| line.chars().count()).max();
+    assert!(widest < Some(200) && !told.contains('{'), "{told}");
     let link = site.told(&["status", "--link"]).await;
     assert!(
         link.starts_with(&format!("{}/status?link=", site.admin)),

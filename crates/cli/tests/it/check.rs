@@ -56,6 +56,40 @@ async fn a_mistake_is_told_with_file_and_line_and_ends_with_one() {
     assert!(refused.errors.contains("nonsense"), "{refused:?}");
 }
 
+/// A repair that is followed mends, and does not repeat the mistake.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repair_says_what_can_be_done() {
+    let site = site(Engine::Sqlite).await;
+    let kept = std::fs::read(site.configuration()).unwrap();
+    let repair = async |more: &[u8]| {
+        std::fs::write(site.configuration(), [&kept[..], more].concat()).unwrap();
+        let list = site.run(&["check", "--json"]).await.json();
+        let found = list.as_array().unwrap().iter();
+        let wrong = found.filter(|one| one["severity"] == "error");
+        let repairs = wrong.map(|one| one["repair"].as_str().unwrap().to_owned());
+        repairs.collect::<Vec<_>>().join("; ")
+    };
+    let client = |line: &str| {
+        let own = "\n[[client]]\nid = \"x\"\nkind = \"service\"\nsecret = \"0123456789012345678901234567890123456789\"\n";
+        format!("{own}{line}\n").into_bytes()
+    };
+
+    assert_eq!(repair(&client("")).await, "");
+    let near = repair(&client("scops = []")).await;
+    assert!(near.contains("write `scopes`"), "{near}");
+    let far = repair(&client("favourite_colour = \"blue\"")).await;
+    assert!(
+        far.contains("take the line out") && !far.contains("write `"),
+        "{far}"
+    );
+    let text = repair(b"\n# \xff\n").await;
+    assert!(
+        text.contains("UTF-8") && !text.contains("--config"),
+        "{text}"
+    );
+    assert_eq!(repair(b"\n").await, "");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_unwise_ends_with_one_only_where_that_is_asked() {
     let site = site(Engine::Sqlite).await;
@@ -110,6 +144,11 @@ async fn a_new_database_is_brought_up_to_date_once(engine: Engine) {
         !planned.lines.is_empty() && planned.line(0) != "the schema is up to date",
         "{planned:?}"
     );
+    if matches!(engine, Engine::Sqlite) {
+        // What is for the other engine alone stands behind such a sign.
+        let other = planned.lines.iter().find(|line| line.contains("--"));
+        assert_eq!(other, None, "{planned:?}");
+    }
 
     let done = site.run(&["migrate"]).await;
 

@@ -157,6 +157,13 @@ async fn can_be_replayed(site: &Site, guard: &Guard) {
     let nothing = run(&["policy", "replay", "--policies", &file, &other]).await;
     assert_eq!(nothing.code, Some(1), "{nothing:?}");
     assert!(nothing.errors.contains("holds no decision"), "{nothing:?}");
+
+    // Where nothing says which policies, nothing was asked.
+    for verb in [&["check"][..], &["test", &other], &["replay", &other]] {
+        let unclear = run(&[&["policy"], verb].concat()).await;
+        assert_eq!(unclear.code, Some(2), "{unclear:?}");
+        assert!(unclear.errors.contains("name policies"), "{unclear:?}");
+    }
 }
 
 /// What was decided and charged stands in the numbers.

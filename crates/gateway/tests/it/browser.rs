@@ -516,6 +516,18 @@ async fn a_sign_in_ends_only_in_the_browser_that_began_it() {
     // A code is good once.
     let again = victim.open(&back).await;
     assert_eq!(again.status, 400);
+    // A person reads a page that leads on, whatever was lost.
+    for lost in [&stolen, &again, &other.open("/auth/callback").await] {
+        assert_eq!(lost.status, 400);
+        let kind = lost.header("content-type");
+        assert_eq!(kind, Some("text/html; charset=utf-8"), "{}", lost.body);
+        let leads_on = lost.body.contains("href=\"/auth/sign-in");
+        assert!(
+            leads_on && lost.body.contains("sign_in_lost"),
+            "{}",
+            lost.body
+        );
+    }
 }
 
 #[tokio::test]

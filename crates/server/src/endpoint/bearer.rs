@@ -32,9 +32,10 @@ pub(super) fn in_header(received: &Received) -> Result<Option<Shown<'_>>, Refusa
     if received.headers.get_all(AUTHORIZATION).iter().count() > 1 {
         return malformed(Scheme::Bearer, "there are several Authorization headers");
     }
-    if received
+    // Nor one that stands there twice, which is no query that could be read.
+    if !received
         .query()
-        .is_ok_and(|query| query.one("access_token").is_some())
+        .is_ok_and(|query| query.one("access_token").is_none())
     {
         return malformed(Scheme::Bearer, "a token in the address is not taken");
     }

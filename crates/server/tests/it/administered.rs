@@ -17,13 +17,16 @@ on_both_engines! {
     a_client_gets_no_method_that_it_has_no_secret_for
     a_secret_for_another_method_is_made_before_the_method_changes
     the_configuration_mends_a_secret_that_cannot_be_signed_with
+    a_name_that_is_taken_away_is_the_one_to_begin_with
+    roles_are_set_as_a_whole_and_never_by_saying_nothing
     another_address_of_a_person_is_not_verified
     keys_that_verify_nothing_and_links_that_run_are_refused
 }
 
 async fn act(server: &Server, method: Method, path: &str, body: Value) -> Answer {
     let path = format!("/admin/v1/{path}");
-    server.admin(method, &path, Some(body)).await
+    let body = Some(body).filter(|body| !body.is_null());
+    server.admin(method, &path, body).await
 }
 
 async fn change(server: &Server, client: &str, method: &str) -> Answer {
@@ -110,6 +113,57 @@ async fn the_configuration_mends_a_secret_that_cannot_be_signed_with(server: Ser
     let before = server.commits();
     running.reload(&config).await.unwrap();
     assert_eq!(server.commits(), before, "it is mended once");
+}
+
+/// A merge takes a member away with null (RFC 7396); what cannot be without it
+/// has what it began with.
+async fn a_name_that_is_taken_away_is_the_one_to_begin_with(server: Server) {
+    let named = json!({ "name": "The job" });
+    let named = act(&server, Method::PATCH, "clients/job", named).await;
+    assert_eq!(named.text("name"), "The job", "{}", named.body);
+    let bare = act(
+        &server,
+        Method::PATCH,
+        "clients/job",
+        json!({ "name": null }),
+    )
+    .await;
+    assert_eq!(
+        (bare.status, &*bare.text("name")),
+        (200, "job"),
+        "{}",
+        bare.body
+    );
+}
+
+async fn roles_are_set_as_a_whole_and_never_by_saying_nothing(server: Server) {
+    let made = json!({ "id": "crew" });
+    let made = act(&server, Method::POST, "organizations", made).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let path = "organizations/crew/members/alice";
+    let set = async |body: Value| act(&server, Method::PUT, path, body).await;
+    assert!(set(json!({ "roles": ["owner"] })).await.status < 300);
+
+    let refused = set(json!({})).await;
+
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    let kept = act(
+        &server,
+        Method::GET,
+        "organizations/crew/members",
+        Value::Null,
+    )
+    .await;
+    assert!(kept.body.contains("owner"), "{}", kept.body);
+    assert!(set(json!({ "roles": [] })).await.status < 300);
+    let none = act(
+        &server,
+        Method::GET,
+        "organizations/crew/members",
+        Value::Null,
+    )
+    .await;
+    assert!(!none.body.contains("owner"), "{}", none.body);
 }
 
 async fn another_address_of_a_person_is_not_verified(server: Server) {

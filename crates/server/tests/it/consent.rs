@@ -10,6 +10,7 @@ use crate::setting::{NORTH, SOUTH, TENANT, by, callback};
 
 on_both_engines! {
     each_resource_that_gets_a_scope_is_shown_with_it
+    what_an_unticked_box_means_is_said
     a_scope_is_agreed_to_at_each_resource_apart
     two_consents_are_added_and_never_multiplied
     what_became_more_since_it_was_shown_is_shown_again
@@ -64,6 +65,20 @@ async fn each_resource_that_gets_a_scope_is_shown_with_it(server: Server) {
     let one = by("both", &[("scope", "read"), ("resource", NORTH)]);
     let page = page(&mut Browser::new(&server), "bob", &encode(&one)).await;
     assert!(page.body.contains("north.example.com") && !page.body.contains("south.example.com"));
+}
+
+/// How long is said of both: with the tick that lets it last, and without.
+async fn what_an_unticked_box_means_is_said(server: Server) {
+    let less = "Without the tick at “Keep this access while you are away”: for 10 minutes.";
+    for (scope, is_said) in [
+        ("openid offline_access read:orders", true),
+        ("openid read:orders", false),
+    ] {
+        let asked = with(&[("scope", scope), ("prompt", "consent")]);
+        let page = page(&mut Browser::new(&server), "alice", &encode(&asked)).await;
+        assert!(page.body.contains("For how long"), "{}", page.body);
+        assert_eq!(page.body.contains(less), is_said, "{scope}: {}", page.body);
+    }
 }
 
 async fn a_scope_is_agreed_to_at_each_resource_apart(server: Server) {

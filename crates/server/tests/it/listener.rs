@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use reqwest::Method;
 
 use crate::browser::{Browser, encode, hidden, request, response};
-use crate::harness::{Answer, Server, read};
+use crate::harness::{Answer, SECRET, Server, read};
 use crate::on_both_engines;
 
 on_both_engines! {
@@ -18,6 +18,7 @@ on_both_engines! {
     a_query_beside_a_form_is_refused
     a_state_that_would_not_come_back_is_refused
     nothing_of_a_posted_body_reaches_a_header_as_it_came
+    a_body_that_says_it_is_not_encoded_is_read
     a_method_that_is_not_taken_says_which_are
     a_body_that_never_comes_holds_no_operator_up
 }
@@ -63,6 +64,16 @@ async fn a_head_that_cannot_be_read_is_answered(server: Server) {
             400,
         ),
         ("GET /healthz HTTP/9.9\r\n\r\n".to_owned(), 400),
+        // No host, and two, though both are ours.
+        ("GET /.well-known/oauth-authorization-server HTTP/1.1\r\n\r\n".to_owned(), 400),
+        (
+            format!("GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n"),
+            400,
+        ),
+        (
+            "GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n".to_owned(),
+            421,
+        ),
     ] {
         let shown: String = head.chars().take(60).collect();
         assert_eq!(raw(&server, head.as_bytes()).await, Some(status), "{shown}");
@@ -265,6 +276,26 @@ async fn nothing_of_a_posted_body_reaches_a_header_as_it_came(server: Server) {
     }
     let long = format!("state={}", "a".repeat(40_000));
     assert_eq!(post(&server, "/logout", long).await.status, 400);
+}
+
+async fn a_body_that_says_it_is_not_encoded_is_read(server: Server) {
+    for (codings, status) in [
+        (&["identity"][..], 200),
+        (&["Identity"], 200),
+        (&["gzip"], 415),
+        (&["identity", "gzip"], 415),
+        (&["identity, gzip"], 415),
+    ] {
+        let mut request = server
+            .request(Method::POST, "/token")
+            .basic_auth("job", Some(SECRET))
+            .form(&[("grant_type", "client_credentials")]);
+        for coding in codings {
+            request = request.header("content-encoding", *coding);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{codings:?}");
+    }
 }
 
 /// Attack: N364

@@ -332,6 +332,7 @@ async fn userinfo_takes_a_token_that_was_sent_once(server: Server) {
     let bearer = format!("Bearer {token}");
     let wide = format!("bearer   {token}");
     let (in_address, none) = (format!("?access_token={token}"), String::new());
+    let twice_there = format!("{in_address}&access_token={token}");
     let malformed = (400, Some(r#"error="invalid_request""#));
     let cases = [
         (&none, vec![&*bearer], (200, None)),
@@ -341,6 +342,7 @@ async fn userinfo_takes_a_token_that_was_sent_once(server: Server) {
         (&none, vec!["Bearer"], malformed),
         (&none, vec![&*bearer, &*bearer], malformed),
         (&in_address, vec![&*bearer], malformed),
+        (&twice_there, vec![&*bearer], malformed),
     ];
     for (query, headers, (status, challenge)) in cases {
         let mut asked = server.request(Method::GET, &format!("/userinfo{query}"));

@@ -138,6 +138,14 @@ async fn a_signature_that_was_registered_is_given_unless_plain_json_is_asked_for
             Some("application/json, application/token-introspection+jwt"),
             signed,
         ),
+        // What has no weight is not wanted (RFC 9110 §12.4.2).
+        (Some("application/json;q=0"), signed),
+        (Some("application/json; Q=0.000, */*"), signed),
+        (
+            Some("application/json, application/token-introspection+jwt;q=0"),
+            "application/json",
+        ),
+        (Some("application/json;q=0.001"), "application/json"),
     ] {
         let mut request = server
             .request(reqwest::Method::POST, "/introspect")

@@ -427,7 +427,10 @@ async fn a_registration_is_changed_by_its_newest_token_alone(server: Server) {
         same["registration_access_token"],
         made["registration_access_token"]
     );
-    assert_eq!(manage(&server, Method::GET, &made, None).await.status, 401);
+    let older = manage(&server, Method::GET, &made, None).await;
+    assert_eq!(older.status, 401);
+    let challenge = older.header("www-authenticate");
+    assert_eq!(challenge, Some(r#"Bearer error="invalid_token""#));
     assert!(server.is_active(&token).await);
 
     said["redirect_uris"] = json!(["https://elsewhere.example.net/callback"]);
@@ -473,8 +476,14 @@ async fn where_a_token_is_asked_for_it_has_to_be_shown() {
         read(request.bearer_auth(token).send().await.unwrap()).await
     };
 
-    assert_eq!(register(&server, &small()).await.status, 401);
-    assert_eq!(with("another").await.refusal(), "invalid_token");
+    // A challenge names an error where a token was shown (RFC 6750 §3.1).
+    let none = register(&server, &small()).await;
+    assert_eq!(none.status, 401);
+    assert_eq!(none.header("www-authenticate"), Some("Bearer"));
+    let other = with("another").await;
+    assert_eq!((other.status, &*other.refusal()), (401, "invalid_token"));
+    let challenge = other.header("www-authenticate");
+    assert_eq!(challenge, Some(r#"Bearer error="invalid_token""#));
     assert_eq!(with(token).await.status, 201);
 }
 

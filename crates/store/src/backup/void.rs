@@ -46,7 +46,7 @@ pub struct NewEpoch {
 
 statements! {
     EPOCH = "UPDATE feed_head SET epoch = {greatest}(epoch + 1, ?1),
-            configuration = {greatest}(configuration + 1, ?1), people = 0, time = {greatest}(time, ?2)
+            configuration = {greatest}(configuration + 1, {began}), people = 0, time = {greatest}(time, ?2)
         WHERE one = 1 RETURNING epoch";
     FAMILIES = "UPDATE family SET ended = ?1 WHERE ended IS NULL";
     SESSIONS = "UPDATE session SET ended = ?1 WHERE ended IS NULL";

@@ -21,7 +21,7 @@ use symbolon_store::{
 use symbolon_token::mark::{self, read_fixed};
 use symbolon_token::{Digest, Secret};
 
-use super::{add_management, described, make_token, no_token, said, shown};
+use super::{add_management, bad_token, described, make_token, no_token, said, shown};
 use crate::authn::client::is_right;
 use crate::cx::Cx;
 use crate::departure;
@@ -47,19 +47,19 @@ async fn own(cx: &Cx, received: &Received) -> Result<Own, Failure> {
     };
     // A typo needs no database.
     if read_fixed::<36>(mark::Kind::Registration, presented).is_none() {
-        return Err(no_token().into());
+        return Err(bad_token().into());
     }
     let digest = Digest::of(presented.as_bytes());
     let path = received.uri.path();
     let id = path.rsplit('/').next().and_then(|own| own.parse().ok());
-    let id: ClientId = id.ok_or_else(no_token)?;
+    let id: ClientId = id.ok_or_else(bad_token)?;
     let stored = cx.store.read(FindClient { id: id.clone() }).await?;
     // Behind the client: whoever changed what was read of it is known here.
     let found = cx.store.read(FindRegistration { id }).await?;
     let is_own = |token: &Digest| token.matches(&digest);
     let found = found.filter(|found| found.token.as_ref().is_some_and(is_own));
-    let found = found.ok_or_else(no_token)?;
-    let stored = stored.filter(|own| own.enabled).ok_or_else(no_token)?;
+    let found = found.ok_or_else(bad_token)?;
+    let stored = stored.filter(|own| own.enabled).ok_or_else(bad_token)?;
     Ok(Own {
         stored,
         origin: found.origin,
@@ -128,7 +128,7 @@ async fn replace(cx: &Cx, received: &Received) -> Result<Option<Response>, Failu
     match cx.store.act(act).await? {
         Updated::Updated => {}
         Updated::Changed => return Ok(None),
-        Updated::Missing => return Err(no_token().into()),
+        Updated::Missing => return Err(bad_token().into()),
     }
     if moved {
         // The token is shown by this answer alone, and all was taken back already.

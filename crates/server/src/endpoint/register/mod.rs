@@ -27,6 +27,7 @@ use symbolon_token::{Digest, Secret, random};
 use crate::admin::secrets::{make_secret, needs_secret, to_be_stored};
 use crate::cx::Cx;
 use crate::failure::{Broken, Failure, Refusal};
+use crate::holder::Scheme;
 use crate::received::{Authorization, Received};
 use crate::registration::document::may_be_asked;
 use crate::registration::{pace, refusal, sealed, terms};
@@ -70,14 +71,22 @@ fn check_may_register(cx: &Cx, received: &Received) -> Result<(), Refusal> {
     let wanted = Digest::of(token.expose());
     match received.authorization("Bearer") {
         Authorization::Given(own) if Digest::of(own.as_bytes()).matches(&wanted) => Ok(()),
+        Authorization::Given(_) => Err(bad_token()),
         _ => Err(no_token()),
     }
 }
 
-/// The token that would open this is missing, or another one.
+/// The token that would open this is missing: a challenge names no error then
+/// (RFC 6750 §3.1).
 fn no_token() -> Refusal {
     let refusal = Refusal::new(ErrorCode::InvalidToken, "the token for this is not shown");
     refusal.with_challenge(http::HeaderValue::from_static("Bearer"))
+}
+
+/// It is another one.
+fn bad_token() -> Refusal {
+    let refusal = Refusal::new(ErrorCode::InvalidToken, "this is not the token for this");
+    Scheme::Bearer.challenge(refusal, "")
 }
 
 /// What a client says of itself: one JSON object in which nothing stands twice.
