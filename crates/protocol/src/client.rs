@@ -457,7 +457,7 @@ impl Client {
         };
         let why = if !ASSERTION_ALGORITHMS.contains(&algorithm) {
             format!("is one of {}", ASSERTION_ALGORITHMS.join(", "))
-        } else if !proves_under(self.authentication(), algorithm) {
+        } else if !self.authentication().signs_under(algorithm) {
             "is HS256 for `client_secret_jwt`, and any other for `private_key_jwt`".to_owned()
         } else {
             return;
@@ -548,16 +548,6 @@ impl Client {
         let mut hosts = self.redirect_uris.iter().map(RedirectUri::host);
         let first = hosts.next()?;
         hosts.all(|host| host == first).then_some(first)
-    }
-}
-
-/// Whether a client that proves itself in a way can sign under an algorithm: with
-/// a secret under HS256 alone, with a key of its own under any other.
-fn proves_under(way: ClientAuthentication, algorithm: &str) -> bool {
-    match way {
-        ClientAuthentication::ClientSecretJwt => algorithm == "HS256",
-        ClientAuthentication::PrivateKeyJwt => algorithm != "HS256",
-        _ => true,
     }
 }
 

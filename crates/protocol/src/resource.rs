@@ -194,12 +194,15 @@ impl Resource {
         })
     }
 
+    /// What is wrong with the name of a new one.
+    pub fn name_problem(&self) -> Option<Problem> {
+        let is_plain = self.identifier.is_plain();
+        (!is_plain).then(|| Problem::new("identifier", NOT_PLAIN.to_owned()))
+    }
+
     /// What does not fit together.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if !self.identifier.is_plain() {
-            problems.push(Problem::new("identifier", NOT_PLAIN.to_owned()));
-        }
         let extra = self.sensitive_scopes.without(&self.scopes);
         if !extra.is_empty() {
             problems.push(Problem::new(

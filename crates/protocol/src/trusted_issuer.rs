@@ -49,6 +49,12 @@ pub struct TrustedIssuer {
 const ALGORITHMS: [&str; 6] = ["ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256"];
 
 impl TrustedIssuer {
+    /// What is wrong with the name of a new one.
+    pub fn name_problem(&self) -> Option<Problem> {
+        let is_plain = self.issuer.is_plain();
+        (!is_plain).then(|| Problem::new("issuer", NOT_PLAIN.to_owned()))
+    }
+
     /// What does not fit together.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -58,9 +64,6 @@ impl TrustedIssuer {
                 message,
             });
         };
-        if !self.issuer.is_plain() {
-            add("issuer", NOT_PLAIN.to_owned());
-        }
         let uri = self.jwks_uri.as_deref();
         if uri.is_some_and(|uri| url::Url::parse(uri).is_err()) {
             add("jwks_uri", "is the URL of a key set".to_owned());

@@ -313,3 +313,15 @@ words! {
         A256CbcHs512 = "A256CBC-HS512",
     }
 }
+
+impl ClientAuthentication {
+    /// Whether an assertion can be signed so: with a secret under HS256 alone,
+    /// with a key of the client's own under any other.
+    pub fn signs_under(self, algorithm: &str) -> bool {
+        match self {
+            Self::ClientSecretJwt => algorithm == "HS256",
+            Self::PrivateKeyJwt => algorithm != "HS256",
+            _ => true,
+        }
+    }
+}

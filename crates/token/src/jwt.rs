@@ -304,13 +304,9 @@ pub fn rev_claim(
 /// could hit that it does not name itself. Person and session it does name, and
 /// where those are pairwise nothing of this tells who they are.
 pub fn rev_of_id_token(authority: &Authority, blinding: &Blinding) -> Value {
-    let marks = Marks {
-        family: None,
-        session: None,
-        subject: None,
-        lineage: Vec::new(),
-        ..marks(authority, None, blinding)
-    };
+    let mut marks = marks(authority, None, blinding);
+    (marks.session, marks.subject) = (None, None);
+    marks.lineage.retain(|own| !own.target.names_person());
     // A struct of strings and numbers always serialises.
     serde_json::to_value(Rev::of(marks, authority.position())).unwrap_or_default()
 }

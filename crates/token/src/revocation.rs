@@ -99,6 +99,15 @@ impl Target {
     pub(crate) const fn is_wide(self) -> bool {
         !matches!(self, Self::Token | Self::Family | Self::Grant | Self::Key)
     }
+
+    /// Whether a name of this kind is the same wherever one person is, or where
+    /// they are signed in.
+    pub(crate) const fn names_person(self) -> bool {
+        matches!(
+            self,
+            Self::Subject | Self::Session | Self::ClientSubject | Self::Membership
+        )
+    }
 }
 
 /// The key that blinds.

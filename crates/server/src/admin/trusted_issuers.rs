@@ -41,6 +41,10 @@ pub(super) async fn list(cx: Cx, call: Call) -> Outcome {
 pub(super) async fn create(cx: Cx, call: Call) -> Outcome {
     let issuer: TrustedIssuer = call.document()?;
     check(&cx, &issuer).await?;
+    // A name does not change, and an earlier version took others.
+    if let Some(problem) = issuer.name_problem() {
+        return Err(Refused::member(&problem.field, problem.message).into());
+    }
     let name = issuer.issuer.clone();
     let act = CreateTrustedIssuer {
         issuer,

@@ -32,12 +32,11 @@ pub(super) fn in_header(received: &Received) -> Result<Option<Shown<'_>>, Refusa
     if received.headers.get_all(AUTHORIZATION).iter().count() > 1 {
         return malformed(Scheme::Bearer, "there are several Authorization headers");
     }
-    // Nor one that stands there twice, which is no query that could be read.
-    if !received
-        .query()
-        .is_ok_and(|query| query.one("access_token").is_none())
-    {
-        return malformed(Scheme::Bearer, "a token in the address is not taken");
+    match received.query() {
+        Ok(query) if query.one("access_token").is_none() => {}
+        Ok(_) => return malformed(Scheme::Bearer, "a token in the address is not taken"),
+        // One that stands there twice is among what cannot be read.
+        Err(refusal) => return Err(Scheme::Bearer.challenge(refusal, "")),
     }
     let (scheme, sent) = match received.authorization("DPoP") {
         Authorization::Other => (Scheme::Bearer, received.authorization("Bearer")),

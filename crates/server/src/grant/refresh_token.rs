@@ -67,12 +67,13 @@ pub(crate) async fn renew(
 
     // Everything that can be refused, and everything that is issued, comes
     // before the act: a refusal rotates nothing, so no retry looks like theft.
-    let mut issued = mint(cx, client, (presented, &document), &request).await?;
+    let whole = &made_with(presented, &document.authority)?;
+    let mut issued = mint(cx, client, (whole, &document), &request).await?;
     issued.id_token = id_token::mint_if_due(
         cx,
         IdToken {
             client,
-            authority: &document.authority,
+            authority: whole,
             asked: request.scopes.as_ref(),
             session: document.session,
             nonce: None,
@@ -120,10 +121,9 @@ const ENDED: fn() -> Refusal =
 async fn mint(
     cx: &Cx,
     client: &Client,
-    (presented, document): (&RefreshToken, &FamilyDocument),
+    (whole, document): (&Authority, &FamilyDocument),
     request: &RefreshRequest,
 ) -> Result<Issued, Failure> {
-    let whole = &made_with(presented, &document.authority)?;
     if !family::may_go_on(client, whole.scopes()) {
         return Err(Refusal::invalid_grant("offline access was taken from this client").into());
     }

@@ -174,6 +174,12 @@ fn written(outcome: ResourceWritten, name: &str) -> Result<(), Refused> {
 /// change of those names.
 async fn check(cx: &Cx, resource: &Resource, before: Option<&Resource>) -> Result<(), Failed> {
     alone(resource)?;
+    // A name does not change, and an earlier version took others.
+    if before.is_none()
+        && let Some(problem) = resource.name_problem()
+    {
+        return Err(Refused::member(&problem.field, problem.message).into());
+    }
     check_issuer(cx.settings.issuer.as_str(), resource)?;
     check_keys(cx, resource)?;
     super::claims::check(cx, &resource.claims)?;

@@ -53,7 +53,8 @@ impl Loading<'_> {
             self.add(invalid(&RESOURCE, "identifier", &table.at, "it is missing"));
         }
         let resource: Resource = serde_json::from_value(Json::from(object)).ok()?;
-        for problem in resource.problems() {
+        let named = resource.name_problem();
+        for problem in named.into_iter().chain(resource.problems()) {
             self.problem(block, &problem);
         }
         Some(resource)

@@ -52,7 +52,7 @@ impl Loading<'_> {
             resource: resource?,
             organization,
         };
-        for problem in read.problems() {
+        for problem in read.name_problem().into_iter().chain(read.problems()) {
             self.problem(block, &problem);
         }
         if let Err(why) = certificates::check(&read) {

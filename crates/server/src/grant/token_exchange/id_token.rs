@@ -55,7 +55,7 @@ pub(super) async fn open(
             binding: Binding::NONE,
             actors: Vec::new(),
             may_act: None,
-            lineage: Vec::new(),
+            lineage: said.marks.lineage,
             position: cx.position,
         }),
         known: cx.position,

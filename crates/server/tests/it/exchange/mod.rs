@@ -262,13 +262,19 @@ async fn an_id_token_of_before_it_was_taken_back_is_worth_nothing(server: Server
         ("/admin/v1/users/alice/disable", json!({})),
         // Withdrawn, and agreed to anew.
         ("/admin/v1/revoke", json!({ "grant": null })),
+        // The family that it was issued beside.
+        ("/admin/v1/revoke", json!({ "token": null })),
     ];
     for (path, mut body) in taken_back {
-        let kept = asked(&signed_in(&server, "alice").await);
+        let tokens = signed_in(&server, "alice").await;
+        let kept = asked(&tokens);
         assert_eq!(kept.by(&server, "web").await.status, 200, "{path}");
 
         if let Some(grant) = body.get_mut("grant") {
             *grant = grant_of_alice(&server, "web").await;
+        }
+        if let Some(token) = body.get_mut("token") {
+            *token = tokens.text("refresh_token").into();
         }
         let done = server
             .admin(reqwest::Method::POST, path, Some(body.clone()))
