@@ -98,7 +98,7 @@ fn listening(address: SocketAddr) -> std::net::TcpListener {
 type Outcome = Result<Duration, String>;
 
 /// Three kinds of requests of an authorization server.
-fn kinds(site: &Site) -> Vec<Vec<u8>> {
+pub(crate) fn kinds(site: &Site) -> Vec<Vec<u8>> {
     let form = [
         ("grant_type", "client_credentials"),
         ("scope", "read:orders"),

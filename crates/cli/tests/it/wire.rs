@@ -82,6 +82,11 @@ impl Pool {
         }
     }
 
+    /// Where it goes.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sends a request, once; a second time only where it came too late on a
     /// connection that was kept.
     pub(crate) async fn ask(&self, request: &[u8]) -> Result<Answered, Failure> {

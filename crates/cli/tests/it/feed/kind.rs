@@ -13,18 +13,23 @@ use crate::configuration::{ORDERS, VAULT};
 
 /// An API whose tokens are macaroons.
 pub(super) const NOTES: &str = "https://notes.example.com";
+/// An API to which whoever shows an ID token may go on.
+pub(super) const SAFE: &str = "https://safe.example.com";
 /// An API whose tokens are encrypted to it.
 pub(super) const DEPOT: &str = "https://depot.example.com";
 
 pub(super) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const SAML2: &str = "urn:ietf:params:oauth:token-type:saml2";
+const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     Jwt,
     Opaque,
     Macaroon,
+    /// One that its holder narrowed, without a word to any server.
+    Narrowed,
     /// A JWT that is bound to a key.
     Bound,
     /// A JWT that names its subject as one client knows it.
@@ -36,38 +41,44 @@ pub(super) enum Kind {
     /// An assertion that was exchanged for a JWT. No API here takes it, but
     /// every node exchanges it.
     Saml,
+    /// An ID token, which opens nothing, and is exchanged by every node.
+    Id,
     ApiKey,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Jwt,
         Self::Opaque,
         Self::Macaroon,
+        Self::Narrowed,
         Self::Bound,
         Self::Pairwise,
         Self::Encrypted,
         Self::Exchanged,
         Self::Saml,
+        Self::Id,
         Self::ApiKey,
     ];
 
     pub(super) const fn resource(self) -> &'static str {
         match self {
-            Self::Jwt | Self::Bound | Self::Pairwise | Self::Exchanged | Self::Saml => ORDERS,
+            Self::Jwt | Self::Bound | Self::Pairwise | Self::Exchanged | Self::Saml | Self::Id => {
+                ORDERS
+            }
             Self::Opaque | Self::ApiKey => VAULT,
-            Self::Macaroon => NOTES,
+            Self::Macaroon | Self::Narrowed => NOTES,
             Self::Encrypted => DEPOT,
         }
     }
 
     pub(super) const fn scope(self) -> &'static str {
         match self {
-            Self::Jwt | Self::Bound | Self::Pairwise | Self::Exchanged | Self::Saml => {
+            Self::Jwt | Self::Bound | Self::Pairwise | Self::Exchanged | Self::Saml | Self::Id => {
                 "read:orders"
             }
             Self::Opaque | Self::ApiKey => "read:vault",
-            Self::Macaroon => "read:notes",
+            Self::Macaroon | Self::Narrowed => "read:notes",
             Self::Encrypted => "read:depot",
         }
     }
@@ -87,16 +98,16 @@ impl Kind {
             Self::Jwt | Self::Bound | Self::Pairwise | Self::Encrypted | Self::Exchanged => {
                 Some(("signing", Some("ES256")))
             }
-            Self::Saml => Some(("signing", Some("RS256"))),
+            Self::Saml | Self::Id => Some(("signing", Some("RS256"))),
             Self::Opaque => Some(("access-token", None)),
-            Self::Macaroon => Some(("macaroon", None)),
+            Self::Macaroon | Self::Narrowed => Some(("macaroon", None)),
             Self::ApiKey => None,
         }
     }
 
     /// Whether an API lets it in.
     pub(super) fn is_for_apis(self) -> bool {
-        self != Self::Saml
+        !matches!(self, Self::Saml | Self::Id)
     }
 }
 
@@ -160,12 +171,13 @@ impl World {
 
     /// What a client gets for a token in an exchange at a node.
     async fn exchange(&self, node: usize, client: &str, token: (&str, &str), to: &str) -> Answer {
+        let resource = if token.0 == ID_TOKEN { SAFE } else { ORDERS };
         let form = [
             ("grant_type", EXCHANGE),
             ("subject_token_type", token.0),
             ("subject_token", token.1),
             ("requested_token_type", to),
-            ("resource", ORDERS),
+            ("resource", resource),
         ];
         self.nodes[node].form("/token", client, &form).await
     }
@@ -173,13 +185,16 @@ impl World {
     /// Whether a node takes a token for one that is good; nothing where it
     /// cannot know.
     pub(super) async fn is_good(&self, node: usize, kind: Kind, token: &str) -> Option<bool> {
-        if kind != Kind::Saml {
-            return self.is_active(node, token).await;
-        }
-        let answer = self.exchange(node, APP, (SAML2, token), ACCESS_TOKEN).await;
+        let named = match kind {
+            Kind::Saml => SAML2,
+            Kind::Id => ID_TOKEN,
+            _ => return self.is_active(node, token).await,
+        };
+        let answer = self.exchange(node, APP, (named, token), ACCESS_TOKEN).await;
         match answer.status {
             200 => Some(true),
-            400 => Some(false),
+            // 401 where the client that shows it was disabled.
+            400 | 401 => Some(false),
             503 => None,
             other => panic!("{other} {}", answer.body),
         }
@@ -206,7 +221,11 @@ impl World {
         assert_eq!(answer.status, 200, "{kind:?}: {}", answer.body);
         let told = answer.json();
         let text = |name: &str| told[name].as_str().map(str::to_owned);
-        let first = answer.text("access_token");
+        let first = match kind {
+            Kind::Id => answer.text("id_token"),
+            Kind::Narrowed => narrowed(&answer.text("access_token")),
+            _ => answer.text("access_token"),
+        };
         let to = match kind {
             Kind::Exchanged => Some(ACCESS_TOKEN),
             Kind::Saml => Some(SAML2),
@@ -228,6 +247,13 @@ impl World {
             key,
         }
     }
+}
+
+/// What whoever holds a macaroon makes of it.
+fn narrowed(text: &str) -> String {
+    let whole = symbolon_client::Macaroon::parse(text).unwrap();
+    let methods = "method = GET".parse().unwrap();
+    whole.narrow(&[methods]).unwrap().expose().to_owned()
 }
 
 fn claim(jwt: &str, name: &str) -> Option<String> {

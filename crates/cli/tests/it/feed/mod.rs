@@ -15,7 +15,7 @@ use symbolon_server::testing::{Answer, http_from, read};
 use symbolon_testkit::Proxy;
 
 use self::api::Api;
-use self::kind::{DEPOT, EXCHANGE, NOTES};
+use self::kind::{DEPOT, EXCHANGE, NOTES, SAFE};
 use self::partner::Partner;
 use crate::browser::http;
 use crate::configuration::{ORDERS, VAULT};
@@ -161,6 +161,11 @@ introspection_client = "orders-api"
 [resource.scope_descriptions]
 "read:depot" = "See your depot"
 
+[[resource]]
+identifier = "{SAFE}"
+name = "Safe"
+exchange_from = ["{APP}"]
+
 [[client]]
 id = "{APP}"
 name = "Notes"
@@ -169,9 +174,9 @@ consent = "first_party"
 redirect_uris = ["{CALLBACK}"]
 grants = ["authorization_code", "refresh_token", "{EXCHANGE}"]
 scopes = ["openid", "offline_access", "read:orders", "read:vault", "read:notes", "read:depot"]
-resources = ["{ORDERS}", "{VAULT}", "{NOTES}", "{DEPOT}"]
+resources = ["{ORDERS}", "{VAULT}", "{NOTES}", "{DEPOT}", "{SAFE}"]
 default_resource = "{ORDERS}"
-exchange = {{ accepts = ["access_token", "saml2"], issues = ["access_token", "saml2"] }}
+exchange = {{ accepts = ["access_token", "saml2", "id_token"], issues = ["access_token", "saml2"], to = ["{SAFE}"] }}
 
 [[client]]
 id = "{PAIRWISE}"

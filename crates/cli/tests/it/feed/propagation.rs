@@ -13,6 +13,8 @@ use super::api::Api;
 use super::kind::{Held, Kind};
 use super::{World, end_sessions, until, withdraw_grants};
 
+const MEMBER: &str = "organizations/acme/members/alice";
+
 /// What can be taken back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Act {
@@ -24,12 +26,21 @@ enum Act {
     Client,
     Organization,
     Membership,
+    /// A role is taken away that the token carries.
+    Role,
+    /// A person is given another password.
+    Password,
+    /// A person is disabled, and a client.
+    Disabled,
+    Stopped,
+    /// A person whom a partner knows by an address.
+    Identified,
     Key,
     Issuer,
 }
 
 impl Act {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 15] = [
         Self::Token,
         Self::Family,
         Self::Grant,
@@ -38,6 +49,11 @@ impl Act {
         Self::Client,
         Self::Organization,
         Self::Membership,
+        Self::Role,
+        Self::Password,
+        Self::Disabled,
+        Self::Stopped,
+        Self::Identified,
         Self::Key,
         Self::Issuer,
     ];
@@ -72,6 +88,32 @@ impl Act {
                 json!({ "membership": { "organization": "acme", "user": "alice" } })
             }
             Self::Issuer => json!({ "issuer": world.partner.issuer }),
+            Self::Identified => {
+                json!({ "sub_id": { "format": "email", "email": "alice@example.com" } })
+            }
+            Self::Role => {
+                let none = json!({ "roles": [] });
+                world.admin(Method::PUT, MEMBER, none).await;
+                return;
+            }
+            Self::Password => {
+                let password = json!({ "password": world.first().words.password });
+                world
+                    .admin(Method::POST, "users/alice/password", password)
+                    .await;
+                return;
+            }
+            Self::Disabled => {
+                world
+                    .admin(Method::POST, "users/alice/disable", Value::Null)
+                    .await;
+                return;
+            }
+            Self::Stopped => {
+                let path = format!("clients/{}/disable", kind.client());
+                world.admin(Method::POST, &path, Value::Null).await;
+                return;
+            }
             Self::Key => {
                 let kid = key_of(world, kind, held).await.replace(':', "%3A");
                 let path = format!("keys/{kid}/distrust");
@@ -80,6 +122,26 @@ impl Act {
             }
         };
         world.revoke(document).await;
+    }
+
+    /// Brings back whoever was kept out, for the next trial.
+    async fn undo(self, world: &World, kind: Kind) {
+        match self {
+            Self::Membership | Self::Role => {
+                let roles = json!({ "roles": ["buyer"] });
+                world.admin(Method::PUT, MEMBER, roles).await;
+            }
+            Self::Disabled => {
+                world
+                    .admin(Method::POST, "users/alice/enable", Value::Null)
+                    .await;
+            }
+            Self::Stopped => {
+                let path = format!("clients/{}/enable", kind.client());
+                world.admin(Method::POST, &path, Value::Null).await;
+            }
+            _ => {}
+        }
     }
 }
 
@@ -106,6 +168,8 @@ fn combinations() -> Vec<(Act, Kind)> {
     let is_there = |(act, kind): &(Act, Kind)| match (act, kind) {
         // A partner vouches for one API, whose tokens are JWTs.
         (Act::Issuer, kind) => matches!(kind, Kind::Jwt | Kind::Bound | Kind::Exchanged),
+        // It is shown to no API, so nobody takes one back.
+        (Act::Token, Kind::Id) => false,
         // A key is made for a person, and comes of no sign-in.
         (Act::Family | Act::Grant | Act::Session | Act::Key, Kind::ApiKey) => false,
         _ => true,
@@ -168,15 +232,14 @@ async fn what_one_node_takes_back_all_nodes_and_both_apis_refuse() {
             );
         }
         took.push(span);
-        match act {
-            Act::Membership => {
-                let path = "organizations/acme/members/alice";
-                let roles = json!({ "roles": ["buyer"] });
-                world.admin(Method::PUT, path, roles).await;
-            }
-            // An API asks for unknown keys once in ten seconds.
-            Act::Key => apis = world.apis().await,
-            _ => {}
+        act.undo(&world, kind).await;
+        // What is there again gives nothing back.
+        let node = number % world.nodes.len();
+        let again = world.is_good(node, kind, &held.access).await;
+        assert_eq!(again, Some(false), "{act:?} {kind:?}");
+        // An API asks for unknown keys once in ten seconds.
+        if act == Act::Key {
+            apis = world.apis().await;
         }
     }
     noise.end().await;

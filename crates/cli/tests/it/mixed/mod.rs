@@ -203,6 +203,7 @@ async fn hear(sent: RequestBuilder) -> Option<Answer> {
     let body = response.text().await.ok()?;
     if status == 503 {
         assert!(headers.contains_key("retry-after"), "503 {body}");
+        assert!(body.contains("temporarily_unavailable"), "503 {body}");
         return None;
     }
     Some(Answer {
