@@ -367,6 +367,17 @@ impl Running {
         self.follower.abort();
     }
 
+    /// Ends as one that is killed: nothing that is under way is finished, nobody
+    /// is told, and nothing is written down that was not committed. The store
+    /// closes so that another may open it in this process.
+    #[cfg(feature = "testing")]
+    pub async fn fall(self) {
+        let all = self.tasks.iter().chain(&self.chores);
+        let all = all.chain([&self.follower, &self.sender, &self.asker]);
+        all.for_each(JoinHandle::abort);
+        self.app.store.close().await;
+    }
+
     /// Ends: first it is not ready any more, for as long as a load balancer
     /// needs to see that; then no new connections, what has begun is finished,
     /// what was acknowledged is on disk.

@@ -17,6 +17,8 @@ pub enum Row {
     R07,
     /// Many renew with one token at once.
     R08,
+    /// Many prove themselves with one assertion at once.
+    R09,
     /// The database is away, or says nothing.
     R10,
     /// The database is slow.

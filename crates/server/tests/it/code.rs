@@ -151,7 +151,7 @@ async fn a_code_used_twice_ends_what_it_made_and_nothing_else(server: Server) {
 ///
 /// Attack: B061
 async fn of_64_parallel_redemptions_one_succeeds_and_its_tokens_are_dead(server: Server) {
-    let rounds = Row::R07.size(5, 1_000);
+    let rounds = Row::R07.size(20, 1_000);
     let mut browser = Browser::new(&server);
     for further in server.further_nodes().await {
         let nodes: Vec<&Server> = further.iter().chain([&server]).collect();

@@ -118,7 +118,7 @@ async fn a_spent_token_after_the_grace_time_ends_the_family(server: Server) {
 ///
 /// Attack: C078
 async fn of_64_parallel_refreshes_all_that_succeed_carry_one_successor(server: Server) {
-    let rounds = Row::R08.size(8, 1_000);
+    let rounds = Row::R08.size(100, 1_000);
     let mut token = family(&server).await.text("refresh_token");
     for further in server.further_nodes().await {
         let nodes: Vec<&Server> = further.iter().chain([&server]).collect();

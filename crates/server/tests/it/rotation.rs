@@ -248,7 +248,7 @@ async fn keys_rotate_under_load(nodes: Vec<Server>) {
     {
         sleep(Duration::from_millis(1)).await;
     }
-    let (begun, wanted, mut done) = (Instant::now(), Row::R21.size(6, 100), 0);
+    let (begun, wanted, mut done) = (Instant::now(), Row::R21.size(10, 100), 0);
     let mut turns = interval(ROTATE_EVERY);
     turns.tick().await;
     while done < wanted && !minting.is_finished() && !checking.is_finished() {

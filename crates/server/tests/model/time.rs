@@ -103,10 +103,10 @@ impl World {
         }
     }
 
-    /// A node ends and comes again.
+    /// A node falls and comes again: nothing of it is finished in good order.
     pub(super) async fn crash(&mut self, node: usize) -> Held {
         let ended = self.peers.remove(node);
-        ended.node.running.stop().await;
+        ended.node.running.fall().await;
         let again = self.place.start(node, "").await;
         self.peers.insert(node, again);
         Ok(())
