@@ -22,7 +22,7 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(10);
 /// beside other tests.
 fn size() -> (u32, u32, Duration) {
     let (short, long) = (Duration::from_secs(20), Duration::from_secs(5));
-    Row::R12.size((1, 60, short), (20, 200, long))
+    Row::R12.size((2, 60, short), (20, 200, long))
 }
 
 /// Row R12 of the reliability catalogue.

@@ -18,7 +18,10 @@ const CLIENTS: usize = 50;
 /// How often it is killed, and how soon it has to be ready again: each time, or
 /// half the time in the short form, which runs beside other tests.
 fn size() -> (usize, Duration) {
-    Row::R01.size((8, Duration::from_secs(5)), (2_000, Duration::from_secs(1)))
+    Row::R01.size(
+        (10, Duration::from_secs(5)),
+        (2_000, Duration::from_secs(1)),
+    )
 }
 
 /// One client's family, as the client knows it: every token that it was given.

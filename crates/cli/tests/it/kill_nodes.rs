@@ -24,7 +24,7 @@ fn known_within() -> Duration {
 /// How often each is killed, and how many requests there are a second. The
 /// short form runs beside other tests.
 fn size() -> (usize, u32) {
-    Row::N01.size((2, 60), (100, 200))
+    Row::N01.size((10, 60), (100, 200))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,7 +25,7 @@ use crate::wire::{Failure, Pool, text};
 /// everything that the file names.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_that_start_at_once_on_an_empty_database_are_one() {
-    for _ in 0..Row::R37.size(3, 50) {
+    for _ in 0..Row::R37.size(5, 50) {
         let one = Site::planned(Plan::new(Engine::Postgres)).await;
         let two = one.node();
 
@@ -63,14 +63,18 @@ async fn a_node_that_is_stopped_for_a_while_holds_nobody_up_and_believes_nothing
     let one = Site::planned(Plan::new(Engine::Postgres)).await;
     let mut two = one.node();
     let programs = [one.start().await, two.start().await];
-    for round in 0..Row::R38.size(1, 10) {
+    for round in 0..Row::R38.size(10, 100) {
         let asked =
             request(&one, "shop", "openid offline_access read:vault").with("resource", VAULT);
         let tokens = Browser::new(&one).tokens("alice", &asked).await;
         let token = tokens.text("access_token");
         assert_eq!(two.introspect(&token).await["active"], true);
         // Longer than a node's knowledge is believed.
-        let span = Duration::from_secs(if round % 2 == 0 { 11 } else { 60 });
+        let span = Duration::from_secs(if round % 2 == 0 {
+            11
+        } else {
+            Row::R38.size(11, 60)
+        });
         let stopped = programs[1].pause(span);
         let works = async {
             let began = Instant::now();

@@ -183,7 +183,7 @@ async fn key_sets(nodes: &Nodes, times: usize) -> [Vec<Duration>; 2] {
 async fn a_database_that_is_slow_costs_the_deadline_and_slows_nothing_else() {
     let nodes = Nodes::start().await;
     let (mut token, _) = tokens(&nodes.far).await;
-    for _ in 0..Row::R11.size(1, 5) {
+    for _ in 0..Row::R11.size(1, 10) {
         nodes.way.slow(Duration::from_secs(2));
         let began = Instant::now();
         let asking = async {
@@ -233,7 +233,7 @@ async fn a_database_that_is_slow_costs_the_deadline_and_slows_nothing_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_cut_off_says_that_it_does_not_know() {
     let nodes = Nodes::start().await;
-    for round in 0..Row::R14.size(1, 50) {
+    for round in 0..Row::R14.size(5, 50) {
         // One sign-in a round: there are at most 60 of one person in an hour.
         let (refresh_token, dead) = tokens(&nodes.near).await;
         let form = [

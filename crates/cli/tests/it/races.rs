@@ -4,20 +4,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+use symbolon_server::clock::SystemClock;
+use symbolon_server::testing::read;
 use symbolon_testkit::Row;
+use symbolon_token::Clock;
 use tokio::time::Instant;
 
 use crate::browser::{Answer, Browser, request};
 use crate::configuration::VAULT;
+use crate::feed::partner::signing_key;
 use crate::program::{Engine, PATIENCE, Program, Site};
 use crate::spans::percentile;
 
 const CALLBACK: &str = "http://127.0.0.1:3000/callback";
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const SCOPE: &str = "openid offline_access read:vault";
 
 /// The processes: as many as the engine carries.
 async fn processes(engine: Engine) -> Vec<(Site, Program)> {
-    let first = Site::new(engine, CALLBACK).await;
+    started(engine, Site::new(engine, CALLBACK).await).await
+}
+
+async fn started(engine: Engine, first: Site) -> Vec<(Site, Program)> {
     let second = (engine == Engine::Postgres).then(|| first.node());
     let program = first.start().await;
     let mut all = vec![(first, program)];
@@ -26,6 +36,20 @@ async fn processes(engine: Engine) -> Vec<(Site, Program)> {
         all.push((second, program));
     }
     all
+}
+
+/// Ends all of them, and starts them again.
+async fn restarted(all: Vec<(Site, Program)>) -> Vec<(Site, Program)> {
+    let (sites, programs): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    for program in programs {
+        assert!(program.end().await.success());
+    }
+    let mut again = Vec::new();
+    for site in sites {
+        let program = site.start().await;
+        again.push((site, program));
+    }
+    again
 }
 
 async fn end(all: Vec<(Site, Program)>) {
@@ -63,7 +87,7 @@ async fn of_64_parallel_redemptions_one_succeeds(engine: Engine) {
     let site = &all[0].0;
     let mut browser = Browser::new(site);
     let mut alive_for = Vec::new();
-    for _ in 0..Row::R07.size(5, 200) {
+    for _ in 0..Row::R07.size(20, 200) {
         let asked = request(site, "shop", SCOPE).with("resource", VAULT);
         let code = Arc::new(browser.code("alice", &asked).await);
 
@@ -100,7 +124,7 @@ async fn of_64_parallel_refreshes_all_that_succeed_carry_one_successor(engine: E
     let asked = request(site, "shop", SCOPE).with("resource", VAULT);
     let tokens = Browser::new(site).tokens("alice", &asked).await;
     let mut token = tokens.text("refresh_token");
-    for _ in 0..Row::R08.size(8, 200) {
+    for _ in 0..Row::R08.size(20, 200) {
         let (won, lost) = race(&all, |n| refresh(&all[n].0, &token)).await;
 
         let mut successors: Vec<_> = won
@@ -118,7 +142,56 @@ async fn of_64_parallel_refreshes_all_that_succeed_carry_one_successor(engine: E
     end(all).await;
 }
 
+/// Row R09 of the reliability catalogue, of assertions: none proves its client
+/// twice, by another process or by one that has just begun.
+async fn of_64_parallel_assertions_one_proves_its_client(engine: Engine) {
+    let key = signing_key();
+    let public = key.public_jwk();
+    let member = |name: &str| public[name].as_str().unwrap().to_owned();
+    let keys = format!(
+        r#"{{ keys = [{{ kty = "EC", crv = "P-256", kid = "{}", x = "{}", y = "{}" }}] }}"#,
+        key.kid(),
+        member("x"),
+        member("y")
+    );
+    let first = Site::with_keys(engine, CALLBACK, &keys).await;
+    let issuer = first.issuer.clone();
+    let mut all = started(engine, first).await;
+    for round in 0..Row::R09.size(20, 200) {
+        let now = SystemClock::start().now().seconds();
+        let claims = json!({
+            "iss": "signer", "sub": "signer", "aud": issuer, "jti": format!("once {round}"),
+            "iat": now, "exp": now + 240,
+        });
+        let assertion = key.sign("JWT", claims.to_string().as_bytes());
+        let prove = async |site: &Site| {
+            let form = [
+                ("grant_type", "client_credentials"),
+                ("client_assertion", &*assertion),
+                ("client_assertion_type", ASSERTION_TYPE),
+            ];
+            let request = site.request(Method::POST, "/token").form(&form);
+            read(request.send().await.unwrap()).await
+        };
+
+        let (won, lost) = race(&all, |n| prove(&all[n].0)).await;
+
+        assert_eq!(won.len(), 1);
+        for answer in &lost {
+            assert_eq!((answer.status, &*answer.refusal()), (401, "invalid_client"));
+        }
+        if round % 10 == 4 {
+            all = restarted(all).await;
+        }
+        for (site, _) in &all {
+            assert_eq!(prove(site).await.refusal(), "invalid_client");
+        }
+    }
+    end(all).await;
+}
+
 on_both_engines! {
+    of_64_parallel_assertions_one_proves_its_client
     of_64_parallel_redemptions_one_succeeds
     of_64_parallel_refreshes_all_that_succeed_carry_one_successor
 }

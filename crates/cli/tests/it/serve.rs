@@ -300,7 +300,7 @@ async fn a_file_that_is_read_again_fails_no_request_and_a_bad_one_changes_nothin
         client("bad", &word, "resources = [\"nowhere\"]"),
         [client("bad", &word, ""), client("bad", &word, "")].concat(),
     ];
-    for round in 0..Row::R40.size(4, 50) {
+    for round in 0..Row::R40.size(5, 50) {
         let wrong = &bad[round % bad.len()];
         site.configure("", wrong);
         let before = site.printed().matches("\"level\":\"ERROR\"").count();

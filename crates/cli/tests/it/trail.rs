@@ -16,7 +16,7 @@ use crate::program::{Engine, PATIENCE, Program, Said, Site, number, word};
 
 /// How often it is killed.
 fn kills() -> usize {
-    Row::R39.size(20, 500)
+    Row::R39.size(50, 500)
 }
 
 /// How many administrators there are.

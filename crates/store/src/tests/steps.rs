@@ -11,14 +11,18 @@ use tokio::time::Instant;
 use super::Folder;
 use crate::act::Act;
 use crate::authorization_code::Redeemed;
-use crate::conformance::World;
+use crate::conformance::{World, trust::partner};
 use crate::faults::Breaking;
 use crate::refresh_family::{NewFamily, Renew, Rotate, Rotated};
 use crate::revocation::Target;
-use crate::session::Ended;
+use crate::session::{EndSession, Ended};
 use crate::spent::{CLIENT_ASSERTION, SpendOnce};
 use crate::store::{Options, Store};
-use crate::{EndFamily, FindFamily, FindGrantById, RevokeToken, WithdrawGrant};
+use crate::trusted_issuer::RevokeTrustedIssuer;
+use crate::{
+    EndFamily, FindFamily, FindGrantById, RemoveMember, RevokeClient, RevokeOrganization,
+    RevokePerson, RevokeToken, SetMember, WithdrawGrant,
+};
 
 /// More steps than any script has.
 const MOST: u64 = 400;
@@ -249,6 +253,106 @@ async fn what_is_taken_back_survives_the_failure_of_each_of_its_steps() {
     each_engine("step_end", async |world: &World| {
         let steps = every_step(world, endings).await;
         assert!(steps >= 15, "{steps}");
+    })
+    .await;
+}
+
+/// Everything of somebody, by the acts that name more than one thing: each leaves
+/// one record, behind those of before, and nobody's family lives on.
+#[expect(clippy::too_many_lines, reason = "one act after another")]
+async fn wide_endings(world: &World, nth: u64) {
+    let scene = world.scene().await.unwrap();
+    let family = world.family(&scene).await.unwrap();
+    let create = partner(world).await.unwrap();
+    let issuer = create.issuer.issuer.clone();
+    let organization = create.issuer.organization.clone().unwrap();
+    world.store.act(create).await.unwrap();
+    let (now, horizon) = (world.now, world.horizon());
+    let member = SetMember {
+        organization: organization.clone(),
+        person: scene.person,
+        roles: vec!["buyer".to_owned()],
+        audit: world.audit("member.set"),
+        now,
+        horizon,
+    };
+    world.store.act(member.clone()).await.unwrap();
+    let role = SetMember {
+        roles: Vec::new(),
+        ..member
+    };
+    let audit = world.audit("end");
+    let left = RemoveMember {
+        organization: organization.clone(),
+        person: scene.person,
+        audit: audit.clone(),
+        now,
+        horizon,
+    };
+    let distrusted = RevokeTrustedIssuer {
+        issuer: issuer.clone(),
+        audit: audit.clone(),
+        now,
+        horizon,
+    };
+    let whole = RevokeOrganization {
+        id: organization.clone(),
+        audit: audit.clone(),
+        now,
+        horizon,
+    };
+    let signed_out = EndSession {
+        id: scene.session,
+        now,
+        horizon,
+        audit: audit.clone(),
+    };
+    let person = RevokePerson {
+        id: scene.person,
+        audit: audit.clone(),
+        now,
+        horizon,
+    };
+    let client = RevokeClient {
+        id: scene.client.clone(),
+        audit,
+        now,
+        horizon,
+    };
+    begin(world, nth);
+
+    insist(&world.store, &role).await;
+    insist(&world.store, &left).await;
+    insist(&world.store, &distrusted).await;
+    insist(&world.store, &whole).await;
+    insist(&world.store, &signed_out).await;
+    insist(&world.store, &person).await;
+    insist(&world.store, &client).await;
+    world.store.break_no_more();
+
+    assert!(!world.is_family_live(family.id).await.unwrap());
+    let mut last = None;
+    for target in [
+        Target::Membership(organization.clone(), scene.person),
+        Target::Issuer(issuer.as_str().to_owned()),
+        Target::Organization(organization),
+        Target::Session(scene.session),
+        Target::Subject(scene.person),
+        Target::Client(scene.client),
+    ] {
+        let records = world.records(&target).await.unwrap();
+        assert_eq!(records.len(), 1, "{target:?}");
+        let place = Some(records[0].position.sequence);
+        assert!(last < place, "{target:?}: {last:?} {place:?}");
+        last = place;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_names_many_survives_the_failure_of_each_of_its_steps() {
+    each_engine("step_wide", async |world: &World| {
+        let steps = every_step(world, wide_endings).await;
+        assert!(steps >= 30, "{steps}");
     })
     .await;
 }
