@@ -367,8 +367,8 @@ impl Running {
         self.follower.abort();
     }
 
-    /// Ends as one that is killed: nothing that is under way is finished, nobody
-    /// is told, and nothing is written down that was not committed. The store
+    /// Ends as one that is killed, as far as that goes within a process: no answer
+    /// is waited for, nobody is told, and no trail is linked. The store
     /// closes so that another may open it in this process.
     #[cfg(feature = "testing")]
     pub async fn fall(self) {

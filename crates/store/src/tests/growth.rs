@@ -255,7 +255,7 @@ async fn a_day(store: &Store, entropy: &Arc<SeededEntropy>, day: u32) -> u64 {
     }
 }
 
-/// The same on PostgreSQL, where a table that was emptied keeps its file for what
+/// R26 on PostgreSQL, where a table that was emptied keeps its file for what
 /// comes: its rows are counted. The audit trail is kept for longer.
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread")]
