@@ -2,14 +2,15 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use symbolon_server::testing::{Answer, Browser, read};
+use symbolon_server::testing::{Answer, Browser, Request, read};
 use symbolon_token::jose::{SigningKey, Unverified};
 
 use super::api::proof_with;
 use super::partner::signing_key;
-use super::{APP, IMPORTER, PAIRWISE, World};
+use super::{APP, HUB, IMPORTER, PAIRWISE, World};
 use crate::browser::request;
 use crate::configuration::{ORDERS, VAULT};
+use crate::program::Site;
 
 /// An API whose tokens are macaroons.
 pub(super) const NOTES: &str = "https://notes.example.com";
@@ -22,6 +23,7 @@ pub(super) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchan
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const SAML2: &str = "urn:ietf:params:oauth:token-type:saml2";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -44,10 +46,16 @@ pub(super) enum Kind {
     /// An ID token, which opens nothing, and is exchanged by every node.
     Id,
     ApiKey,
+    /// A JWT by which the application acts for somebody.
+    Delegated,
+    /// A JWT that a device was given.
+    Device,
+    /// A refresh token: every node renews it.
+    Refresh,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Jwt,
         Self::Opaque,
         Self::Macaroon,
@@ -59,27 +67,26 @@ impl Kind {
         Self::Saml,
         Self::Id,
         Self::ApiKey,
+        Self::Delegated,
+        Self::Device,
+        Self::Refresh,
     ];
 
     pub(super) const fn resource(self) -> &'static str {
         match self {
-            Self::Jwt | Self::Bound | Self::Pairwise | Self::Exchanged | Self::Saml | Self::Id => {
-                ORDERS
-            }
             Self::Opaque | Self::ApiKey => VAULT,
             Self::Macaroon | Self::Narrowed => NOTES,
             Self::Encrypted => DEPOT,
+            _ => ORDERS,
         }
     }
 
     pub(super) const fn scope(self) -> &'static str {
         match self {
-            Self::Jwt | Self::Bound | Self::Pairwise | Self::Exchanged | Self::Saml | Self::Id => {
-                "read:orders"
-            }
             Self::Opaque | Self::ApiKey => "read:vault",
             Self::Macaroon | Self::Narrowed => "read:notes",
             Self::Encrypted => "read:depot",
+            _ => "read:orders",
         }
     }
 
@@ -87,27 +94,27 @@ impl Kind {
     pub(super) const fn client(self) -> &'static str {
         match self {
             Self::Pairwise => PAIRWISE,
+            Self::Device => HUB,
             _ => APP,
         }
     }
 
-    /// What the key is for that makes it, and by which algorithm. The digest of
-    /// an API key is made with one that nobody distrusts alone.
+    /// What the key is for that makes it, and by which algorithm. The digests of
+    /// an API key and of a refresh token are made with keys that nobody distrusts
+    /// alone.
     pub(super) const fn key(self) -> Option<(&'static str, Option<&'static str>)> {
         match self {
-            Self::Jwt | Self::Bound | Self::Pairwise | Self::Encrypted | Self::Exchanged => {
-                Some(("signing", Some("ES256")))
-            }
             Self::Saml | Self::Id => Some(("signing", Some("RS256"))),
             Self::Opaque => Some(("access-token", None)),
             Self::Macaroon | Self::Narrowed => Some(("macaroon", None)),
-            Self::ApiKey => None,
+            Self::ApiKey | Self::Refresh => None,
+            _ => Some(("signing", Some("ES256"))),
         }
     }
 
     /// Whether an API lets it in.
     pub(super) fn is_for_apis(self) -> bool {
-        !matches!(self, Self::Saml | Self::Id)
+        !matches!(self, Self::Saml | Self::Id | Self::Refresh)
     }
 }
 
@@ -138,6 +145,12 @@ impl World {
             cookies: std::mem::take(&mut self.cookies),
             ..Browser::new(site)
         };
+        if kind == Kind::Device {
+            let code = connect(&mut browser, &asked).await;
+            self.cookies = browser.cookies;
+            let form = [("grant_type", DEVICE_CODE), ("device_code", &*code)];
+            return self.redeem(kind, HUB, &form).await;
+        }
         let code = browser.code("alice", &asked).await;
         self.cookies = browser.cookies;
         let form = asked.redemption(&code);
@@ -171,26 +184,53 @@ impl World {
 
     /// What a client gets for a token in an exchange at a node.
     async fn exchange(&self, node: usize, client: &str, token: (&str, &str), to: &str) -> Answer {
+        self.exchange_as((node, client), token, to, None).await
+    }
+
+    /// The same, for somebody who acts.
+    async fn exchange_as(
+        &self,
+        (node, client): (usize, &str),
+        token: (&str, &str),
+        to: &str,
+        actor: Option<&str>,
+    ) -> Answer {
         let resource = if token.0 == ID_TOKEN { SAFE } else { ORDERS };
-        let form = [
+        let mut form = vec![
             ("grant_type", EXCHANGE),
             ("subject_token_type", token.0),
             ("subject_token", token.1),
             ("requested_token_type", to),
             ("resource", resource),
         ];
+        if let Some(actor) = actor {
+            form.extend([("actor_token", actor), ("actor_token_type", ACCESS_TOKEN)]);
+        }
         self.nodes[node].form("/token", client, &form).await
+    }
+
+    /// A token of the application's own.
+    async fn own(&self) -> String {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("resource", ORDERS),
+            ("scope", "read:orders"),
+        ];
+        let answer = self.first().form("/token", APP, &form).await;
+        answer.text("access_token")
     }
 
     /// Whether a node takes a token for one that is good; nothing where it
     /// cannot know.
     pub(super) async fn is_good(&self, node: usize, kind: Kind, token: &str) -> Option<bool> {
-        let named = match kind {
-            Kind::Saml => SAML2,
-            Kind::Id => ID_TOKEN,
+        let exchanged = async |named| self.exchange(node, APP, (named, token), ACCESS_TOKEN).await;
+        let renewal = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        let answer = match kind {
+            Kind::Saml => exchanged(SAML2).await,
+            Kind::Id => exchanged(ID_TOKEN).await,
+            Kind::Refresh => self.nodes[node].form("/token", APP, &renewal).await,
             _ => return self.is_active(node, token).await,
         };
-        let answer = self.exchange(node, APP, (named, token), ACCESS_TOKEN).await;
         match answer.status {
             200 => Some(true),
             // 401 where the client that shows it was disabled.
@@ -223,18 +263,25 @@ impl World {
         let text = |name: &str| told[name].as_str().map(str::to_owned);
         let first = match kind {
             Kind::Id => answer.text("id_token"),
+            Kind::Refresh => answer.text("refresh_token"),
             Kind::Narrowed => narrowed(&answer.text("access_token")),
             _ => answer.text("access_token"),
         };
         let to = match kind {
-            Kind::Exchanged => Some(ACCESS_TOKEN),
+            Kind::Exchanged | Kind::Delegated => Some(ACCESS_TOKEN),
             Kind::Saml => Some(SAML2),
             _ => None,
         };
         let (access, parent) = match to {
             None => (first, None),
             Some(to) => {
-                let answer = self.exchange(0, client, (ACCESS_TOKEN, &first), to).await;
+                let actor = match kind {
+                    Kind::Delegated => Some(self.own().await),
+                    _ => None,
+                };
+                let token = (ACCESS_TOKEN, &*first);
+                let answer = self.exchange_as((0, client), token, to, actor.as_deref());
+                let answer = answer.await;
                 assert_eq!(answer.status, 200, "{kind:?}: {}", answer.body);
                 (answer.text("access_token"), Some(first))
             }
@@ -249,6 +296,35 @@ impl World {
     }
 }
 
+/// Alice says yes to a device; answers the code that it polls with.
+async fn connect(browser: &mut Browser<'_, Site>, asked: &Request) -> String {
+    let text = |name: &str| (name.to_owned(), asked.pairs[name].clone());
+    let form = ["scope", "resource", "organization"].map(text);
+    let form: Vec<_> = form
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    let begun = browser
+        .server
+        .form("/device_authorization", HUB, &form)
+        .await;
+    assert_eq!(begun.status, 200, "{}", begun.body);
+    let mut page = browser.get("/device").await;
+    if page.body.contains(r#"id="login-submit""#) {
+        let password = browser.server.words.password.clone();
+        page = browser.sign_in(&page, "alice", &password).await;
+    }
+    let code = begun.text("user_code");
+    let page = browser
+        .submit("/device", &page, &[("user_code", &code)])
+        .await;
+    let mut fields = vec![("decision", "allow")];
+    fields.extend(asked.pairs["scope"].split(' ').map(|own| ("scope", own)));
+    let done = browser.submit("/device", &page, &fields).await;
+    assert!(done.body.contains("Device connected"), "{}", done.body);
+    begun.text("device_code")
+}
+
 /// What whoever holds a macaroon makes of it.
 fn narrowed(text: &str) -> String {
     let whole = symbolon_client::Macaroon::parse(text).unwrap();
@@ -256,7 +332,7 @@ fn narrowed(text: &str) -> String {
     whole.narrow(&[methods]).unwrap().expose().to_owned()
 }
 
-fn claim(jwt: &str, name: &str) -> Option<String> {
+pub(crate) fn claim(jwt: &str, name: &str) -> Option<String> {
     let token = Unverified::parse(jwt).unwrap();
     let claims = Value::Object(token.dangerous_claims_without_key().unwrap());
     claims[name].as_str().map(str::to_owned)

@@ -3,7 +3,7 @@
 
 mod api;
 mod faults;
-mod kind;
+pub(crate) mod kind;
 pub(crate) mod partner;
 mod propagation;
 
@@ -26,6 +26,8 @@ const CALLBACK: &str = "http://127.0.0.1:3000/callback";
 const APP: &str = "notes-app";
 /// The same, by a client that has names of its own for them.
 const PAIRWISE: &str = "pairwise-app";
+/// The program of a device.
+const HUB: &str = "hub";
 /// The client that brings a partner's assertions.
 const IMPORTER: &str = "importer";
 
@@ -52,7 +54,7 @@ impl World {
         let mut programs = Vec::new();
         for (number, node) in nodes.iter_mut().enumerate() {
             change(number, node);
-            let more = more(&partner, &node.words.web);
+            let more = [clients(&partner, &node.words.web), more(&partner)].concat();
             node.configure("outbound_allow = [\"127.0.0.0/8\"]", &more);
             programs.push(node.start().await);
         }
@@ -135,8 +137,60 @@ impl World {
     }
 }
 
-/// What these tests need besides the usual configuration.
-fn more(partner: &Partner, secret: &str) -> String {
+/// The clients that get tokens here.
+fn clients(partner: &Partner, secret: &str) -> String {
+    let issuer = &partner.issuer;
+    format!(
+        r#"
+[[client]]
+id = "{APP}"
+name = "Notes"
+secret = "{secret}"
+consent = "first_party"
+redirect_uris = ["{CALLBACK}"]
+grants = ["authorization_code", "refresh_token", "client_credentials", "{EXCHANGE}"]
+scopes = ["openid", "offline_access", "read:orders", "read:vault", "read:notes", "read:depot"]
+resources = ["{ORDERS}", "{VAULT}", "{NOTES}", "{DEPOT}", "{SAFE}"]
+default_resource = "{ORDERS}"
+exchange = {{ accepts = ["access_token", "saml2", "id_token"], issues = ["access_token", "saml2"], to = ["{SAFE}"] }}
+
+[[client]]
+id = "{PAIRWISE}"
+name = "Pairwise"
+secret = "{secret}"
+consent = "first_party"
+redirect_uris = ["{CALLBACK}"]
+subject_type = "pairwise"
+grants = ["authorization_code", "refresh_token"]
+scopes = ["openid", "offline_access", "read:orders"]
+resources = ["{ORDERS}"]
+
+[[client]]
+id = "{HUB}"
+name = "Device Hub"
+kind = "service"
+secret = "{secret}"
+consent = "first_party"
+grants = ["device_code", "refresh_token"]
+scopes = ["openid", "offline_access", "read:orders"]
+resources = ["{ORDERS}"]
+
+[[client]]
+id = "{IMPORTER}"
+kind = "service"
+secret = "{secret}"
+grants = ["urn:ietf:params:oauth:grant-type:jwt-bearer", "{EXCHANGE}"]
+scopes = ["read:orders"]
+resources = ["{ORDERS}"]
+
+[client.exchange]
+issuers = ["{issuer}"]
+"#
+    )
+}
+
+/// What else these tests need besides the usual configuration.
+fn more(partner: &Partner) -> String {
     let issuer = &partner.issuer;
     format!(
         r#"
@@ -165,40 +219,6 @@ introspection_client = "orders-api"
 identifier = "{SAFE}"
 name = "Safe"
 exchange_from = ["{APP}"]
-
-[[client]]
-id = "{APP}"
-name = "Notes"
-secret = "{secret}"
-consent = "first_party"
-redirect_uris = ["{CALLBACK}"]
-grants = ["authorization_code", "refresh_token", "{EXCHANGE}"]
-scopes = ["openid", "offline_access", "read:orders", "read:vault", "read:notes", "read:depot"]
-resources = ["{ORDERS}", "{VAULT}", "{NOTES}", "{DEPOT}", "{SAFE}"]
-default_resource = "{ORDERS}"
-exchange = {{ accepts = ["access_token", "saml2", "id_token"], issues = ["access_token", "saml2"], to = ["{SAFE}"] }}
-
-[[client]]
-id = "{PAIRWISE}"
-name = "Pairwise"
-secret = "{secret}"
-consent = "first_party"
-redirect_uris = ["{CALLBACK}"]
-subject_type = "pairwise"
-grants = ["authorization_code", "refresh_token"]
-scopes = ["openid", "offline_access", "read:orders"]
-resources = ["{ORDERS}"]
-
-[[client]]
-id = "{IMPORTER}"
-kind = "service"
-secret = "{secret}"
-grants = ["urn:ietf:params:oauth:grant-type:jwt-bearer", "{EXCHANGE}"]
-scopes = ["read:orders"]
-resources = ["{ORDERS}"]
-
-[client.exchange]
-issuers = ["{issuer}"]
 
 [[organization]]
 id = "acme"

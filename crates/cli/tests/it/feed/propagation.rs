@@ -172,6 +172,8 @@ fn combinations() -> Vec<(Act, Kind)> {
         (Act::Token, Kind::Id) => false,
         // A key is made for a person, and comes of no sign-in.
         (Act::Family | Act::Grant | Act::Session | Act::Key, Kind::ApiKey) => false,
+        // Without offline access a web application gets none.
+        (Act::Key | Act::Session, Kind::Refresh) => false,
         _ => true,
     };
     all.filter(is_there).collect()

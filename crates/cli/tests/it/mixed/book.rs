@@ -34,6 +34,15 @@ pub(super) enum Work {
     End(Family),
     /// A family is renewed that has ended, by what the word says.
     RenewEnded(Family, &'static str),
+    /// An administrator makes an organization, for the first time as far as
+    /// anybody was told.
+    Found(String, Shown),
+    /// One is asked for that was made.
+    FindFounded(String),
+    /// It is deleted.
+    Dissolve(String, Shown),
+    /// One is asked for that was deleted.
+    FindDissolved(String),
 }
 
 /// Whether something was shown before, without an answer.
@@ -104,6 +113,8 @@ pub(super) struct Asked {
     pub(super) assertions: AtomicU64,
     pub(super) codes: AtomicU64,
     pub(super) families: AtomicU64,
+    pub(super) founded: AtomicU64,
+    pub(super) dissolved: AtomicU64,
 }
 
 /// From how many acts on each kind has to have been asked about.
@@ -122,6 +133,8 @@ impl Asked {
             ("assertions that were taken", &self.assertions),
             ("codes that were redeemed", &self.codes),
             ("families that were taken back", &self.families),
+            ("organizations that were made", &self.founded),
+            ("organizations that were deleted", &self.dissolved),
         ];
         for (what, count) in all {
             assert!(

@@ -1,5 +1,6 @@
 //! Mixed load at a steady rate, and a book of what was answered to it: clients
-//! that renew, redeem codes, prove themselves by assertions, and take back.
+//! that renew, redeem codes, prove themselves by assertions, and take back, and
+//! administrators who take back, make and delete.
 //!
 //! 1. Every tick sends one request, whether or not any was answered, each to
 //!    another node than the one before.
@@ -55,6 +56,8 @@ pub(crate) struct Mixed {
     known_within: Duration,
     key: SigningKey,
     cookies: String,
+    /// What administrators show.
+    token: String,
     book: Mutex<Book>,
 }
 
@@ -82,6 +85,7 @@ resources = ["{ORDERS}"]
             known_within,
             key,
             cookies: String::new(),
+            token: String::new(),
             book: Mutex::default(),
         }
     }
@@ -91,6 +95,7 @@ resources = ["{ORDERS}"]
         let mut browser = Browser::new(&*self.nodes[0]);
         let families = families_of(&mut browser, FAMILIES.0).await;
         self.cookies = browser.cookie_line();
+        self.token = self.nodes[0].admin_token();
         let mut book = self.book();
         book.families = families.len();
         book.idle.extend(families);
@@ -134,6 +139,7 @@ resources = ["{ORDERS}"]
             return book.later.pop_front();
         }
         Some(match turn % 10 {
+            0 if turn.is_multiple_of(3) => Work::Found(format!("o-{}", word()), Shown::Never),
             0..5 => match book.idle.pop_front() {
                 Some(family) => Work::Renew(family, None),
                 None => Work::Prove(self.assertion(), Shown::Never),
