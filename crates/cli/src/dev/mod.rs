@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::Value;
 use symbolon_gateway::Launch;
 use symbolon_server::launch::{Listeners, launch};
-use symbolon_server::serve::{self as listener, Capacity};
+use symbolon_server::serve::{self as listener, Capacity, Listening};
 use tokio::sync::watch;
 
 use self::home::{Addresses, Home};
@@ -89,6 +89,7 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<ExitCode> {
     let (stop, stopped) = watch::channel(false);
     let router = demo::router(&guarding.gateway, edge().clock);
     let capacity = Capacity::of_administration();
+    let demo = Listening::new(demo, false);
     let serving = tokio::spawn(listener::serve(demo, None, router, capacity, stopped));
     let ready = ready(&home, running.app.status_link()).await?;
     if arguments.json {

@@ -139,17 +139,10 @@ pub struct Listening {
     lasts: bool,
 }
 
-impl From<TcpListener> for Listening {
-    /// One that closes: whoever comes goes to another node at once.
-    fn from(listener: TcpListener) -> Self {
-        let lasts = false;
-        Self { listener, lasts }
-    }
-}
-
 impl Listening {
-    /// One whose socket may stay open elsewhere: whoever comes while idle
-    /// connections are waited for then need not wait for the next process.
+    /// One that closes, so that whoever comes goes to another node at once, or
+    /// one that lasts: where its socket stays open elsewhere, whoever comes while
+    /// idle connections are waited for is answered still.
     pub fn new(listener: TcpListener, lasts: bool) -> Self {
         Self { listener, lasts }
     }
@@ -157,13 +150,13 @@ impl Listening {
 
 /// Serves until `stop` says so, then finishes what has begun.
 pub async fn serve<A: Answer>(
-    listening: impl Into<Listening>,
+    listening: Listening,
     tls: Option<TlsAcceptor>,
     answer: A,
     capacity: Capacity,
     stop: watch::Receiver<bool>,
 ) {
-    let Listening { listener, lasts } = listening.into();
+    let Listening { listener, lasts } = listening;
     let places = Arc::new(Places::new(capacity));
     let take = |stream: TcpStream, peer: SocketAddr, place: Place| {
         let connection = Connection {
