@@ -1,17 +1,29 @@
 //! Migrations on PostgreSQL: one transaction for each, under a lock of their own
 //! table, so that two nodes that start at once run each of them once.
 //!
-//! An index that is made concurrently stands in no transaction: it is made
-//! first, again where an earlier attempt left half of one, and entered then.
+//! An index that is made concurrently stands in no transaction. It is made on a
+//! connection of its own, while the transaction that will enter it has the lock:
+//!
+//! 1. Only the node that has the lock makes one. The others ask for it again.
+//! 2. A node that was killed may have left a server process behind that still
+//!    makes it. That one has a lock on the index's table, which is waited for.
+//! 3. Half of an index, which a node left that was killed, is dropped.
+//! 4. It is made, and entered once it is there whole.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, Pool};
+use tokio_postgres::IsolationLevel;
 
-use crate::act::{Act, Link, Shared, Tx};
+use super::line::LIMITS;
+use crate::act::{Link, Shared, Tx};
 use crate::dialect::Engine;
 use crate::fault::Fault;
 use crate::migration::{self, Migration};
 use crate::schema::apply::{LOCK_MS, Next, Patience};
-use crate::schema::plan::split;
+use crate::schema::plan::{split, target};
+
+/// How long the table of an index is waited for, in milliseconds. Nobody who
+/// reads or writes stands behind that lock; a vacuum gives way within a second.
+const FREE_MS: u32 = 2_000;
 
 /// Runs what is missing of a list.
 pub(crate) async fn migrate(
@@ -22,15 +34,11 @@ pub(crate) async fn migrate(
     make_table(client).await?;
     let (mut run, mut patience) = (Vec::new(), Patience::new());
     loop {
-        let applied = applied(client).await?;
-        let mut missing = next.of.iter();
-        let missing = missing.find(|own| !applied.contains(&own.number));
-        if let Some(step) = missing.filter(|own| own.is_concurrent()) {
-            concurrently(client, step).await?;
-        }
         match one(client, shared, &next).await {
             Ok(Some(step)) => run.push(step),
             Ok(None) => return Ok(run),
+            // Somebody who is no node makes an index of the same table.
+            Err(fault) if fault.is_retry() => patience.pause(fault).await?,
             Err(fault) => patience.wait(fault).await?,
         }
     }
@@ -42,7 +50,12 @@ async fn one(
     shared: &Shared,
     next: &Next,
 ) -> Result<Option<Migration>, Fault> {
-    let transaction = client.transaction().await?;
+    let pool = Client::pool(client);
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .start()
+        .await?;
     transaction
         .batch_execute(&format!(
             "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {LOCK_MS};
@@ -50,51 +63,105 @@ async fn one(
              LOCK TABLE migration IN EXCLUSIVE MODE"
         ))
         .await?;
-    let link = Link::Postgres(super::Link::plain(transaction.client()));
-    let step = next.run(&mut Tx::new(link, shared)).await?;
+    let within = || {
+        let link = super::Link::plain(transaction.client());
+        Tx::new(Link::Postgres(link), shared)
+    };
+    let Some(step) = next.find(&mut within()).await? else {
+        return Ok(None);
+    };
+    if step.is_concurrent() {
+        // INVARIANT: this transaction has no snapshot while the index is made,
+        // for which every snapshot is waited for. What was read last keeps its
+        // own until something else is asked, which this is.
+        transaction
+            .batch_execute("SET LOCAL statement_timeout = 0")
+            .await?;
+        concurrently(pool, step).await?;
+    } else {
+        within().batch(&Engine::Postgres.render(step.text)).await?;
+    }
+    next.enter(&mut within(), step).await?;
     transaction.commit().await?;
-    Ok(step)
+    Ok(Some(*step))
 }
 
-const INVALID: &str =
-    "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = current_schema() AND NOT i.indisvalid AND c.relname = ANY ($1)";
-
-/// Makes indexes that nobody waits for.
-async fn concurrently(client: &Client, step: &Migration) -> Result<(), Fault> {
+/// Makes indexes that nobody waits for, on a connection that is closed then.
+async fn concurrently(pool: Option<Pool>, step: &Migration) -> Result<(), Fault> {
+    let closed = || Fault::unavailable("postgresql: the pool was closed");
+    let own = Client::take(pool.ok_or_else(closed)?.get().await?);
+    lift_limits(&own).await?;
     let text = Engine::Postgres.render(step.text);
-    let statements: Vec<String> = split(&text).collect();
-    let words = |own: &String| own.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let names: Vec<String> = statements.iter().flat_map(words).collect();
-    let broken = client.query(INVALID, &[&names]).await?;
-    let broken: Vec<String> = broken.iter().map(|row| row.get(0)).collect();
-    for name in broken {
-        let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {name}");
-        alone(client, &drop).await?;
+    for statement in split(&text) {
+        make_index(&own, &statement).await?;
     }
-    for statement in &statements {
-        alone(client, statement).await?;
-    }
-    if client.query(INVALID, &[&names]).await?.is_empty() {
-        return Ok(());
-    }
-    Err(Fault::unavailable(
-        "postgresql: another node makes the same index",
-    ))
+    Ok(())
 }
 
-/// A statement in no transaction, which takes as long as it needs: what it
-/// waits for waits for nobody.
-async fn alone(client: &Client, statement: &str) -> Result<(), Fault> {
-    client
-        .batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")
-        .await?;
-    let outcome = client.batch_execute(statement).await;
-    client
-        .batch_execute("SET statement_timeout = 3000; SET lock_timeout = 3000")
-        .await?;
-    Ok(outcome?)
+/// Lets a connection take as long as it needs, where `line` told it limits: then
+/// it is ours alone. One that was told none may lead to a pooler, where a
+/// setting would stay with somebody else's.
+async fn lift_limits(own: &tokio_postgres::Client) -> Result<(), Fault> {
+    let told = LIMITS.map(|(name, value)| format!("('{name}', '{value}')"));
+    let text = format!(
+        "SELECT 1 FROM pg_settings WHERE source = 'session' AND (name, setting) IN ({})",
+        told.join(", ")
+    );
+    if own.query_typed(&text, &[]).await?.len() == LIMITS.len() {
+        let lifted = LIMITS.map(|(name, _)| format!("SET {name} = 0;"));
+        own.batch_execute(&lifted.concat()).await?;
+    }
+    Ok(())
+}
+
+/// Makes an index, anew where there is half of it.
+async fn make_index(own: &tokio_postgres::Client, statement: &str) -> Result<(), Fault> {
+    let ((_, table), name) = (target(statement), name_of(statement));
+    // One message is one transaction, so the lock is free again at its end.
+    let free = format!(
+        "SET LOCAL lock_timeout = {FREE_MS}; LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE"
+    );
+    own.batch_execute(&free).await?;
+    if find_index(own, &table, name).await? == Index::Half {
+        let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {name}");
+        own.batch_execute(&drop).await?;
+    }
+    own.batch_execute(statement).await?;
+    match find_index(own, &table, name).await? {
+        Index::Whole => Ok(()),
+        Index::Nothing | Index::Half => {
+            Err(Fault::retry("postgresql: somebody else changed the index"))
+        }
+    }
+}
+
+/// The name of the index that a statement makes.
+fn name_of(statement: &str) -> &str {
+    let mut before = statement.split(" ON ");
+    let made = before.next().unwrap_or_default();
+    made.rsplit(' ').next().unwrap_or_default()
+}
+
+/// How far an index is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Index {
+    Nothing,
+    /// Nobody finds anything by it.
+    Half,
+    Whole,
+}
+
+async fn find_index(own: &tokio_postgres::Client, table: &str, name: &str) -> Result<Index, Fault> {
+    let text = format!(
+        "SELECT i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE i.indrelid = to_regclass('{table}') AND c.relname = '{name}'"
+    );
+    let rows = own.query_typed(&text, &[]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(Index::Nothing);
+    };
+    let is_valid: bool = row.try_get(0)?;
+    Ok(if is_valid { Index::Whole } else { Index::Half })
 }
 
 /// Two nodes may both find no table, and one of them is told that it exists.
@@ -133,4 +200,27 @@ pub(crate) async fn rows_of(client: &Client, table: &str) -> Result<u64, Fault> 
     let rows = client.query_typed(&text, &[]).await?;
     let count: i64 = rows.first().map_or(0, |row| row.get(0));
     Ok(u64::try_from(count).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::MIGRATIONS;
+    use crate::schema::plan::Verb;
+
+    /// Whatever is tried once more has to find what is there already.
+    #[test]
+    fn what_stands_in_no_transaction_is_an_index_that_may_be_there() {
+        let concurrent = MIGRATIONS.iter().filter(|step| step.is_concurrent());
+        for step in concurrent {
+            for statement in split(&Engine::Postgres.render(step.text)) {
+                let made = statement.split_once(" CONCURRENTLY IF NOT EXISTS ");
+                let (_, made) = made.unwrap_or_else(|| panic!("{statement}"));
+                let (verb, table) = target(&statement);
+                assert_eq!(verb, Verb::CreateIndex, "{statement}");
+                let wanted = format!("{} ON {table} (", name_of(&statement));
+                assert!(made.starts_with(&wanted), "{statement}");
+            }
+        }
+    }
 }

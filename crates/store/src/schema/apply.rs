@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use crate::act::{Act, Tx};
 use crate::bind::binds;
-use crate::dialect::Engine;
 use crate::fault::Fault;
 use crate::migration::{APPLIED, ENTER, Migration, TABLE};
 use crate::statement::statements;
@@ -53,8 +52,16 @@ impl Patience {
 
     /// Waits a moment where a lock was not had; passes every other fault on.
     pub(crate) async fn wait(&mut self, fault: Fault) -> Result<(), Fault> {
+        if !fault.is_lock_timeout() {
+            return Err(fault);
+        }
+        self.pause(fault).await
+    }
+
+    /// Waits a moment, unless that was the last.
+    pub(crate) async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
         self.0 -= 1;
-        if self.0 == 0 || !fault.is_lock_timeout() {
+        if self.0 == 0 {
             return Err(fault);
         }
         tokio::time::sleep(PAUSE).await;
@@ -62,11 +69,29 @@ impl Patience {
     }
 }
 
-/// The next migration of a list that did not run, run. On PostgreSQL its
-/// caller has locked the table of migrations.
+/// The next migration of a list that did not run. As an act it is run as well,
+/// which is how SQLite does it.
 pub(crate) struct Next {
     pub(crate) of: &'static [Migration],
     pub(crate) contract: Contract,
+}
+
+impl Next {
+    /// Finds it. On PostgreSQL its caller has locked the table of migrations.
+    pub(crate) async fn find(&self, tx: &mut Tx<'_>) -> Result<Option<&'static Migration>, Fault> {
+        let applied = tx.all(&APPLIED, &[], |row| row.number(0)).await?;
+        let mut all = self.of.iter();
+        Ok(all.find(|own| !applied.contains(&own.number)))
+    }
+
+    /// Enters it, in the transaction in which it was found.
+    pub(crate) async fn enter(&self, tx: &mut Tx<'_>, step: &Migration) -> Result<(), Fault> {
+        if self.contract == Contract::Now {
+            level::raise(tx, step.number).await?;
+        }
+        tx.run(&ENTER, binds![step.number, step.name]).await?;
+        Ok(())
+    }
 }
 
 impl Act for Next {
@@ -74,22 +99,12 @@ impl Act for Next {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Migration>, Fault> {
         let engine = tx.engine();
-        if engine == Engine::Sqlite {
-            tx.batch(&engine.render(TABLE)).await?;
-        }
-        let applied = tx.all(&APPLIED, &[], |row| row.number(0)).await?;
-        let mut missing = self.of.iter();
-        let Some(step) = missing.find(|own| !applied.contains(&own.number)) else {
+        tx.batch(&engine.render(TABLE)).await?;
+        let Some(step) = self.find(tx).await? else {
             return Ok(None);
         };
-        // Those that stand in no transaction have been run before.
-        if engine == Engine::Sqlite || !step.is_concurrent() {
-            tx.batch(&engine.render(step.text)).await?;
-        }
-        if self.contract == Contract::Now {
-            level::raise(tx, step.number).await?;
-        }
-        tx.run(&ENTER, binds![step.number, step.name]).await?;
+        tx.batch(&engine.render(step.text)).await?;
+        self.enter(tx, step).await?;
         Ok(Some(*step))
     }
 }

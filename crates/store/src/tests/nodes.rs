@@ -201,7 +201,18 @@ async fn nodes_that_start_at_once_migrate_once() {
     }
 
     assert_eq!(runs, crate::migration::MIGRATIONS.len());
+    let together = shape(&schema).await;
+    schema.recreate().await;
+    schema.open(9).await.migrate().await.unwrap();
+    assert_eq!(together, shape(&schema).await);
     schema.drop().await;
+}
+
+async fn shape(schema: &Schema) -> Vec<String> {
+    let store = schema.open(10).await;
+    let shape = store.read(crate::SchemaShape).await.unwrap();
+    store.close().await;
+    shape
 }
 
 #[tokio::test(flavor = "multi_thread")]

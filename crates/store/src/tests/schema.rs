@@ -327,6 +327,137 @@ impl Place {
     }
 }
 
+/// A schema that lacks nothing but an index that is made concurrently, and a
+/// connection to it.
+#[cfg(feature = "postgres")]
+async fn without_index(name: &str) -> Option<(super::nodes::Schema, tokio_postgres::Client)> {
+    let schema = super::nodes::Schema::new(name).await?;
+    let store = schema.open(1).await;
+    let all = COMING.expand;
+    let steps = Steps {
+        expand: &all[..all.len() - 1],
+        fill: &[],
+        contract: &[],
+    };
+    store.expand(&steps).await.unwrap();
+    store.close().await;
+    let client = schema.connect().await;
+    Some((schema, client))
+}
+
+/// How often the index is entered, and how it looks.
+#[cfg(feature = "postgres")]
+async fn index(client: &tokio_postgres::Client) -> (i64, Option<bool>) {
+    let entered = "SELECT count(*) FROM migration WHERE number = 9002";
+    let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('coming_meta')";
+    let entered = client.query_one(entered, &[]).await.unwrap().get(0);
+    let valid = client.query_opt(valid, &[]).await.unwrap();
+    (entered, valid.map(|row| row.get(0)))
+}
+
+#[cfg(feature = "postgres")]
+async fn index_begins(client: &tokio_postgres::Client) {
+    while index(client).await.1.is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+#[cfg(feature = "postgres")]
+const MAKE: &str = "CREATE INDEX CONCURRENTLY IF NOT EXISTS coming_meta ON meta (value, name)";
+/// Begins to read, as a backup does: an index is not whole before that is over.
+#[cfg(feature = "postgres")]
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM migration";
+
+/// One node makes the index while the others wait for it, and enters it.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_lack_only_a_concurrent_index_make_it_once() {
+    let Some((schema, client)) = without_index("index").await else {
+        return;
+    };
+    let many = "INSERT INTO meta
+        SELECT 'x' || n, decode('00', 'hex') FROM generate_series(1, 50000) n";
+    client.batch_execute(many).await.unwrap();
+    let mut nodes = Vec::new();
+    for number in 1..5 {
+        // Behind a pooler as well.
+        let options = Options {
+            named_statements: number % 2 == 0,
+            ..Options::new(schema.url(), number)
+        };
+        nodes.push(Store::open(&options).await.unwrap());
+    }
+
+    for round in 0..5 {
+        let mut starts = tokio::task::JoinSet::new();
+        for node in nodes.clone() {
+            starts.spawn(async move { node.expand(&COMING).await.unwrap().run.len() });
+        }
+        let runs: usize = starts.join_all().await.into_iter().sum();
+
+        assert_eq!(runs, 1, "{round}");
+        assert_eq!(index(&client).await, (1, Some(true)), "{round}");
+        let again = "DROP INDEX coming_meta; DELETE FROM migration WHERE number = 9002";
+        client.batch_execute(again).await.unwrap();
+    }
+    schema.drop().await;
+}
+
+/// R19: what a node leaves that is killed while it makes an index is half of
+/// one, and nobody takes it for whole.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_an_index_that_a_node_left_is_replaced() {
+    let Some((schema, client)) = without_index("half").await else {
+        return;
+    };
+    let reader = schema.connect().await;
+    reader.batch_execute(READ).await.unwrap();
+    let first = schema.open(1).await;
+    let making = tokio::spawn(async move { first.expand(&COMING).await.is_ok() });
+    index_begins(&client).await;
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_locks
+        WHERE relation = to_regclass('meta') AND mode = 'ShareUpdateExclusiveLock'
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    client.batch_execute(kill).await.unwrap();
+    assert!(!making.await.unwrap(), "it was killed");
+    assert_eq!(index(&client).await, (0, Some(false)));
+    reader.batch_execute("COMMIT").await.unwrap();
+
+    let migrated = schema.open(2).await.expand(&COMING).await.unwrap();
+
+    assert_eq!(migrated.run.len(), 1);
+    assert_eq!(index(&client).await, (1, Some(true)));
+    schema.drop().await;
+}
+
+/// A node that was killed may leave a server process behind that goes on: what
+/// that makes is waited for, and neither dropped nor entered before its time.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_that_somebody_still_makes_is_waited_for() {
+    let Some((schema, client)) = without_index("still").await else {
+        return;
+    };
+    let reader = schema.connect().await;
+    reader.batch_execute(READ).await.unwrap();
+    let other = schema.connect().await;
+    let making = tokio::spawn(async move { other.batch_execute(MAKE).await });
+    index_begins(&client).await;
+    let store = schema.open(2).await;
+
+    let migrating = tokio::spawn(async move { store.expand(&COMING).await.unwrap() });
+    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    assert!(!migrating.is_finished());
+    assert_eq!(index(&client).await, (0, Some(false)));
+    reader.batch_execute("COMMIT").await.unwrap();
+
+    assert_eq!(migrating.await.unwrap().run.len(), 1);
+    making.await.unwrap().unwrap();
+    assert_eq!(index(&client).await, (1, Some(true)));
+    schema.drop().await;
+}
+
 /// R19: with very many rows in the tables, nobody who writes waits half a second
 /// while the schema changes; whoever holds a table makes the migration wait,
 /// and nobody behind it.
