@@ -29,6 +29,11 @@ pub trait Act: Send + Sync + 'static {
     /// of the feed: on PostgreSQL those that wait on a node share a transaction.
     const ONLY_TAKES_BACK: bool = false;
 
+    /// Whether it does nothing but end or forget rows, or claims the right to:
+    /// on SQLite it is carried out although the disk is full, as is whatever
+    /// records that something was taken back.
+    const FREES: bool = false;
+
     /// Whether what a node knows is only as young as this read: on SQLite it
     /// waits for no reads but its own kind.
     const READS_THE_FEED: bool = false;

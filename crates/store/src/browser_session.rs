@@ -18,12 +18,20 @@ use symbolon_token::{Browser, Digest, Id, Slot};
 use crate::act::{Act, Tx};
 use crate::bind::binds;
 use crate::fault::Fault;
+use crate::job::{ClaimJob, Lease};
+use crate::purge::BROWSER_SESSIONS;
 use crate::statement::statements;
 
 type SessionId = Id<Browser>;
 
 /// How long a use of a session need not be written down again.
 const MINUTE: Duration = Duration::from_secs(60);
+/// How long a session that ran out is kept.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The job of forgetting sessions that ran out. It is one of its own: a gateway
+/// that had the server's would keep the server from it.
+const JOB: &str = "purge-browser-sessions";
 
 /// A session as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +157,28 @@ pub struct EndBrowserSessionsOf {
     pub before: Timestamp,
 }
 
+/// Claims the job of forgetting sessions, or claims it again.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimBrowserSessions {
+    /// For how long, by the database's clock.
+    pub span: Duration,
+    /// The time as far as this gateway is sure of it.
+    pub now: Timestamp,
+}
+
+/// Forgets up to `limit` sessions that ran out a day ago, and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct PurgeBrowserSessions {
+    /// The time.
+    pub now: Timestamp,
+    /// At most how many.
+    pub limit: u32,
+}
+
 statements! {
+    // Stores that never had a gateway have no such job.
+    ENTER_JOB = "INSERT INTO job (name, holder, token, until, high_water)
+        VALUES (?1, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
     OPEN = "INSERT INTO browser_session (slot, id, secret, subject, issuer_session, held,
             generation, fence, renewing, created, seen, idle_ends, absolute_ends)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, ?7, ?8, ?9, ?10)";
@@ -273,6 +302,7 @@ impl Act for EndBrowserSession {
     /// Whether there was one.
     type Out = bool;
     const SINGLE: bool = true;
+    const FREES: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
         Ok(tx.run(&END, binds![self.id.slot(), &self.id]).await? > 0)
@@ -283,6 +313,7 @@ impl Act for EndOfIssuerSession {
     /// How many ended.
     type Out = u64;
     const SINGLE: bool = true;
+    const FREES: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<u64, Fault> {
         tx.run(&END_OF_ISSUER, binds![&self.issuer_session]).await
@@ -293,9 +324,38 @@ impl Act for EndBrowserSessionsOf {
     /// How many ended.
     type Out = u64;
     const SINGLE: bool = true;
+    const FREES: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<u64, Fault> {
         let binds = binds![self.slot, &self.subject, self.before];
         tx.run(&END_OF_SUBJECT, binds).await
+    }
+}
+
+impl Act for ClaimBrowserSessions {
+    /// The lease, unless another gateway holds the job.
+    type Out = Option<Lease>;
+    const FREES: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Lease>, Fault> {
+        let claim = ClaimJob {
+            name: JOB,
+            span: self.span,
+            now: self.now,
+        };
+        tx.run(&ENTER_JOB, binds![claim.name]).await?;
+        claim.run(tx).await
+    }
+}
+
+impl Act for PurgeBrowserSessions {
+    /// How many were forgotten.
+    type Out = u64;
+    const SINGLE: bool = true;
+    const FREES: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<u64, Fault> {
+        let binds = binds![self.now - DAY, self.limit];
+        tx.run(&BROWSER_SESSIONS, binds).await
     }
 }

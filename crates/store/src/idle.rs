@@ -48,6 +48,7 @@ statements! {
 impl Act for EndIdle {
     /// How many rows there were, of whichever there were more.
     type Out = u64;
+    const FREES: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<u64, Fault> {
         let over = Timestamp::from_millis(self.now.millis().saturating_sub(MARGIN_MS));

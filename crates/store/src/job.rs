@@ -65,6 +65,7 @@ impl Act for ClaimJob {
     /// The lease, unless another node holds the job.
     type Out = Option<Lease>;
     const SINGLE: bool = true;
+    const FREES: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Lease>, Fault> {
         let node = tx.shared.node;
@@ -84,6 +85,7 @@ impl Act for ClaimJob {
 impl<A: Act> Act for Under<A> {
     /// What the act said; nothing where another claim came after the lease.
     type Out = Option<A::Out>;
+    const FREES: bool = A::FREES;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<A::Out>, Fault> {
         let fence = binds![self.lease.name, self.lease.token];

@@ -81,9 +81,9 @@ pub use audit::{
 };
 pub use authorization_code::{BurnCode, CodeKind, RedeemCode, Redeemed};
 pub use browser_session::{
-    BrowserSession, EndBrowserSession, EndBrowserSessionsOf, EndOfIssuerSession,
-    FindBrowserSession, KeepRenewed, LetGoRenewal, OpenBrowserSession, TakeRenewal,
-    TouchBrowserSession,
+    BrowserSession, ClaimBrowserSessions, EndBrowserSession, EndBrowserSessionsOf,
+    EndOfIssuerSession, FindBrowserSession, KeepRenewed, LetGoRenewal, OpenBrowserSession,
+    PurgeBrowserSessions, TakeRenewal, TouchBrowserSession,
 };
 pub use client::{
     AddClientSecret, ClientIds, ClientSecret, CreateClient, Created, DeleteClient, FindClient,
@@ -136,7 +136,7 @@ pub use person::{
     Claims, CreatePerson, DeletePerson, FindPerson, FindPersonByName, ListPeople, Person,
     PersonWritten, RehashPassword, RevokePerson, SetPassword, SetPersonEnabled, UpdatePerson,
 };
-pub use purge::{PurgeExpired, Purged};
+pub use purge::{Expired, PurgeExpired, PurgeKind, Purged};
 pub use refresh_family::{
     Digest16, EndFamily, FIRST_GENERATION, FamiliesOf, FamilyAuthority, FamilyLine, FindFamily,
     GrantUse, GrantUsesOf, Live, NewFamily, Present, PresentedAs, RefreshFamily, Renew,

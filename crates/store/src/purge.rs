@@ -9,13 +9,81 @@ use crate::revocation::APART;
 use crate::spent::{DAY, day};
 use crate::statement::statements;
 
-/// Forgets up to `limit` rows of each kind.
+/// Forgets up to `limit` rows of each kind at once: where nobody else works.
 #[derive(Clone, Copy, Debug)]
 pub struct PurgeExpired {
     /// The time.
     pub now: Timestamp,
     /// At most how many of each.
     pub limit: u32,
+}
+
+/// Forgets up to `limit` rows of one kind, so that no row is locked while
+/// another kind is looked through.
+#[derive(Clone, Copy, Debug)]
+pub struct PurgeKind {
+    /// The kind.
+    pub kind: Expired,
+    /// The time.
+    pub now: Timestamp,
+    /// At most how many.
+    pub limit: u32,
+}
+
+/// A kind of what expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expired {
+    /// Revocations.
+    Revocation,
+    /// Uses of single-use things.
+    Spent,
+    /// Families past their absolute end, which are ended: they stay a while.
+    FamilyToEnd,
+    /// Families that ended, with their authorities.
+    Family,
+    /// Sessions that ended. Those past their end go with those that are idle.
+    Session,
+    /// Grants that were withdrawn.
+    Grant,
+    /// Counters.
+    Attempt,
+    /// Discharges.
+    Discharge,
+    /// Waiting devices.
+    Device,
+    /// Places in status lists.
+    Status,
+    /// API keys that ran out, which are taken back: they stay a while.
+    ApiKeyToEnd,
+    /// API keys that were taken back, with their digests.
+    ApiKey,
+    /// Sessions of browsers.
+    BrowserSession,
+}
+
+impl PurgeExpired {
+    /// Every kind: what ran out is ended before what has ended goes.
+    pub const KINDS: [Expired; 13] = [
+        Expired::Revocation,
+        Expired::Spent,
+        Expired::FamilyToEnd,
+        Expired::Family,
+        Expired::Session,
+        Expired::Grant,
+        Expired::Attempt,
+        Expired::Discharge,
+        Expired::Device,
+        Expired::Status,
+        Expired::ApiKeyToEnd,
+        Expired::ApiKey,
+        Expired::BrowserSession,
+    ];
+
+    /// The same of one kind alone.
+    pub const fn of(self, kind: Expired) -> PurgeKind {
+        let Self { now, limit } = self;
+        PurgeKind { kind, now, limit }
+    }
 }
 
 /// How far the clocks of nodes, and what callers allow for, may be apart, and
@@ -74,6 +142,25 @@ impl Purged {
             + self.api_keys
             + self.browser_sessions
     }
+
+    const fn add(&mut self, rows: u64, of: Expired) {
+        let own = match of {
+            Expired::Revocation => &mut self.revocations,
+            Expired::Spent => &mut self.spent,
+            Expired::Family => &mut self.families,
+            Expired::Session => &mut self.sessions,
+            Expired::Grant => &mut self.grants,
+            Expired::Attempt => &mut self.attempts,
+            Expired::Discharge => &mut self.discharges,
+            Expired::Device => &mut self.devices,
+            Expired::Status => &mut self.statuses,
+            Expired::ApiKey => &mut self.api_keys,
+            Expired::BrowserSession => &mut self.browser_sessions,
+            // They are still there.
+            Expired::FamilyToEnd | Expired::ApiKeyToEnd => return,
+        };
+        *own += rows;
+    }
 }
 
 statements! {
@@ -92,8 +179,6 @@ statements! {
             ORDER BY absolute_ends, slot, id LIMIT ?2)";
     SESSIONS = "DELETE FROM session WHERE (slot, id) IN
         (SELECT slot, id FROM session WHERE ended <= ?1 ORDER BY ended, slot, id LIMIT ?2)";
-    LONG_OVER = "DELETE FROM session WHERE (slot, id) IN
-        (SELECT slot, id FROM session WHERE absolute_ends <= ?1 ORDER BY absolute_ends, slot, id LIMIT ?2)";
     GRANTS = "DELETE FROM grants WHERE (slot, id) IN
         (SELECT slot, id FROM grants WHERE withdrawn <= ?1 ORDER BY withdrawn LIMIT ?2)";
     ATTEMPTS = "DELETE FROM attempt WHERE name IN
@@ -123,54 +208,62 @@ statements! {
 
 impl Act for PurgeExpired {
     type Out = Purged;
+    const FREES: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Purged, Fault> {
+        let mut purged = Purged::default();
+        for kind in Self::KINDS {
+            let rows = self.of(kind).run(tx).await?;
+            purged.add(rows, kind);
+        }
+        Ok(purged)
+    }
+}
+
+impl Act for PurgeKind {
+    /// How many rows there were: where it is the limit, there may be more.
+    type Out = u64;
+    const FREES: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<u64, Fault> {
         let limit = self.limit;
-        let yesterday = Timestamp::from_millis(self.now.millis().saturating_sub(DAY));
-        let before = binds![yesterday, limit];
-        let over = match planted(16) {
-            true => Timestamp::FAR,
-            // Whoever checks may take a token for so long after its end.
-            false => self.now - APART,
-        };
-        let revocations = tx.run(&REVOCATIONS, binds![over, limit]).await?;
-        // Another node's clock may say an earlier day, and a caller's skew adds
-        // to it: what was used is remembered until nobody can take it again.
-        let spent = tx.run(&SPENT, binds![first_day(self.now), limit]).await?;
-
-        // The same rows by the same order, the authority before the row that
-        // names it.
-        tx.run(&END_FAMILIES, before).await?;
-        tx.run(&AUTHORITIES, before).await?;
-        let families = tx.run(&FAMILIES, before).await?;
-
-        let ended = tx.run(&SESSIONS, before).await?;
-        let over = tx.run(&LONG_OVER, before).await?;
-        let grants = tx.run(&GRANTS, before).await?;
-        let attempts = tx.run(&ATTEMPTS, before).await?;
-        let discharges = tx.run(&DISCHARGES, before).await?;
-        // A device that comes late is told that it is late, and not that nobody
-        // knows it.
-        let devices = tx.run(&DEVICES, before).await?;
-        let statuses = tx.run(&STATUSES, before).await?;
-
-        tx.run(&END_KEYS, before).await?;
-        let month = Timestamp::from_millis(self.now.millis().saturating_sub(KEYS_SHOWN));
-        tx.run(&KEY_DIGESTS, binds![month, limit]).await?;
-        let api_keys = tx.run(&API_KEYS, binds![month, limit]).await?;
-        let browser_sessions = tx.run(&BROWSER_SESSIONS, before).await?;
-        Ok(Purged {
-            revocations,
-            spent,
-            families,
-            sessions: ended + over,
-            grants,
-            attempts,
-            discharges,
-            devices,
-            statuses,
-            api_keys,
-            browser_sessions,
-        })
+        let ago = |span: i64| Timestamp::from_millis(self.now.millis().saturating_sub(span));
+        let before = binds![ago(DAY), limit];
+        let month = binds![ago(KEYS_SHOWN), limit];
+        match self.kind {
+            Expired::Revocation => {
+                let over = match planted(16) {
+                    true => Timestamp::FAR,
+                    // Whoever checks may take a token for so long after its end.
+                    false => self.now - APART,
+                };
+                tx.run(&REVOCATIONS, binds![over, limit]).await
+            }
+            // Another node's clock may say an earlier day, and a caller's skew
+            // adds to it: what was used is remembered until nobody can take it
+            // again.
+            Expired::Spent => tx.run(&SPENT, binds![first_day(self.now), limit]).await,
+            Expired::FamilyToEnd => tx.run(&END_FAMILIES, before).await,
+            // The same rows by the same order, the authority before the row
+            // that names it.
+            Expired::Family => {
+                tx.run(&AUTHORITIES, before).await?;
+                tx.run(&FAMILIES, before).await
+            }
+            Expired::Session => tx.run(&SESSIONS, before).await,
+            Expired::Grant => tx.run(&GRANTS, before).await,
+            Expired::Attempt => tx.run(&ATTEMPTS, before).await,
+            Expired::Discharge => tx.run(&DISCHARGES, before).await,
+            // A device that comes late is told that it is late, and not that
+            // nobody knows it.
+            Expired::Device => tx.run(&DEVICES, before).await,
+            Expired::Status => tx.run(&STATUSES, before).await,
+            Expired::ApiKeyToEnd => tx.run(&END_KEYS, before).await,
+            Expired::ApiKey => {
+                tx.run(&KEY_DIGESTS, month).await?;
+                tx.run(&API_KEYS, month).await
+            }
+            Expired::BrowserSession => tx.run(&BROWSER_SESSIONS, before).await,
+        }
     }
 }

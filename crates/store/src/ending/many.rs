@@ -257,6 +257,7 @@ impl Act for HasLeft {
 impl Act for EndPart {
     /// How many rows there were, of whichever there were most.
     type Out = u64;
+    const FREES: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<u64, Fault> {
         let (of, before) = (&self.of, self.before);

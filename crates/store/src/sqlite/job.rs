@@ -23,6 +23,9 @@ pub(crate) trait Job: Send {
     /// Runs the act.
     fn run(&mut self, connection: &mut Connection, shared: &Shared) -> Ran;
 
+    /// Whether a full disk does not refuse it: [`Act::FREES`].
+    fn frees(&self) -> bool;
+
     /// Has the caller be told a fault in place of what the act said.
     fn refuse(&mut self, fault: Fault);
 
@@ -119,6 +122,10 @@ impl<A: Act> Job for Pending<A> {
         };
         self.out = Some(out);
         ran
+    }
+
+    fn frees(&self) -> bool {
+        A::FREES
     }
 
     fn refuse(&mut self, fault: Fault) {

@@ -180,7 +180,10 @@ impl Writing {
             }
             match ran {
                 Ran::Kept { wrote, recorded }
-                    if wrote && recorded.is_empty() && self.reserve.is_given_up() =>
+                    if wrote
+                        && recorded.is_empty()
+                        && !job.frees()
+                        && self.reserve.is_given_up() =>
                 {
                     self.execute("ROLLBACK TO act")?;
                     job.refuse(Fault::full("sqlite: the disk is full"));

@@ -2,8 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_token::{Digest, Slot};
 
 use super::{Count, End, Folder, Write};
+use crate::OpenBrowserSession;
+use crate::conformance::{Scene, World};
 use crate::store::{Options, Store};
 
 /// Tells a test that it is the second process.
@@ -218,10 +224,150 @@ async fn a_full_database_is_told_and_heals() {
     let began = tokio::time::Instant::now();
     while let Err(fault) = store.act(Write(big.clone(), End::Out)).await {
         assert!(fault.is_full(), "{fault}");
-        assert!(began.elapsed() < std::time::Duration::from_secs(30));
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        assert!(began.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(store.read(Count(big)).await.unwrap(), 1);
+}
+
+/// A database whose disk is full for as long as the test says, and who lives in
+/// it: the reserve cannot be made anew where a folder has its name.
+async fn full(folder: &Folder) -> (World, Scene, OpenBrowserSession) {
+    let store = folder.store().await;
+    let entropy = Arc::new(symbolon_testkit::SeededEntropy::new(5));
+    let world = World::new(store.clone(), entropy, symbolon_testkit::START);
+    let scene = world.scene().await.unwrap();
+    world.family(&scene).await.unwrap();
+    let subject = Digest::from_bytes(world.bytes());
+    let browser = OpenBrowserSession {
+        id: world.id(Slot::of_bytes(subject.as_bytes())),
+        secret: Digest::from_bytes(world.bytes()),
+        subject,
+        issuer_session: Some(Digest::from_bytes(world.bytes())),
+        signed_in: world.now,
+        held: b"sealed".to_vec(),
+        idle_ends: world.horizon(),
+        absolute_ends: world.horizon(),
+        replaces: None,
+        now: world.now,
+    };
+    store.act(browser.clone()).await.unwrap();
+    let reserve = folder.path().join("symbolon.db.reserve");
+    std::fs::remove_file(&reserve).unwrap();
+    std::fs::create_dir(&reserve).unwrap();
+    store.act(Limit(Some(0))).await.unwrap();
+    let big = Write("x".repeat(1 << 20), End::Out);
+    assert!(store.act(big).await.unwrap_err().is_full());
+    (world, scene, browser)
+}
+
+/// There is still no room for what is no taking back.
+async fn is_still_full(world: &World) {
+    let small = Write("a".to_owned(), End::Out);
+    let refused = world.store.act(small).await.unwrap_err();
+    assert!(refused.is_full(), "{refused}");
+    assert!(world.store.is_full());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_signs_browsers_out() {
+    let folder = Folder::new();
+    let (world, _, open) = full(&folder).await;
+    let end = crate::EndBrowserSession { id: open.id };
+
+    let ended = world.store.act(end).await;
+
+    assert!(ended.unwrap());
+    is_still_full(&world).await;
+    world.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_hears_what_an_issuer_says_of_its_sessions() {
+    let folder = Folder::new();
+    let (world, _, open) = full(&folder).await;
+    let of_issuer = crate::EndOfIssuerSession {
+        issuer_session: open.issuer_session.unwrap(),
+    };
+
+    let ended = world.store.act(of_issuer).await;
+
+    assert_eq!(ended.unwrap(), 1);
+    is_still_full(&world).await;
+    world.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_signs_a_person_out_of_every_browser() {
+    let folder = Folder::new();
+    let (world, _, open) = full(&folder).await;
+    let of_person = crate::EndBrowserSessionsOf {
+        slot: open.id.slot(),
+        subject: open.subject,
+        before: world.now + Duration::from_secs(1),
+    };
+
+    let ended = world.store.act(of_person).await;
+
+    assert_eq!(ended.unwrap(), 1);
+    is_still_full(&world).await;
+    world.store.close().await;
+}
+
+/// What a record took back of a great many ends in parts that write none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_lets_a_great_many_end() {
+    let folder = Folder::new();
+    let (world, scene, _) = full(&folder).await;
+    let part = crate::EndPart {
+        of: crate::Whole::Client(scene.client.clone()),
+        slot: scene.person.slot(),
+        before: crate::Position {
+            epoch: i64::MAX,
+            sequence: i64::MAX,
+        },
+        withdraws: true,
+        forgets: true,
+        now: world.now,
+        limit: 10,
+    };
+
+    let ended = world.store.act(part.clone()).await;
+
+    assert_eq!(ended.unwrap(), 1);
+    assert_eq!(world.store.act(part).await.unwrap(), 0);
+    is_still_full(&world).await;
+    world.store.close().await;
+}
+
+/// What has expired goes, which alone makes room on a disk that is full of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_lets_go_of_what_has_expired() {
+    let folder = Folder::new();
+    let (world, ..) = full(&folder).await;
+    let claim = crate::ClaimJob {
+        name: crate::PURGE,
+        span: Duration::from_secs(60),
+        now: world.now,
+    };
+    let lease = world.store.act(claim).await.unwrap().unwrap();
+    let act = crate::PurgeExpired {
+        now: world.now + Duration::from_secs(200 * 24 * 60 * 60),
+        limit: 100,
+    };
+    let of_families = crate::job::Under {
+        lease,
+        act: act.of(crate::purge::Expired::FamilyToEnd),
+    };
+
+    let ended = world.store.act(of_families).await.unwrap();
+
+    assert_eq!(ended, Some(1));
+    let all = crate::job::Under { lease, act };
+    let purged = world.store.act(all).await.unwrap().unwrap();
+    assert_eq!(purged.families, 1);
+    is_still_full(&world).await;
+    world.store.close().await;
 }
 
 /// Lets the database have no more pages than it has.
@@ -256,7 +402,7 @@ async fn a_log_that_is_always_written_stays_short() {
 
 #[tokio::test]
 async fn the_observer_is_told_before_the_caller_is_answered() {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
     let folder = Folder::new();
     let store = folder.store().await;
     let seen = Arc::new(Mutex::new(Vec::new()));

@@ -1,6 +1,7 @@
 //! What has expired goes, in batches that nobody waits for, by one node at a
 //! time, and the file stops growing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::bind::binds;
 use crate::conformance::World;
 use crate::fault::Fault;
 use crate::job::{ClaimJob, FindHighWater, Lease, PURGE, Under};
-use crate::purge::PurgeExpired;
+use crate::purge::{Expired, PurgeExpired, PurgeKind};
 use crate::spent::{CLIENT_ASSERTION, SpendOnce};
 use crate::statement::Sql;
 use crate::store::Store;
@@ -69,17 +70,26 @@ fn batch(lease: Lease, limit: u32) -> Under<PurgeExpired> {
     Under { lease, act }
 }
 
+/// A batch as a node carries it out.
+fn of_kind(lease: Lease, kind: Expired, limit: u32) -> Under<PurgeKind> {
+    let act = batch(lease, limit).act.of(kind);
+    Under { lease, act }
+}
+
 /// R38: whoever wakes up after another has claimed does nothing any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_holder_of_a_job_is_refused() {
     each_engine("fence", async |one: Store, two: Store| {
         let first = one.act(claim(START)).await.unwrap().unwrap();
         assert!(one.act(batch(first, 10)).await.unwrap().is_some());
+        let of_first = of_kind(first, Expired::Spent, 10);
+        assert_eq!(one.act(of_first.clone()).await.unwrap(), Some(0));
         one.act(Expire).await.unwrap();
 
         let second = two.act(claim(START)).await.unwrap().unwrap();
 
         assert!(one.act(batch(first, 10)).await.unwrap().is_none());
+        assert_eq!(one.act(of_first).await.unwrap(), None);
         assert!(two.act(batch(second, 10)).await.unwrap().is_some());
     })
     .await;
@@ -190,6 +200,33 @@ async fn fill(world: &World, families: u32) {
     }
 }
 
+/// A kind goes without another, and all of them are all there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_is_forgotten_by_itself() {
+    each_engine("kinds", async |one: Store, _: Store| {
+        let world = World::new(one.clone(), Arc::new(SeededEntropy::new(12)), START);
+        fill(&world, 3).await;
+        let all = PurgeExpired {
+            now: START + DAY * 200,
+            limit: 2,
+        };
+        let of = async |kind| one.act(all.of(kind)).await.unwrap();
+
+        let families = [of(Expired::Family).await, of(Expired::Family).await];
+
+        assert_eq!(families, [2, 1]);
+        assert_eq!(of(Expired::Family).await, 0);
+        for kind in [Expired::Revocation, Expired::Spent] {
+            assert_eq!([of(kind).await, of(kind).await], [2, 1], "{kind:?}");
+        }
+        for kind in PurgeExpired::KINDS {
+            assert_eq!(of(kind).await, 0, "{kind:?}");
+        }
+        assert_eq!(one.act(all).await.unwrap().total(), 0);
+    })
+    .await;
+}
+
 /// Batches of the size that a node begins with hold up no other writer for
 /// 50 ms. The short form runs beside other tests on shared cores, so it
 /// measures first what a writer waits there when nothing is purged.
@@ -211,14 +248,13 @@ async fn batches_keep_no_writer_waiting() {
         let lease = one.act(claim(START + DAY * 200)).await.unwrap().unwrap();
 
         let (mut forgotten, mut slowest) = (0, Duration::ZERO);
-        loop {
+        let mut kinds = VecDeque::from(PurgeExpired::KINDS);
+        while let Some(kind) = kinds.pop_front() {
             let began = Instant::now();
-            let purged = one.act(batch(lease, 64)).await.unwrap().unwrap();
+            let rows = one.act(of_kind(lease, kind, 64)).await.unwrap().unwrap();
             slowest = slowest.max(began.elapsed());
-            forgotten += purged.total();
-            if purged.total() == 0 {
-                break;
-            }
+            forgotten += rows;
+            kinds.extend((rows == 64).then_some(kind));
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         stop.store(true, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 mod anchored;
 mod audit;
 mod backup;
+mod browser;
 mod damage;
 mod durability;
 mod engines;
