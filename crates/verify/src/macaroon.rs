@@ -19,6 +19,7 @@ pub use symbolon_token::macaroon::{
     is_macaroon, present, require,
 };
 
+use serde_json::{Map, Value};
 use symbolon_protocol::Timestamp;
 use symbolon_token::Ancestor;
 use symbolon_token::explain::Refused;
@@ -95,7 +96,7 @@ impl Verifier {
             let each = keys.into_iter().map(|name| Ancestor { target, name });
             marks.lineage.extend(each);
         }
-        let facts = Facts::new(token, &self.inner.config.issuer);
+        let facts = Facts::new(token, &self.inner.config.issuer).judged_for(one.request);
         // INVARIANT: asked before the records, as in `check_revocation`.
         let need_not_ask = self.need_not_ask(one, &counts);
         self.check_records(&facts)?;
@@ -132,12 +133,60 @@ impl Verifier {
         let claims = self
             .ask_active(credentials, &question(one, self.is_feed_stale()))
             .await?;
-        let mut token = self.vouched(&claims)?;
+        self.take_vouched(one, &claims)
+    }
+
+    /// What the issuer says of a macaroon that is active, and the uses that are
+    /// left to be counted.
+    fn take_vouched(
+        &self,
+        one: &Presentation<'_>,
+        claims: &Map<String, Value>,
+    ) -> Result<(Facts, Due), Refusal> {
+        let mut token = self.vouched(claims)?;
         let due = Due::said(token.claims.remove(USES_LEFT).as_ref());
-        let facts = Facts::new(token, &self.inner.config.issuer);
+        let facts = Facts::new(token, &self.inner.config.issuer).judged_for(one.request);
         self.check_standing(one, &facts)?;
         self.check_records(&facts)?;
         Ok((facts, due))
+    }
+
+    /// What is said by now of a macaroon that something began with; nothing where
+    /// what was known of it then is known still. No use is counted.
+    ///
+    /// One under the key of this resource goes by the feed, as a new request with
+    /// it does. So does one whose uses are counted: the issuer would speak of
+    /// another use, and what began with the last one would end at once. Where the
+    /// feed is too old to go by, the issuer is asked about them all.
+    pub(crate) async fn read_standing_macaroon(
+        &self,
+        one: &Presentation<'_>,
+        facts: &Facts,
+    ) -> Result<Option<Facts>, Refusal> {
+        let shared = SharedPresented::parse(one.token);
+        let is_shared = shared.map_err(Refused::Macaroon)?.is_some();
+        let goes_by_feed = is_shared || is_counted(one.token);
+        // INVARIANT: asked before the records, as in `check_revocation`.
+        let need_not_ask = goes_by_feed && self.need_not_ask(one, &[]);
+        self.check_records(facts)?;
+        if need_not_ask {
+            return Ok(None);
+        }
+        let credentials = self.inner.config.credentials.as_ref();
+        let credentials = credentials.ok_or(Refusal::CannotKnow(CannotKnow::NoSource))?;
+        let question = Question {
+            token: one.token,
+            request: one.request,
+            resource: None,
+            counting: Counting::Spare,
+            is_for_once: self.is_feed_stale(),
+        };
+        let claims = self.ask_active(credentials, &question).await?;
+        if is_shared {
+            return Ok(None);
+        }
+        self.take_vouched(one, &claims)
+            .map(|(facts, _)| Some(facts))
     }
 }
 

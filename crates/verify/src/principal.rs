@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use symbolon_protocol::{Issuer, Scopes, Timestamp};
 use symbolon_token::jwt::AccessToken;
 use symbolon_token::keyring::PAIRWISE;
+use symbolon_token::macaroon::Request;
 
 /// What a token says that signature or issuer vouched for. Whether it is good
 /// here and now is asked again each time.
@@ -19,6 +20,8 @@ pub(crate) struct Facts {
     issuer: Issuer,
     /// With what an API key was asked about, where it is one.
     pub(crate) key: Option<KeyAsked>,
+    /// The request that a macaroon was judged for, where it is one.
+    judged_for: Option<JudgedFor>,
 }
 
 /// What the issuer was told with an API key.
@@ -26,6 +29,14 @@ pub(crate) struct Facts {
 pub(crate) struct KeyAsked {
     /// Where the request came from: the key may be good from there alone.
     pub(crate) address: Option<IpAddr>,
+}
+
+/// The request that a macaroon was judged for.
+#[derive(Debug, Clone)]
+struct JudgedFor {
+    method: Option<String>,
+    path: Option<String>,
+    address: Option<IpAddr>,
 }
 
 impl Facts {
@@ -52,6 +63,7 @@ impl Facts {
             audiences,
             issuer: issuer.clone(),
             key: None,
+            judged_for: None,
         }
     }
 
@@ -59,6 +71,33 @@ impl Facts {
     pub(crate) fn of_key(mut self, asked: KeyAsked) -> Self {
         self.key = Some(asked);
         self
+    }
+
+    /// The same of a macaroon that was judged for a request.
+    pub(crate) fn judged_for(mut self, request: Request<'_>) -> Self {
+        self.judged_for = Some(JudgedFor {
+            method: request.method.map(str::to_owned),
+            path: request.path.map(str::to_owned),
+            address: request.address,
+        });
+        self
+    }
+
+    /// With which request it is asked about again: a key that is good from one
+    /// network, and a macaroon that is good for one request, are good for what
+    /// began there and so.
+    pub(crate) fn began_with(&self) -> Request<'_> {
+        match &self.judged_for {
+            Some(own) => Request {
+                method: own.method.as_deref(),
+                path: own.path.as_deref(),
+                address: own.address,
+            },
+            None => Request {
+                address: self.key.and_then(|key| key.address),
+                ..Request::default()
+            },
+        }
     }
 }
 

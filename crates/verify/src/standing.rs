@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
+use symbolon_protocol::Timestamp;
 use symbolon_token::Position;
-use symbolon_token::macaroon::Request;
+use symbolon_token::explain::Refused;
 
-use crate::check::check_scopes;
+use crate::check::{Presentation, check_scopes};
 use crate::principal::{Facts, Principal};
 use crate::refusal::Refusal;
 use crate::rendering::Rendering;
@@ -23,11 +24,16 @@ impl Verifier {
     /// is asked where something begins. Signature and key binding were
     /// proved once and stay so; a use of a macaroon is not counted again.
     ///
-    /// With the feed ([`subscribe`](Self::subscribe)) a JWT or a macaroon costs
-    /// a look into memory; an opaque token, an API key, and a JWT without the
-    /// feed, ask the issuer at most once a second. An API key is asked about for
-    /// the address that its request came from, and goes on for as long as the
-    /// issuer says that it is good: `exp` is the end of an answer, not of the key.
+    /// With the feed ([`subscribe`](Self::subscribe)) a JWT, or a macaroon that
+    /// is checked here, costs a look into memory, for as long as the feed is
+    /// fresh enough for the route. All else asks the issuer, at most once a
+    /// second while the feed is fresh. A macaroon is asked about for the request
+    /// that it was checked for, and what its discharges rest on with it; one
+    /// whose uses are counted (`budget`, `single-use`) goes by the feed as well,
+    /// since after the last use the issuer would know of none. An API key is
+    /// asked about for the address that its request came from, and goes on for as
+    /// long as the issuer says that it is good: `exp` is the end of an answer,
+    /// not of the key.
     pub async fn check_standing_of(
         &self,
         principal: &Principal,
@@ -73,27 +79,14 @@ impl Verifier {
             Rendering::Jwt => self.opened(token)?,
             Rendering::Opaque | Rendering::Macaroon | Rendering::ApiKey => token.into(),
         };
-        // A key that is good from one network is good for what began there.
-        let request = Request {
-            address: facts.key.and_then(|key| key.address),
-            ..Request::default()
-        };
-        let one = self.presentation(&opened, requirement, request);
+        let one = self.presentation(&opened, requirement, facts.began_with());
         // Before its end: what may outlast that was taken back all the same.
         self.check_records(facts)?;
         if facts.key.is_none() {
             self.check_standing(&one, facts)?;
         }
-        // What the issuer says by now, where it was asked for more than yes or no.
-        let now = match rendering {
-            Rendering::Jwt => {
-                self.check_revocation(&one, facts).await?;
-                None
-            }
-            Rendering::Opaque => Some(self.read_opaque(&one).await?),
-            Rendering::ApiKey => Some(Arc::new(self.read_api_key(&one).await?)),
-            Rendering::Macaroon => None,
-        };
+        let said = self.read_again(rendering, &one, facts).await;
+        let now = said.map_err(|refusal| or_ended(refusal, facts, one.now))?;
         let facts = now.as_deref().unwrap_or(facts);
         check_scopes(requirement, facts)?;
         let sign_in = requirement.sign_in();
@@ -101,5 +94,36 @@ impl Verifier {
             .check_class(&facts.token.claims)
             .map_err(Refusal::Authentication)?;
         Ok(())
+    }
+
+    /// What the issuer says by now, where it was asked for more than yes or no.
+    async fn read_again(
+        &self,
+        rendering: Rendering,
+        one: &Presentation<'_>,
+        facts: &Facts,
+    ) -> Result<Option<Arc<Facts>>, Refusal> {
+        match rendering {
+            Rendering::Jwt => self.check_revocation(one, facts).await.map(|()| None),
+            Rendering::Opaque => self.read_opaque(one).await.map(Some),
+            Rendering::ApiKey => Ok(Some(Arc::new(self.read_api_key(one).await?))),
+            Rendering::Macaroon => {
+                let said = self.read_standing_macaroon(one, facts).await?;
+                Ok(said.map(Arc::new))
+            }
+        }
+    }
+}
+
+/// An issuer calls inactive what has ended, too: whoever lets that run on has to
+/// tell it from what was taken back.
+fn or_ended(refusal: Refusal, facts: &Facts, now: Timestamp) -> Refusal {
+    let expires = facts.token.expires;
+    let has_ended = facts.key.is_none() && now >= expires;
+    match refusal {
+        Refusal::Refused(Refused::Inactive) if has_ended => {
+            Refused::Expired { expires, now }.into()
+        }
+        other => other,
     }
 }

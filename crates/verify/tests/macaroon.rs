@@ -14,6 +14,7 @@ use axum::body::Body;
 use axum::extract::Request as HttpRequest;
 use axum::http::request::Parts;
 use serde_json::json;
+use support::feed::{Opened, at};
 use support::{API, Issuer, Reply, app, at_expiry, call, key, with_token};
 use symbolon_protocol::SigningAlgorithm;
 use symbolon_testkit::SeededEntropy;
@@ -21,7 +22,7 @@ use symbolon_token::Clock;
 use symbolon_token::dpop::{Claims, prove};
 use symbolon_token::jose::SigningKey;
 use symbolon_verify::macaroon::Request;
-use symbolon_verify::{ClientAddress, Outcome, Requirement, Revocation, Verifier};
+use symbolon_verify::{ClientAddress, Outcome, Principal, Requirement, Revocation, Verifier};
 
 /// An issuer that gives out the keys of this API, and one of its macaroons.
 async fn sharing() -> (Issuer, String) {
@@ -392,4 +393,149 @@ async fn the_key_of_one_resource_makes_nothing_for_another() {
 
     assert!(at_home.is_ok(), "{at_home:?}");
     assert_eq!(elsewhere.unwrap_err().status(), 401);
+}
+
+/// A request from somewhere.
+fn from_there() -> Request<'static> {
+    Request {
+        address: Some("10.1.2.3".parse().unwrap()),
+        ..GET
+    }
+}
+
+/// A verifier that has read a snapshot of the feed, and the stream.
+async fn following(issuer: &Issuer) -> (Verifier, Opened) {
+    let verifier = issuer.subscribed();
+    let (ready, stream) = tokio::join!(verifier.ready(), issuer.snapshot(at(5), &[]));
+    ready.unwrap();
+    (verifier, stream)
+}
+
+/// What becomes of something that began with a macaroon.
+struct Began<'a> {
+    verifier: &'a Verifier,
+    caller: Principal,
+    token: &'a str,
+    demand: Requirement,
+}
+
+impl<'a> Began<'a> {
+    async fn with(verifier: &'a Verifier, token: &'a str) -> Self {
+        let demand = Requirement::all(["read:invoices"]);
+        let checked = verifier.check_request(token, &demand, from_there()).await;
+        Self {
+            verifier,
+            caller: checked.unwrap(),
+            token,
+            demand,
+        }
+    }
+
+    async fn standing(&self) -> &'static str {
+        let (caller, token) = (&self.caller, self.token);
+        let standing = self
+            .verifier
+            .check_standing_of(caller, token, &self.demand)
+            .await;
+        standing.map_or_else(|refusal| refusal.code(), |()| "good")
+    }
+}
+
+/// What the issuer alone can see of a macaroon, it is asked about for as long as
+/// something is open that began with it: what its discharges rest on is not told
+/// by the feed.
+#[tokio::test]
+async fn what_began_with_a_macaroon_of_the_issuers_is_asked_about_as_it_began() {
+    let issuer = Issuer::start().await;
+    let token = narrow(&sealed_for(&issuer, API), &["method = GET"]);
+    issuer.says_active(|_| ());
+    let (verifier, _stream) = following(&issuer).await;
+    let began = Began::with(&verifier, &token).await;
+
+    issuer.advance(1);
+    assert_eq!(began.standing().await, "good");
+    let asked = issuer.questions();
+    assert_eq!(began.standing().await, "good");
+    assert_eq!(issuer.questions(), asked, "within the same second");
+    let (_, form) = issuer
+        .behaviour
+        .last_question
+        .lock()
+        .unwrap()
+        .clone()
+        .unwrap();
+    let end = "&method=GET&uri=%2Finvoices&client_ip=10.1.2.3&count=no";
+    assert!(form.ends_with(end), "{form}");
+
+    issuer.advance(1);
+    issuer.says_active(|claims| claims["scope"] = json!("other"));
+    assert_eq!(began.standing().await, "insufficient_scope");
+    issuer.advance(1);
+    issuer.says(json!({ "active": false }));
+    assert_eq!(began.standing().await, "inactive");
+    issuer.advance(1);
+    *issuer.behaviour.introspection.lock().unwrap() = Reply::Raw(503, Vec::new());
+    assert_eq!(began.standing().await, "introspection_unavailable");
+}
+
+#[tokio::test]
+async fn what_began_with_a_shared_macaroon_goes_by_the_feed_while_that_is_fresh() {
+    let (issuer, token) = sharing().await;
+    let (verifier, _stream) = following(&issuer).await;
+    let began = Began::with(&verifier, &token).await;
+    issuer.says(json!({ "active": false }));
+
+    issuer.advance(9);
+    assert_eq!(began.standing().await, "good");
+    assert_eq!(issuer.questions(), 0);
+
+    issuer.advance(2);
+    assert_eq!(began.standing().await, "inactive");
+    issuer.says_active(|_| ());
+    assert_eq!(began.standing().await, "good");
+    *issuer.behaviour.introspection.lock().unwrap() = Reply::Raw(503, Vec::new());
+    assert_eq!(began.standing().await, "introspection_unavailable");
+    // A route that waits for the end of a token goes on.
+    let patient = Began {
+        demand: at_expiry(),
+        ..began
+    };
+    assert_eq!(patient.standing().await, "good");
+}
+
+/// Asked about another use, the issuer would say that there is none.
+#[tokio::test]
+async fn what_began_with_the_last_use_of_a_macaroon_goes_on_while_the_feed_is_fresh() {
+    let issuer = Issuer::start().await;
+    let token = narrow(&sealed_for(&issuer, API), &["single-use = once"]);
+    issuer.says_active(|_| ());
+    *issuer.behaviour.uses_left.lock().unwrap() = Some(1);
+    let (verifier, _stream) = following(&issuer).await;
+    let began = Began::with(&verifier, &token).await;
+    assert_eq!(issuer.uses_left(), Some(0));
+    let asked = issuer.questions();
+
+    issuer.advance(9);
+    assert_eq!(began.standing().await, "good");
+    assert_eq!(issuer.questions(), asked);
+
+    issuer.advance(2);
+    assert_eq!(began.standing().await, "inactive");
+}
+
+/// The issuer calls inactive what has ended, too. Whoever lets a stream outlast its
+/// token has to be told which it is.
+#[tokio::test]
+async fn a_macaroon_that_has_ended_is_not_said_to_be_taken_back() {
+    let issuer = Issuer::start().await;
+    let token = sealed_for(&issuer, API);
+    issuer.says_active(|_| ());
+    let verifier = issuer.asking();
+    let began = Began::with(&verifier, &token).await;
+    issuer.says(json!({ "active": false }));
+
+    issuer.advance(599);
+    assert_eq!(began.standing().await, "inactive");
+    issuer.advance(1);
+    assert_eq!(began.standing().await, "expired");
 }

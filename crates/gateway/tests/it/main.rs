@@ -16,6 +16,7 @@ mod decision_point;
 mod envoy;
 mod fault;
 mod flood;
+mod forgetting;
 mod forward_auth;
 mod frame;
 #[cfg(feature = "graphql")]
@@ -24,6 +25,7 @@ mod header;
 mod issuer;
 mod keys;
 mod logged_out;
+mod macaroon;
 mod matrix;
 mod mcp;
 mod mcp_stream;

@@ -31,7 +31,7 @@ pub(crate) async fn until_refused(ask: impl AsyncFn() -> u16) {
 }
 
 /// Reads a body until it ends or breaks off, and says how long that took.
-async fn rest_of(mut answer: reqwest::Response) -> Duration {
+pub(crate) async fn rest_of(mut answer: reqwest::Response) -> Duration {
     let begin = Instant::now();
     let reading = async { while let Ok(Some(_)) = answer.chunk().await {} };
     timeout(Duration::from_secs(30), reading)

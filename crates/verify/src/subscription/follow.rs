@@ -184,8 +184,7 @@ async fn open(state: &Arc<State>) -> Result<(Stream, Intake, Duration), Ended> {
         keys,
         held,
     };
-    let revocations = from.revocations.clone();
-    let intake = Intake::new(expected, move |key| revocations.names_key(key));
+    let intake = Intake::new(expected, from.revocations.clone());
     // Whatever a head says, it was made after this.
     let asked = from.clock.monotonic();
     let basic = from.credentials.basic();

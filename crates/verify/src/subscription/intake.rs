@@ -13,6 +13,8 @@ use symbolon_token::jose::KeySet;
 use symbolon_token::revocation::{Revocation, Target, public_name};
 use symbolon_token::{Position, RevocationSet};
 
+use crate::revocations::Revocations;
+
 /// How many records are held at most: some 130 MB.
 const MAX_RECORDS: u64 = 4_000_000;
 /// How long the id of an event may be.
@@ -123,19 +125,20 @@ struct Begun {
 pub(super) struct Intake {
     expected: Expected,
     begun: Option<Begun>,
-    is_distrusted: Box<dyn Fn(u64) -> bool + Send + Sync>,
+    /// What is held.
+    revocations: Revocations,
+    /// How many records that may be.
+    most: u64,
 }
 
 impl Intake {
-    /// `is_distrusted` says whether a key of a mark was taken back.
-    pub(super) fn new(
-        expected: Expected,
-        is_distrusted: impl Fn(u64) -> bool + Send + Sync + 'static,
-    ) -> Self {
+    /// `revocations` is what the stream adds to, or takes the place of.
+    pub(super) fn new(expected: Expected, revocations: Revocations) -> Self {
         Self {
             expected,
             begun: None,
-            is_distrusted: Box::new(is_distrusted),
+            revocations,
+            most: MAX_RECORDS,
         }
     }
 
@@ -184,7 +187,12 @@ impl Intake {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(data);
         let bytes = bytes.map_err(|_| Lie::Malformed)?;
         begun.tally.add(&bytes);
-        if begun.tally.count() > MAX_RECORDS {
+        // What is held stays, unless a snapshot takes its place.
+        let held = match begun.aside {
+            Aside::Snapshot(_) => 0,
+            Aside::Records(_) => self.revocations.len() as u64,
+        };
+        if held + begun.tally.count() > self.most {
             return Err(Lie::TooMany);
         }
         for record in unpack(&bytes).ok_or(Lie::Malformed)? {
@@ -211,7 +219,7 @@ impl Intake {
         let is_ours = head.issuer == expected.issuer
             && head.reader == expected.reader
             && (head.nonce == expected.nonce || planted(34));
-        if !is_ours || is_by_distrusted(&event.data, &*self.is_distrusted) {
+        if !is_ours || is_by_distrusted(&event.data, &self.revocations) {
             return Err(Lie::Foreign);
         }
         let is_snapshot = matches!(begun.aside, Aside::Snapshot(_));
@@ -250,14 +258,133 @@ impl Intake {
 }
 
 /// Whether a head is signed by a key that was taken back meanwhile.
-fn is_by_distrusted(head: &str, is_distrusted: &dyn Fn(u64) -> bool) -> bool {
+fn is_by_distrusted(head: &str, revocations: &Revocations) -> bool {
     let kid = symbolon_token::jose::Unverified::parse(head);
     let kid = kid.as_ref().ok().and_then(|own| own.claimed_kid());
-    kid.is_none_or(|kid| is_distrusted(public_name(Target::Key, format_args!("{KEY_PREFIX}{kid}"))))
+    kid.is_none_or(|kid| {
+        revocations.names_key(public_name(Target::Key, format_args!("{KEY_PREFIX}{kid}")))
+    })
 }
 
 /// Whether a text may be sent back as a place.
 fn is_place(id: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     !id.is_empty() && id.len() <= MAX_PLACE && id.bytes().all(is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use symbolon_protocol::SigningAlgorithm;
+    use symbolon_token::feed::pack;
+    use symbolon_token::jose::SigningKey;
+
+    use super::*;
+
+    /// A stream, and what a verifier holds that reads it.
+    struct Stream {
+        key: SigningKey,
+        intake: Intake,
+        revocations: Revocations,
+        /// The sequence of the last head.
+        after: i64,
+    }
+
+    fn event(name: &str, data: String) -> Event {
+        Event {
+            name: name.to_owned(),
+            data,
+            id: None,
+        }
+    }
+
+    impl Stream {
+        /// One that begins with a snapshot, where so many records are held at most.
+        fn of_at_most(most: u64) -> Self {
+            let document = SigningKey::generate(SigningAlgorithm::Es256).unwrap();
+            let key = SigningKey::from_pkcs8(SigningAlgorithm::Es256, &document).unwrap();
+            let keys = json!({ "keys": [key.public_jwk()] }).to_string();
+            let expected = Expected {
+                issuer: "https://as.example".to_owned(),
+                reader: "orders".to_owned(),
+                nonce: "n".to_owned(),
+                keys: KeySet::parse(keys.as_bytes()).unwrap(),
+                held: None,
+            };
+            let revocations = Revocations::default();
+            let mut intake = Intake::new(expected, revocations.clone());
+            intake.most = most;
+            let begin = json!({ "epoch": 1, "after": 0, "snapshot": true });
+            intake.take(event("begin", begin.to_string())).unwrap();
+            Self {
+                key,
+                intake,
+                revocations,
+                after: 0,
+            }
+        }
+
+        /// Brings so many records more, and the head that vouches for them.
+        fn brings(&mut self, count: i64) -> Result<(), Lie> {
+            let (mut packed, last) = (Vec::new(), self.after + count);
+            for sequence in self.after + 1..=last {
+                let record = Revocation {
+                    sequence,
+                    target: Target::Token,
+                    name: sequence.unsigned_abs(),
+                    expires: Timestamp::from_seconds(2_000_000_000),
+                };
+                pack(&record, &mut packed);
+            }
+            let data = BASE64_URL_SAFE_NO_PAD.encode(&packed);
+            self.intake.take(event("records", data))?;
+            let mut tally = Tally::default();
+            tally.add(&packed);
+            let head = Head {
+                issuer: "https://as.example".to_owned(),
+                reader: "orders".to_owned(),
+                time: 0,
+                nonce: "n".to_owned(),
+                epoch: 1,
+                sequence: last,
+                after: self.after,
+                snapshot: self.after == 0,
+                records: 0,
+                sha256: String::new(),
+                elapsed: 0,
+                stale: 0,
+            };
+            let head = head.over(tally.take()).sign(&self.key);
+            let taken = self.intake.take(event("head", head))?.unwrap();
+            match taken.news {
+                News::Snapshot(set) => self.revocations.replace(set),
+                News::Records(records) => self.revocations.extend(records, last),
+            }
+            self.after = last;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stream_brings_no_more_than_is_held_at_most_however_many_heads_it_has() {
+        let mut stream = Stream::of_at_most(5);
+        for count in [2, 2, 1] {
+            assert_eq!(stream.brings(count), Ok(()));
+        }
+
+        assert_eq!(stream.brings(1), Err(Lie::TooMany));
+
+        assert_eq!(stream.revocations.len(), 5, "what was held stays");
+        assert_eq!(Stream::of_at_most(5).brings(6), Err(Lie::TooMany));
+    }
+
+    #[test]
+    fn what_can_hit_nothing_any_more_makes_room() {
+        let mut stream = Stream::of_at_most(5);
+        assert_eq!(stream.brings(5), Ok(()));
+
+        stream.revocations.purge(Timestamp::FAR);
+
+        assert_eq!(stream.brings(5), Ok(()));
+    }
 }
