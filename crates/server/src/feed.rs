@@ -6,7 +6,7 @@
 //! instead of guessing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use symbolon_protocol::{Timestamp, planted};
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::blinded;
 use crate::failure::Broken;
-use crate::fallen::{self, Owed};
+use crate::fallen::{self, Footing, Owed};
 use crate::lately::{Lately, Since};
 
 /// How old the knowledge may be before nothing is decided on it.
@@ -32,6 +32,8 @@ struct Held {
     lately: Lately,
     /// What acts of this node recorded beyond what it has read.
     ahead: Vec<Stored>,
+    /// Up to which place it is settled what the database has lost.
+    mended: Position,
     /// What came while a copy of the set is purged.
     meanwhile: Option<Vec<Revocation>>,
 }
@@ -200,15 +202,16 @@ impl Feed {
         store: &Store,
         began: Duration,
     ) -> Result<(Version, Position), Broken> {
-        let position = self.position();
-        let after = (position != Position::default()).then_some(position);
-        let mut read = read_feed(store, after).await?;
-        if self.has_fallen(&read, position) {
+        let footing = self.footing();
+        let mut read = read_feed(store, footing.from()).await?;
+        if footing.has_fallen(&read) {
+            self.fall(&read_feed(store, None).await?, footing.position);
             self.owed.bring(store).await?;
-            read = read_feed(store, after).await?;
+            read = read_feed(store, footing.from()).await?;
         }
         // Another call may have been given up halfway.
         self.owed.bring(store).await?;
+        footing.strip(&mut read);
         let settled = (read.version, read.head);
         self.take(read);
         self.confirmed.fetch_max(
@@ -218,12 +221,24 @@ impl Feed {
         Ok(settled)
     }
 
-    /// Whether the database's head fell below a place that was read before. What
-    /// it says then is no news but for what others recorded, and nothing that
-    /// was known is given up for it.
-    fn has_fallen(&self, read: &Read, seen: Position) -> bool {
-        if read.head.epoch != seen.epoch || read.head >= seen {
-            return false;
+    fn footing(&self) -> Footing {
+        let held = self.read();
+        let last = held.lately.last().map(Arc::as_ref);
+        let known = last.into_iter().chain(&held.ahead);
+        let known = known.filter(|own| own.position > held.mended);
+        Footing {
+            position: held.set.position(),
+            known: known.cloned().collect(),
+        }
+    }
+
+    /// Takes what the database holds, all of it, since it has lost something. It is
+    /// no news but for what others recorded, and nothing that was known is given
+    /// up for it.
+    fn fall(&self, read: &Read, seen: Position) {
+        // Another epoch has begun meanwhile, which is read as such.
+        if read.head.epoch != seen.epoch {
+            return;
         }
         let mut held = self.write();
         let (begins, lately) = held.lately.all();
@@ -231,9 +246,9 @@ impl Feed {
         for record in &read.revocations {
             held.put(record, &self.blinding);
         }
+        held.mended = read.head.max(seen);
         drop(held);
         self.owed.note(seen, read, again);
-        true
     }
 
     fn take(&self, read: Read) {

@@ -50,6 +50,11 @@ impl Lately {
         (self.begins, self.records.iter().map(Arc::as_ref))
     }
 
+    /// The last of all.
+    pub(crate) fn last(&self) -> Option<&Arc<Revocation>> {
+        self.records.back()
+    }
+
     /// What came after a place, for a node that has read to `head`.
     pub(crate) fn since(&self, after: Position, head: Position) -> Since {
         if after.epoch != head.epoch {

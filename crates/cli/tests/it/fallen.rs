@@ -6,12 +6,14 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use symbolon_server::testing::read;
+use symbolon_token::{Id, Token};
 use symbolon_verify::{Algorithm, Requirement, Verifier};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::{Client, NoTls};
 
 use crate::browser::http;
 use crate::configuration::ORDERS;
+use crate::feed::kind::claim;
 use crate::program::{Engine, PATIENCE, Plan, Site};
 
 /// What the standby has not received.
@@ -131,6 +133,61 @@ async fn what_is_taken_back_after_a_lossy_failover_hits_what_was_issued_before()
     let others = admin(&second, Method::GET, "/metrics", Value::Null).await;
     let counted = |text: &str| text.contains("symbolon_feed_head_fell_total");
     assert!(counted(&numbers) || counted(&others), "nobody was told");
+    for program in programs {
+        assert!(program.end().await.success());
+    }
+}
+
+/// Another node was quicker: it took something back under a number that the
+/// database had lost, before anybody saw a head that was lower.
+const REUSE: &str = "UPDATE revocation SET target = $1
+    WHERE sequence = (SELECT sequence FROM feed_head)";
+
+/// R12: the head stands where it stood, and the last number means something else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_was_given_out_again_after_a_lossy_failover_is_found_out() {
+    let first = Site::planned(Plan::new(Engine::Postgres)).await;
+    let second = first.node();
+    let programs = [first.start().await, second.start().await];
+    let (api, client) = (verifier(&first).await, database(&first).await);
+    let (lost, other) = (token(&first).await, token(&first).await);
+    take_back(&first, &lost).await;
+    let seen = head(&client).await;
+    let reached = async || api.feed().unwrap().sequence >= seen;
+    until("the API has read it", &api, reached).await;
+    let is_dead = async || second.introspect(&lost).await["active"] == false;
+    until("the other node has read it", &api, is_dead).await;
+    assert_eq!(first.introspect(&other).await["active"], true);
+
+    let id: Id<Token> = claim(&other, "jti").unwrap().parse().unwrap();
+    let bytes: &[u8] = id.as_bytes();
+    assert_eq!(client.execute(REUSE, &[&bytes]).await.unwrap(), 1);
+
+    for token in [&other, &lost] {
+        for site in [&first, &second] {
+            let is_dead = async || site.introspect(token).await["active"] == false;
+            until("a node refuses it", &api, is_dead).await;
+        }
+        let is_refused = async || !takes(&api, token).await;
+        until("an API refuses it", &api, is_refused).await;
+    }
+    let again = verifier(&second).await;
+    let is_refused = async || !takes(&again, &lost).await && !takes(&again, &other).await;
+    until(
+        "an API that has just begun refuses both",
+        &again,
+        is_refused,
+    )
+    .await;
+    let fell = async || {
+        let numbers = admin(&first, Method::GET, "/metrics", Value::Null).await;
+        let line = |line: &&str| line.starts_with("symbolon_feed_head_fell_total");
+        numbers.lines().find(line).map(str::to_owned)
+    };
+    let once = fell().await;
+    assert!(once.is_some(), "nobody was told");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(fell().await, once, "it is found out again and again");
     for program in programs {
         assert!(program.end().await.success());
     }
