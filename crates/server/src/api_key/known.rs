@@ -20,7 +20,8 @@ use crate::cx::Cx;
 const MAX_KEYS: u64 = 50_000;
 /// How many texts are remembered that are no keys, or whose key is known.
 const MAX_FOREIGN: u64 = 50_000;
-/// How long a use that was noted stands for those that follow.
+/// How long a use that was noted stands for those that follow, and how long facts
+/// are kept: not beyond the record of what was taken back after they were read.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Facts about a key.
@@ -50,7 +51,10 @@ impl ApiKeys {
     pub(crate) fn new() -> Self {
         Self {
             version: AtomicI64::new(-1),
-            keys: Cache::new(MAX_KEYS),
+            keys: Cache::builder()
+                .max_capacity(MAX_KEYS)
+                .time_to_live(MINUTE)
+                .build(),
             foreign: Cache::new(MAX_FOREIGN),
             has_imported: AtomicBool::new(false),
             uses: KeyUses::default(),
