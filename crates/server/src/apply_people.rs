@@ -129,7 +129,7 @@ impl Applying<'_> {
         found: &Person,
     ) -> Result<bool, ApplyError> {
         let (now, id) = (self.now, found.id);
-        let horizon = self.app.horizon(now);
+        let horizon = self.app.token_horizon(now);
         let mut differs = false;
         if !self.has_password(block, found).await? {
             let phc = self.password(block).await?;

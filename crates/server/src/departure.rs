@@ -13,7 +13,7 @@ pub(crate) fn act(cx: &Cx, id: Id<Person>, audit: AuditEvent) -> RevokePerson {
         id,
         audit,
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
     }
 }
 

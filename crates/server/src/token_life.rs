@@ -13,6 +13,10 @@ use symbolon_store::{Fault, NOTED_AHEAD, NoteTokenLife, Store, TokenLife, TokenL
 use crate::app::App;
 use crate::keys::policy::Ages;
 
+/// How much longer what was taken back is remembered: clocks differ, and what had
+/// begun before is refused by it until it is too old anyway.
+const MARGIN: Duration = Duration::from_secs(60 * 60);
+
 /// What the store has noted, as it was read last: with every version of the
 /// directory, once a minute, and before keys are changed.
 #[derive(Debug, Default)]
@@ -68,7 +72,15 @@ impl App {
         Ages::new(&self.settings(), left)
     }
 
-    /// The longest that anything lives whose revocation must be remembered.
+    /// When the last of all tokens has ended that are issued by now. What is taken
+    /// back together with its rows (a family, a session, a grant, all of a person)
+    /// need not be remembered longer: those rows say it for ever.
+    pub(crate) fn token_horizon(&self, now: Timestamp) -> Timestamp {
+        now + self.noted_lives.left(self.longest_issued(), now) + MARGIN
+    }
+
+    /// The longest that anything lives whose revocation must be remembered: of a
+    /// client or an organization the rows may be too many to end at once.
     pub(crate) fn horizon(&self, now: Timestamp) -> Timestamp {
         let longest = self.settings().longest.duration();
         let left = self.noted_lives.left(self.longest_issued(), now);

@@ -5,8 +5,8 @@
 //! Spec: RFC 6749 §10.5
 //! Spec: RFC 8628 §3.5
 
-use symbolon_protocol::{ClientId, Timestamp, planted};
-use symbolon_token::{Family, Grant, Id, Session};
+use symbolon_protocol::{ClientId, OrganizationId, Timestamp, planted};
+use symbolon_token::{Family, Grant, Id, Person, Session};
 
 use crate::act::{Act, Settled, Tx};
 use crate::audit::{self, AuditEvent};
@@ -40,12 +40,28 @@ pub struct RedeemCode {
     pub listener: Option<ClientId>,
     /// The DPoP proof that came with it.
     pub proof: Option<SpentProof>,
+    /// What else it hangs on, of which nothing may have been taken back since it
+    /// was issued where a family is opened.
+    pub hangs_on: HangsOn,
+    /// Until when the client hears that the session has ended.
+    pub listens_until: Timestamp,
     /// When the last token that comes of it has expired.
     pub horizon: Timestamp,
     /// What to write down where the code is shown again.
     pub audit: AuditEvent,
     /// The time.
     pub now: Timestamp,
+}
+
+/// What a code hangs on besides grant, session and person.
+#[derive(Clone, Debug)]
+pub struct HangsOn {
+    /// The client.
+    pub client: ClientId,
+    /// The organization for which the person acts, and the person.
+    pub membership: Option<(OrganizationId, Id<Person>)>,
+    /// The place in the feed when the code was issued.
+    pub since: Position,
 }
 
 /// The sorts of code that become tokens.
@@ -69,7 +85,8 @@ pub enum Redeemed {
     Again,
     /// The DPoP proof was used before. The code is as it was.
     ProofReplayed,
-    /// Grant, session or person is no more. The code stays spent.
+    /// Grant, session or person is no more, or what else it hangs on was taken back.
+    /// The code stays spent.
     Withdrawn,
 }
 
@@ -77,14 +94,19 @@ statements! {
     CHECK = "SELECT h.epoch, h.sequence
         FROM grants g JOIN person p ON p.id = g.person JOIN feed_head h ON h.one = 1
         WHERE g.slot = ?1 AND g.id = ?2 AND g.withdrawn IS NULL AND p.enabled = 1
-        {for_share_gp}";
+        {for_share_pg}";
     // The locks make whoever withdraws wait until the family can be seen.
     CHECK_SESSION = "SELECT h.epoch, h.sequence
         FROM grants g JOIN person p ON p.id = g.person
             JOIN session s ON s.slot = g.slot AND s.id = ?3 JOIN feed_head h ON h.one = 1
         WHERE g.slot = ?1 AND g.id = ?2 AND g.withdrawn IS NULL AND p.enabled = 1
             AND s.ended IS NULL
-        {for_share_gps}";
+        {for_share_pgs}";
+    // Whoever takes back all of a client ends the families that it sees. This one
+    // is not there yet, and would outlive the record.
+    TAKEN_BACK = "SELECT 1 FROM revocation
+        WHERE (kind = 6 AND target = ?1 OR kind = 8 AND target = ?2 OR kind = 9 AND target = ?3)
+            AND (epoch > ?4 OR epoch = ?4 AND sequence > ?5) LIMIT 1";
     // Of many that come again, one ends the family.
     AGAIN = "UPDATE spent SET again = 1
         WHERE day = ?1 AND slot = ?2 AND kind = ?3 AND key = ?4 AND again = 0";
@@ -133,13 +155,32 @@ impl Act for RedeemCode {
             return Ok(Redeemed::Withdrawn);
         };
         if let Some(family) = &self.new_family {
+            if self.hangs_on.is_taken_back(tx).await? {
+                return Ok(Redeemed::Withdrawn);
+            }
             refresh_family::open(tx, family, self.now).await?;
         }
         if let (Some(session), Some(client)) = (&self.session, &self.listener) {
-            session_client::note(tx, session, client, self.horizon).await?;
+            session_client::note(tx, session, client, self.listens_until).await?;
         }
         let position = lives.position(0)?;
         Ok(Redeemed::First { position })
+    }
+}
+
+impl HangsOn {
+    async fn is_taken_back(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+        let client = Target::Client(self.client.clone()).to_bytes();
+        let membership = self.membership.as_ref().map(|(organization, person)| {
+            let whole = Target::Organization(organization.clone());
+            let own = Target::Membership(organization.clone(), *person);
+            (whole.to_bytes(), own.to_bytes())
+        });
+        // Nothing has no bytes.
+        let (organization, membership) = membership.unwrap_or_default();
+        let Position { epoch, sequence } = self.since;
+        let binds = binds![&client, &organization, &membership, epoch, sequence];
+        Ok(tx.one(&TAKEN_BACK, binds).await?.is_some())
     }
 }
 

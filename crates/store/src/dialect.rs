@@ -26,8 +26,9 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("{postgres}",      "--",                   ""),
     ("{for_update}",    "",                     "FOR UPDATE"),
     ("{for_update_f}",  "",                     "FOR UPDATE OF f"),
-    ("{for_share_gp}",  "",                     "FOR SHARE OF g, p"),
-    ("{for_share_gps}", "",                     "FOR SHARE OF g, p, s"),
+    // A person before what is theirs, as whoever takes all of theirs back.
+    ("{for_share_pg}",  "",                     "FOR SHARE OF p, g"),
+    ("{for_share_pgs}", "",                     "FOR SHARE OF p, g, s"),
     // Without statistics SQLite reads a slot from end to end rather than take an
     // index that has all that is asked for.
     ("{by_person}",     "INDEXED BY session_person", ""),

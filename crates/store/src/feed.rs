@@ -196,7 +196,7 @@ impl Act for RaiseHead {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         let binds = binds![self.seen.epoch, self.seen.sequence];
         if tx.run(&RAISE, binds).await? > 0 {
-            revocation::record(tx, &self.again, self.now).await?;
+            revocation::record_again(tx, &self.again, self.now).await?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::bind::binds;
 use crate::ending;
 use crate::fault::Fault;
 use crate::feed::Position;
+use crate::person;
 use crate::revocation::{self, Target};
 use crate::row::{Row, document};
 use crate::session::Ended;
@@ -282,8 +283,13 @@ impl Act for WithdrawGrant {
     type Out = Ended;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Ended, Fault> {
-        let binds = binds![self.id.slot(), &self.id, self.now];
-        if tx.run(&WITHDRAW, binds).await? == 0 {
+        let (slot, id) = (self.id.slot(), &self.id);
+        // A person before what is theirs, as whoever takes all of theirs back.
+        let Some(found) = tx.one(&FIND, binds![slot, id]).await? else {
+            return Ok(Ended::Missing);
+        };
+        person::lock(tx, &read(&found)?.person).await?;
+        if tx.run(&WITHDRAW, binds![slot, id, self.now]).await? == 0 {
             return Ok(Ended::Missing);
         }
         ending::families_of_grant(tx, &self.id, self.now).await?;

@@ -79,7 +79,7 @@ pub use audit::{
     Head as AuditHead, Held, LinkAudit, Linked, LinkedRow, Linking, ListAudit, ListAuditChain,
     MoveAuditStart, SignsAnchors, UnlinkedAudit, VOID,
 };
-pub use authorization_code::{BurnCode, CodeKind, RedeemCode, Redeemed};
+pub use authorization_code::{BurnCode, CodeKind, HangsOn, RedeemCode, Redeemed};
 pub use browser_session::{
     BrowserSession, ClaimBrowserSessions, EndBrowserSession, EndBrowserSessionsOf,
     EndOfIssuerSession, FindBrowserSession, KeepRenewed, LetGoRenewal, OpenBrowserSession,

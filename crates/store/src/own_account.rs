@@ -8,7 +8,6 @@ use crate::act::{Act, Tx};
 use crate::audit::AuditEvent;
 use crate::bind::binds;
 use crate::client::Updated;
-use crate::ending;
 use crate::fault::Fault;
 use crate::feed::Position;
 use crate::person::Departure;
@@ -66,6 +65,7 @@ impl Act for ChangePassword {
         let departure = Departure {
             id: self.id,
             signal: Signal::Password("update"),
+            withdraws: false,
             audit: &self.audit,
             now: self.now,
             horizon: self.horizon,
@@ -84,13 +84,12 @@ impl Act for TakeAllBack {
         let departure = Departure {
             id: self.id,
             signal: Signal::AllEnds,
+            withdraws: true,
             audit: &self.audit,
             now: self.now,
             horizon: self.horizon,
         };
         departure.write(tx).await?;
-        // Families are found by their live grant, so they come before it.
-        ending::grants_of_person(tx, &self.id, self.now).await?;
         Ok(Updated::Updated)
     }
 }

@@ -339,6 +339,8 @@ pub(crate) async fn lock(tx: &mut Tx<'_>, person: &PersonId) -> Result<(), Fault
 pub(crate) struct Departure<'a> {
     pub(crate) id: PersonId,
     pub(crate) signal: Signal,
+    /// Whether what they have agreed to ends with it.
+    pub(crate) withdraws: bool,
     pub(crate) audit: &'a AuditEvent,
     pub(crate) now: Timestamp,
     pub(crate) horizon: Timestamp,
@@ -349,6 +351,10 @@ impl Departure<'_> {
     pub(crate) async fn write(&self, tx: &mut Tx<'_>) -> Result<Position, Fault> {
         signal::tell(tx, &self.id, &self.signal, self.audit, self.now).await?;
         ending::presence_of_person(tx, &self.id, self.now).await?;
+        if self.withdraws {
+            // Families are found by their live grant, so they come before it.
+            ending::grants_of_person(tx, &self.id, self.now).await?;
+        }
         audit::write(tx, self.audit, self.now).await?;
         feed::bump_people(tx).await?;
         if planted(21) {
@@ -366,6 +372,7 @@ macro_rules! departure {
         Departure {
             id: $act.id,
             signal: $signal,
+            withdraws: false,
             audit: &$act.audit,
             now: $act.now,
             horizon: $act.horizon,
@@ -431,8 +438,11 @@ impl Act for DeletePerson {
         }
         tx.run(&DELETE_NAMES, binds![&self.id]).await?;
         tx.run(&DELETE_MEMBERSHIPS, binds![&self.id]).await?;
-        departure!(self, Signal::Purged).write(tx).await?;
-        ending::grants_of_person(tx, &self.id, self.now).await?;
+        let departure = Departure {
+            withdraws: true,
+            ..departure!(self, Signal::Purged)
+        };
+        departure.write(tx).await?;
         Ok(Updated::Updated)
     }
 }

@@ -15,6 +15,7 @@ use crate::bind::binds;
 use crate::dialect::Engine;
 use crate::fault::Fault;
 use crate::feed::Position;
+use crate::row::Row;
 use crate::statement::statements;
 
 /// How many live single-token records one client and subject may have. The
@@ -75,6 +76,25 @@ impl Target {
     /// Whether a record of it can hit a refresh family.
     const fn hits_families(&self) -> bool {
         !matches!(self, Self::Token(_) | Self::ClientSubject(..))
+    }
+
+    /// Whether the record alone ends families: the act that makes it need not end
+    /// the rows, or not all of them at once.
+    const fn leaves_families(&self) -> bool {
+        match self {
+            Self::Token(_)
+            | Self::ClientSubject(..)
+            | Self::Family(_)
+            | Self::Grant(_)
+            | Self::Session(_)
+            | Self::Subject(_) => false,
+            Self::Client(_)
+            | Self::Organization(_)
+            | Self::Membership(..)
+            | Self::Issuer(_)
+            | Self::Key(_)
+            | Self::Resource(_) => true,
+        }
     }
 
     /// The bytes that, with the kind, name the target.
@@ -167,7 +187,8 @@ statements! {
             expires = GREATEST(revocation.expires, excluded.expires), at = excluded.at
         RETURNING epoch, sequence, expires";
     LONGEST_FAMILY = "SELECT COALESCE(MAX(absolute_ends), 0) FROM family";
-    LIVE = "SELECT expires FROM revocation WHERE kind = ?1 AND target = ?2 AND expires > ?3";
+    LIVE = "SELECT epoch, sequence, expires, at FROM revocation
+        WHERE kind = ?1 AND target = ?2 AND expires > ?3";
     FIND = "SELECT epoch, sequence, expires, at FROM revocation WHERE kind = ?1 AND target = ?2";
     // Two that count at once must not both find room.
     LOCK_HEAD = "SELECT sequence FROM feed_head WHERE one = 1 {for_update}";
@@ -179,21 +200,40 @@ statements! {
 /// Writes records: an act's last statements, because from here on every other
 /// one that revokes waits for this act's commit. So numbers follow commits.
 ///
-/// A record outlives every family that there is, whatever the caller takes for
-/// the longest life: clients have lives of their own, and the configuration may
-/// have said more when a family began.
+/// One that leaves families outlives every family that there is, whatever the
+/// caller takes for the longest life: clients have lives of their own, and the
+/// configuration may have said more when a family began.
 pub(crate) async fn record(
     tx: &mut Tx<'_>,
     targets: &[(Target, Timestamp)],
     now: Timestamp,
 ) -> Result<Vec<Revocation>, Fault> {
-    let longest = match targets.iter().any(|(target, _)| target.hits_families()) {
+    record_beyond(tx, targets, now, Target::leaves_families).await
+}
+
+/// Writes records again whose acts the database has lost: the families that they
+/// ended live there, and are dead by the record alone.
+pub(crate) async fn record_again(
+    tx: &mut Tx<'_>,
+    targets: &[(Target, Timestamp)],
+    now: Timestamp,
+) -> Result<Vec<Revocation>, Fault> {
+    record_beyond(tx, targets, now, Target::hits_families).await
+}
+
+async fn record_beyond(
+    tx: &mut Tx<'_>,
+    targets: &[(Target, Timestamp)],
+    now: Timestamp,
+    outlives: fn(&Target) -> bool,
+) -> Result<Vec<Revocation>, Fault> {
+    let longest = match targets.iter().any(|(target, _)| outlives(target)) {
         true => longest_family(tx).await?,
         false => Timestamp::EPOCH,
     };
     let mut made = Vec::with_capacity(targets.len());
     for (target, expires) in targets {
-        let expires = match target.hits_families() {
+        let expires = match outlives(target) {
             true => longest.max(*expires),
             false => *expires,
         };
@@ -255,7 +295,8 @@ async fn enter(tx: &mut Tx<'_>, entry: Entry<'_>, now: Timestamp) -> Result<Revo
     Ok(revocation)
 }
 
-/// Whether a record of this target lives.
+/// Whether a record of this target lives. The node knows it before anybody is
+/// answered: it may be of this act, whose first attempt nobody heard the end of.
 pub(crate) async fn is_recorded(
     tx: &mut Tx<'_>,
     target: &Target,
@@ -263,7 +304,20 @@ pub(crate) async fn is_recorded(
 ) -> Result<bool, Fault> {
     let bytes = target.to_bytes();
     let binds = binds![target.kind(), &bytes, now];
-    Ok(tx.one(&LIVE, binds).await?.is_some())
+    let Some(row) = tx.one(&LIVE, binds).await? else {
+        return Ok(false);
+    };
+    tx.recorded.push(read(&row, target)?);
+    Ok(true)
+}
+
+fn read(row: &Row, target: &Target) -> Result<Revocation, Fault> {
+    Ok(Revocation {
+        position: row.position(0)?,
+        target: target.clone(),
+        expires: row.time(2)?,
+        at: row.time(3)?,
+    })
 }
 
 /// Finds the records of some targets, whether or not they can hit anything yet:
@@ -284,12 +338,7 @@ impl Act for FindRevocations {
             let Some(row) = tx.one(&FIND, binds![target.kind(), &bytes]).await? else {
                 continue;
             };
-            found.push(Revocation {
-                position: row.position(0)?,
-                target: target.clone(),
-                expires: row.time(2)?,
-                at: row.time(3)?,
-            });
+            found.push(read(&row, target)?);
         }
         Ok(found)
     }

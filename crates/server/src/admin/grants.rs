@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 use symbolon_store::{
-    Ended, FamiliesOf, FamilyLine, FindGrantById, Grant, GrantsOf, GrantsOfClient, WithdrawGrant,
+    FamiliesOf, FamilyLine, FindGrantById, Grant, GrantsOf, GrantsOfClient, WithdrawGrant,
 };
 use symbolon_token::Id;
 
@@ -80,12 +80,12 @@ pub(super) async fn end(cx: &Cx, id: GrantId) -> Result<(), Failed> {
     let act = WithdrawGrant {
         id,
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
         audit,
     };
-    if cx.store.act(act).await? == Ended::Ended {
-        follow(cx).await;
-    }
+    // One that had ended may have done so a moment ago.
+    cx.store.act(act).await?;
+    follow(cx).await;
     Ok(())
 }
 

@@ -118,7 +118,7 @@ async fn end_family(cx: &Cx, id: Id<Family>) -> Result<(), Failed> {
     let act = RevokeFamily {
         id,
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
         audit,
     };
     cx.store.act(act).await?;

@@ -136,7 +136,7 @@ async fn revoke_token(cx: &Cx, read: &Read, actor: &str) -> Result<Option<Revoke
         client,
         subject,
         expires: read.expires,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
         now: cx.sure().min(cx.now),
         audit: Some(audit),
     }))
@@ -184,7 +184,7 @@ async fn end_family(
         id: token.family,
         client: caller.map(|caller| caller.id.clone()),
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
         audit,
     };
     cx.store.act(act).await?;
@@ -215,7 +215,7 @@ async fn end_key(
         id: facts.id,
         audit,
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
     };
     match cx.store.act(act).await? {
         ApiKeyChanged::Changed => Ok(TakenBack::Now),

@@ -10,7 +10,7 @@
 
 use symbolon_protocol::claims::ClaimsRequest;
 use symbolon_protocol::{Client, ResourceIdentifier, Scopes, Timestamp};
-use symbolon_store::{AuditEvent, BurnCode, CodeKind, NewFamily, RedeemCode, Redeemed};
+use symbolon_store::{AuditEvent, BurnCode, CodeKind, HangsOn, NewFamily, RedeemCode, Redeemed};
 use symbolon_token::dpop::InvalidProof;
 use symbolon_token::{Authority, Id, Session};
 
@@ -151,7 +151,13 @@ fn act(
         new_family,
         listener: None,
         proof: cx.holder().spent_proof(),
-        horizon: cx.horizon(cx.now),
+        hangs_on: HangsOn {
+            client: own.client().clone(),
+            membership: own.organization().cloned().zip(own.person()),
+            since: own.position(),
+        },
+        listens_until: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
         now: cx.now,
         audit,
     })

@@ -180,7 +180,7 @@ fn rotate(cx: &Cx, client: &Client, presented: &RefreshToken) -> Rotate {
         idle_ends: family::idle_end(cx, client),
         grace_ms: family::grace_millis(cx, client),
         proof: cx.holder().spent_proof(),
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
         audit: theft(cx, client, presented),
         now: cx.now,
     }
@@ -195,7 +195,7 @@ fn keep(cx: &Cx, client: &Client, presented: &RefreshToken) -> Renew {
         idle_ends: family::idle_end(cx, client),
         grace_ms: family::grace_millis(cx, client),
         proof: cx.holder().spent_proof(),
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
         audit: theft(cx, client, presented),
         now: cx.now,
     }

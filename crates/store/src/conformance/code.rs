@@ -2,15 +2,16 @@
 //!
 //! Spec: RFC 6749 §4.1.2
 
-use symbolon_protocol::ClientId;
+use symbolon_protocol::{ClientId, OrganizationId};
 
 use super::world::{RACERS, World};
 use super::{Broken, Checked, check, same};
-use crate::authorization_code::{BurnCode, RedeemCode, Redeemed};
-use crate::client::{DeleteClient, SetClientEnabled};
+use crate::authorization_code::{BurnCode, HangsOn, RedeemCode, Redeemed};
+use crate::client::{DeleteClient, RevokeClient, SetClientEnabled};
 use crate::feed::read_feed;
 use crate::grant::{ClientRow, Consent, Consented, FindGrant, FindGrantById};
 use crate::naming::Deleted;
+use crate::organization::{CreateOrganization, Organization, SetMember};
 use crate::revocation::Target;
 use crate::session::EndSession;
 use crate::{GrantsOf, GrantsOfClient, SetPersonEnabled, TakeAllBack, WithdrawGrant};
@@ -134,6 +135,73 @@ pub(crate) async fn a_code_of_a_disabled_person_is_worth_nothing(world: &World) 
     world.store.act(disable).await?;
 
     same(&world.store.act(redeem).await?, &Redeemed::Withdrawn)
+}
+
+/// A family that is opened behind what took all of a client or of a member back
+/// would outlive the record: none is.
+pub(crate) async fn a_code_of_before_its_client_or_member_was_taken_back_opens_nothing(
+    world: &World,
+) -> Checked {
+    let scene = world.scene().await?;
+    let organization: OrganizationId = format!("org-{}", world.word())
+        .parse()
+        .map_err(|_| Broken::from("an id"))?;
+    let before = world.redeem(&scene, Some(world.new_family(&scene)));
+    let as_member = RedeemCode {
+        code: world.bytes(),
+        new_family: Some(world.new_family(&scene)),
+        hangs_on: HangsOn {
+            membership: Some((organization.clone(), scene.person)),
+            ..before.hangs_on.clone()
+        },
+        ..before.clone()
+    };
+    let create = CreateOrganization {
+        organization: Organization {
+            id: organization.clone(),
+            name: "Acme".to_owned(),
+            enabled: true,
+        },
+        audit: world.audit("organization.create"),
+        now: world.now,
+    };
+    world.store.act(create).await?;
+    let set = |roles: &[&str]| SetMember {
+        organization: organization.clone(),
+        person: scene.person,
+        roles: roles.iter().map(|own| (*own).to_owned()).collect(),
+        audit: world.audit("organization.member"),
+        now: world.now,
+        horizon: world.horizon(),
+    };
+    world.store.act(set(&["buyer"])).await?;
+    world.store.act(set(&[])).await?;
+
+    same(&world.store.act(as_member).await?, &Redeemed::Withdrawn)?;
+    let revoke = RevokeClient {
+        id: scene.client.clone(),
+        audit: world.audit("client.revoke"),
+        now: world.now,
+        horizon: world.horizon(),
+    };
+    world.store.act(revoke).await?;
+
+    same(
+        &world.store.act(before.clone()).await?,
+        &Redeemed::Withdrawn,
+    )?;
+    let after = RedeemCode {
+        code: world.bytes(),
+        hangs_on: HangsOn {
+            since: world.feed(None).await?.head,
+            ..before.hangs_on.clone()
+        },
+        ..before
+    };
+    check(
+        matches!(world.store.act(after).await?, Redeemed::First { .. }),
+        "a code of afterwards opens nothing",
+    )
 }
 
 /// A merge of what somebody else has changed meanwhile is not written.

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::Broken;
 use crate::act::Act;
 use crate::audit::AuditEvent;
-use crate::authorization_code::{CodeKind, RedeemCode, Redeemed};
+use crate::authorization_code::{CodeKind, HangsOn, RedeemCode, Redeemed};
 use crate::client::{CreateClient, NewSecret};
 use crate::feed::{Feed, Position, read_feed};
 use crate::grant::{ClientRow, Consent, Consented, Grant};
@@ -207,6 +207,12 @@ impl World {
             new_family: family,
             listener: None,
             proof: None,
+            hangs_on: HangsOn {
+                client: scene.client.clone(),
+                membership: None,
+                since: scene.grant.position,
+            },
+            listens_until: self.horizon(),
             horizon: self.horizon(),
             audit: self.audit("code.reuse"),
             now: self.now,

@@ -269,12 +269,14 @@ impl Act for EndFamily {
                 tx.run(&END_OF_CLIENT, binds).await? > 0
             }
         };
+        let target = Target::Family(self.id);
         if !lived {
+            // Where it has ended already, whoever asked may ask this node next.
+            revocation::is_recorded(tx, &target, self.now).await?;
             return Ok(Ended::Missing);
         }
         audit::write(tx, &self.audit, self.now).await?;
-        let record = (Target::Family(self.id), self.horizon);
-        revocation::record(tx, &[record], self.now).await?;
+        revocation::record(tx, &[(target, self.horizon)], self.now).await?;
         Ok(Ended::Ended)
     }
 }

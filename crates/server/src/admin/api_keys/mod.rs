@@ -142,7 +142,7 @@ async fn merge(cx: &Cx, call: &Call) -> Result<Option<Response>, Failed> {
             change,
             audit,
             now: cx.now,
-            horizon: cx.horizon(cx.now),
+            horizon: cx.token_horizon(cx.now),
         };
         match cx.store.act(act).await? {
             ApiKeyChanged::Otherwise => return Ok(None),
@@ -253,7 +253,7 @@ async fn set_enabled(cx: &Cx, id: KeyId, enabled: bool) -> Outcome {
             change: change(cx, was, as_it_is),
             audit,
             now: cx.now,
-            horizon: cx.horizon(cx.now),
+            horizon: cx.token_horizon(cx.now),
         };
         written(cx.store.act(act).await?, id)?;
         follow(cx).await;
@@ -305,7 +305,7 @@ pub(super) async fn rotate(cx: Cx, call: Call) -> Outcome {
         next,
         audit,
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
     };
     let read = FindApiKey { id };
     let (outcome, stored) = cx.store.act(ThenRead { act, read }).await?;
@@ -320,7 +320,7 @@ pub(super) async fn revoke(cx: Cx, call: Call) -> Outcome {
         id: found.id,
         audit: event_of(&cx, "api_key.revoke", (&found.id, &found.owner)),
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
     };
     // One that is dead stays so.
     cx.store.act(act).await?;

@@ -160,7 +160,7 @@ pub(super) async fn delete(cx: Cx, call: Call) -> Outcome {
         id,
         audit,
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
     };
     there(cx.store.act(act).await?, id)?;
     follow(&cx).await;
@@ -233,7 +233,7 @@ pub(super) async fn set_password(cx: Cx, call: Call) -> Outcome {
         phc,
         audit,
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
     };
     there(cx.store.act(act).await?, id)?;
     follow(&cx).await;
@@ -266,7 +266,7 @@ async fn set_enabled(cx: &Cx, call: &Call, enabled: bool) -> Outcome {
             enabled,
             audit,
             now: cx.now,
-            horizon: cx.horizon(cx.now),
+            horizon: cx.token_horizon(cx.now),
         };
         there(cx.store.act(act).await?, id)?;
         follow(cx).await;

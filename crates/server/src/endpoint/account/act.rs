@@ -54,7 +54,7 @@ pub(super) async fn withdraw(
         .act(WithdrawGrant {
             id,
             now: cx.now,
-            horizon: cx.horizon(cx.now),
+            horizon: cx.token_horizon(cx.now),
             audit,
         })
         .await?;
@@ -79,7 +79,7 @@ pub(super) async fn sign_out(
         .act(EndSession {
             id,
             now: cx.now,
-            horizon: cx.horizon(cx.now),
+            horizon: cx.token_horizon(cx.now),
             audit,
         })
         .await?;
@@ -103,7 +103,7 @@ pub(super) async fn sign_out_others(cx: &Cx, visitor: &Visitor<'_>) -> Result<Re
         person: visitor.session.person.id,
         keep,
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
         audit,
     };
     let count = cx.store.act(act).await?;
@@ -117,7 +117,7 @@ pub(super) async fn end_everything(cx: &Cx, visitor: &Visitor<'_>) -> Result<Res
         id: visitor.session.person.id,
         audit: event(cx, visitor, "user.take_all_back"),
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
     };
     cx.store.act(act).await?;
     departure::follow(cx).await;

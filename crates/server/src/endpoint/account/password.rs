@@ -60,7 +60,7 @@ pub(super) async fn change(
         phc: phc.clone(),
         audit: act::event(cx, visitor, "user.change_password"),
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
     };
     let Some(seen) = cx.store.act(changed).await? else {
         // Somebody changed it in between.

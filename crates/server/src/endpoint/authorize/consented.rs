@@ -79,7 +79,7 @@ pub(crate) async fn granted(
             agreement: merged,
             former: found,
             session: Some(session.session.id),
-            horizon: cx.horizon(cx.now),
+            horizon: cx.token_horizon(cx.now),
             audit: audit(cx, ask, session, &agreed.agreement.scopes()),
             now: cx.now,
         };

@@ -86,7 +86,7 @@ async fn present(
         presented: token.digest(),
         client: client.id.clone(),
         grace_ms: family::grace_millis(cx, client),
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
         audit: theft(cx, client, token),
         now: cx.now,
     };
