@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use symbolon_store::{EndSession, Ended, FindSession, Session, SessionsOf};
+use symbolon_store::{EndSession, FindSession, Session, SessionsOf};
 use symbolon_token::Id;
 
 use crate::cx::Cx;
@@ -21,8 +21,8 @@ pub(super) async fn list(cx: Cx, call: Call) -> Outcome {
         .one("user")
         .ok_or_else(|| Refused::member("user", "is missing"))?;
     let person = users::find(&cx, user).await?.id;
-    let mut all = cx.store.read(SessionsOf { person }).await?;
-    all.retain(|session| session.is_live(cx.now));
+    // Those that went idle, too: what hangs on one lives until it is ended.
+    let all = cx.store.read(SessionsOf { person }).await?;
     let found = page.cut(all, |session| session.id.to_string());
     page.answer(&found, |session| session.id.to_string(), shown)
 }
@@ -52,12 +52,12 @@ pub(super) async fn end_one(cx: &Cx, id: SessionId) -> Result<(), Failed> {
     let act = EndSession {
         id,
         now: cx.now,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
         audit,
     };
-    if cx.store.act(act).await? == Ended::Ended {
-        follow(cx).await;
-    }
+    // One that had ended may have done so a moment ago.
+    cx.store.act(act).await?;
+    follow(cx).await;
     Ok(())
 }
 

@@ -108,8 +108,9 @@ pub(crate) fn is_presented(cx: &Cx, received: &Received) -> bool {
     received.cookie(&cookie_name(cx)).is_some()
 }
 
-/// Who is in the browser, if anybody is.
-pub(crate) async fn current(cx: &Cx, received: &Received) -> Result<Option<LiveSession>, Failure> {
+/// Whose session is in the browser, if nobody has ended it. It opens nothing: it
+/// may have gone idle, or reached its end.
+pub(crate) async fn unended(cx: &Cx, received: &Received) -> Result<Option<LiveSession>, Failure> {
     cx.check_fresh()?;
     let Some((id, digest)) = presented(cx, received) else {
         return Ok(None);
@@ -117,17 +118,24 @@ pub(crate) async fn current(cx: &Cx, received: &Received) -> Result<Option<LiveS
     let Some(session) = cx.store.read(FindSession { id }).await? else {
         return Ok(None);
     };
-    if !session.secret.matches(&digest) || !session.is_live(cx.now) || is_revoked(cx, &session) {
+    let is_ended = session.ended.is_some() || is_revoked(cx, &session);
+    if is_ended || !session.secret.matches(&digest) {
         return Ok(None);
     }
-    let Some(person) = cx
-        .store
-        .read(FindPerson { id: session.person })
-        .await?
-        .filter(|person| person.enabled)
+    let read = FindPerson { id: session.person };
+    let found = cx.store.read(read).await?;
+    let person = found.filter(|person| person.enabled);
+    Ok(person.map(|person| LiveSession { session, person }))
+}
+
+/// Who is in the browser, if anybody is.
+pub(crate) async fn current(cx: &Cx, received: &Received) -> Result<Option<LiveSession>, Failure> {
+    let found = unended(cx, received).await?;
+    let Some(LiveSession { session, person }) = found.filter(|own| own.session.is_live(cx.now))
     else {
         return Ok(None);
     };
+    let id = session.id;
     if cx.now.millis() - session.seen.millis() > TOUCH_AFTER_MILLIS {
         let idle_ends = cx.now + cx.settings.lifetimes.session_idle.duration();
         cx.store
@@ -248,7 +256,7 @@ async fn open(
         seen: new.seen,
         replaces: new.replaces,
         most: MAX_SESSIONS,
-        horizon: cx.horizon(cx.now),
+        horizon: cx.token_horizon(cx.now),
         audit: audit(cx, "session.open", &person.id),
         now: cx.now,
     };

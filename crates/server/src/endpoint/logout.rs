@@ -63,7 +63,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     }
     let browser = Browser::of(&cx, &received);
     let carried = form.one("transaction").unwrap_or_default();
-    let session = session::current(&cx, &received).await?;
+    let session = session::unended(&cx, &received).await?;
     let about = about(carried, session.as_ref());
     browser.check_csrf(&cx, PURPOSE, &about, form.one("csrf"))?;
     let carried = Parameters::parse(carried.as_bytes())
@@ -200,7 +200,7 @@ fn redirect_uri(
 
 async fn asked(cx: &Cx, received: &Received, parameters: &Parameters) -> Result<Response, Failure> {
     let wish = Wish::read(cx, parameters).await?;
-    let Some(session) = session::current(cx, received).await? else {
+    let Some(session) = session::unended(cx, received).await? else {
         // Nobody is signed in: there is nothing to confirm.
         return match wish.hint {
             Some(_) => wish.signed_out(cx, Ended::Before),
@@ -291,7 +291,7 @@ async fn end(cx: &Cx, session: Option<&LiveSession>) -> Result<Ended, Failure> {
         .act(EndSession {
             id: session.session.id,
             now: cx.now,
-            horizon: cx.horizon(cx.now),
+            horizon: cx.token_horizon(cx.now),
             audit,
         })
         .await?;

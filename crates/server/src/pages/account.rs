@@ -92,6 +92,8 @@ pub(crate) struct Device {
     pub(crate) authenticated: Moment,
     /// When it was used last.
     pub(crate) seen: Moment,
+    /// Whether it has to sign in again: what it let applications do goes on.
+    pub(crate) is_idle: bool,
 }
 
 /// An application that the person allowed something.
@@ -250,6 +252,7 @@ impl AccountPage {
             proof: "with a password".to_owned(),
             authenticated: moment("3 hours ago"),
             seen: moment("just now"),
+            is_idle: false,
         };
         let application = |name: &str, organization: Option<&str>| Application {
             ties: ties(),

@@ -119,7 +119,8 @@ impl Site for Server {
     }
 
     fn secret(&self, client: &str) -> Option<&str> {
-        Some(SECRET).filter(|_| !["spa", "cli", "tv", "tv-2", "tenant-tv"].contains(&client))
+        Some(SECRET)
+            .filter(|_| !["spa", "cli", "ours", "tv", "tv-2", "tenant-tv"].contains(&client))
     }
 }
 

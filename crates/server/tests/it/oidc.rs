@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use symbolon_server::testing::lose_store;
+use symbolon_server::testing::{lose_store, purge};
 use symbolon_token::Digest;
 use symbolon_token::jose::{KeySet, Unverified};
 
@@ -27,6 +27,7 @@ on_both_engines! {
     organizations_are_chosen_at_authorization
     whoever_signed_in_since_and_is_no_member_is_told_to_the_client
     logout_ends_what_hangs_on_the_session
+    a_session_that_went_idle_or_is_over_ends_what_hangs_on_it_still
 }
 
 async fn keys(server: &Server) -> KeySet {
@@ -508,4 +509,52 @@ async fn logout_ends_what_hangs_on_the_session(server: Server) {
         response(&browser.authorize(&with(&[("prompt", "none")])).await)["error"],
         "login_required"
     );
+}
+
+/// What an application on a device got without offline access ends with the
+/// session, however long ago that was used.
+///
+/// Attack: C101
+async fn a_session_that_went_idle_or_is_over_ends_what_hangs_on_it_still(server: Server) {
+    let asked = with(&[
+        ("client_id", "ours"),
+        ("redirect_uri", "com.example.ours:/callback"),
+        ("scope", "openid read:orders"),
+    ]);
+    let (mut here, mut there) = (Browser::new(&server), Browser::new(&server));
+    let logged_out = here.tokens("alice", &asked).await;
+    let revoked = there.tokens("alice", &asked).await;
+    let refresh = async |token: &str| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        server.token("ours", &form).await
+    };
+
+    server.advance(9 * 60 * 60);
+    assert_eq!(
+        response(&here.authorize(&with(&[("prompt", "none")])).await)["error"],
+        "login_required"
+    );
+    let gone = logout(
+        &mut here,
+        &[("id_token_hint", &logged_out.text("id_token"))],
+    )
+    .await;
+
+    assert_eq!(gone.status, 200, "{}", gone.body);
+    let dead = refresh(&logged_out.text("refresh_token")).await;
+    assert_eq!(dead.refusal(), "invalid_grant");
+
+    server.advance(8 * 24 * 60 * 60);
+    purge(&server.running.as_ref().unwrap().app).await;
+    let renewed = refresh(&revoked.text("refresh_token")).await;
+    assert_eq!(renewed.status, 200, "it has not ended: {}", renewed.body);
+    let path = "/admin/v1/sessions?user=alice";
+    let list = server.admin(Method::GET, path, None).await.json();
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+    let session = json!({ "session": list["items"][0]["id"] });
+    let ended = server.admin(Method::POST, "/admin/v1/revoke", Some(session));
+    assert_eq!(ended.await.status, 204);
+
+    let dead = refresh(&renewed.text("refresh_token")).await;
+    assert_eq!(dead.refusal(), "invalid_grant");
 }

@@ -421,8 +421,15 @@ impl World {
             own.submit("/logout", &page, &[("confirm", "yes")]).await;
         }
         self.cookies[browser] = own.cookies;
-        hold!("I08", asks == before.is_some(), "{before:?}: {}", page.body);
-        if let Some(session) = before {
+        // One that went idle can be ended for as long as it is there.
+        let all = 0..self.book.sessions.len();
+        let newest = all
+            .rev()
+            .find(|at| self.book.sessions[*at].browser == browser);
+        let idle = newest.filter(|at| !self.book.sessions[*at].is_dead);
+        let ended = before.or(idle.filter(|_| asks));
+        hold!("I08", asks == ended.is_some(), "{before:?}: {}", page.body);
+        if let Some(session) = ended {
             self.book.end_session(session);
             self.tells("session.end");
         }

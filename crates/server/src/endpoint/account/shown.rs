@@ -87,11 +87,11 @@ fn moment(cx: &Cx, at: Timestamp) -> Moment {
     }
 }
 
-/// The sessions that live, this one first, then the one that was used last.
+/// The sessions that nobody has ended, this one first, then the one that was used
+/// last. What applications got in one that went idle hangs on it still.
 async fn devices(cx: &Cx, visitor: &Visitor<'_>) -> Result<Vec<Device>, Failure> {
     let person = visitor.session.person.id;
     let mut sessions = cx.store.read(SessionsOf { person }).await?;
-    sessions.retain(|session| session.is_live(cx.now));
     let here = visitor.session.session.id;
     sessions.sort_by_key(|session| (session.id != here, std::cmp::Reverse(session.seen)));
     let shown = |session: &Session| Device {
@@ -102,6 +102,7 @@ async fn devices(cx: &Cx, visitor: &Visitor<'_>) -> Result<Vec<Device>, Failure>
         proof: proof_words(&session.amr),
         authenticated: moment(cx, session.authenticated),
         seen: moment(cx, session.seen),
+        is_idle: !session.is_live(cx.now),
     };
     Ok(sessions.iter().map(shown).collect())
 }
