@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use metrics::Counter;
 use symbolon_protocol::{ErrorCode, GrantType, Timestamp};
-use symbolon_store::{KeyState, OutboxLine};
+use symbolon_store::{KeyState, OutboxCounted};
 
 use crate::keys::LoadedKeys;
 
@@ -69,16 +69,18 @@ pub(crate) fn signal(outcome: &'static str) {
     metrics::counter!("symbolon_signals_total", "outcome" => outcome).increment(1);
 }
 
+/// A source was asked for events, or could not be.
+pub(crate) fn polled(outcome: &'static str) {
+    metrics::counter!("symbolon_signal_polls_total", "outcome" => outcome).increment(1);
+}
+
 /// What waits in the outbox, and since when.
-pub(crate) fn outbox(lines: &[OutboxLine], now: Timestamp) {
-    let waiting: u64 = lines.iter().map(|line| line.waiting).sum();
-    let dead: u64 = lines.iter().map(|line| line.dead).sum();
-    let dropped: u64 = lines.iter().map(|line| line.dropped).sum();
-    let oldest = lines.iter().filter_map(|line| line.oldest).min();
-    let age = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
-    metrics::gauge!("symbolon_outbox_waiting").set(waiting as f64);
-    metrics::gauge!("symbolon_outbox_dead").set(dead as f64);
-    metrics::gauge!("symbolon_outbox_dropped").set(dropped as f64);
+pub(crate) fn outbox(counted: &OutboxCounted, now: Timestamp) {
+    let since = |oldest| now.since(oldest).as_secs_f64();
+    let age = counted.oldest.map_or(0.0, since);
+    metrics::gauge!("symbolon_outbox_waiting").set(counted.waiting as f64);
+    metrics::gauge!("symbolon_outbox_dead").set(counted.dead as f64);
+    metrics::gauge!("symbolon_outbox_dropped").set(counted.dropped as f64);
     metrics::gauge!("symbolon_outbox_oldest_age_seconds").set(age);
 }
 

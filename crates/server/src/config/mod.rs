@@ -54,7 +54,7 @@ pub use quota::{
 };
 pub use registration::RegistrationConfig;
 pub use secret::SecretSource;
-pub use signal_source::{Effect, SignalSource, SubjectName};
+pub use signal_source::{Effect, PollBearer, PollClient, SignalPoll, SignalSource, SubjectName};
 
 /// How large the file may be, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 16 * 1024 * 1024;

@@ -531,6 +531,11 @@ section!(SIGNAL_SOURCE, "[[signal_source]]", "signal_source.", {
     "push_secret": Secret, "";
     "poll_url": Text, r#""https://directory.example.net/ssf/poll/1""#;
     "poll_token": Secret, "";
+    "token_endpoint": Text, r#""https://directory.example.net/token""#;
+    "client_id": Text, r#""login""#;
+    "client_secret": Secret, "";
+    "scope": Text, r#""ssf.read""#;
+    "resource": Text, r#""https://directory.example.net""#;
     "subjects": Texts, r#"["own_subject", "email"]"#;
     "effects": Texts, r#"["sign_out"]"#;
     "organization": Text, r#""acme""#;

@@ -20,16 +20,47 @@ pub struct SignalSource {
     pub algorithms: Vec<String>,
     /// A digest of the bearer that it shows when it calls.
     pub push: Option<Digest>,
-    /// Where its events are fetched.
-    pub poll_url: Option<String>,
-    /// The bearer that is shown there.
-    pub poll_token: Option<Secret>,
+    /// How its events are fetched, where they are.
+    pub poll: Option<SignalPoll>,
     /// Whom its identifiers mean.
     pub subjects: Vec<SubjectName>,
     /// What its events may bring about.
     pub effects: Vec<Effect>,
     /// The organization whose members alone it speaks of.
     pub organization: Option<OrganizationId>,
+}
+
+/// How the events of a transmitter are fetched.
+#[derive(Debug)]
+pub struct SignalPoll {
+    /// Where.
+    pub url: String,
+    /// What is shown there.
+    pub bearer: PollBearer,
+}
+
+/// The bearer that is shown to a transmitter.
+#[derive(Debug)]
+pub enum PollBearer {
+    /// Always this one.
+    Fixed(Secret),
+    /// What a token endpoint gives to this client.
+    Asked(PollClient),
+}
+
+/// As whom a token endpoint is asked for a bearer (RFC 6749 §4.4).
+#[derive(Debug)]
+pub struct PollClient {
+    /// The token endpoint.
+    pub token_endpoint: String,
+    /// The client.
+    pub client_id: String,
+    /// Its secret, shown as `client_secret_basic`.
+    pub client_secret: Secret,
+    /// What the bearer is to let it do.
+    pub scope: Option<String>,
+    /// For whom it is to be good (RFC 8707).
+    pub resource: Option<String>,
 }
 
 /// How the people of a transmitter are found here.

@@ -36,8 +36,10 @@ const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
 pub(super) enum Done {
     /// What it may bring about was done.
     Acted,
-    /// It brings about nothing here, or speaks of nobody.
+    /// It brings about nothing here.
     Noted,
+    /// It asks for something, and speaks of nobody who is known here.
+    Nobody,
     /// It was here before.
     Again,
 }
@@ -48,6 +50,7 @@ impl Done {
         match self {
             Self::Acted => "acted",
             Self::Noted => "noted",
+            Self::Nobody => "nobody",
             Self::Again => "again",
         }
     }
@@ -59,13 +62,15 @@ pub(super) async fn bring_about(
     source: &SignalSource,
     event: &VerifiedEvent,
 ) -> Result<Done, Failure> {
-    let person = match wanted(source, event) {
+    let wanted = wanted(source, event);
+    let person = match wanted {
         Some(effect) => find(cx, source, event).await?.map(|own| (effect, own)),
         None => None,
     };
-    let done = match person {
-        Some(_) => Done::Acted,
-        None => Done::Noted,
+    let done = match (wanted, &person) {
+        (Some(_), Some(_)) => Done::Acted,
+        (Some(_), None) => Done::Nobody,
+        (None, _) => Done::Noted,
     };
     let act = TakeSignal {
         spend: spend(source, event),
@@ -174,7 +179,7 @@ fn act(
             enabled: false,
             audit,
             now: cx.now,
-            horizon: cx.horizon(cx.now),
+            horizon: cx.token_horizon(cx.now),
         }),
         Effect::Disable | Effect::SignOut => {
             SignalEffect::SignOut(departure::act(cx, person.id, audit))

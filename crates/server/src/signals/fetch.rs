@@ -13,17 +13,18 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use symbolon_protocol::Timestamp;
 use symbolon_store::{EnterReceiver, LeaseReceiver, Pause, SettleMessages};
-use symbolon_token::Secret;
 use symbolon_token::jose::json as strict;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::NotTaken;
+use super::bearer::Bearers;
 use crate::app::App;
-use crate::config::SignalSource;
+use crate::config::{SignalPoll, SignalSource};
 use crate::cx::Cx;
 use crate::failure::Failure;
-use crate::fetch::Outgoing;
+use crate::fetch::{Fetched, Outgoing};
+use crate::metric;
 
 /// How often a node looks whether a source is due.
 const LOOK: Duration = Duration::from_millis(500);
@@ -45,6 +46,7 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 pub(crate) async fn ask_for_ever(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     let mut under_way: JoinSet<String> = JoinSet::new();
     let mut busy: HashSet<String> = HashSet::new();
+    let bearers: Arc<Bearers> = Arc::default();
     loop {
         // An error says that nobody can stop it any more: it ends as well.
         if let Ok(_ended) = tokio::time::timeout(LOOK, stopped.changed()).await {
@@ -60,10 +62,11 @@ pub(crate) async fn ask_for_ever(app: Arc<App>, mut stopped: watch::Receiver<boo
             }
         }
         for source in &app.settings().signal_sources {
-            if source.poll_url.is_some() && busy.insert(source.id.clone()) {
+            if source.poll.is_some() && busy.insert(source.id.clone()) {
                 let (app, source) = (Arc::clone(&app), Arc::clone(source));
+                let bearers = Arc::clone(&bearers);
                 under_way.spawn(async move {
-                    if let Err(failure) = ask(&app, &source).await {
+                    if let Err(failure) = ask(&app, &source, &bearers).await {
                         tracing::warn!(cause = ?failure, "could not ask a source of signals");
                     }
                     source.id.clone()
@@ -74,7 +77,10 @@ pub(crate) async fn ask_for_ever(app: Arc<App>, mut stopped: watch::Receiver<boo
 }
 
 /// Asks one source, if it is due and no other node asks it.
-async fn ask(app: &Arc<App>, source: &SignalSource) -> Result<(), Failure> {
+async fn ask(app: &Arc<App>, source: &Arc<SignalSource>, bearers: &Bearers) -> Result<(), Failure> {
+    let Some(poll) = &source.poll else {
+        return Ok(());
+    };
     let now = app.edge.clock.now();
     let receiver = format!("source:{}", source.id);
     let lease = LeaseReceiver {
@@ -94,12 +100,22 @@ async fn ask(app: &Arc<App>, source: &SignalSource) -> Result<(), Failure> {
         return Ok(());
     };
     let cx = app.cx(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let pause = match exchange(&cx, source).await {
-        Ok(()) => Pause {
-            failures: 0,
-            next_try: now + INTERVAL,
-        },
+    let asking = Asking {
+        cx: &cx,
+        source,
+        poll,
+        bearers,
+    };
+    let pause = match asking.exchange().await {
+        Ok(()) => {
+            metric::polled("ok");
+            Pause {
+                failures: 0,
+                next_try: now + INTERVAL,
+            }
+        }
         Err(why) => {
+            metric::polled("failed");
             tracing::warn!(source = %source.id, why, "could not ask a source of signals");
             rest(leased.failures, now)
         }
@@ -132,79 +148,95 @@ struct Said {
     refused: Map<String, Value>,
 }
 
-/// Questions and answers until nothing is left, the last one saying what was
-/// taken and asking for nothing.
-async fn exchange(cx: &Cx, source: &SignalSource) -> Result<(), &'static str> {
-    let mut said = Said::default();
-    for _ in 0..MAX_ROUNDS {
-        let (sets, more) = question(cx, source, &said, MAX_EVENTS).await?;
-        let arrived = cx.edge.clock.monotonic();
-        said = Said::default();
-        for (jti, event) in sets.iter().take(MAX_EVENTS) {
-            let text = event.as_str().unwrap_or_default();
-            if !cx.signal_pace.admits(&source.id, cx.edge.clock.monotonic()) {
-                break;
-            }
-            match super::take(cx, source, text, arrived).await {
-                Ok(Ok(())) => said.taken.push(jti.clone()),
-                // What nothing is said of is delivered again.
-                Ok(Err(NotTaken::NotNow(_))) => {}
-                Ok(Err(not_taken)) => {
-                    let why = json!({
-                        "err": not_taken.code(),
-                        "description": not_taken.description(),
-                    });
-                    said.refused.insert(jti.clone(), why);
-                }
-                // Ours to repair: it is asked for again.
-                Err(_) => return Err("an event could not be taken"),
-            }
-        }
-        let nothing = said.taken.is_empty() && said.refused.is_empty();
-        if nothing {
-            return Ok(());
-        }
-        if !more {
-            break;
-        }
-    }
-    question(cx, source, &said, 0).await.map(|_| ())
+/// Who asks whom.
+struct Asking<'a> {
+    cx: &'a Cx,
+    source: &'a Arc<SignalSource>,
+    poll: &'a SignalPoll,
+    bearers: &'a Bearers,
 }
 
-/// One question; its answer's events, and whether there are more.
-async fn question(
-    cx: &Cx,
-    source: &SignalSource,
-    said: &Said,
-    most: usize,
-) -> Result<(Map<String, Value>, bool), &'static str> {
-    let url = source.poll_url.as_deref().ok_or("it has no address")?;
-    let token = source.poll_token.as_ref().ok_or("it has no bearer")?;
-    let shown = Secret::from(format!("Bearer {}", token.expose_str()));
-    let mut asked = json!({ "maxEvents": most, "returnImmediately": true });
-    if !said.taken.is_empty() {
-        asked["ack"] = said.taken.clone().into();
+impl Asking<'_> {
+    /// Questions and answers until nothing is left, the last one saying what was
+    /// taken and asking for nothing.
+    async fn exchange(&self) -> Result<(), &'static str> {
+        let (cx, source) = (self.cx, self.source);
+        let mut said = Said::default();
+        for _ in 0..MAX_ROUNDS {
+            let (sets, more) = self.question(&said, MAX_EVENTS).await?;
+            let arrived = cx.edge.clock.monotonic();
+            said = Said::default();
+            for (jti, event) in sets.iter().take(MAX_EVENTS) {
+                let text = event.as_str().unwrap_or_default();
+                if !cx.signal_pace.admits(&source.id, cx.edge.clock.monotonic()) {
+                    break;
+                }
+                match super::take(cx, source, text, arrived).await {
+                    Ok(Ok(())) => said.taken.push(jti.clone()),
+                    // What nothing is said of is delivered again.
+                    Ok(Err(NotTaken::NotNow(_))) => {}
+                    Ok(Err(not_taken)) => {
+                        let why = json!({
+                            "err": not_taken.code(),
+                            "description": not_taken.description(),
+                        });
+                        said.refused.insert(jti.clone(), why);
+                    }
+                    // Ours to repair: it is asked for again.
+                    Err(_) => return Err("an event could not be taken"),
+                }
+            }
+            let nothing = said.taken.is_empty() && said.refused.is_empty();
+            if nothing {
+                return Ok(());
+            }
+            if !more {
+                break;
+            }
+        }
+        self.question(&said, 0).await.map(|_| ())
     }
-    if !said.refused.is_empty() {
-        asked["setErrs"] = said.refused.clone().into();
+
+    /// One question; its answer's events, and whether there are more.
+    async fn question(
+        &self,
+        said: &Said,
+        most: usize,
+    ) -> Result<(Map<String, Value>, bool), &'static str> {
+        let mut answer = self.post(said, most).await?;
+        // A bearer may end before its time: another one is asked for, once.
+        if answer.status == 401 && self.bearers.forget(self.source) {
+            answer = self.post(said, most).await?;
+        }
+        if answer.status != 200 {
+            return Err("it answered with another status than 200");
+        }
+        let mut body = strict::object(&answer.body).map_err(|_| "its answer is no JSON object")?;
+        let more = body.get("moreAvailable") == Some(&Value::Bool(true));
+        match body.remove("sets") {
+            Some(Value::Object(sets)) => Ok((sets, more)),
+            _ => Err("its answer holds no sets"),
+        }
     }
-    let outgoing = Outgoing {
-        url,
-        content_type: "application/json",
-        accept: "application/json",
-        authorization: Some(&shown),
-        body: asked.to_string(),
-        limit_bytes: MAX_ANSWER_BYTES,
-    };
-    let answer = cx.fetcher.post(&outgoing).await;
-    let answer = answer.map_err(|_| "it could not be reached")?;
-    if answer.status != 200 {
-        return Err("it answered with another status than 200");
-    }
-    let mut body = strict::object(&answer.body).map_err(|_| "its answer is no JSON object")?;
-    let more = body.get("moreAvailable") == Some(&Value::Bool(true));
-    match body.remove("sets") {
-        Some(Value::Object(sets)) => Ok((sets, more)),
-        _ => Err("its answer holds no sets"),
+
+    async fn post(&self, said: &Said, most: usize) -> Result<Fetched, &'static str> {
+        let shown = self.bearers.find(self.cx, self.source, self.poll).await?;
+        let mut asked = json!({ "maxEvents": most, "returnImmediately": true });
+        if !said.taken.is_empty() {
+            asked["ack"] = said.taken.clone().into();
+        }
+        if !said.refused.is_empty() {
+            asked["setErrs"] = said.refused.clone().into();
+        }
+        let outgoing = Outgoing {
+            url: &self.poll.url,
+            content_type: "application/json",
+            accept: "application/json",
+            authorization: Some(&*shown),
+            body: asked.to_string(),
+            limit_bytes: MAX_ANSWER_BYTES,
+        };
+        let answer = self.cx.fetcher.post(&outgoing).await;
+        answer.map_err(|_| "it could not be reached")
     }
 }

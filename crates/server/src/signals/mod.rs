@@ -4,12 +4,13 @@
 //! 1. `pace` bounds how much of one source is looked at.
 //! 2. `event` checks an event like any JWT of somebody trusted.
 //! 3. `effect` finds whom it means and does what it may, once.
-//! 4. `fetch` asks those that do not call.
+//! 4. `fetch` asks those that do not call, and `bearer` has what is shown to them.
 //!
 //! Spec: RFC 8935 §2
 //! Spec: RFC 8936 §2
 //! Spec: OpenID Shared Signals Framework 1.0 §4, §8.2
 
+mod bearer;
 mod effect;
 mod event;
 pub(crate) mod fetch;

@@ -10,11 +10,16 @@ use url::Url;
 
 use super::super::document::Table;
 use super::super::schema::SIGNAL_SOURCE;
-use super::super::signal_source::{Effect, SignalSource, SubjectName};
+use super::super::secret::Given;
+use super::super::signal_source::{
+    Effect, PollBearer, PollClient, SignalPoll, SignalSource, SubjectName,
+};
 use super::{Loading, invalid};
 
 /// The keys without which a source means nothing.
 const NEEDED: [&str; 4] = ["id", "issuer", "jwks_uri", "audience"];
+/// The keys that have the bearer asked for, besides the secret.
+const ASKED: [&str; 4] = ["token_endpoint", "client_id", "scope", "resource"];
 /// How long the name of a source may be, in bytes.
 const MAX_ID_BYTES: usize = 64;
 /// How short the bearer of a source may be, in bytes.
@@ -39,21 +44,16 @@ impl Loading<'_> {
             fits
         });
         let push = self.secret(table, "push_secret");
-        let poll_token = self.secret(table, "poll_token");
         if let Some(given) = &push
             && given.secret.expose().len() < MIN_SECRET_BYTES
         {
             let why = "whoever guesses it can end sessions: it has 32 characters or more";
             self.add(invalid(section, "push_secret", &given.at, why));
         }
-        let poll_url = self.address(table, "poll_url");
+        let poll = self.poll(table);
         if push.is_none() && !table.has("poll_url") {
             let why = "a source is heard by `push_secret` or by `poll_url`";
             self.add(invalid(section, "push_secret", &table.at, why));
-        }
-        if poll_url.is_some() && poll_token.is_none() {
-            let why = "`poll_url` needs the bearer that is shown there";
-            self.add(invalid(section, "poll_token", &table.at, why));
         }
         let organization: Option<String> = self.value(table, section, "organization");
         let organization = organization.filter(|text| !text.is_empty());
@@ -83,14 +83,67 @@ impl Loading<'_> {
             issuer: self.value(table, section, "issuer")?,
             audience: self.value(table, section, "audience")?,
             push: push.map(|given| Digest::of(given.secret.expose())),
-            poll_token: poll_token.map(|given| given.secret),
             subjects: subjects.unwrap_or_else(|| vec![SubjectName::OwnSubject, SubjectName::Email]),
             effects: effects.unwrap_or_else(|| vec![Effect::SignOut]),
             algorithms,
-            poll_url,
+            poll,
             organization,
             id: id?,
         }))
+    }
+
+    /// How its events are fetched: with a bearer that stands here, or with one that
+    /// is asked for.
+    fn poll(&mut self, table: &Table) -> Option<SignalPoll> {
+        let section = &SIGNAL_SOURCE;
+        let url = self.address(table, "poll_url");
+        let fixed = self.secret(table, "poll_token");
+        let secret = self.secret(table, "client_secret");
+        let asks = secret.is_some() || ASKED.iter().any(|name| table.has(name));
+        if let (Some(given), true) = (&fixed, asks) {
+            let why = "a bearer stands here or is asked for with `client_id`, and not both";
+            self.add(invalid(section, "poll_token", &given.at, why));
+            return None;
+        }
+        if asks {
+            if !table.has("poll_url") {
+                let why = "it is missing, and a bearer to be shown there is asked for";
+                self.add(invalid(section, "poll_url", &table.at, why));
+            }
+            let client = self.poll_client(table, secret)?;
+            let bearer = PollBearer::Asked(client);
+            return Some(SignalPoll { url: url?, bearer });
+        }
+        let url = url?;
+        let Some(given) = fixed else {
+            let why = "`poll_url` needs the bearer that is shown there, or the client that asks `token_endpoint` for one";
+            self.add(invalid(section, "poll_token", &table.at, why));
+            return None;
+        };
+        let bearer = PollBearer::Fixed(given.secret);
+        Some(SignalPoll { url, bearer })
+    }
+
+    /// As whom the bearer is asked for.
+    fn poll_client(&mut self, table: &Table, secret: Option<Given>) -> Option<PollClient> {
+        let section = &SIGNAL_SOURCE;
+        let why = "a bearer is asked for with `token_endpoint`, `client_id` and `client_secret`";
+        for name in ["token_endpoint", "client_id"] {
+            if !table.has(name) {
+                self.add(invalid(section, name, &table.at, why));
+            }
+        }
+        if secret.is_none() {
+            self.add(invalid(section, "client_secret", &table.at, why));
+        }
+        let token_endpoint = self.address(table, "token_endpoint");
+        Some(PollClient {
+            client_id: self.value(table, section, "client_id")?,
+            scope: self.value(table, section, "scope"),
+            resource: self.value(table, section, "resource"),
+            token_endpoint: token_endpoint?,
+            client_secret: secret?.secret,
+        })
     }
 
     /// An https address, or one of this machine while the issuer is, too.

@@ -2,6 +2,7 @@
 //! events, sources of them, and the one call that takes all of a person back.
 
 mod apart;
+mod bearer;
 mod failing;
 mod global;
 mod inbox;

@@ -336,6 +336,9 @@ async fn a_source_speaks_of_people_whom_it_may_name(world: World) {
     }
     assert!(world.server.is_active(&alice_token).await);
     assert!(world.server.is_active(&bob_token).await);
+    let counted = world.server.admin(Method::GET, "/metrics", None).await.body;
+    let nobody = r#"symbolon_signals_total{outcome="nobody"}"#;
+    assert!(counted.contains(nobody), "{counted}");
 
     let own = iss(&world.server.name(), &id);
     let session = json!({ "format": "opaque", "id": "theirs" });
