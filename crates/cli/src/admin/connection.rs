@@ -1,5 +1,10 @@
 //! The admin API, spoken to.
+//!
+//! A call that changes something is waited for much longer than one that reads:
+//! what is wide is done part by part. Where it gets no answer, nobody here knows
+//! whether it was done.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -7,14 +12,32 @@ use serde_json::Value;
 
 use super::{Failed, Target};
 
-/// How long an answer may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long things may take.
+#[derive(Clone, Copy)]
+struct Spans {
+    /// Until a server is connected to.
+    connecting: Duration,
+    /// The answer to what only reads.
+    reading: Duration,
+    /// The answer to what changes something.
+    changing: Duration,
+    /// Until somebody at a terminal is told that a change goes on.
+    silence: Duration,
+}
+
+const SPANS: Spans = Spans {
+    connecting: Duration::from_secs(30),
+    reading: Duration::from_secs(30),
+    changing: Duration::from_secs(10 * 60),
+    silence: Duration::from_secs(5),
+};
 
 /// A server to administrate.
 pub(super) struct Connection {
     client: reqwest::Client,
     base: String,
     token: String,
+    spans: Spans,
     /// Whether answers are printed as JSON.
     pub(super) json: bool,
 }
@@ -38,20 +61,11 @@ impl Connection {
                 ),
             ));
         }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this command calls the server of its own user, named on its command line"
-        )]
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build();
-        let client = client.map_err(|error| Failed::new("admin.client", error.to_string()))?;
         Ok(Self {
-            client,
+            client: client(SPANS)?,
             base: target.admin.trim_end_matches('/').to_owned(),
             token: text.trim().to_owned(),
+            spans: SPANS,
             json: target.json,
         })
     }
@@ -93,22 +107,37 @@ impl Connection {
         body: Option<&Value>,
     ) -> Result<Value, Failed> {
         let url = address(&self.base, path)?;
-        let mut request = self.client.request(method, url).bearer_auth(&self.token);
+        let reads = method == Method::GET;
+        let request = self.client.request(method, url).bearer_auth(&self.token);
+        let mut request = request.timeout(if reads {
+            self.spans.reading
+        } else {
+            self.spans.changing
+        });
         if !query.is_empty() {
             request = request.query(query);
         }
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
-        let bytes = response
-            .bytes()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
+        let call = async {
+            let response = request.send().await?;
+            let status = response.status();
+            Ok::<_, reqwest::Error>((status, response.bytes().await?))
+        };
+        let called = if reads {
+            call.await
+        } else {
+            patiently(call, self.spans.silence).await
+        };
+        let (status, bytes) = called.map_err(|error| {
+            // Until it was connected nothing was sent, so nothing was done.
+            if reads || error.is_connect() || error.is_builder() {
+                self.unreachable(&error)
+            } else {
+                self.unanswered(&error)
+            }
+        })?;
         let answer: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         if status.is_success() {
             return Ok(answer);
@@ -130,6 +159,44 @@ impl Connection {
             ),
         )
     }
+
+    fn unanswered(&self, error: &reqwest::Error) -> Failed {
+        let why = if error.is_timeout() {
+            "gave no answer in time"
+        } else {
+            "broke the connection before it answered"
+        };
+        Failed::new(
+            "admin.unanswered",
+            format!(
+                "the admin API at `{}` {why}: it may have been done; look whether it was, and ask again, which does no harm",
+                self.base
+            ),
+        )
+    }
+}
+
+fn client(spans: Spans) -> Result<reqwest::Client, Failed> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this command calls the server of its own user, named on its command line"
+    )]
+    let client = reqwest::Client::builder()
+        .connect_timeout(spans.connecting)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build();
+    client.map_err(|error| Failed::new("admin.client", error.to_string()))
+}
+
+/// Waits for a call, and says once that it goes on.
+async fn patiently<T>(call: impl Future<Output = T>, silence: Duration) -> T {
+    let mut call = pin!(call);
+    if let Ok(done) = tokio::time::timeout(silence, call.as_mut()).await {
+        return done;
+    }
+    eprintln!("The server is still at work on this; its answer is waited for.");
+    call.await
 }
 
 /// Whether a text can be sent as a bearer token at all.
@@ -176,7 +243,76 @@ fn refused(status: u16, answer: &Value) -> Failed {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// A connection to an address that waits for a moment only.
+    fn impatient(base: String) -> Connection {
+        let spans = Spans {
+            connecting: Duration::from_secs(30),
+            reading: Duration::from_millis(200),
+            changing: Duration::from_millis(400),
+            silence: Duration::from_millis(100),
+        };
+        Connection {
+            client: client(spans).unwrap(),
+            base,
+            token: "sym_adm_0123".to_owned(),
+            spans,
+            json: true,
+        }
+    }
+
+    /// Somebody who can be connected to.
+    async fn listener() -> (TcpListener, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        (listener, base)
+    }
+
+    #[tokio::test]
+    async fn what_a_silent_server_was_told_to_change_may_have_been_done() {
+        let (listener, base) = listener().await;
+        let connection = impatient(base);
+
+        let read = connection.read(&["status"], &[]).await.unwrap_err();
+        let told = connection.tell(&["keys:rotate"]).await.unwrap_err();
+        let deleted = connection.delete(&["users", "alice"]).await.unwrap_err();
+
+        assert_eq!(read.code, "admin.unreachable");
+        for failed in [told, deleted] {
+            assert_eq!(failed.code, "admin.unanswered");
+            assert!(failed.message.contains("in time"), "{failed}");
+            assert!(failed.message.contains("may have been done"), "{failed}");
+        }
+        drop(listener);
+    }
+
+    #[tokio::test]
+    async fn what_a_server_was_told_that_hung_up_may_have_been_done() {
+        let (listener, base) = listener().await;
+        let hangs_up = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.readable().await.unwrap();
+        });
+
+        let failed = impatient(base).tell(&["keys:rotate"]).await.unwrap_err();
+
+        hangs_up.await.unwrap();
+        assert_eq!(failed.code, "admin.unanswered");
+        assert!(failed.message.contains("broke the connection"), "{failed}");
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_nothing_was_done() {
+        let (listener, base) = listener().await;
+        drop(listener);
+
+        let failed = impatient(base).tell(&["keys:rotate"]).await.unwrap_err();
+
+        assert_eq!(failed.code, "admin.unreachable");
+    }
 
     #[test]
     fn identifiers_that_are_addresses_stay_one_part_of_the_path() {
