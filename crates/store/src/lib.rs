@@ -127,9 +127,9 @@ pub use organization::{
 pub use outbox::{
     BoundReceivers, DeadLetter, Delivered, DropDeadLetter, DueReceivers, EnterReceiver,
     FetchMessages, ForgetGone, KEPT_DEAD, KEPT_WAITING, LeaseReceiver, Leased, ListDeadLetters,
-    MAX_WAITING, MessageId, Noted, OutboxLine, OutboxState, Pause, PurgeOutbox, Refusal,
-    RetryDeadLetter, SettleMessages, SettleStream, SweptOutbox, UnsettledStreams, WaitingMessage,
-    Written,
+    MAX_WAITING, MessageId, Noted, OutboxCounted, OutboxLine, OutboxState, OutboxTotals, Pause,
+    PurgeOutbox, Refusal, RetryDeadLetter, SettleMessages, SettleStream, SweptOutbox,
+    UnsettledStreams, WaitingMessage, Written,
 };
 pub use own_account::{ChangePassword, TakeAllBack};
 pub use person::{

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 use super::print::{self, Column};
 use super::{Connection, Failed, Page, Target};
 
-const WAITING: [Column; 5] = [
+const WAITING: [Column; 7] = [
     ("RECEIVER", "receiver"),
     ("WAITING", "waiting"),
     ("OLDEST", "oldest"),
     ("DEAD", "dead"),
+    ("DROPPED", "dropped"),
+    ("FAILURES", "failures"),
     ("NEXT TRY", "next_try"),
 ];
 
@@ -36,8 +38,8 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 enum OutboxCommand {
     /// Shows what waits, receiver by receiver
-    #[command(after_help = "Example:\n  symbolon outbox list")]
-    List,
+    #[command(after_help = "Example:\n  symbolon outbox list --limit 20")]
+    List(Page),
     /// Lists what nobody took
     #[command(after_help = "Example:\n  symbolon outbox dead --receiver client:web")]
     Dead {
@@ -82,8 +84,8 @@ impl Letters {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
     let connection = Connection::open(arguments.target)?;
     match arguments.command {
-        OutboxCommand::List => {
-            let answer = connection.read(&["outbox"], &[]).await?;
+        OutboxCommand::List(page) => {
+            let answer = connection.read(&["outbox"], &page.pairs()).await?;
             print::list(&connection, &answer, &WAITING)
         }
         OutboxCommand::Dead { receiver, page } => {

@@ -1,5 +1,7 @@
 //! The outbox: what waits to be told to others, and what nobody took.
 
+use std::collections::HashSet;
+
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,8 +16,8 @@ use super::call::Call;
 use super::event;
 use super::failed::{Failed, Outcome, Refused};
 
-/// How many dead letters one call deals with.
-const MAX_LETTERS: u32 = 1000;
+/// How many dead letters are read at once.
+const LETTERS_A_PAGE: u32 = 1000;
 
 /// How long the name of a receiver may be, in bytes.
 const MAX_RECEIVER_BYTES: usize = 512;
@@ -28,10 +30,14 @@ struct Letters {
     receiver: Option<String>,
 }
 
-pub(super) async fn get(cx: Cx, _call: Call) -> Outcome {
-    let lines = cx.store.read(OutboxState).await?;
-    let items: Vec<Value> = lines.iter().map(line).collect();
-    Ok(respond::json(StatusCode::OK, &json!({ "items": items })))
+pub(super) async fn get(cx: Cx, call: Call) -> Outcome {
+    let page = call.page::<String>()?;
+    let read = OutboxState {
+        after: page.after.clone(),
+        limit: page.limit,
+    };
+    let found = cx.store.read(read).await?;
+    page.answer(&found, |line| line.receiver.clone(), line)
 }
 
 fn line(line: &OutboxLine) -> Value {
@@ -84,55 +90,88 @@ fn shown(letter: &DeadLetter) -> Value {
 }
 
 pub(super) async fn retry(cx: Cx, call: Call) -> Outcome {
-    let mut count = 0_u32;
-    for number in numbers(&cx, &call).await? {
-        let mut audit = event(&cx, "dead_letter.retry");
-        audit.detail = json!({ "number": number });
-        let act = RetryDeadLetter {
-            number,
-            audit,
-            now: cx.now,
-        };
-        count += u32::from(cx.store.act(act).await?);
-    }
-    Ok(respond::json(StatusCode::OK, &json!({ "letters": count })))
+    deal_with_all(&cx, &call, Verb::Retry).await
 }
 
 pub(super) async fn drop(cx: Cx, call: Call) -> Outcome {
-    let mut count = 0_u32;
-    for number in numbers(&cx, &call).await? {
-        let mut audit = event(&cx, "dead_letter.drop");
-        audit.detail = json!({ "number": number });
-        let act = DropDeadLetter {
-            number,
-            audit,
-            now: cx.now,
-        };
-        count += u32::from(cx.store.act(act).await?);
-    }
-    Ok(respond::json(StatusCode::OK, &json!({ "letters": count })))
+    deal_with_all(&cx, &call, Verb::Drop).await
 }
 
-/// The letters that a document names, oldest first.
-async fn numbers(cx: &Cx, call: &Call) -> Result<Vec<i64>, Failed> {
-    match call.document()? {
+/// What is done with dead letters.
+#[derive(Clone, Copy)]
+enum Verb {
+    /// They are offered again.
+    Retry,
+    /// They are forgotten.
+    Drop,
+}
+
+/// Deals with the letters that a document names.
+async fn deal_with_all(cx: &Cx, call: &Call, verb: Verb) -> Outcome {
+    let letters = match call.document()? {
         Letters {
             number: Some(number),
             receiver: None,
-        } => Ok(vec![number]),
+        } => {
+            if !deal_with(cx, number, verb).await? {
+                let why = format!("there is no dead letter `{number}`");
+                return Err(Refused::not_found(why).into());
+            }
+            1
+        }
         Letters {
             number: None,
             receiver: Some(receiver),
         } => {
             check_receiver(Some(&receiver))?;
-            let read = ListDeadLetters {
-                after: None,
-                receiver: Some(receiver),
-                limit: MAX_LETTERS,
-            };
-            let found = cx.store.read(read).await?;
-            Ok(found.into_iter().map(|letter| letter.number).collect())
+            all_of(cx, receiver, verb).await?
         }
-        _ => Err(Refused::invalid("name either `number` or `receiver`").into()),
+        _ => return Err(Refused::invalid("name either `number` or `receiver`").into()),
+    };
+    let done = json!({ "letters": letters });
+    Ok(respond::json(StatusCode::OK, &done))
+}
+
+/// Deals with all that a receiver has, oldest first.
+async fn all_of(cx: &Cx, receiver: String, verb: Verb) -> Result<u32, Failed> {
+    let (mut count, mut dealt_with) = (0, HashSet::new());
+    let mut page = ListDeadLetters {
+        after: None,
+        receiver: Some(receiver),
+        limit: LETTERS_A_PAGE,
+    };
+    loop {
+        let found = cx.store.read(page.clone()).await?;
+        let Some(last) = found.last() else {
+            return Ok(count);
+        };
+        page.after = Some(last.number);
+        for letter in &found {
+            // What was offered again, and refused at once, bears its old name: it
+            // would be offered for ever.
+            if dealt_with.insert(letter.id) {
+                count += u32::from(deal_with(cx, letter.number, verb).await?);
+            }
+        }
     }
+}
+
+/// Deals with one letter; whether there was such a one.
+async fn deal_with(cx: &Cx, number: i64, verb: Verb) -> Result<bool, Failed> {
+    let action = match verb {
+        Verb::Retry => "dead_letter.retry",
+        Verb::Drop => "dead_letter.drop",
+    };
+    let (mut audit, now) = (event(cx, action), cx.now);
+    audit.detail = json!({ "number": number });
+    Ok(match verb {
+        Verb::Retry => {
+            let act = RetryDeadLetter { number, audit, now };
+            cx.store.act(act).await?
+        }
+        Verb::Drop => {
+            let act = DropDeadLetter { number, audit, now };
+            cx.store.act(act).await?
+        }
+    })
 }

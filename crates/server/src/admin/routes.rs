@@ -147,7 +147,7 @@ pub fn table() -> Vec<Route> {
         POST   "/admin/v1/revoke"                            Token  [] Revocation                    => 204 Nothing                revocations::create     "Takes back one thing: what hangs on it dies.";
         GET    "/admin/v1/explanations/{id}"                 Token  [] Nothing                       => 200 Explanation            explanations::get       "Says why a request was refused, or what became of a token, by its id.";
         POST   "/admin/v1/tokens:explain"                    Token  [] TokenQuestion                 => 200 Explanation            tokens::explain         "Says what a token is, which check it fails, and what took it back; it is read and forgotten.";
-        GET    "/admin/v1/outbox"                            Token  [] Nothing                       => 200 Outbox                 outbox::get             "Shows what waits to be told to others, receiver by receiver.";
+        GET    "/admin/v1/outbox"                            Token  [after limit] Nothing            => 200 Outbox                 outbox::get             "Shows what waits to be told to others, receiver by receiver.";
         GET    "/admin/v1/dead-letters"                      Token  [after limit receiver] Nothing   => 200 DeadLetterList         outbox::dead_letters    "Lists what nobody took, oldest first.";
         POST   "/admin/v1/dead-letters:retry"                Token  [] DeadLetters                   => 200 DeadLettersDone        outbox::retry           "Offers dead letters again.";
         POST   "/admin/v1/dead-letters:drop"                 Token  [] DeadLetters                   => 200 DeadLettersDone        outbox::drop            "Forgets dead letters.";

@@ -4,7 +4,8 @@
 //! 1. `reach` decides what may be called, `address` what is public.
 //! 2. `resolver` pins the connection to addresses that were decided on.
 //! 3. `key_set` keeps the key sets that clients publish.
-//! 4. What is sent, as messages of the outbox, has places of its own.
+//! 4. What is sent, as messages of the outbox, has places of its own, and each
+//!    address is left alone for itself where it fails.
 
 mod address;
 mod key_set;
@@ -37,7 +38,8 @@ pub(crate) enum FetchError {
     /// The address, or one that its name stands for, may not be called.
     #[error("the address may not be called")]
     Address,
-    /// The host did not answer a moment ago.
+    /// The host, or the address that something is sent to, did not answer a moment
+    /// ago.
     #[error("the host did not answer a moment ago")]
     CoolingDown,
     /// Too many calls are under way.
@@ -262,7 +264,8 @@ impl Outbound {
     async fn post(&self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
         let url = self.reach.admit_url(outgoing.url);
         let url = url.ok_or(FetchError::Address)?;
-        let place = place(&url);
+        // One receiver that hangs says nothing of the others at its host.
+        let place = url.as_str().to_owned();
         let shown = outgoing.authorization.map(shown_in_header).transpose()?;
         let ask = |client: &reqwest::Client| {
             let request = client
@@ -279,7 +282,8 @@ impl Outbound {
             .await
     }
 
-    /// Calls within the limits, unless the host failed a moment ago.
+    /// Calls within the limits, unless the place failed a moment ago: a host, or
+    /// the whole address of what is sent.
     async fn within(
         &self,
         permits: &Semaphore,
@@ -383,7 +387,7 @@ fn shown_in_header(secret: &Secret) -> Result<http::HeaderValue, FetchError> {
     Ok(value)
 }
 
-/// Host and port: what may be logged of an address.
+/// Host and port: where one key set cannot be had, no other of its host can.
 fn place(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     format!("{host}:{}", url.port_or_known_default().unwrap_or_default())

@@ -17,6 +17,8 @@ enum Behaviour {
     /// Sends `length` bytes of body without saying how many.
     Endless,
     Silent,
+    /// Says nothing where the path is `/hangs`.
+    HangsInPart(Arc<std::sync::Mutex<String>>),
 }
 
 struct Stub {
@@ -77,6 +79,13 @@ async fn serve(mut stream: tokio::net::TcpStream, behaviour: Behaviour) {
                 .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
                 .await;
             while stream.write_all(&[b'a'; 1024]).await.is_ok() {}
+        }
+        Behaviour::HangsInPart(text) => {
+            if buffer.starts_with(b"POST /hangs") {
+                std::future::pending::<()>().await;
+            }
+            let text = text.lock().unwrap().clone();
+            let _ = stream.write_all(text.as_bytes()).await;
         }
         Behaviour::Silent => std::future::pending().await,
     }
@@ -250,6 +259,37 @@ async fn a_silent_host_is_given_up_and_left_alone_for_a_while() {
         (FetchError::TooSlow, FetchError::CoolingDown)
     );
     assert_eq!(stub.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_keeps_no_other_of_its_host_from_being_told() {
+    let stub = Stub::start(Behaviour::HangsInPart).await;
+    stub.answer(http("202 Accepted", "", ""));
+    let limits = Limits {
+        total: Duration::from_secs(2),
+        ..LIMITS
+    };
+    let (fetcher, _) = fetcher_within(limits, LOCAL, &[]);
+    let send = async |path: &str| {
+        let url = format!("http://127.0.0.1:{}{path}", stub.port);
+        let outgoing = Outgoing {
+            url: &url,
+            content_type: "application/json",
+            accept: "*/*",
+            authorization: None,
+            body: String::new(),
+            limit_bytes: 100,
+        };
+        fetcher.post(&outgoing).await.map(|answer| answer.status)
+    };
+
+    let first = send("/hangs").await;
+    let other = send("/answers").await;
+    let second = send("/hangs").await;
+
+    assert_eq!(first, Err(FetchError::TooSlow));
+    assert_eq!(other, Ok(202));
+    assert_eq!(second, Err(FetchError::CoolingDown));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ const FIRST: Duration = Duration::from_secs(2);
 /// The longest wait.
 pub(super) const LONGEST: Duration = Duration::from_secs(5 * 60);
 
-/// How often a receiver may refuse one message before it is dead.
+/// How often in a row a receiver may refuse one message before it is dead.
 pub(super) const MAX_REFUSALS: u32 = 8;
 
 /// After how many messages in a row that failed, each about another subject, the

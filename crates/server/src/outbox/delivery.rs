@@ -36,7 +36,8 @@ pub(super) enum Sent {
     AskedForTime(&'static str, Duration),
     /// The receiver answered, and did not take this message: it may take others.
     Failed(&'static str),
-    /// The receiver says that it does not take this message now.
+    /// The receiver says that it does not take this message now. The reason is one
+    /// of [`REFUSALS`].
     Refused(&'static str),
     /// It will never take it.
     Never(&'static str),
@@ -54,6 +55,27 @@ impl Sent {
             Self::Never(_) => "never",
         }
     }
+
+    /// How often a message was tried by now. Where refusals begin the count does,
+    /// too: an outage before them says nothing of the message.
+    pub(super) fn attempts(self, waiting: &WaitingMessage) -> u32 {
+        match self {
+            Self::Refused(_) if !is_refusal(&waiting.reason) => 1,
+            _ => waiting.attempts.saturating_add(1),
+        }
+    }
+}
+
+/// Why a receiver refuses what it may take another time, as it is stored.
+const REFUSALS: [&str; 4] = [CLIENT_400, RECEIVER_400, INVALID_KEY, LONG_ANSWER];
+const CLIENT_400: &str = "the client answered 400";
+const RECEIVER_400: &str = "the receiver answered 400";
+const INVALID_KEY: &str = "invalid_key";
+const LONG_ANSWER: &str = "the answer is too large";
+
+/// Whether a reason is that of a refusal, and of nothing else.
+fn is_refusal(reason: &str) -> bool {
+    REFUSALS.contains(&reason)
 }
 
 /// Who is told.
@@ -202,7 +224,7 @@ async fn log_out(
         // Some frameworks answer 204 (§2.8).
         Ok(answer) if matches!(answer.status, 200 | 204) => Sent::Taken,
         // Logging out failed there, or the token was not understood.
-        Ok(answer) if answer.status == 400 => Sent::Refused("the client answered 400"),
+        Ok(answer) if answer.status == 400 => Sent::Refused(CLIENT_400),
         Ok(answer) => of_status(answer.status, answer.retry_after.as_deref()),
         Err(error) => of_fault(error),
     })
@@ -236,10 +258,10 @@ fn of_error(body: &[u8]) -> Sent {
         Some("invalid_request") => Sent::Never("invalid_request"),
         Some("invalid_issuer") => Sent::Never("invalid_issuer"),
         Some("invalid_audience") => Sent::Never("invalid_audience"),
-        Some("invalid_key") => Sent::Refused("invalid_key"),
+        Some("invalid_key") => Sent::Refused(INVALID_KEY),
         Some("authentication_failed") => Sent::Failed("authentication_failed"),
         Some("access_denied") => Sent::Failed("access_denied"),
-        _ => Sent::Refused("the receiver answered 400"),
+        _ => Sent::Refused(RECEIVER_400),
     }
 }
 
@@ -260,7 +282,7 @@ fn of_status(answered: u16, retry_after: Option<&str>) -> Sent {
 fn of_fault(error: FetchError) -> Sent {
     match error {
         // A long page behind a success is not read, and is none of ours.
-        FetchError::TooLarge(200..=299 | 400) => Sent::Refused("the answer is too large"),
+        FetchError::TooLarge(200..=299 | 400) => Sent::Refused(LONG_ANSWER),
         FetchError::TooLarge(answered) => of_status(answered, None),
         _ => Sent::Unreachable(cause(error)),
     }
@@ -288,7 +310,70 @@ const fn cause(error: FetchError) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use symbolon_store::{Event, Initiator, Message, MessageId};
+
     use super::*;
+
+    fn waiting(attempts: u32, reason: &str) -> WaitingMessage {
+        WaitingMessage {
+            number: 1,
+            id: MessageId::parse(&"a7".repeat(16)).unwrap(),
+            message: Message {
+                event: Event::Logout,
+                person: None,
+                session: None,
+                by: Initiator::User,
+                words: Vec::new(),
+            },
+            attempts,
+            created: Timestamp::EPOCH,
+            reason: reason.to_owned(),
+        }
+    }
+
+    #[test]
+    fn refusals_are_counted_in_a_row() {
+        let (refused, away) = (Sent::Refused(CLIENT_400), "the receiver took too long");
+        for (attempts, reason, sent, wanted) in [
+            (0, "", refused, 1),
+            (1, CLIENT_400, refused, 2),
+            (7, LONG_ANSWER, refused, 8),
+            (7, away, refused, 1),
+            (7, "authentication_failed", refused, 1),
+            (3, CLIENT_400, Sent::Unreachable(away), 4),
+            (3, away, Sent::Failed(status(500)), 4),
+            (0, "", Sent::Taken, 1),
+        ] {
+            let counted = sent.attempts(&waiting(attempts, reason));
+            assert_eq!(counted, wanted, "{attempts} {reason:?} {sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_that_of_a_refusal_or_of_something_else() {
+        let sent = [
+            of_error(br#"{"err":"invalid_key"}"#),
+            of_error(br#"{"err":"access_denied"}"#),
+            of_error(br#"{"err":"authentication_failed"}"#),
+            of_error(b""),
+            of_status(429, None),
+            of_status(404, None),
+            of_status(500, None),
+            of_fault(FetchError::TooLarge(200)),
+            of_fault(FetchError::TooSlow),
+            of_fault(FetchError::Address),
+        ];
+        for sent in sent {
+            match sent {
+                Sent::Refused(reason) => assert!(is_refusal(reason), "{reason}"),
+                Sent::Unreachable(reason)
+                | Sent::AskedForTime(reason, _)
+                | Sent::Failed(reason) => assert!(!is_refusal(reason), "{reason}"),
+                Sent::Taken | Sent::Never(_) => panic!("{sent:?}"),
+            }
+        }
+        assert!(!is_refusal(""));
+    }
 
     #[test]
     fn only_what_can_never_be_taken_is_given_up_at_once() {

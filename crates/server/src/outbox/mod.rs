@@ -2,7 +2,8 @@
 //!
 //! 1. Every node looks for receivers that are due; a lease says who sends.
 //! 2. The messages of a receiver are sent one after the other, in order;
-//!    receivers are dealt with beside each other, and none waits for another.
+//!    receivers are dealt with beside each other, in a random order, and whoever
+//!    has had a place for some seconds gives it back.
 //! 3. `delivery` sends one message, `logout_token` and `security_event` write it.
 //! 4. What became of each is written under the lease. A message that fails is
 //!    left alone for longer each time, and so is a receiver that cannot be
@@ -26,9 +27,10 @@ use std::time::Duration;
 
 use symbolon_protocol::Timestamp;
 use symbolon_store::{
-    BoundReceivers, Delivered, DueReceivers, LeaseReceiver, Leased, Noted, OutboxState, Pause,
-    PurgeOutbox, SettleMessages,
+    BoundReceivers, Delivered, DueReceivers, LeaseReceiver, Leased, Noted, OutboxTotals, Pause,
+    PurgeOutbox, SettleMessages, WaitingMessage,
 };
+use symbolon_token::{Entropy, random};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -42,15 +44,16 @@ use self::delivery::{NoReceiver, Receiver, Sent};
 const LOOK: Duration = Duration::from_millis(250);
 /// After how many looks what waited too long is declared dead, and counted.
 const LOOKS_PER_SWEEP: u32 = 120;
-/// How long a receiver is leased.
+/// How long a receiver is leased: the longest call fits into it beside [`SENDING`].
 const LEASE: Duration = Duration::from_secs(30);
-/// How long a node goes on sending under one lease: the longest call fits into
-/// what is left.
-const SENDING: Duration = Duration::from_secs(15);
+/// How long a node goes on sending to one receiver before others have its place.
+const SENDING: Duration = Duration::from_secs(5);
 /// How many messages are read under one lease.
 const BATCH: u32 = 32;
 /// How many receivers one node deals with at once.
 const MAX_RECEIVERS: usize = 64;
+/// Of how many that are due they are drawn.
+const MAX_DUE: u32 = 1024;
 /// How many rows of a kind one turn of a sweep takes.
 const SWEEP_BATCH: u32 = 1000;
 /// How long what is under way at the end may take.
@@ -76,10 +79,9 @@ pub(crate) async fn send_for_ever(app: Arc<App>, mut stopped: watch::Receiver<bo
                 }
             }
             () = tokio::time::sleep(LOOK) => {
-                for receiver in due(&app, MAX_RECEIVERS.saturating_sub(busy.len())).await {
-                    if busy.len() < MAX_RECEIVERS && busy.insert(receiver.clone()) {
-                        under_way.spawn(deliver(Arc::clone(&app), receiver));
-                    }
+                let all = due(&app, MAX_RECEIVERS.saturating_sub(busy.len())).await;
+                for receiver in drawn(all, &mut busy, &*app.edge.entropy) {
+                    under_way.spawn(deliver(Arc::clone(&app), receiver));
                 }
                 bound(&app).await;
                 looks = looks.wrapping_add(1);
@@ -112,7 +114,7 @@ async fn due(app: &App, room: usize) -> Vec<String> {
     }
     let look = DueReceivers {
         now: app.edge.clock.now(),
-        limit: u32::try_from(MAX_RECEIVERS * 2).unwrap_or(u32::MAX),
+        limit: MAX_DUE,
     };
     app.store.read(look).await.unwrap_or_else(|fault| {
         // The follower of the feed tells of an outage.
@@ -121,12 +123,27 @@ async fn due(app: &App, room: usize) -> Vec<String> {
     })
 }
 
-/// Sends what waits for one receiver, until nothing is left or it has to rest.
+/// Who gets the places that are free, and is busy from now on: by chance, so that
+/// nobody comes last each time while more are due than there are places.
+fn drawn(mut due: Vec<String>, busy: &mut HashSet<String>, entropy: &dyn Entropy) -> Vec<String> {
+    for last in (1..due.len()).rev() {
+        // Of 2^64 the rest is too small to matter.
+        let drawn = u64::from_be_bytes(random(entropy)) % (last as u64 + 1);
+        due.swap(last, usize::try_from(drawn).unwrap_or(0));
+    }
+    due.retain(|receiver| busy.len() < MAX_RECEIVERS && busy.insert(receiver.clone()));
+    due
+}
+
+/// Sends what waits for one receiver, until nothing is left, it has to rest, or
+/// others are to have its place.
 async fn deliver(app: Arc<App>, receiver: String) -> String {
+    let clock = &app.edge.clock;
+    let until = clock.monotonic() + SENDING;
     loop {
-        match turn(&app, &receiver).await {
-            Ok(Turn::More) => {}
-            Ok(Turn::Over) => return receiver,
+        match turn(&app, &receiver, until).await {
+            Ok(Turn::More) if clock.monotonic() < until => {}
+            Ok(_) => return receiver,
             Err(broken) => {
                 tracing::warn!(%receiver, cause = %broken, "could not go on with the outbox");
                 return receiver;
@@ -141,8 +158,8 @@ enum Turn {
     Over,
 }
 
-/// One lease.
-async fn turn(app: &Arc<App>, receiver: &str) -> Result<Turn, Broken> {
+/// One lease, under which something is sent until a time of the node's own clock.
+async fn turn(app: &Arc<App>, receiver: &str, until: Duration) -> Result<Turn, Broken> {
     let now = app.edge.clock.now();
     let lease = LeaseReceiver {
         receiver: receiver.to_owned(),
@@ -165,7 +182,7 @@ async fn turn(app: &Arc<App>, receiver: &str) -> Result<Turn, Broken> {
         now,
     };
     let whole = leased.messages.len();
-    if let Err(broken) = send_all(app, leased, &mut settle).await {
+    if let Err(broken) = send_all(app, leased, &mut settle, until).await {
         if settle.outcomes.is_empty() {
             return Err(broken);
         }
@@ -186,19 +203,18 @@ async fn turn(app: &Arc<App>, receiver: &str) -> Result<Turn, Broken> {
     })
 }
 
-/// Sends until the receiver cannot be reached or the lease is half over. No two
-/// of the messages are about the same subject.
+/// Sends until the receiver cannot be reached or the time is over. No two of the
+/// messages are about the same subject.
 async fn send_all(
     app: &Arc<App>,
     leased: Leased,
     settle: &mut SettleMessages,
+    until: Duration,
 ) -> Result<(), Broken> {
-    let began = app.edge.clock.monotonic();
     let cx = app.cx(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let mut failed_in_a_row = 0;
     for waiting in &leased.messages {
-        let elapsed = app.edge.clock.monotonic().saturating_sub(began);
-        if elapsed > SENDING || app.is_draining() {
+        if app.edge.clock.monotonic() > until || app.is_draining() {
             return Ok(());
         }
         // Asked each time: while others were sent, the receiver may have lost what
@@ -235,27 +251,41 @@ async fn send_all(
             },
         };
         let rests_until = settle.pause.next_try;
-        let outcome = match sent {
-            Sent::Taken => Delivered::Taken,
-            Sent::Never(reason) => Delivered::Never { reason },
-            Sent::Refused(reason) if waiting.attempts + 1 >= backoff::MAX_REFUSALS => {
-                Delivered::Never { reason }
-            }
-            Sent::Refused(reason) | Sent::Failed(reason) => Delivered::Later {
-                next_try: now + backoff::after(waiting.attempts, &*app.edge.entropy),
-                reason,
-            },
-            Sent::Unreachable(reason) | Sent::AskedForTime(reason, _) => Delivered::Later {
-                next_try: rests_until,
-                reason,
-            },
-        };
+        let outcome = outcome(app, waiting, sent, (now, rests_until));
         settle.outcomes.push((waiting.number, outcome));
         if rests_until > Timestamp::EPOCH {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// What is written down of a message.
+fn outcome(
+    app: &App,
+    waiting: &WaitingMessage,
+    sent: Sent,
+    (now, rests_until): (Timestamp, Timestamp),
+) -> Delivered {
+    let attempts = sent.attempts(waiting);
+    match sent {
+        Sent::Taken => Delivered::Taken,
+        Sent::Never(reason) => Delivered::Never { reason },
+        Sent::Refused(reason) if attempts >= backoff::MAX_REFUSALS => Delivered::Never { reason },
+        Sent::Refused(reason) | Sent::Failed(reason) => {
+            let failures = attempts.saturating_sub(1);
+            Delivered::Later {
+                attempts,
+                next_try: now + backoff::after(failures, &*app.edge.entropy),
+                reason,
+            }
+        }
+        Sent::Unreachable(reason) | Sent::AskedForTime(reason, _) => Delivered::Later {
+            attempts,
+            next_try: rests_until,
+            reason,
+        },
+    }
 }
 
 /// The receiver is left alone: longer each time, and as long as it asks within
@@ -295,7 +325,45 @@ pub(crate) async fn sweep(app: &App) {
             }
         }
     }
-    if let Ok(lines) = app.store.read(OutboxState).await {
-        metric::outbox(&lines, app.edge.clock.now());
+    if let Ok(counted) = app.store.read(OutboxTotals).await {
+        metric::outbox(&counted, app.edge.clock.now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_testkit::SeededEntropy;
+
+    use super::*;
+
+    fn due(count: usize) -> Vec<String> {
+        (0..count).map(|at| format!("client:{at:04}")).collect()
+    }
+
+    #[test]
+    fn of_many_receivers_those_with_a_place_differ_from_look_to_look() {
+        let entropy = SeededEntropy::new(1);
+        let draw = || drawn(due(1000), &mut HashSet::new(), &entropy);
+
+        let (first, second) = (draw(), draw());
+
+        assert_eq!((first.len(), second.len()), (MAX_RECEIVERS, MAX_RECEIVERS));
+        assert_ne!(first, second);
+        let mut seen: HashSet<String> = HashSet::new();
+        for _ in 0..300 {
+            seen.extend(draw());
+        }
+        assert_eq!(seen.len(), 1000, "nobody comes last each time");
+    }
+
+    #[test]
+    fn whoever_is_busy_gets_no_second_place() {
+        let entropy = SeededEntropy::new(2);
+        let mut busy: HashSet<String> = due(60).into_iter().collect();
+
+        let taken = drawn(due(70), &mut busy, &entropy);
+
+        assert_eq!((taken.len(), busy.len()), (4, MAX_RECEIVERS));
+        assert!(taken.iter().all(|own| !due(60).contains(own)));
     }
 }

@@ -170,6 +170,11 @@ async fn payload(
             let change = message.words.first().map_or("update", String::as_str);
             event["credential_type"] = "password".into();
             event["change_type"] = change.into();
+            let what = match change {
+                "revoke" => "a password was taken away",
+                _ => "a password was set",
+            };
+            event["reason_admin"] = reason_admin(what, message.by);
         }
         Event::TokenClaimsChange => {
             let claims = match &*message.words {
@@ -188,9 +193,27 @@ async fn payload(
         | Event::AccountEnabled
         | Event::AccountPurged
         | Event::SessionsRevoked => event = json!({}),
-        Event::SessionRevoked | Event::Logout | Event::Verification => {}
+        Event::SessionRevoked => {
+            let what = match message.session {
+                Some(_) => "a session was ended",
+                None => "all sessions were ended",
+            };
+            event["reason_admin"] = reason_admin(what, message.by);
+        }
+        Event::Logout | Event::Verification => {}
     }
     Ok(Some(event))
+}
+
+/// What the receiver's administrators read, in fixed words: an event without it
+/// is not taken everywhere (CAEP Interoperability Profile 1.0 §3.1, §3.2).
+fn reason_admin(what: &str, by: Initiator) -> Value {
+    let who = match by {
+        Initiator::Admin => "an administrator",
+        Initiator::User => "the person",
+        Initiator::System => "the authorization server",
+    };
+    json!({ "en": format!("{what} by {who}") })
 }
 
 /// The new values of claims, as far as the person lets the client know them. A
@@ -259,5 +282,20 @@ mod tests {
         assert_eq!(named(uri(Event::Logout)), None);
         assert_eq!(named(uri(Event::Verification)), None);
         assert_eq!(named("https://example.com/event"), None);
+    }
+
+    #[test]
+    fn administrators_of_a_receiver_read_who_did_what() {
+        for (by, wanted) in [
+            (Initiator::Admin, "a session was ended by an administrator"),
+            (Initiator::User, "a session was ended by the person"),
+            (
+                Initiator::System,
+                "a session was ended by the authorization server",
+            ),
+        ] {
+            let reason = reason_admin("a session was ended", by);
+            assert_eq!(reason, json!({ "en": wanted }));
+        }
     }
 }

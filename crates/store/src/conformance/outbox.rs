@@ -10,7 +10,8 @@ use super::{Broken, Checked, check, same};
 use crate::authorization_code::RedeemCode;
 use crate::outbox::{
     Delivered, DropDeadLetter, DueReceivers, FetchMessages, KEPT_DEAD, KEPT_WAITING, LeaseReceiver,
-    Leased, ListDeadLetters, Noted, Pause, PurgeOutbox, RetryDeadLetter, SettleMessages,
+    Leased, ListDeadLetters, Noted, OutboxState, OutboxTotals, Pause, PurgeOutbox, RetryDeadLetter,
+    SettleMessages,
 };
 use crate::person::{RevokePerson, SetPersonEnabled};
 use crate::session::EndSession;
@@ -122,6 +123,7 @@ pub(crate) async fn a_subject_is_told_in_order_and_nobody_waits_for_another(
 
     let all = world.store.read(due).await?;
     let later = Delivered::Later {
+        attempts: 1,
         next_try: world.now + MINUTE,
         reason: "unreachable",
     };
@@ -148,6 +150,7 @@ pub(crate) async fn a_subject_is_told_in_order_and_nobody_waits_for_another(
     same(&again.messages.len(), &1)?;
     same(&again.messages[0].id, &first.messages[0].id)?;
     same(&again.messages[0].attempts, &1)?;
+    same(&again.messages[0].reason.as_str(), &"unreachable")?;
     world
         .store
         .act(settle(world, &receiver, &again, &Delivered::Taken))
@@ -155,6 +158,33 @@ pub(crate) async fn a_subject_is_told_in_order_and_nobody_waits_for_another(
     let second = leased(world, &receiver).await?;
     same(&second.messages.len(), &1)?;
     same(&second.messages[0].message.session, &Some(scene.session))
+}
+
+/// What a message is counted by, and why it was not taken the last time, is read
+/// back as whoever tried it has written it.
+pub(crate) async fn a_try_is_counted_by_whoever_made_it(world: &World) -> Checked {
+    let scene = heard(world).await?;
+    world.store.act(end(world, scene.session)).await?;
+    let receiver = of_client(&scene);
+    let mut seen = Vec::new();
+
+    for (attempts, reason) in [(7, "away"), (1, "refused"), (2, "refused")] {
+        let held = leased(world, &receiver).await?;
+        let waiting = held.messages.first();
+        let waiting = waiting.ok_or_else(|| Broken::from("nothing is read"))?;
+        seen.push((waiting.attempts, waiting.reason.clone()));
+        let later = Delivered::Later {
+            attempts,
+            next_try: world.now,
+            reason,
+        };
+        let settled = settle(world, &receiver, &held, &later);
+        same(&world.store.act(settled).await?, &Noted::InTime)?;
+    }
+
+    let wanted = [(0, ""), (7, "away"), (1, "refused")];
+    let wanted = wanted.map(|(attempts, reason)| (attempts, reason.to_owned()));
+    same(&seen, &wanted.to_vec())
 }
 
 /// However many nodes look, one sends.
@@ -283,6 +313,42 @@ pub(crate) async fn what_nobody_took_is_a_dead_letter_that_comes_back(world: &Wo
     check(
         KEPT_DEAD > DAY,
         "dead letters are kept for longer than a day",
+    )
+}
+
+/// Receivers are listed page by page, each once, and counted all together.
+pub(crate) async fn what_waits_is_listed_in_pages_and_counted_whole(world: &World) -> Checked {
+    let (one, other) = (heard(world).await?, heard(world).await?);
+    for scene in [&one, &other] {
+        world.store.act(end(world, scene.session)).await?;
+    }
+    let mut state = OutboxState {
+        after: None,
+        limit: 1,
+    };
+    let mut found = Vec::new();
+
+    loop {
+        let page = world.store.read(state.clone()).await?;
+        check(page.len() <= 1, "a page is longer than it may be")?;
+        let Some(line) = page.into_iter().next() else {
+            break;
+        };
+        state.after = Some(line.receiver.clone());
+        found.push(line);
+    }
+    let totals = world.store.read(OutboxTotals).await?;
+
+    for scene in [&one, &other] {
+        let receiver = of_client(scene);
+        let own = found.iter().filter(|line| line.receiver == receiver);
+        let waiting: Vec<u64> = own.map(|line| line.waiting).collect();
+        same(&waiting, &vec![1])?;
+    }
+    check(totals.waiting >= 2, "what waits is not counted")?;
+    check(
+        totals.oldest.is_some_and(|oldest| oldest <= world.now),
+        "what waits has no age",
     )
 }
 

@@ -1,4 +1,5 @@
-//! Dead letters: what nobody took in time, for an administrator to look at.
+//! Dead letters: what nobody took in time, for an administrator to look at; and
+//! how much waits.
 
 use symbolon_protocol::Timestamp;
 
@@ -66,9 +67,31 @@ pub struct DropDeadLetter {
     pub now: Timestamp,
 }
 
-/// Counts what waits, receiver by receiver.
+/// Counts what waits, receiver by receiver, by their names.
+#[derive(Clone, Debug)]
+pub struct OutboxState {
+    /// The last one that was read.
+    pub after: Option<String>,
+    /// At most how many receivers.
+    pub limit: u32,
+}
+
+/// Counts what waits for all of them.
 #[derive(Clone, Copy, Debug)]
-pub struct OutboxState;
+pub struct OutboxTotals;
+
+/// What waits for all receivers, those included that are about to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxCounted {
+    /// How many messages wait.
+    pub waiting: u64,
+    /// When what the oldest tells of happened.
+    pub oldest: Option<Timestamp>,
+    /// How many dead letters there are.
+    pub dead: u64,
+    /// How many were let go because too many waited.
+    pub dropped: u64,
+}
 
 /// What waits for one receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +157,12 @@ statements! {
             (SELECT min(o.created) FROM outbox o WHERE o.receiver = r.receiver AND o.state < 2),
             (SELECT count(*) FROM outbox o WHERE o.receiver = r.receiver AND o.state = 2),
             r.dropped, r.failures, r.next_try
-        FROM outbox_receiver r WHERE r.is_full < 2 ORDER BY r.receiver LIMIT 1000";
+        FROM outbox_receiver r WHERE r.is_full < 2 AND r.receiver > ?1
+        ORDER BY r.receiver LIMIT ?2";
+    TOTALS = "SELECT count(*), min(created),
+            (SELECT count(*) FROM outbox WHERE state = 2),
+            (SELECT CAST(COALESCE(sum(dropped), 0) AS {integer}) FROM outbox_receiver)
+        FROM outbox WHERE state < 2";
     DIE = "UPDATE outbox SET state = 2, expires = ?2, reason = 'waited too long'
         WHERE number IN (SELECT number FROM outbox WHERE expires <= ?1 AND state < 2
             ORDER BY expires LIMIT ?3)";
@@ -207,24 +235,44 @@ impl Act for DropDeadLetter {
     }
 }
 
+fn number(row: &Row, at: usize) -> Result<u64, Fault> {
+    Ok(u64::try_from(row.number(at)?).unwrap_or(0))
+}
+
 impl Act for OutboxState {
     type Out = Vec<OutboxLine>;
     const SINGLE: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<OutboxLine>, Fault> {
-        tx.all(&STATE, &[], |row| {
-            let number = |at| Ok::<_, Fault>(u64::try_from(row.number(at)?).unwrap_or(0));
+        let after = self.after.as_deref().unwrap_or_default();
+        tx.all(&STATE, binds![after, self.limit], |row| {
             Ok(OutboxLine {
                 receiver: row.string(0)?,
-                waiting: number(1)?,
+                waiting: number(row, 1)?,
                 oldest: row.time_or_none(2)?,
-                dead: number(3)?,
-                dropped: number(4)?,
+                dead: number(row, 3)?,
+                dropped: number(row, 4)?,
                 failures: row.count(5)?,
                 next_try: row.time(6)?,
             })
         })
         .await
+    }
+}
+
+impl Act for OutboxTotals {
+    type Out = OutboxCounted;
+    const SINGLE: bool = true;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<OutboxCounted, Fault> {
+        let row = tx.one(&TOTALS, &[]).await?;
+        let row = row.ok_or_else(|| Fault::broken("a count came back empty"))?;
+        Ok(OutboxCounted {
+            waiting: number(&row, 0)?,
+            oldest: row.time_or_none(1)?,
+            dead: number(&row, 2)?,
+            dropped: number(&row, 3)?,
+        })
     }
 }
 

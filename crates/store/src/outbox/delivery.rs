@@ -24,7 +24,7 @@ use crate::statement::statements;
 pub struct DueReceivers {
     /// The time.
     pub now: Timestamp,
-    /// At most how many; those that waited longest come first.
+    /// At most how many: in no order that says who waited longest.
     pub limit: u32,
 }
 
@@ -62,10 +62,12 @@ pub struct WaitingMessage {
     pub id: MessageId,
     /// What it says.
     pub message: Message,
-    /// How often it was tried.
+    /// How often it was tried, as the last one who tried has counted.
     pub attempts: u32,
     /// When what it tells of happened.
     pub created: Timestamp,
+    /// Why it was not taken the last time; empty before the first.
+    pub reason: String,
 }
 
 /// What became of one message.
@@ -75,6 +77,9 @@ pub enum Delivered {
     Taken,
     /// It is tried again, not before a time; what follows for its subject waits.
     Later {
+        /// How often it was tried: at least once, so that it comes behind what
+        /// never was.
+        attempts: u32,
         /// When.
         next_try: Timestamp,
         /// Why, in stable words.
@@ -142,13 +147,13 @@ statements! {
             AND (next_try <= ?2 OR next_try > ?4)
         RETURNING fence, failures";
     // Behind what is still held that was there before: it is about to be sent.
-    UNTRIED = "SELECT o.number, o.jti, o.message, o.attempts, o.created FROM outbox o
+    UNTRIED = "SELECT o.number, o.jti, o.message, o.attempts, o.created, o.reason FROM outbox o
         WHERE o.receiver = ?1 AND o.state = 0 AND (o.next_try <= ?2 OR o.next_try > ?4)
             AND o.attempts = 0 AND NOT EXISTS (SELECT 1 FROM outbox e
                 WHERE e.receiver = o.receiver AND e.subject = o.subject
                     AND e.number < o.number AND e.state < 2)
         ORDER BY o.number LIMIT ?3";
-    TRIED = "SELECT o.number, o.jti, o.message, o.attempts, o.created FROM outbox o
+    TRIED = "SELECT o.number, o.jti, o.message, o.attempts, o.created, o.reason FROM outbox o
         WHERE o.receiver = ?1 AND o.state = 0 AND (o.next_try <= ?2 OR o.next_try > ?4)
             AND o.attempts > 0 AND NOT EXISTS (SELECT 1 FROM outbox e
                 WHERE e.receiver = o.receiver AND e.subject = o.subject
@@ -157,7 +162,7 @@ statements! {
     GIVE_BACK = "UPDATE outbox_receiver SET leased_until = 0, failures = ?3, next_try = ?4
         WHERE receiver = ?1 AND fence = ?2";
     TAKEN = "DELETE FROM outbox WHERE number = ?1 AND receiver = ?2";
-    LATER = "UPDATE outbox SET attempts = attempts + 1, next_try = ?3, reason = ?4
+    LATER = "UPDATE outbox SET attempts = ?5, next_try = ?3, reason = ?4
         WHERE number = ?1 AND receiver = ?2 AND state = 0";
     NEVER = "UPDATE outbox SET attempts = attempts + 1, state = 2, expires = ?3, reason = ?4
         WHERE number = ?1 AND receiver = ?2 AND state = 0";
@@ -167,7 +172,7 @@ fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
-/// Number, name, words, attempts, age: in this order.
+/// Number, name, words, attempts, age, reason: in this order.
 pub(super) fn read(row: &Row) -> Result<WaitingMessage, Fault> {
     Ok(WaitingMessage {
         number: row.number(0)?,
@@ -175,6 +180,7 @@ pub(super) fn read(row: &Row) -> Result<WaitingMessage, Fault> {
         message: message(row, 2)?,
         attempts: row.count(3)?,
         created: row.time(4)?,
+        reason: row.string(5)?,
     })
 }
 
@@ -238,8 +244,12 @@ impl Act for SettleMessages {
             let receiver = &self.receiver;
             match outcome {
                 Delivered::Taken => tx.run(&TAKEN, binds![*number, receiver]).await?,
-                Delivered::Later { next_try, reason } => {
-                    let binds = binds![*number, receiver, *next_try, *reason];
+                Delivered::Later {
+                    attempts,
+                    next_try,
+                    reason,
+                } => {
+                    let binds = binds![*number, receiver, *next_try, *reason, *attempts];
                     tx.run(&LATER, binds).await?
                 }
                 Delivered::Never { reason } => {

@@ -41,7 +41,7 @@ statements! {
         WHERE receiver = ?1 AND jti = ?2 AND state = 1";
     // What was to be sent before it was to be fetched comes first: until all of it
     // is held, nothing is read.
-    READ = "SELECT number, jti, message, attempts, created FROM outbox
+    READ = "SELECT number, jti, message, attempts, created, reason FROM outbox
         WHERE receiver = ?1 AND state = 1 AND expires > ?2
             AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.receiver = ?1 AND e.state = 0)
         ORDER BY number LIMIT ?3";

@@ -36,8 +36,8 @@ use crate::statement::statements;
 
 pub use bound::{BoundReceivers, Written};
 pub use dead_letter::{
-    DeadLetter, DropDeadLetter, ListDeadLetters, OutboxLine, OutboxState, PurgeOutbox,
-    RetryDeadLetter, SweptOutbox,
+    DeadLetter, DropDeadLetter, ListDeadLetters, OutboxCounted, OutboxLine, OutboxState,
+    OutboxTotals, PurgeOutbox, RetryDeadLetter, SweptOutbox,
 };
 pub use delivery::{
     Delivered, DueReceivers, EnterReceiver, LeaseReceiver, Leased, Noted, Pause, SettleMessages,

@@ -67,7 +67,11 @@ impl Act for One {
 }
 
 async fn line(store: &Store) -> OutboxLine {
-    store.read(OutboxState).await.unwrap().remove(0)
+    let state = OutboxState {
+        after: None,
+        limit: 1,
+    };
+    store.read(state).await.unwrap().remove(0)
 }
 
 async fn look(store: &Store) {

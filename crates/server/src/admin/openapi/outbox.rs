@@ -7,21 +7,18 @@ use super::schemas::{maybe_text, object, text, time};
 pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
     let count = || json!({ "type": "integer" });
     add(
-        "Outbox",
+        "OutboxLine",
         object(
-            &["items"],
-            &[(
-                "items",
-                json!({ "type": "array", "items": object(&["receiver", "waiting", "dead"], &[
-                    ("receiver", text()),
-                    ("waiting", count()),
-                    ("oldest", maybe_text()),
-                    ("dead", count()),
-                    ("dropped", count()),
-                    ("failures", count()),
-                    ("next_try", time()),
-                ]) }),
-            )],
+            &["receiver", "waiting", "dead"],
+            &[
+                ("receiver", text()),
+                ("waiting", count()),
+                ("oldest", maybe_text()),
+                ("dead", count()),
+                ("dropped", count()),
+                ("failures", count()),
+                ("next_try", time()),
+            ],
         ),
     );
     add(

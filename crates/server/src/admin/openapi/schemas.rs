@@ -34,6 +34,7 @@ pub(super) fn all() -> Map<String, Value> {
         ("Session", "SessionList"),
         ("Key", "KeyList"),
         ("ApiKey", "ApiKeyList"),
+        ("OutboxLine", "Outbox"),
         ("DeadLetter", "DeadLetterList"),
     ] {
         add(plural, list(name));

@@ -1,7 +1,8 @@
 //! Of whom a stream tells: of everybody who let its client do something, besides
 //! those whom the receiver takes out.
 //!
-//! Whether anybody is known is not told: the answer is the same for all.
+//! Whether anybody is known is not told: the answer is the same for all. A session
+//! is nobody to be taken out.
 //!
 //! Spec: OpenID Shared Signals Framework 1.0 §8.1.3, §9.1
 
@@ -40,6 +41,14 @@ async fn set(cx: &Cx, received: &Received, told: bool) -> Result<(), Failure> {
     let subject = subject.ok_or(Refusal::invalid_request("subject is missing"))?;
     let subject = SubjectIdentifier::read(subject)
         .map_err(|_| Refusal::invalid_request("subject has a format that is not known here"))?;
+    // A session is less than a person: whoever means it would silence the whole.
+    if let SubjectIdentifier::Complex {
+        session: Some(_), ..
+    } = &subject
+    {
+        let why = "subject names a session, and a stream tells of people";
+        return Err(Refusal::invalid_request(why).into());
+    }
     let found = subject_identifier::find(cx, &client.client, &subject).await?;
     let Some(person) = found else {
         return Ok(());

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::admin;
 use super::inbox::Inbox;
@@ -19,6 +19,8 @@ on_both_engines! {
     an_event_that_fails_keeps_nobody_elses_back
     a_receiver_that_fails_at_everything_is_asked_three_times_a_round
     a_receiver_that_asks_for_time_gets_it
+    an_outage_counts_for_no_refusal
+    what_is_refused_eight_times_in_a_row_is_dead
 }
 
 const OTHERS: [&str; 3] = ["bob", "yan", "zoe"];
@@ -141,4 +143,57 @@ async fn a_receiver_that_asks_for_time_gets_it(server: Server) {
     inbox.answer(200, "");
     server.advance(21);
     inbox.wait_for(2).await;
+}
+
+/// Has a message tried again, so many times from now on.
+async fn try_again(server: &Server, inbox: &Inbox, times: usize) {
+    for _ in 0..times {
+        let before = inbox.turned_away();
+        server.advance(600);
+        inbox.wait_until_turned_away(before + 1).await;
+    }
+}
+
+async fn dead(server: &Server) -> Value {
+    let list = "dead-letters?receiver=client:shop";
+    let dead = admin(server, Method::GET, list, None).await;
+    dead.json()["items"].clone()
+}
+
+/// Seven tries in an outage, and one refusal once it is over.
+async fn an_outage_counts_for_no_refusal(server: Server) {
+    let inbox = Inbox::open().await;
+    listen(&server, "shop", &inbox.url).await;
+    inbox.answer(500, "");
+    come_and_go(&server, "alice").await;
+    inbox.wait_until_turned_away(1).await;
+    try_again(&server, &inbox, 6).await;
+    inbox.answer(400, "");
+
+    try_again(&server, &inbox, 1).await;
+
+    inbox.settle().await;
+    assert_eq!(dead(&server).await, json!([]));
+    inbox.answer(200, "");
+    server.advance(600);
+    inbox.wait_for(1).await;
+}
+
+async fn what_is_refused_eight_times_in_a_row_is_dead(server: Server) {
+    let inbox = Inbox::open().await;
+    listen(&server, "shop", &inbox.url).await;
+    inbox.answer(400, "");
+    come_and_go(&server, "alice").await;
+    inbox.wait_until_turned_away(1).await;
+
+    try_again(&server, &inbox, 6).await;
+    inbox.settle().await;
+    let before = dead(&server).await;
+    try_again(&server, &inbox, 1).await;
+
+    inbox.settle().await;
+    assert_eq!(before, json!([]), "seven times");
+    let letters = dead(&server).await;
+    assert_eq!(letters[0]["reason"], "the client answered 400");
+    assert_eq!(letters[0]["attempts"], 8);
 }

@@ -193,9 +193,16 @@ async fn what_cannot_be_delivered_is_a_dead_letter_that_can_be_offered_again(ser
     let letters = inbox.wait_for(1).await;
     let is = check(&server, &letters[0].logout_token(), &said[0]);
     assert_eq!(is["jti"], dead["jti"], "it bears its old name");
-    for path in ["dead-letters:retry", "dead-letters:drop"] {
-        let done = admin(&server, Method::POST, path, Some(which.clone())).await;
-        assert_eq!(done.json()["letters"], 0);
+    for verb in ["retry", "drop"] {
+        let path = format!("/admin/v1/dead-letters:{verb}");
+        let one = Some(which.clone());
+        let gone = server.admin(Method::POST, &path, one).await;
+        let gone = (gone.status, gone.refusal());
+        assert_eq!(gone, (404, "not_found".to_owned()), "{verb}");
+        let all = Some(json!({ "receiver": "client:web" }));
+        let path = format!("dead-letters:{verb}");
+        let done = admin(&server, Method::POST, &path, all).await;
+        assert_eq!(done.json()["letters"], 0, "{verb}");
     }
 }
 

@@ -18,6 +18,7 @@ use crate::setting::{by, callback};
 on_both_engines! {
     a_receiver_that_was_away_hears_all_in_order_after_a_restart
     a_slow_receiver_holds_nobody_up
+    what_waits_is_listed_page_by_page
     nodes_do_not_send_the_same_twice
     a_clock_that_jumps_a_day_ahead_leaves_what_waits_alive
 }
@@ -117,6 +118,33 @@ async fn a_slow_receiver_holds_nobody_up(server: Server) {
     assert!(slow.letters().is_empty());
     slow.let_go();
     slow.wait_for(1).await;
+}
+
+async fn what_waits_is_listed_page_by_page(server: Server) {
+    let inbox = Inbox::open().await;
+    inbox.answer(503, "");
+    let mut browser = Browser::new(&server);
+    for client in ["first", "second"] {
+        listen(&server, client, &inbox.url).await;
+        browser.tokens("alice", &asking(client)).await;
+    }
+    let body = Some(json!({ "subject": "alice" }));
+    admin(&server, Method::POST, "revoke", body).await;
+
+    let (mut after, mut found) = (String::new(), Vec::new());
+    loop {
+        let path = format!("outbox?limit=1{after}");
+        let page = admin(&server, Method::GET, &path, None).await.json();
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 1, "{page}");
+        found.extend(items.iter().map(|own| own["receiver"].clone()));
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+
+    assert_eq!(found, [json!("client:first"), json!("client:second")]);
 }
 
 /// Row R31 of the reliability catalogue: a dead letter stays one when the clock

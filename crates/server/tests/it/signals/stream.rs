@@ -21,6 +21,7 @@ on_both_engines! {
     a_receiver_is_told_the_claims_it_may_know_and_no_others
     a_receiver_hears_of_roles_where_it_acts_for_the_organization
     whom_a_receiver_takes_out_it_hears_nothing_of
+    a_session_takes_nobody_out_of_a_stream
     addresses_inside_are_no_endpoints_of_a_stream
 }
 
@@ -304,6 +305,18 @@ async fn change_people(server: &Server) {
     }
 }
 
+async fn verified_once_a_minute(server: &Server, token: &str, stream: &str) {
+    let verify = json!({ "stream_id": stream, "state": "my state" });
+    let path = "/ssf/verify";
+    let answer = ask(server, Method::POST, path, token, verify.clone()).await;
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    let early = ask(server, Method::POST, path, token, verify).await;
+    assert_eq!(
+        (early.status, early.header("retry-after")),
+        (429, Some("60"))
+    );
+}
+
 async fn events_are_pushed_to_a_receiver_that_may_know_of_them(server: Server) {
     let inbox = Inbox::open().await;
     let token = receiver(&server).await;
@@ -311,15 +324,7 @@ async fn events_are_pushed_to_a_receiver_that_may_know_of_them(server: Server) {
     let mut browser = Browser::new(&server);
     let tokens = browser.tokens("alice", &request()).await;
     let person = claims(&tokens.text("id_token"));
-    let verify = json!({ "stream_id": id, "state": "my state" });
-    let path = "/ssf/verify";
-    let answer = ask(&server, Method::POST, path, &token, verify.clone()).await;
-    assert_eq!(answer.status, 204, "{}", answer.body);
-    let early = ask(&server, Method::POST, path, &token, verify).await;
-    assert_eq!(
-        (early.status, early.header("retry-after")),
-        (429, Some("60"))
-    );
+    verified_once_a_minute(&server, &token, &id).await;
     inbox.wait_for(1).await;
     let hint = tokens.text("id_token");
     browser.get(&format!("/logout?id_token_hint={hint}")).await;
@@ -357,6 +362,15 @@ async fn events_are_pushed_to_a_receiver_that_may_know_of_them(server: Server) {
     assert_eq!(told[1]["events"][names[1]]["initiating_entity"], "user");
     assert_eq!(told[2]["events"][names[2]]["credential_type"], "password");
     assert_eq!(told[2]["events"][names[2]]["change_type"], "update");
+    let reason = |at: usize| &told[at]["events"][names[at]]["reason_admin"]["en"];
+    assert_eq!(
+        [1, 2, 3].map(reason),
+        [
+            "a session was ended by the person",
+            "a password was set by an administrator",
+            "all sessions were ended by an administrator",
+        ]
+    );
     for (letter, is) in letters.iter().zip(&told) {
         assert_eq!(letter.kind, "application/secevent+jwt");
         assert_eq!(letter.authorization, "Bearer of the receiver");
@@ -564,6 +578,41 @@ async fn whom_a_receiver_takes_out_it_hears_nothing_of(server: Server) {
     for wrong in [json!("alice"), json!({ "format": "smoke" }), Value::Null] {
         assert_eq!(set("remove", wrong).await, 400);
     }
+}
+
+/// A session is less than a person: whoever names one changes nothing of the whole.
+async fn a_session_takes_nobody_out_of_a_stream(server: Server) {
+    let inbox = Inbox::open().await;
+    let token = receiver(&server).await;
+    let id = pushed(&server, &token, &inbox).await;
+    let tokens = Browser::new(&server).tokens("alice", &request()).await;
+    let sid = claims(&tokens.text("id_token"))["sid"].clone();
+    let alice = json!({ "format": "email", "email": "alice@example.com" });
+    let session = json!({ "format": "opaque", "id": sid });
+    let whole = json!({ "format": "complex", "user": alice, "session": session });
+    let alone = json!({ "format": "complex", "user": alice });
+    let set = async |verb: &str, subject: &Value| {
+        let body = json!({ "stream_id": id, "subject": subject });
+        let path = format!("/ssf/subjects/{verb}");
+        ask(&server, Method::POST, &path, &token, body).await
+    };
+
+    for verb in ["remove", "add"] {
+        let refused = set(verb, &whole).await;
+        assert_eq!(
+            (refused.status, &*refused.refusal()),
+            (400, "invalid_request"),
+            "{verb}"
+        );
+    }
+
+    let body = Some(json!({ "subject": "alice" }));
+    admin(&server, Method::POST, "revoke", body.clone()).await;
+    inbox.wait_for(1).await;
+    assert_eq!(set("remove", &alone).await.status, 204, "a whole person");
+    admin(&server, Method::POST, "revoke", body).await;
+    assert_eq!(inbox.settle().await.len(), 1);
+    assert_eq!(set("add", &alone).await.status, 200);
 }
 
 /// Attack: I228
