@@ -179,9 +179,17 @@ impl Verifier {
             request: one.request,
             resource: None,
             counting: Counting::Spare,
-            is_for_once: self.is_feed_stale(),
+            // Many look at the same one: an answer is good for a second.
+            is_for_once: false,
         };
-        let claims = self.ask_active(credentials, &question).await?;
+        let claims = self.ask_active(credentials, &question).await;
+        let claims = claims.map_err(|refusal| match refusal {
+            // What is spent is inactive, which says nothing of what began with it.
+            Refusal::Refused(Refused::Inactive) if is_counted(one.token) => {
+                Refusal::CannotKnow(CannotKnow::NoSource)
+            }
+            other => other,
+        })?;
         if is_shared {
             return Ok(None);
         }

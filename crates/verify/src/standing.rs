@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use symbolon_protocol::Timestamp;
 use symbolon_token::Position;
 use symbolon_token::explain::Refused;
 
@@ -86,7 +85,7 @@ impl Verifier {
             self.check_standing(&one, facts)?;
         }
         let said = self.read_again(rendering, &one, facts).await;
-        let now = said.map_err(|refusal| or_ended(refusal, facts, one.now))?;
+        let now = said.map_err(|refusal| self.or_ended(refusal, facts))?;
         let facts = now.as_deref().unwrap_or(facts);
         check_scopes(requirement, facts)?;
         let sign_in = requirement.sign_in();
@@ -113,17 +112,18 @@ impl Verifier {
             }
         }
     }
-}
 
-/// An issuer calls inactive what has ended, too: whoever lets that run on has to
-/// tell it from what was taken back.
-fn or_ended(refusal: Refusal, facts: &Facts, now: Timestamp) -> Refusal {
-    let expires = facts.token.expires;
-    let has_ended = facts.key.is_none() && now >= expires;
-    match refusal {
-        Refusal::Refused(Refused::Inactive) if has_ended => {
-            Refused::Expired { expires, now }.into()
+    /// An issuer calls inactive what has ended, too, by its own clock and when it
+    /// answers: whoever lets that run on has to tell it from what was taken back.
+    fn or_ended(&self, refusal: Refusal, facts: &Facts) -> Refusal {
+        let config = &self.inner.config;
+        let (now, expires) = (config.clock.now(), facts.token.expires);
+        let may_have_ended = facts.key.is_none() && now + config.skew >= expires;
+        match refusal {
+            Refusal::Refused(Refused::Inactive) if may_have_ended => {
+                Refused::Expired { expires, now }.into()
+            }
+            other => other,
         }
-        other => other,
     }
 }

@@ -69,6 +69,8 @@ impl Ended {
     const fn longest_pause(&self) -> Duration {
         match self {
             Self::Fetch(FetchError::Status(401 | 403)) => LONGEST_REFUSED,
+            // All of it comes again, and there are too many then as well.
+            Self::Lie(Lie::TooMany) => LONGEST_REFUSED,
             _ => LONGEST_PAUSE,
         }
     }
