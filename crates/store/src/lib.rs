@@ -128,7 +128,7 @@ pub use outbox::{
     BoundReceivers, DeadLetter, Delivered, DropDeadLetter, DueReceivers, EnterReceiver,
     FetchMessages, ForgetGone, KEPT_DEAD, KEPT_WAITING, LeaseReceiver, Leased, ListDeadLetters,
     MAX_WAITING, MessageId, Noted, OutboxCounted, OutboxLine, OutboxState, OutboxTotals, Pause,
-    PurgeOutbox, Refusal, RetryDeadLetter, SettleMessages, SettleStream, SweptOutbox,
+    PurgeOutbox, Refusal, Retried, RetryDeadLetter, SettleMessages, SettleStream, SweptOutbox,
     UnsettledStreams, WaitingMessage, Written,
 };
 pub use own_account::{ChangePassword, TakeAllBack};

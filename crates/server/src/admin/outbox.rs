@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use symbolon_store::{
-    DeadLetter, DropDeadLetter, ListDeadLetters, OutboxLine, OutboxState, RetryDeadLetter,
+    DeadLetter, DropDeadLetter, ListDeadLetters, OutboxLine, OutboxState, Retried, RetryDeadLetter,
 };
 
 use crate::cx::Cx;
@@ -106,19 +106,31 @@ enum Verb {
     Drop,
 }
 
+/// What became of one.
+enum Dealt {
+    Done,
+    Missing,
+    /// Nothing, since as many wait as may.
+    Full,
+}
+
 /// Deals with the letters that a document names.
 async fn deal_with_all(cx: &Cx, call: &Call, verb: Verb) -> Outcome {
-    let letters = match call.document()? {
+    let (letters, is_full) = match call.document()? {
         Letters {
             number: Some(number),
             receiver: None,
-        } => {
-            if !deal_with(cx, number, verb).await? {
+        } => match deal_with(cx, number, verb).await? {
+            Dealt::Done => (1, false),
+            Dealt::Missing => {
                 let why = format!("there is no dead letter `{number}`");
                 return Err(Refused::not_found(why).into());
             }
-            1
-        }
+            Dealt::Full => {
+                let why = "as many messages as may wait for its receiver; try again once it has taken some";
+                return Err(Refused::conflict(why).into());
+            }
+        },
         Letters {
             number: None,
             receiver: Some(receiver),
@@ -128,12 +140,13 @@ async fn deal_with_all(cx: &Cx, call: &Call, verb: Verb) -> Outcome {
         }
         _ => return Err(Refused::invalid("name either `number` or `receiver`").into()),
     };
-    let done = json!({ "letters": letters });
+    let done = json!({ "letters": letters, "full": is_full });
     Ok(respond::json(StatusCode::OK, &done))
 }
 
-/// Deals with all that a receiver has, oldest first.
-async fn all_of(cx: &Cx, receiver: String, verb: Verb) -> Result<u32, Failed> {
+/// Deals with all that a receiver has, oldest first; with how many, and whether
+/// the rest found no room.
+async fn all_of(cx: &Cx, receiver: String, verb: Verb) -> Result<(u32, bool), Failed> {
     let (mut count, mut dealt_with) = (0, HashSet::new());
     let mut page = ListDeadLetters {
         after: None,
@@ -143,21 +156,26 @@ async fn all_of(cx: &Cx, receiver: String, verb: Verb) -> Result<u32, Failed> {
     loop {
         let found = cx.store.read(page.clone()).await?;
         let Some(last) = found.last() else {
-            return Ok(count);
+            return Ok((count, false));
         };
         page.after = Some(last.number);
         for letter in &found {
             // What was offered again, and refused at once, bears its old name: it
             // would be offered for ever.
-            if dealt_with.insert(letter.id) {
-                count += u32::from(deal_with(cx, letter.number, verb).await?);
+            if !dealt_with.insert(letter.id) {
+                continue;
+            }
+            match deal_with(cx, letter.number, verb).await? {
+                Dealt::Done => count += 1,
+                Dealt::Missing => {}
+                Dealt::Full => return Ok((count, true)),
             }
         }
     }
 }
 
-/// Deals with one letter; whether there was such a one.
-async fn deal_with(cx: &Cx, number: i64, verb: Verb) -> Result<bool, Failed> {
+/// Deals with one letter.
+async fn deal_with(cx: &Cx, number: i64, verb: Verb) -> Result<Dealt, Failed> {
     let action = match verb {
         Verb::Retry => "dead_letter.retry",
         Verb::Drop => "dead_letter.drop",
@@ -167,11 +185,18 @@ async fn deal_with(cx: &Cx, number: i64, verb: Verb) -> Result<bool, Failed> {
     Ok(match verb {
         Verb::Retry => {
             let act = RetryDeadLetter { number, audit, now };
-            cx.store.act(act).await?
+            match cx.store.act(act).await? {
+                Retried::Waits => Dealt::Done,
+                Retried::Missing => Dealt::Missing,
+                Retried::Full => Dealt::Full,
+            }
         }
         Verb::Drop => {
             let act = DropDeadLetter { number, audit, now };
-            cx.store.act(act).await?
+            match cx.store.act(act).await? {
+                true => Dealt::Done,
+                false => Dealt::Missing,
+            }
         }
     })
 }

@@ -29,8 +29,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How large an answer of a token endpoint may be, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// What token endpoints gave, by the name of the source. There are as many as are
-/// configured.
+/// What token endpoints gave, by the name of the source.
 #[derive(Default)]
 pub(super) struct Bearers(Mutex<HashMap<String, Kept>>);
 
@@ -76,6 +75,13 @@ impl Bearers {
     /// another one may do better.
     pub(super) fn forget(&self, source: &SignalSource) -> bool {
         self.all().remove(&source.id).is_some()
+    }
+
+    /// Forgets what was for sources that are not configured any more.
+    pub(super) fn keep(&self, configured: &[Arc<SignalSource>]) {
+        let is_configured =
+            |kept: &Kept| configured.iter().any(|own| Arc::ptr_eq(own, &kept.source));
+        self.all().retain(|_, kept| is_configured(kept));
     }
 
     fn kept(&self, source: &Arc<SignalSource>, now: Duration) -> Option<Arc<Secret>> {

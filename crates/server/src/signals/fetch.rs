@@ -61,7 +61,9 @@ pub(crate) async fn ask_for_ever(app: Arc<App>, mut stopped: watch::Receiver<boo
                 Err(_) => busy.clear(),
             }
         }
-        for source in &app.settings().signal_sources {
+        let settings = app.settings();
+        bearers.keep(&settings.signal_sources);
+        for source in &settings.signal_sources {
             if source.poll.is_some() && busy.insert(source.id.clone()) {
                 let (app, source) = (Arc::clone(&app), Arc::clone(source));
                 let bearers = Arc::clone(&bearers);

@@ -10,8 +10,8 @@ use super::{Broken, Checked, check, same};
 use crate::authorization_code::RedeemCode;
 use crate::outbox::{
     Delivered, DropDeadLetter, DueReceivers, FetchMessages, KEPT_DEAD, KEPT_WAITING, LeaseReceiver,
-    Leased, ListDeadLetters, Noted, OutboxState, OutboxTotals, Pause, PurgeOutbox, RetryDeadLetter,
-    SettleMessages,
+    Leased, ListDeadLetters, Noted, OutboxState, OutboxTotals, Pause, PurgeOutbox, Retried,
+    RetryDeadLetter, SettleMessages,
 };
 use crate::person::{RevokePerson, SetPersonEnabled};
 use crate::session::EndSession;
@@ -291,8 +291,8 @@ pub(crate) async fn what_nobody_took_is_a_dead_letter_that_comes_back(world: &Wo
         audit: world.audit("dead_letter.retry"),
         now: world.now,
     };
-    same(&world.store.act(retry.clone()).await?, &true)?;
-    same(&world.store.act(retry).await?, &false)?;
+    same(&world.store.act(retry.clone()).await?, &Retried::Waits)?;
+    same(&world.store.act(retry).await?, &Retried::Missing)?;
     let again = leased(world, &receiver).await?;
     same(&again.messages.len(), &1)?;
     same(&again.messages[0].id, &waiting.messages[0].id)?;

@@ -3,7 +3,7 @@
 
 use symbolon_protocol::Timestamp;
 
-use super::{KEPT_DEAD, KEPT_WAITING, MessageId, bound, message};
+use super::{KEPT_DEAD, KEPT_WAITING, MAX_WAITING, MessageId, bound, message};
 use crate::act::{Act, Tx};
 use crate::audit::{self, AuditEvent};
 use crate::bind::binds;
@@ -54,6 +54,18 @@ pub struct RetryDeadLetter {
     pub audit: AuditEvent,
     /// The time.
     pub now: Timestamp,
+}
+
+/// What became of a dead letter that was to be offered again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retried {
+    /// It waits.
+    Waits,
+    /// There is no such letter.
+    Missing,
+    /// As many messages as may wait for its receiver. It is dead still: what is
+    /// new would be let go for it.
+    Full,
 }
 
 /// Forgets a dead letter.
@@ -149,6 +161,8 @@ statements! {
         SELECT receiver, subject, ?2, message, ?3, 0, created, 0, ?4, ''
         FROM outbox WHERE number = ?1 AND state = 2";
     FIND = "SELECT receiver, jti FROM outbox WHERE number = ?1 AND state = 2 {for_update}";
+    HAS_ROOM = "SELECT 1 WHERE (SELECT count(*) FROM (SELECT 1 AS one FROM outbox
+        WHERE receiver = ?1 AND state < 2 LIMIT ?2) AS waiting) < ?2";
     UNNAME = "UPDATE outbox SET jti = ?2 WHERE number = ?1";
     FORGET_ONE = "DELETE FROM outbox WHERE number = ?1 AND state = 2";
     WAKE = "UPDATE outbox_receiver SET failures = 0, next_try = 0 WHERE receiver = ?1";
@@ -199,14 +213,20 @@ impl Act for ListDeadLetters {
 }
 
 impl Act for RetryDeadLetter {
-    /// Whether there was such a letter.
-    type Out = bool;
+    type Out = Retried;
 
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<bool, Fault> {
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Retried, Fault> {
         let Some(row) = tx.one(&FIND, binds![self.number]).await? else {
-            return Ok(false);
+            return Ok(Retried::Missing);
         };
         let (receiver, jti) = (row.string(0)?, row.array::<16>(1)?);
+        if tx
+            .one(&HAS_ROOM, binds![&receiver, MAX_WAITING])
+            .await?
+            .is_none()
+        {
+            return Ok(Retried::Full);
+        }
         // Its name moves on to the new row, so that a receiver which has it
         // already knows it again; two rows cannot bear it at once.
         let spare = super::next_id(tx);
@@ -218,7 +238,7 @@ impl Act for RetryDeadLetter {
         tx.run(&FORGET_ONE, binds![self.number]).await?;
         tx.run(&WAKE, binds![&receiver]).await?;
         audit::write(tx, &self.audit, self.now).await?;
-        Ok(true)
+        Ok(Retried::Waits)
     }
 }
 
@@ -278,6 +298,7 @@ impl Act for OutboxTotals {
 
 impl Act for PurgeOutbox {
     type Out = SweptOutbox;
+    const FREES: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<SweptOutbox, Fault> {
         let (now, limit) = (self.now, self.limit);

@@ -140,7 +140,7 @@ statements! {
                     AND NOT EXISTS (SELECT 1 FROM outbox e
                         WHERE e.receiver = o.receiver AND e.subject = o.subject
                             AND e.number < o.number AND e.state < 2))
-        ORDER BY r.next_try, r.receiver LIMIT ?2";
+        ORDER BY random() LIMIT ?2";
     LEASE = "UPDATE outbox_receiver SET fence = fence + 1, leased_until = {now} + ?3
         WHERE receiver = ?1 AND is_full < 2
             AND (leased_until <= {now} OR leased_until > {now} + ?5)

@@ -37,7 +37,7 @@ use crate::statement::statements;
 pub use bound::{BoundReceivers, Written};
 pub use dead_letter::{
     DeadLetter, DropDeadLetter, ListDeadLetters, OutboxCounted, OutboxLine, OutboxState,
-    OutboxTotals, PurgeOutbox, RetryDeadLetter, SweptOutbox,
+    OutboxTotals, PurgeOutbox, Retried, RetryDeadLetter, SweptOutbox,
 };
 pub use delivery::{
     Delivered, DueReceivers, EnterReceiver, LeaseReceiver, Leased, Noted, Pause, SettleMessages,

@@ -97,6 +97,7 @@ async fn settle_some(
 impl Act for ForgetGone {
     /// How many messages are gone; nothing where no receiver is left that is.
     type Out = Option<u64>;
+    const FREES: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<u64>, Fault> {
         let Some(gone) = tx.one(&GONE, &[]).await? else {

@@ -17,7 +17,7 @@ use crate::statement::Sql;
 use crate::store::Store;
 use crate::{
     BoundReceivers, FetchMessages, LeaseReceiver, ListDeadLetters, MAX_WAITING, OutboxLine,
-    OutboxState, RetryDeadLetter,
+    OutboxState, Retried, RetryDeadLetter,
 };
 
 const RECEIVER: &str = "stream:one";
@@ -145,7 +145,7 @@ async fn what_waited_when_a_backup_was_made_is_sent_by_nobody_after_it_is_restor
         audit: AuditEvent::new("dead_letter.retry", "tester"),
         now: START,
     };
-    assert!(store.act(retry).await.unwrap());
+    assert_eq!(store.act(retry).await.unwrap(), Retried::Waits);
     let state = line(&store).await;
     assert_eq!((state.waiting, state.dead), (1, 1));
     store.close().await;

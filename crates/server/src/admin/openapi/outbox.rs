@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::schemas::{maybe_text, object, text, time};
+use super::schemas::{boolean, maybe_text, object, text, time};
 
 pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
     let count = || json!({ "type": "integer" });
@@ -44,6 +44,9 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
     add("DeadLetters", letters);
     add(
         "DeadLettersDone",
-        object(&["letters"], &[("letters", count())]),
+        object(
+            &["letters", "full"],
+            &[("letters", count()), ("full", boolean())],
+        ),
     );
 }

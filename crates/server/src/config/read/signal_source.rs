@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use symbolon_protocol::OrganizationId;
+use symbolon_protocol::uri::is_loopback;
 use symbolon_token::Digest;
 use symbolon_token::jose::Algorithm;
 use url::Url;
@@ -149,11 +150,11 @@ impl Loading<'_> {
     /// An https address, or one of this machine while the issuer is, too.
     fn address(&mut self, table: &Table, name: &str) -> Option<String> {
         let text: String = self.value(table, &SIGNAL_SOURCE, name)?;
-        let scheme = Url::parse(&text).map(|url| url.scheme().to_owned());
-        let is_local = !self.is_off_loopback();
-        match scheme.as_deref() {
-            Ok("https") => Some(text),
-            Ok("http") if is_local => Some(text),
+        let url = Url::parse(&text);
+        let is_local = |url: &Url| is_loopback(url) && !self.is_off_loopback();
+        match &url {
+            Ok(url) if url.scheme() == "https" => Some(text),
+            Ok(url) if url.scheme() == "http" && is_local(url) => Some(text),
             _ => {
                 let why = "it is no https URL";
                 self.add(invalid(&SIGNAL_SOURCE, name, table.place(name), why));
