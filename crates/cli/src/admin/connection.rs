@@ -169,7 +169,7 @@ impl Connection {
         Failed::new(
             "admin.unanswered",
             format!(
-                "the admin API at `{}` {why}: it may have been done; look whether it was, and ask again, which does no harm",
+                "the admin API at `{}` {why}: it may have been done; look whether it was before you ask again",
                 self.base
             ),
         )
@@ -195,7 +195,7 @@ async fn patiently<T>(call: impl Future<Output = T>, silence: Duration) -> T {
     if let Ok(done) = tokio::time::timeout(silence, call.as_mut()).await {
         return done;
     }
-    eprintln!("The server is still at work on this; its answer is waited for.");
+    eprintln!("No answer yet; still waiting for the server.");
     call.await
 }
 

@@ -97,7 +97,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
         OutboxCommand::Retry(letters) => {
             let path = ["dead-letters:retry"];
             let answer = connection.create(&path, &letters.document()).await?;
-            print::done(&connection, &format!("{} offered again", answer["letters"]))
+            let rest = match answer["full"] == true {
+                true => {
+                    "; as many messages as may wait for the receiver, so the others are dead still: once it has taken some, run this again"
+                }
+                false => "",
+            };
+            let done = format!("{} offered again{rest}", answer["letters"]);
+            print::done(&connection, &done)
         }
         OutboxCommand::Delete(letters) => {
             let path = ["dead-letters:drop"];

@@ -16,7 +16,7 @@ async fn site(engine: Engine) -> (Site, Program) {
 }
 
 /// What is said once of an answer that takes long.
-const AT_WORK: &str = "The server is still at work on this; its answer is waited for.\n";
+const AT_WORK: &str = "No answer yet; still waiting for the server.\n";
 
 impl Site {
     /// What a command answers as JSON; it must have done what it was told.
