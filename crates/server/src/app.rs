@@ -275,7 +275,8 @@ impl App {
     /// Reads what other nodes have taken back or changed.
     pub(crate) async fn follow(&self) -> Result<(), Broken> {
         let (number, began) = (self.news.begin(), self.edge.clock.monotonic());
-        let (version, head) = self.feed.follow(&self.store, began).await?;
+        let asked = (began, self.edge.clock.now());
+        let (version, head) = self.feed.follow(&self.store, asked).await?;
         if !planted(13) {
             self.read_anew(version).await?;
         }

@@ -4,12 +4,14 @@
 //! Tokens carry the place up to which their maker had read, so a record with a
 //! number that was used before hits none of them. And whoever follows the feed
 //! believes nobody who tells less than was known. So a node that reads a head
-//! below its own, or another record under the number of its last one (others may
-//! have been quicker, and the head stand where it stood), raises it, goes on with
-//! what it knows, and has recorded again
+//! below its own raises it, goes on with what it knows, and has recorded again
 //!
 //! 1. what it had read and the database has lost,
 //! 2. what others recorded meanwhile under numbers that were used before.
+//!
+//! Others may have been quicker, and the head stand where it stood or beyond. So
+//! the last records that are known come along with each page, and are compared:
+//! what stands neither where it stood nor behind has been lost.
 //!
 //! Numbers that nothing is recorded under are no loss to any reader: the head
 //! says how far the feed reaches, and every record that is made again leaves
@@ -28,34 +30,57 @@ use crate::metric;
 /// stand in the database as it knew it.
 pub(crate) struct Footing {
     pub(crate) position: Position,
-    /// The last record that was read, and those of this node beyond it.
+    /// The last records up to there, and those of this node beyond it.
     pub(crate) known: Vec<Revocation>,
 }
 
+/// How many of the last records are compared each time.
+pub(crate) const COMPARED: usize = 64;
+
 impl Footing {
-    /// From where to read, so that the last record comes along.
+    /// What is known in the epoch of what was read.
+    fn own(&self) -> impl Iterator<Item = &Revocation> {
+        let epoch = self.position.epoch;
+        self.known
+            .iter()
+            .filter(move |own| own.position.epoch == epoch)
+    }
+
+    /// From where to read, so that what is known comes along.
     pub(crate) fn from(&self) -> Option<Position> {
         let Position { epoch, sequence } = self.position;
-        let own = self.known.iter().filter(|own| own.position.epoch == epoch);
-        let first = own.map(|own| own.position.sequence - 1).min();
+        let first = self.own().map(|own| own.position.sequence - 1).min();
         let sequence = first.map_or(sequence, |first| first.min(sequence));
         let from = Position { epoch, sequence };
         (self.position != Position::default()).then_some(from)
     }
 
-    /// Whether the database has lost what was known: its head fell, or a number
-    /// stands for something else. A number that stands for nothing is that of a
-    /// record which was made again, or has been forgotten.
-    pub(crate) fn has_fallen(&self, read: &Feed) -> bool {
+    /// The furthest place that was seen committed before anything was read.
+    pub(crate) fn furthest(&self) -> Position {
+        let furthest = self.own().map(|own| own.position).max();
+        furthest.unwrap_or(self.position).max(self.position)
+    }
+
+    /// Whether the database has lost what was known.
+    pub(crate) fn has_fallen(&self, read: &Feed, now: Timestamp) -> bool {
         if read.head.epoch != self.position.epoch {
             return false;
         }
-        let is_another = |own: &Revocation| {
-            let held = &read.revocations;
-            let found = held.binary_search_by_key(&own.position, |held| held.position);
-            found.is_ok_and(|found| held[found].target != own.target)
+        let by_target = |own: &'_ Revocation| (own.target.clone(), own.clone());
+        let held: HashMap<_, _> = read.revocations.iter().map(by_target).collect();
+        let is_condensed = |own: &Revocation| {
+            let stands_for_many =
+                |held: &Revocation| matches!(held.target, Target::ClientSubject(..));
+            matches!(own.target, Target::Token(_)) && read.revocations.iter().any(stands_for_many)
         };
-        read.head < self.position || self.known.iter().any(is_another)
+        let is_lost = |own: &Revocation| match held.get(&own.target) {
+            // Made again it stands further behind.
+            Some(held) if held.position == own.position => held.at != own.at,
+            Some(held) => held.position < own.position,
+            // Nobody forgets what can hit something still.
+            None => own.expires > now && !is_condensed(own),
+        };
+        read.head < self.furthest() || self.own().any(is_lost)
     }
 
     /// Leaves what was not known yet.
@@ -94,6 +119,14 @@ impl Owed {
             again,
             now: read.head_time,
         });
+    }
+
+    /// Raises the head to a place, before all that the database holds is read:
+    /// whoever records something meanwhile records it beyond.
+    pub(crate) async fn raise(store: &Store, seen: Position, now: Timestamp) -> Result<(), Broken> {
+        let again = Vec::new();
+        store.act(RaiseHead { seen, again, now }).await?;
+        Ok(())
     }
 
     /// Brings it to the database. What could not be brought stays owed.
@@ -178,6 +211,36 @@ mod tests {
         }
     }
 
+    fn later(own: &Revocation) -> Revocation {
+        Revocation {
+            at: own.at + std::time::Duration::from_secs(1),
+            ..own.clone()
+        }
+    }
+
+    /// Many tokens of one client and person may be condensed into one record.
+    #[test]
+    fn a_token_for_which_another_record_stands_is_not_lost() {
+        let token = Target::Token(symbolon_token::Id::from_bytes([1; 16]).unwrap());
+        let all = Target::ClientSubject("web".parse().unwrap(), "usr_x".to_owned());
+        let footing = Footing {
+            position: at(7),
+            known: vec![Revocation {
+                target: token,
+                ..record(7, "")
+            }],
+        };
+
+        let condensed = Revocation {
+            target: all,
+            ..record(8, "")
+        };
+        for (held, wanted) in [(condensed, false), (record(8, "eight"), true)] {
+            let read = read(8, vec![held]);
+            assert_eq!(footing.has_fallen(&read, Timestamp::EPOCH), wanted);
+        }
+    }
+
     #[test]
     fn a_lower_head_and_another_record_of_a_number_are_found_out() {
         let footing = Footing {
@@ -187,18 +250,30 @@ mod tests {
         let (seven, nine) = (record(7, "seven"), record(9, "nine"));
 
         assert_eq!(footing.from(), Some(at(6)));
+        let other = |sequence| record(sequence, "other");
         for (head, records, wanted) in [
-            (7, vec![seven.clone()], false),
+            (
+                9,
+                vec![seven.clone(), record(8, "eight"), nine.clone()],
+                false,
+            ),
+            // Made again since.
+            (11, vec![record(10, "seven"), record(11, "nine")], false),
             (6, vec![], true),
-            (7, vec![record(7, "other")], true),
-            (9, vec![seven.clone(), record(8, "eight"), nine], false),
-            (9, vec![seven.clone(), record(9, "other")], true),
-            // Made again since, or forgotten.
-            (10, vec![record(10, "seven")], false),
+            (7, vec![seven.clone()], true),
+            (9, vec![seven.clone(), other(9)], true),
+            (9, vec![other(7), nine.clone()], true),
+            // The lost number was passed over.
+            (10, vec![seven.clone(), other(10)], true),
+            // The same was taken back under it, at another time.
+            (9, vec![seven.clone(), later(&nine)], true),
         ] {
             let read = read(head, records);
-            assert_eq!(footing.has_fallen(&read), wanted, "{read:?}");
+            let has_fallen = footing.has_fallen(&read, Timestamp::EPOCH);
+            assert_eq!(has_fallen, wanted, "{read:?}");
         }
+        let forgotten = read(9, vec![]);
+        assert!(!footing.has_fallen(&forgotten, Timestamp::FAR));
         let mut news = read(8, vec![seven, record(8, "eight")]);
         footing.strip(&mut news);
         assert_eq!(news.revocations, [record(8, "eight")]);

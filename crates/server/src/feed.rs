@@ -6,7 +6,7 @@
 //! instead of guessing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use symbolon_protocol::{Timestamp, planted};
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::blinded;
 use crate::failure::Broken;
-use crate::fallen::{self, Footing, Owed};
+use crate::fallen::{self, COMPARED, Footing, Owed};
 use crate::lately::{Lately, Since};
 
 /// How old the knowledge may be before nothing is decided on it.
@@ -176,7 +176,10 @@ impl Feed {
                 held.set.advance(own.sequence);
             } else {
                 held.put(record, &self.blinding);
-                held.ahead.push(record.clone());
+                // What was read long ago may be told again.
+                if own > read {
+                    held.ahead.push(record.clone());
+                }
             }
         }
         let position = held.set.position();
@@ -194,18 +197,20 @@ impl Feed {
         let _ = tokio::time::timeout(at_most, self.woken.notified()).await;
     }
 
-    /// Reads what is new. `began` is when the question was asked. Answers with
+    /// Reads what is new. `began` and `now` are when the question was asked. Answers with
     /// the version of the configuration, and with the place of the feed at which
     /// it was that.
     pub(crate) async fn follow(
         &self,
         store: &Store,
-        began: Duration,
+        (began, now): (Duration, Timestamp),
     ) -> Result<(Version, Position), Broken> {
         let footing = self.footing();
         let mut read = read_feed(store, footing.from()).await?;
-        if footing.has_fallen(&read) {
-            self.fall(&read_feed(store, None).await?, footing.position);
+        if footing.has_fallen(&read, now) {
+            let seen = footing.furthest();
+            Owed::raise(store, seen, read.head_time).await?;
+            self.fall(&read_feed(store, None).await?, seen);
             self.owed.bring(store).await?;
             read = read_feed(store, footing.from()).await?;
         }
@@ -223,8 +228,7 @@ impl Feed {
 
     fn footing(&self) -> Footing {
         let held = self.read();
-        let last = held.lately.last().map(Arc::as_ref);
-        let known = last.into_iter().chain(&held.ahead);
+        let known = held.lately.last(COMPARED).chain(&held.ahead);
         let known = known.filter(|own| own.position > held.mended);
         Footing {
             position: held.set.position(),

@@ -50,9 +50,10 @@ impl Lately {
         (self.begins, self.records.iter().map(Arc::as_ref))
     }
 
-    /// The last of all.
-    pub(crate) fn last(&self) -> Option<&Arc<Revocation>> {
-        self.records.back()
+    /// The last so many, in order.
+    pub(crate) fn last(&self, count: usize) -> impl Iterator<Item = &Revocation> {
+        let first = self.records.len().saturating_sub(count);
+        self.records.range(first..).map(Arc::as_ref)
     }
 
     /// What came after a place, for a node that has read to `head`.

@@ -12,8 +12,8 @@ use crate::app::App;
 /// Where the store cannot be read.
 #[expect(clippy::expect_used, reason = "tests stop where something is missing")]
 pub async fn follow_feed(app: &App) {
-    let began = app.edge.clock.monotonic();
-    let read = app.feed.follow(&app.store, began).await;
+    let asked = (app.edge.clock.monotonic(), app.edge.clock.now());
+    let read = app.feed.follow(&app.store, asked).await;
     read.expect("a store that can be read");
 }
 
