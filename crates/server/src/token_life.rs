@@ -13,9 +13,9 @@ use symbolon_store::{Fault, NOTED_AHEAD, NoteTokenLife, Store, TokenLife, TokenL
 use crate::app::App;
 use crate::keys::policy::Ages;
 
-/// How much longer what was taken back is remembered: clocks differ, and what had
-/// begun before is refused by it until it is too old anyway.
-const MARGIN: Duration = Duration::from_secs(60 * 60);
+/// How much longer what was taken back is remembered: a clock may have been ahead
+/// by a day and an hour when a token was issued.
+const MARGIN: Duration = Duration::from_secs(25 * 60 * 60);
 
 /// What the store has noted, as it was read last: with every version of the
 /// directory, once a minute, and before keys are changed.

@@ -15,8 +15,8 @@ use crate::statement::statements;
 /// Ends families of a slot that nobody renewed in time, so that they are
 /// forgotten as others are that ended, and forgets such sessions.
 ///
-/// A session stays for as long as a family could still end with it, or a client
-/// wants to hear of its end.
+/// A session stays for as long as a family could still end with it, or, until its
+/// absolute end, a client wants to hear of it.
 #[derive(Clone, Copy, Debug)]
 pub struct EndIdle {
     /// The slot.
@@ -40,8 +40,8 @@ statements! {
             AND NOT EXISTS (SELECT 1 FROM family_authority a
                 JOIN family f ON f.slot = a.slot AND f.id = a.id
                 WHERE a.slot = ?1 AND a.session_id = i.id AND f.ended IS NULL)
-            AND NOT EXISTS (SELECT 1 FROM session_client c
-                WHERE c.slot = ?1 AND c.session = i.id)
+            AND (i.absolute_ends <= ?2 OR NOT EXISTS (SELECT 1 FROM session_client c
+                WHERE c.slot = ?1 AND c.session = i.id))
             ORDER BY i.id LIMIT ?3)";
 }
 

@@ -184,9 +184,11 @@ statements! {
             AND seen <= ?5";
     PERSON = "SELECT person FROM session WHERE slot = ?1 AND id = ?2 AND ended IS NULL";
     END = "UPDATE session SET ended = ?3 WHERE slot = ?1 AND id = ?2 AND ended IS NULL";
-    // The new one is not among them, so one less than the most may stay.
+    // The new one is not among them, so one less than the most may stay. Those that
+    // went idle live no more: what hangs on them is not ended for want of room.
     BEYOND = "SELECT id FROM session {by_person}
         WHERE slot = ?1 AND person = ?2 AND id <> ?3 AND ended IS NULL
+            AND idle_ends > ?5 AND absolute_ends > ?5
         ORDER BY seen DESC, id LIMIT 100 OFFSET ?4";
     FIND = "SELECT id, person, secret, authenticated, created, seen, idle_ends, absolute_ends,
             acr, amr, device, epoch, sequence, ended, place
@@ -251,7 +253,7 @@ impl Act for OpenSession {
         let position = row.position(0)?;
         audit::write(tx, &self.audit, self.now).await?;
         let (slot, stay) = (self.id.slot(), self.most.saturating_sub(1));
-        let binds = binds![slot, &self.person, &self.id, stay];
+        let binds = binds![slot, &self.person, &self.id, stay, self.now];
         let beyond: Vec<SessionId> = tx.all(&BEYOND, binds, |row| row.id(0)).await?;
         let mut records = Vec::new();
         for old in self.replaces.iter().chain(&beyond) {

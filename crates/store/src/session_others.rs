@@ -28,10 +28,9 @@ pub struct EndOtherSessions {
 }
 
 statements! {
-    // Opening one ends those beyond the most, so there are never as many.
     OTHERS = "SELECT id FROM session {by_person}
         WHERE slot = ?1 AND person = ?2 AND id <> ?3 AND ended IS NULL
-        ORDER BY id LIMIT 1000";
+        ORDER BY id";
 }
 
 impl Act for EndOtherSessions {

@@ -552,6 +552,11 @@ async fn a_session_that_went_idle_or_is_over_ends_what_hangs_on_it_still(server:
     let list = server.admin(Method::GET, path, None).await.json();
     assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
     let session = json!({ "session": list["items"][0]["id"] });
+    let mut elsewhere = Browser::new(&server);
+    elsewhere.tokens("alice", &asked).await;
+    let account = elsewhere.get("/account").await;
+    let told = account.body.matches("It has to sign in again").count();
+    assert_eq!(told, 1, "{}", account.body);
     let ended = server.admin(Method::POST, "/admin/v1/revoke", Some(session));
     assert_eq!(ended.await.status, 204);
 

@@ -85,6 +85,7 @@ pub(super) fn read(row: &Row) -> Result<Anchor, Fault> {
 impl Act for MoveAuditStart {
     /// The link that the trail will begin after; nothing where it stays.
     type Out = Option<i64>;
+    const FREES: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<i64>, Fault> {
         let mut from = 0;
@@ -128,6 +129,7 @@ impl Act for MoveAuditStart {
 impl Act for ForgetAudit {
     /// How many records are gone.
     type Out = u64;
+    const FREES: bool = true;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<u64, Fault> {
         let Some(start) = current(tx).await? else {
