@@ -34,6 +34,13 @@ impl Apart {
         time.min(Timestamp::from_millis(told.millis().saturating_sub(ahead)))
     }
 
+    /// A time that has come by the database's clock, or will have in a moment:
+    /// whatever it has forgotten had ended by then. `told` is this node's own.
+    pub(crate) fn at_least(&self, told: Timestamp) -> Timestamp {
+        let behind = self.0.load(Ordering::Relaxed).min(0);
+        Timestamp::from_millis(told.millis().saturating_sub(behind))
+    }
+
     /// Takes a measurement in; answers what is to be said of it: that the
     /// clocks have gone too far apart, or that they are together again.
     fn note(&self, apart_ms: i64) -> Option<bool> {

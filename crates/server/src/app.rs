@@ -275,7 +275,7 @@ impl App {
     /// Reads what other nodes have taken back or changed.
     pub(crate) async fn follow(&self) -> Result<(), Broken> {
         let (number, began) = (self.news.begin(), self.edge.clock.monotonic());
-        let asked = (began, self.edge.clock.now());
+        let asked = (began, self.apart.at_least(self.edge.clock.now()));
         let (version, head) = self.feed.follow(&self.store, asked).await?;
         if !planted(13) {
             self.read_anew(version).await?;

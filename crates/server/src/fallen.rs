@@ -68,10 +68,19 @@ impl Footing {
         }
         let by_target = |own: &'_ Revocation| (own.target.clone(), own.clone());
         let held: HashMap<_, _> = read.revocations.iter().map(by_target).collect();
+        // A number is given out once.
+        let is_another = |own: &Revocation| {
+            let held = &read.revocations;
+            let found = held.binary_search_by_key(&own.position, |held| held.position);
+            found.is_ok_and(|found| held[found].target != own.target)
+        };
+        // One record may have taken the place of many.
         let is_condensed = |own: &Revocation| {
-            let stands_for_many =
-                |held: &Revocation| matches!(held.target, Target::ClientSubject(..));
-            matches!(own.target, Target::Token(_)) && read.revocations.iter().any(stands_for_many)
+            let later = read.revocations.iter().rev();
+            matches!(own.target, Target::Token(_))
+                && later
+                    .take_while(|held| held.position > own.position)
+                    .any(|held| matches!(held.target, Target::ClientSubject(..)))
         };
         let is_lost = |own: &Revocation| match held.get(&own.target) {
             // Made again it stands further behind.
@@ -80,6 +89,7 @@ impl Footing {
             // Nobody forgets what can hit something still.
             None => own.expires > now && !is_condensed(own),
         };
+        let is_lost = |own| is_another(own) || is_lost(own);
         read.head < self.furthest() || self.own().any(is_lost)
     }
 
@@ -98,11 +108,26 @@ const BATCH: usize = 64;
 
 /// What a node owes to its database, until it was taken there.
 #[derive(Default)]
-pub(crate) struct Owed(Mutex<Option<RaiseHead>>);
+pub(crate) struct Owed {
+    records: Mutex<Option<RaiseHead>>,
+    /// Up to where a fall was seen of which nothing is noted yet: once the head is
+    /// raised, the database says nothing of it any more.
+    begun: Mutex<Option<Position>>,
+}
 
 impl Owed {
     fn lock(&self) -> MutexGuard<'_, Option<RaiseHead>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a fall was seen that is not mended.
+    pub(crate) fn begun(&self) -> Option<Position> {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that one was seen, or that there is nothing more to be noted of it.
+    pub(crate) fn begin(&self, seen: Option<Position>) {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
     /// Notes that the head fell below a place, and what is to be recorded again.
@@ -119,6 +144,7 @@ impl Owed {
             again,
             now: read.head_time,
         });
+        self.begin(None);
     }
 
     /// Raises the head to a place, before all that the database holds is read:
@@ -165,14 +191,17 @@ pub(crate) fn again<'a>(
     known: impl Iterator<Item = &'a Revocation>,
     begins: i64,
     read: &'a Feed,
+    now: Timestamp,
 ) -> Vec<(Target, Timestamp)> {
+    // A clock that was ahead may have told the head's.
+    let time = read.head_time.min(now);
     let by_target = |own: &'a Revocation| (&own.target, own);
     // Of a target that was recorded twice, the last.
     let known: HashMap<&Target, &Revocation> = known.map(by_target).collect();
     let held: HashMap<&Target, &Revocation> = read.revocations.iter().map(by_target).collect();
     let lost = known.values().filter(|own| {
         let held = held.get(&own.target);
-        held.is_none_or(|held| held.position != own.position) && own.expires > read.head_time
+        held.is_none_or(|held| held.position != own.position) && own.expires > time
     });
     let others = held.values().filter(|own| {
         let is_new = own.position.sequence > begins;
@@ -235,7 +264,15 @@ mod tests {
             target: all,
             ..record(8, "")
         };
-        for (held, wanted) in [(condensed, false), (record(8, "eight"), true)] {
+        let before = Revocation {
+            position: at(5),
+            ..condensed.clone()
+        };
+        for (held, wanted) in [
+            (condensed, false),
+            (before, true),
+            (record(8, "eight"), true),
+        ] {
             let read = read(8, vec![held]);
             assert_eq!(footing.has_fallen(&read, Timestamp::EPOCH), wanted);
         }
@@ -274,6 +311,8 @@ mod tests {
         }
         let forgotten = read(9, vec![]);
         assert!(!footing.has_fallen(&forgotten, Timestamp::FAR));
+        let reused = read(9, vec![other(7)]);
+        assert!(footing.has_fallen(&reused, Timestamp::FAR));
         let mut news = read(8, vec![seven, record(8, "eight")]);
         footing.strip(&mut news);
         assert_eq!(news.revocations, [record(8, "eight")]);

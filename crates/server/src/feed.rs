@@ -32,6 +32,8 @@ struct Held {
     lately: Lately,
     /// What acts of this node recorded beyond what it has read.
     ahead: Vec<Stored>,
+    /// Up to which place it was compared with what the database holds.
+    compared: Position,
     /// Up to which place it is settled what the database has lost.
     mended: Position,
     /// What came while a copy of the set is purged.
@@ -67,6 +69,8 @@ pub(crate) struct Feed {
     confirmed: AtomicU64,
     /// What the database has to be told again.
     owed: Owed,
+    /// One call at a time has what was lost recorded again.
+    mending: tokio::sync::Mutex<()>,
     /// Wakes the follower.
     woken: Notify,
 }
@@ -89,6 +93,7 @@ impl Feed {
             blinding,
             confirmed: AtomicU64::new(0),
             owed: Owed::default(),
+            mending: tokio::sync::Mutex::default(),
             woken: Notify::new(),
         }
     }
@@ -205,14 +210,11 @@ impl Feed {
         store: &Store,
         (began, now): (Duration, Timestamp),
     ) -> Result<(Version, Position), Broken> {
-        let footing = self.footing();
+        let mut footing = self.footing();
         let mut read = read_feed(store, footing.from()).await?;
-        if footing.has_fallen(&read, now) {
-            let seen = footing.furthest();
-            Owed::raise(store, seen, read.head_time).await?;
-            self.fall(&read_feed(store, None).await?, seen);
-            self.owed.bring(store).await?;
-            read = read_feed(store, footing.from()).await?;
+        if footing.has_fallen(&read, now) || self.owed.begun().is_some() {
+            let _one = self.mending.lock().await;
+            (footing, read) = self.mend(store, now).await?;
         }
         // Another call may have been given up halfway.
         self.owed.bring(store).await?;
@@ -226,9 +228,30 @@ impl Feed {
         Ok(settled)
     }
 
+    /// Has recorded again what the database has lost, unless another call has had
+    /// that done; reads on from there.
+    async fn mend(&self, store: &Store, now: Timestamp) -> Result<(Footing, Read), Broken> {
+        let footing = self.footing();
+        let read = read_feed(store, footing.from()).await?;
+        let begun = self.owed.begun();
+        if begun.is_none() && !footing.has_fallen(&read, now) {
+            return Ok((footing, read));
+        }
+        let seen = footing.furthest().max(begun.unwrap_or_default());
+        self.owed.begin(Some(seen));
+        Owed::raise(store, seen, read.head_time).await?;
+        self.fall(&read_feed(store, None).await?, seen, now);
+        self.owed.bring(store).await?;
+        let read = read_feed(store, footing.from()).await?;
+        if read.reset && read.head.epoch == footing.position.epoch {
+            return Err(Broken::Impossible("the feed fell while it was mended"));
+        }
+        Ok((footing, read))
+    }
+
     fn footing(&self) -> Footing {
         let held = self.read();
-        let known = held.lately.last(COMPARED).chain(&held.ahead);
+        let known = held.lately.last(COMPARED, held.compared).chain(&held.ahead);
         let known = known.filter(|own| own.position > held.mended);
         Footing {
             position: held.set.position(),
@@ -239,14 +262,15 @@ impl Feed {
     /// Takes what the database holds, all of it, since it has lost something. It is
     /// no news but for what others recorded, and nothing that was known is given
     /// up for it.
-    fn fall(&self, read: &Read, seen: Position) {
+    fn fall(&self, read: &Read, seen: Position, now: Timestamp) {
         // Another epoch has begun meanwhile, which is read as such.
         if read.head.epoch != seen.epoch {
+            self.owed.begin(None);
             return;
         }
         let mut held = self.write();
         let (begins, lately) = held.lately.all();
-        let again = fallen::again(lately.chain(&held.ahead), begins, read);
+        let again = fallen::again(lately.chain(&held.ahead), begins, read, now);
         for record in &read.revocations {
             held.put(record, &self.blinding);
         }
@@ -256,7 +280,11 @@ impl Feed {
     }
 
     fn take(&self, read: Read) {
-        if read.revocations.is_empty() && !read.reset && self.position() == read.head {
+        let is_news = !read.revocations.is_empty() || read.reset;
+        if !is_news && self.position() == read.head {
+            if self.read().compared != read.head {
+                self.write().compared = read.head;
+            }
             return;
         }
         let mut held = self.write();
@@ -272,6 +300,7 @@ impl Feed {
             held.apply(record, &self.blinding);
         }
         held.set.advance(read.head.sequence);
+        held.compared = read.head.max(held.compared);
         // What was answered after this was read holds, whatever it began anew.
         ahead.retain(|own| own.position > held.set.position());
         for record in &ahead {

@@ -50,9 +50,10 @@ impl Lately {
         (self.begins, self.records.iter().map(Arc::as_ref))
     }
 
-    /// The last so many, in order.
-    pub(crate) fn last(&self, count: usize) -> impl Iterator<Item = &Revocation> {
-        let first = self.records.len().saturating_sub(count);
+    /// The last so many up to a place, and all behind it, in order.
+    pub(crate) fn last(&self, count: usize, until: Position) -> impl Iterator<Item = &Revocation> {
+        let until = self.records.partition_point(|own| own.position <= until);
+        let first = until.saturating_sub(count);
         self.records.range(first..).map(Arc::as_ref)
     }
 
@@ -109,6 +110,21 @@ mod tests {
         assert_eq!(numbers(&lately.since(at(0), at(5))), [1, 2, 4, 5]);
         assert_eq!(numbers(&lately.since(at(3), at(5))), [4, 5]);
         assert!(numbers(&lately.since(at(9), at(5))).is_empty());
+    }
+
+    #[test]
+    fn what_was_not_compared_yet_pushes_out_nothing_that_was() {
+        let mut lately = Lately::default();
+        (1..=9).for_each(|sequence| lately.push(&record(sequence)));
+
+        let last = |count, until| -> Vec<i64> {
+            let last = lately.last(count, at(until));
+            last.map(|own| own.position.sequence).collect()
+        };
+
+        assert_eq!(last(2, 9), [8, 9]);
+        assert_eq!(last(2, 5), [4, 5, 6, 7, 8, 9]);
+        assert_eq!(last(20, 5), (1..=9).collect::<Vec<_>>());
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::revocation::{self, Target};
 use crate::session;
 use crate::statement::statements;
 
-/// Ends every session of a person but one, with the families that end with
-/// them.
+/// Ends up to a hundred sessions of a person, but one, with the families that end
+/// with them.
 #[derive(Clone, Debug)]
 pub struct EndOtherSessions {
     /// The person.
@@ -30,11 +30,11 @@ pub struct EndOtherSessions {
 statements! {
     OTHERS = "SELECT id FROM session {by_person}
         WHERE slot = ?1 AND person = ?2 AND id <> ?3 AND ended IS NULL
-        ORDER BY id";
+        ORDER BY id LIMIT 100";
 }
 
 impl Act for EndOtherSessions {
-    /// How many ended.
+    /// How many ended: where there were any, there may be more.
     type Out = u32;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<u32, Fault> {

@@ -106,7 +106,14 @@ pub(super) async fn sign_out_others(cx: &Cx, visitor: &Visitor<'_>) -> Result<Re
         horizon: cx.token_horizon(cx.now),
         audit,
     };
-    let count = cx.store.act(act).await?;
+    let mut count = 0;
+    loop {
+        let ended = cx.store.act(act.clone()).await?;
+        count += ended;
+        if ended == 0 {
+            break;
+        }
+    }
     departure::follow(cx).await;
     done(cx, visitor.browser, Done::Others { count })
 }
