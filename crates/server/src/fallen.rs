@@ -66,8 +66,8 @@ impl Footing {
         if read.head.epoch != self.position.epoch {
             return false;
         }
-        let by_target = |own: &'_ Revocation| (own.target.clone(), own.clone());
-        let held: HashMap<_, _> = read.revocations.iter().map(by_target).collect();
+        let held = read.revocations.iter().map(|own| (&own.target, own));
+        let held: HashMap<&Target, &Revocation> = held.collect();
         // A number is given out once.
         let is_another = |own: &Revocation| {
             let held = &read.revocations;
