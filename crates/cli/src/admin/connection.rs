@@ -297,7 +297,10 @@ mod tests {
             stream.readable().await.unwrap();
         });
 
-        let failed = impatient(base).tell(&["keys:rotate"]).await.unwrap_err();
+        let mut connection = impatient(base);
+        connection.spans.changing = Duration::from_secs(30);
+
+        let failed = connection.tell(&["keys:rotate"]).await.unwrap_err();
 
         hangs_up.await.unwrap();
         assert_eq!(failed.code, "admin.unanswered");

@@ -21,8 +21,9 @@ const LOSE: &str = "BEGIN;
     DELETE FROM revocation WHERE sequence > (SELECT sequence - 11 FROM feed_head);
     UPDATE feed_head SET sequence = sequence - 11;
     COMMIT";
-/// How old an API's knowledge may get over it.
-const FRESH: Duration = Duration::from_secs(4);
+/// How old an API's knowledge may get over it: it hears of a head each second, and
+/// a busy machine adds what it adds.
+const FRESH: Duration = Duration::from_secs(9);
 
 async fn database(site: &Site) -> Client {
     let (client, connection) = tokio_postgres::connect(&site.store, NoTls).await.unwrap();
@@ -48,6 +49,21 @@ async fn admin(site: &Site, method: Method, path: &str, body: Value) -> String {
     let answer = read(request.send().await.unwrap()).await;
     assert!(answer.status < 300, "{} {}", answer.status, answer.body);
     answer.body
+}
+
+/// How often one of two nodes found that the head had fallen.
+async fn told(first: &Site, second: &Site) -> usize {
+    let mut sum = 0;
+    for site in [first, second] {
+        let numbers = admin(site, Method::GET, "/metrics", Value::Null).await;
+        let named = |line: &str| {
+            line.strip_prefix("symbolon_feed_head_fell_total ")?
+                .parse()
+                .ok()
+        };
+        sum += numbers.lines().find_map(named).unwrap_or(0);
+    }
+    sum
 }
 
 async fn take_back(site: &Site, token: &str) {
@@ -128,14 +144,11 @@ async fn what_is_taken_back_after_a_lossy_failover_hits_what_was_issued_before()
         }
         // Longer than it may be silent.
         let begin = Instant::now();
-        let is_later = async || begin.elapsed() > Duration::from_secs(6);
+        let is_later = async || begin.elapsed() > FRESH + Duration::from_secs(2);
         until("it goes on", &api, is_later).await;
         assert!(head(&client).await >= seen + 2);
     }
-    let numbers = admin(&first, Method::GET, "/metrics", Value::Null).await;
-    let others = admin(&second, Method::GET, "/metrics", Value::Null).await;
-    let counted = |text: &str| text.contains("symbolon_feed_head_fell_total");
-    assert!(counted(&numbers) || counted(&others), "nobody was told");
+    assert!(told(&first, &second).await > 0, "nobody was told");
     for program in programs {
         assert!(program.end().await.success());
     }
@@ -182,15 +195,15 @@ async fn a_number_that_was_given_out_again_after_a_lossy_failover_is_found_out()
         is_refused,
     )
     .await;
-    let fell = async || {
-        let numbers = admin(&first, Method::GET, "/metrics", Value::Null).await;
-        let line = |line: &&str| line.starts_with("symbolon_feed_head_fell_total");
-        numbers.lines().find(line).map(str::to_owned)
-    };
-    let once = fell().await;
-    assert!(once.is_some(), "nobody was told");
+    // Whichever node mends it is told, and the other need not see it any more.
+    let once = told(&first, &second).await;
+    assert!(once > 0, "nobody was told");
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(fell().await, once, "it is found out again and again");
+    assert_eq!(
+        told(&first, &second).await,
+        once,
+        "it is found out again and again"
+    );
     for program in programs {
         assert!(program.end().await.success());
     }

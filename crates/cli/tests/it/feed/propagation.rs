@@ -237,7 +237,12 @@ async fn what_one_node_takes_back_all_nodes_and_both_apis_refuse() {
         act.undo(&world, kind).await;
         // What is there again gives nothing back.
         let node = number % world.nodes.len();
-        let again = world.is_good(node, kind, &held.access).await;
+        let mut again = None;
+        until("a node knows", async || {
+            again = world.is_good(node, kind, &held.access).await;
+            again.is_some()
+        })
+        .await;
         assert_eq!(again, Some(false), "{act:?} {kind:?}");
         // An API asks for unknown keys once in ten seconds.
         if act == Act::Key {

@@ -22,11 +22,11 @@ use crate::browser::{Browser, request};
 use crate::harness::{SECRET, Server};
 
 macro_rules! with_a_transmitter {
-    ($($name:ident)*) => {
+    ($($name:ident $given:expr;)*) => {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                let (transmitter, text) = super::Transmitter::open().await;
+                let (transmitter, text) = super::Transmitter::open($given).await;
                 let server = super::Server::on_sqlite_with(&text).await;
                 super::$name(server, transmitter).await;
             })*
@@ -34,7 +34,7 @@ macro_rules! with_a_transmitter {
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                let (transmitter, text) = super::Transmitter::open().await;
+                let (transmitter, text) = super::Transmitter::open($given).await;
                 let server = super::Server::on_postgres_with(&text).await;
                 super::$name(server, transmitter).await;
             })*
@@ -43,9 +43,9 @@ macro_rules! with_a_transmitter {
 }
 
 with_a_transmitter! {
-    a_bearer_is_kept_until_shortly_before_its_end
-    a_bearer_that_is_refused_before_its_end_is_replaced_at_once
-    whoever_gives_no_bearer_is_asked_again_and_counted
+    a_bearer_is_kept_until_shortly_before_its_end super::Given::default();
+    a_bearer_that_is_refused_before_its_end_is_replaced_at_once super::Given::default();
+    whoever_gives_no_bearer_is_asked_again_and_counted super::Given::closed();
 }
 
 /// How long anything may take.
@@ -53,7 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const OWN_SECRET: &str = "a secret: 100 % + more";
 
 /// A transmitter that takes the newest bearer that its token endpoint gave.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Transmitter(Arc<Mutex<Given>>);
 
 #[derive(Default)]
@@ -70,9 +70,18 @@ struct Given {
     is_closed: bool,
 }
 
+impl Given {
+    fn closed() -> Self {
+        Self {
+            is_closed: true,
+            ..Self::default()
+        }
+    }
+}
+
 impl Transmitter {
-    async fn open() -> (Self, String) {
-        let transmitter = Self::default();
+    async fn open(given: Given) -> (Self, String) {
+        let transmitter = Self(Arc::new(Mutex::new(given)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new()
@@ -193,7 +202,6 @@ async fn whoever_gives_no_bearer_is_asked_again_and_counted(
     server: Server,
     transmitter: Transmitter,
 ) {
-    transmitter.with(|given| given.is_closed = true);
     transmitter
         .wait_for(&server, |given| given.asked.len() >= 2)
         .await;

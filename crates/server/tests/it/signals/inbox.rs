@@ -17,7 +17,8 @@ use tokio::time::Instant;
 use super::claims;
 
 /// How long it waits for what has to come.
-const PATIENCE: Duration = Duration::from_secs(12);
+/// Longer than the lease of a sender that could not give it back.
+pub(super) const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Something that was received.
 #[derive(Clone, Debug)]
