@@ -30,7 +30,6 @@ use symbolon_store::{
     BoundReceivers, Delivered, DueReceivers, LeaseReceiver, Leased, Noted, OutboxTotals, Pause,
     PurgeOutbox, SettleMessages, WaitingMessage,
 };
-use symbolon_token::{Entropy, random};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -80,7 +79,7 @@ pub(crate) async fn send_for_ever(app: Arc<App>, mut stopped: watch::Receiver<bo
             }
             () = tokio::time::sleep(LOOK) => {
                 let all = due(&app, MAX_RECEIVERS.saturating_sub(busy.len())).await;
-                for receiver in drawn(all, &mut busy, &*app.edge.entropy) {
+                for receiver in placed(all, &mut busy) {
                     under_way.spawn(deliver(Arc::clone(&app), receiver));
                 }
                 bound(&app).await;
@@ -123,14 +122,9 @@ async fn due(app: &App, room: usize) -> Vec<String> {
     })
 }
 
-/// Who gets the places that are free, and is busy from now on: by chance, so that
-/// nobody comes last each time while more are due than there are places.
-fn drawn(mut due: Vec<String>, busy: &mut HashSet<String>, entropy: &dyn Entropy) -> Vec<String> {
-    for last in (1..due.len()).rev() {
-        // Of 2^64 the rest is too small to matter.
-        let drawn = u64::from_be_bytes(random(entropy)) % (last as u64 + 1);
-        due.swap(last, usize::try_from(drawn).unwrap_or(0));
-    }
+/// Who gets the places that are free, and is busy from now on. They come in an order
+/// drawn by chance, so nobody comes last each time while more are due.
+fn placed(mut due: Vec<String>, busy: &mut HashSet<String>) -> Vec<String> {
     due.retain(|receiver| busy.len() < MAX_RECEIVERS && busy.insert(receiver.clone()));
     due
 }
@@ -332,8 +326,6 @@ pub(crate) async fn sweep(app: &App) {
 
 #[cfg(test)]
 mod tests {
-    use symbolon_testkit::SeededEntropy;
-
     use super::*;
 
     fn due(count: usize) -> Vec<String> {
@@ -341,27 +333,10 @@ mod tests {
     }
 
     #[test]
-    fn of_many_receivers_those_with_a_place_differ_from_look_to_look() {
-        let entropy = SeededEntropy::new(1);
-        let draw = || drawn(due(1000), &mut HashSet::new(), &entropy);
-
-        let (first, second) = (draw(), draw());
-
-        assert_eq!((first.len(), second.len()), (MAX_RECEIVERS, MAX_RECEIVERS));
-        assert_ne!(first, second);
-        let mut seen: HashSet<String> = HashSet::new();
-        for _ in 0..300 {
-            seen.extend(draw());
-        }
-        assert_eq!(seen.len(), 1000, "nobody comes last each time");
-    }
-
-    #[test]
     fn whoever_is_busy_gets_no_second_place() {
-        let entropy = SeededEntropy::new(2);
         let mut busy: HashSet<String> = due(60).into_iter().collect();
 
-        let taken = drawn(due(70), &mut busy, &entropy);
+        let taken = placed(due(70), &mut busy);
 
         assert_eq!((taken.len(), busy.len()), (4, MAX_RECEIVERS));
         assert!(taken.iter().all(|own| !due(60).contains(own)));

@@ -204,6 +204,7 @@ async fn run_rest(world: &World, outcomes: &mut Vec<Outcome>) {
         outbox::a_try_is_counted_by_whoever_made_it,
         outbox::of_parallel_leases_one_holds,
         outbox::a_node_whose_clock_is_ahead_takes_no_lease_away,
+        outbox::nobody_who_is_due_comes_last_each_time,
         outbox::a_sender_that_was_paused_beyond_its_lease_changes_nothing,
         outbox::what_nobody_took_is_a_dead_letter_that_comes_back,
         outbox::what_waits_is_listed_in_pages_and_counted_whole,
