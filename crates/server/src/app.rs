@@ -258,7 +258,7 @@ impl App {
         };
         app.catch_up().await?;
         // Before the file is applied: a life that it lowers was in force.
-        app.note_token_life().await;
+        app.note_lifetimes(&app.settings().lifetimes).await?;
         // What became due while nobody was there, before anything is signed.
         keys::rotate::keep(&app).await?;
         crate::metric::keys(&app.keys.load(), now);

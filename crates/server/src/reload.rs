@@ -78,6 +78,8 @@ impl Reloading {
         let token = admin_token(config, app.entropy()).map_err(untouched)?;
         let checked = applicable::check(app, config).await;
         checked.map_err(|error| untouched(error.into()))?;
+        let noted = app.note_lifetimes(&config.lifetimes).await;
+        noted.map_err(|fault| untouched(fault.into()))?;
         let applied = apply::apply(app, config).await;
         let applied = applied.map_err(|error| untouched(error.into()))?;
         // From here on it is applied. What cannot be read back now, the node

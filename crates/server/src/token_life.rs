@@ -11,6 +11,7 @@ use symbolon_protocol::{Lifetime, Timestamp};
 use symbolon_store::{Fault, NOTED_AHEAD, NoteTokenLife, Store, TokenLife, TokenLives};
 
 use crate::app::App;
+use crate::config::Lifetimes;
 use crate::keys::policy::Ages;
 
 /// How much longer what was taken back is remembered: a clock may have been ahead
@@ -60,10 +61,13 @@ impl NotedLives {
 impl App {
     /// The longest life that anything signed or sealed is issued with now.
     fn longest_issued(&self) -> Lifetime {
-        let settings = self.settings();
-        let own = &settings.lifetimes;
+        self.longest_issued_under(&self.settings().lifetimes)
+    }
+
+    fn longest_issued_under(&self, lifetimes: &Lifetimes) -> Lifetime {
         let of_resources = self.directory.longest_access_token();
-        own.access_token.max(own.id_token).max(of_resources)
+        let own = lifetimes.access_token.max(lifetimes.id_token);
+        own.max(of_resources)
     }
 
     /// What the lives of keys are measured by, now.
@@ -91,13 +95,27 @@ impl App {
     /// for a while to come, and reads what others have noted. What fails is done
     /// a minute later: what is noted already lasts longer than that.
     pub(crate) async fn note_token_life(&self) {
-        if let Err(fault) = self.note().await {
+        if let Err(fault) = self.note(self.longest_issued()).await {
             tracing::warn!(cause = %fault, "could not note how long tokens live");
         }
     }
 
-    async fn note(&self) -> Result<(), Fault> {
-        let (life, now) = (self.longest_issued(), self.edge.clock.now());
+    /// The same under lifetimes that are about to hold. Nothing is issued with a
+    /// life that is not noted: another node, which may know nothing of it yet, asks
+    /// there how long to remember what it takes back. A full disk takes no note,
+    /// and keeps nobody from starting.
+    pub(crate) async fn note_lifetimes(&self, lifetimes: &Lifetimes) -> Result<(), Fault> {
+        match self.note(self.longest_issued_under(lifetimes)).await {
+            Err(fault) if fault.is_full() => {
+                tracing::warn!(cause = %fault, "could not note how long tokens live");
+                Ok(())
+            }
+            noted => noted,
+        }
+    }
+
+    async fn note(&self, life: Lifetime) -> Result<(), Fault> {
+        let now = self.edge.clock.now();
         self.noted_lives.read(&self.store).await?;
         if self.noted_lives.is_noted(life, now) {
             return Ok(());

@@ -17,12 +17,13 @@ use crate::fault::Fault;
 use crate::feed::Position;
 use crate::row::Row;
 use crate::statement::statements;
+use crate::token_life;
 
 /// How many live single-token records one client and subject may have. The
 /// next is one record that stands for them all.
 pub const MAX_TOKEN_RECORDS: usize = 100;
-/// How much longer than the last refresh family a record lives that could hit
-/// one: clocks differ, and what came of it last ends a little later.
+/// How much longer than the last refresh family or token a record lives that could
+/// hit one: clocks differ, and what came of it last ends a little later.
 const MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a revocation hits.
@@ -81,20 +82,11 @@ impl Target {
     /// Whether the record alone ends families: the act that makes it need not end
     /// the rows, or not all of them at once.
     const fn leaves_families(&self) -> bool {
-        match self {
-            Self::Token(_)
-            | Self::ClientSubject(..)
-            | Self::Family(_)
-            | Self::Grant(_)
-            | Self::Session(_)
-            | Self::Subject(_) => false,
-            Self::Client(_)
-            | Self::Organization(_)
-            | Self::Membership(..)
-            | Self::Issuer(_)
-            | Self::Key(_)
-            | Self::Resource(_) => true,
-        }
+        let is_ended = matches!(
+            self,
+            Self::Family(_) | Self::Grant(_) | Self::Session(_) | Self::Subject(_)
+        );
+        self.hits_families() && !is_ended
     }
 
     /// The bytes that, with the kind, name the target.
@@ -200,9 +192,11 @@ statements! {
 /// Writes records: an act's last statements, because from here on every other
 /// one that revokes waits for this act's commit. So numbers follow commits.
 ///
-/// One that leaves families outlives every family that there is, whatever the
-/// caller takes for the longest life: clients have lives of their own, and the
-/// configuration may have said more when a family began.
+/// One that leaves families outlives every family that there is, and any other
+/// that stands for more than one token outlives every token, whatever the caller
+/// takes for the longest life: clients have lives of their own, the configuration
+/// may have said more before, and says more already to a node that was started
+/// with another one.
 pub(crate) async fn record(
     tx: &mut Tx<'_>,
     targets: &[(Target, Timestamp)],
@@ -231,12 +225,20 @@ async fn record_beyond(
         true => longest_family(tx).await?,
         false => Timestamp::EPOCH,
     };
+    let is_one = |target: &Target| matches!(target, Target::Token(_));
+    let last = match targets.iter().all(|(target, _)| is_one(target)) {
+        true => Timestamp::EPOCH,
+        false => token_life::last_ends(tx).await? + MARGIN,
+    };
     let mut made = Vec::with_capacity(targets.len());
     for (target, expires) in targets {
-        let expires = match outlives(target) {
-            true => longest.max(*expires),
-            false => *expires,
-        };
+        let mut expires = *expires;
+        if outlives(target) {
+            expires = expires.max(longest);
+        }
+        if !is_one(target) {
+            expires = expires.max(last);
+        }
         let entry = Entry {
             target,
             expires,

@@ -60,6 +60,7 @@ statements! {
     // The names of the installation's facts are few, and go by no order that
     // all engines have in common.
     ALL = "SELECT name, value FROM meta WHERE name LIKE 'token-life:%'";
+    LAST = "SELECT value FROM meta WHERE name LIKE 'token-life:%' ORDER BY value DESC LIMIT 1";
     FORGET = "DELETE FROM meta WHERE name LIKE 'token-life:%' AND value < ?1";
 }
 
@@ -86,6 +87,14 @@ fn read(row: &Row) -> Result<TokenLife, Fault> {
         life: Lifetime::seconds(seconds.ok_or(Fault::unreadable(0))?),
         ends: Timestamp::from_millis(i64::from_be_bytes(row.array(1)?)),
     })
+}
+
+/// When the last token has ended of any life that is noted, by whichever node.
+pub(crate) async fn last_ends(tx: &mut Tx<'_>) -> Result<Timestamp, Fault> {
+    let row = tx.one(&LAST, &[]).await?;
+    let value = row.map(|row| row.array(0)).transpose()?;
+    let ends = value.map_or(0, i64::from_be_bytes);
+    Ok(Timestamp::from_millis(ends))
 }
 
 impl Act for NoteTokenLife {
