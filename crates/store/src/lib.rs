@@ -157,8 +157,8 @@ pub use schema::level::TooHighLevel;
 pub use schema::plan::{Lock, Phase, PlannedStatement, PlannedStep};
 pub use schema::shape::SchemaShape;
 pub use session::{
-    EndSession, Ended, FindSession, OpenSession, ReauthenticateSession, Session, SessionsOf,
-    TouchSession,
+    EndSession, Ended, FindSession, MAX_UNENDED, OpenSession, ReauthenticateSession, Session,
+    SessionsOf, TouchSession,
 };
 pub use session_others::EndOtherSessions;
 pub use sign_in::FindWhoSignsIn;

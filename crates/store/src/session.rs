@@ -85,10 +85,10 @@ pub struct OpenSession {
     /// Where the feed stood when the password was read that was proved. What was
     /// taken back of the person since, another password among it, came first.
     pub seen: Position,
-    /// Another person's session in the same browser: it ends.
+    /// Another person's session in the same browser: it ends, live or idle.
     pub replaces: Option<SessionId>,
     /// How many sessions of the person may live; those beyond, which were used
-    /// the longest ago, end.
+    /// the longest ago, end. So do those beyond [`MAX_UNENDED`], live or not.
     pub most: u32,
     /// When the last token of those that end has expired.
     pub horizon: Timestamp,
@@ -98,8 +98,9 @@ pub struct OpenSession {
     pub now: Timestamp,
 }
 
-/// Writes down that the person of a session proved themselves again. The
-/// browser gets a new secret; whoever comes second with the old one gets none.
+/// Writes down that the person of a session proved themselves again, whether or not
+/// it had gone idle. The browser gets a new secret; whoever comes second with the
+/// old one gets none.
 #[derive(Clone, Debug)]
 pub struct ReauthenticateSession {
     /// The session.
@@ -114,6 +115,8 @@ pub struct ReauthenticateSession {
     pub acr: String,
     /// By which means.
     pub amr: Vec<String>,
+    /// When it goes idle from now on.
+    pub idle_ends: Timestamp,
     /// What to write down.
     pub audit: AuditEvent,
     /// The time.
@@ -176,16 +179,14 @@ statements! {
                 AND (r.epoch > ?13 OR r.epoch = ?13 AND r.sequence > ?14))
         RETURNING epoch, sequence";
     REAUTHENTICATE = "UPDATE session SET secret = ?4, authenticated = ?5, acr = ?6, amr = ?7,
-            seen = ?8
-        WHERE slot = ?1 AND id = ?2 AND secret = ?3 AND ended IS NULL AND idle_ends > ?8
-            AND absolute_ends > ?8";
+            seen = ?8, idle_ends = {least}(?9, absolute_ends)
+        WHERE slot = ?1 AND id = ?2 AND secret = ?3 AND ended IS NULL AND absolute_ends > ?8";
     TOUCH = "UPDATE session SET seen = ?3, idle_ends = {least}(?4, absolute_ends)
         WHERE slot = ?1 AND id = ?2 AND ended IS NULL AND idle_ends > ?3 AND absolute_ends > ?3
             AND seen <= ?5";
     PERSON = "SELECT person FROM session WHERE slot = ?1 AND id = ?2 AND ended IS NULL";
     END = "UPDATE session SET ended = ?3 WHERE slot = ?1 AND id = ?2 AND ended IS NULL";
-    // The new one is not among them, so one less than the most may stay. Those that
-    // went idle live no more: what hangs on them is not ended for want of room.
+    // The new one is not among them, so one less than the most may stay.
     BEYOND = "SELECT id FROM session {by_person}
         WHERE slot = ?1 AND person = ?2 AND id <> ?3 AND ended IS NULL
             AND idle_ends > ?5 AND absolute_ends > ?5
@@ -199,6 +200,9 @@ statements! {
         WHERE slot = ?1 AND person = ?2 AND ended IS NULL ORDER BY created, id";
 }
 
+/// How many sessions of one person there are that nobody ended: the live ones, and
+/// those that went idle while something hangs on them still.
+pub const MAX_UNENDED: u32 = 200;
 /// How long a use of a session need not be written down again.
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -252,11 +256,12 @@ impl Act for OpenSession {
         };
         let position = row.position(0)?;
         audit::write(tx, &self.audit, self.now).await?;
-        let (slot, stay) = (self.id.slot(), self.most.saturating_sub(1));
-        let binds = binds![slot, &self.person, &self.id, stay, self.now];
-        let beyond: Vec<SessionId> = tx.all(&BEYOND, binds, |row| row.id(0)).await?;
+        // Those that went idle live no more: what hangs on them is not ended for want
+        // of room, unless they are very many.
+        let live = self.beyond(tx, self.most, self.now).await?;
+        let any = self.beyond(tx, MAX_UNENDED, Timestamp::EPOCH).await?;
         let mut records = Vec::new();
-        for old in self.replaces.iter().chain(&beyond) {
+        for old in self.replaces.iter().chain(&live).chain(&any) {
             if end(tx, old, &self.audit, self.now).await? {
                 records.push((Target::Session(*old), self.horizon));
             }
@@ -265,6 +270,21 @@ impl Act for OpenSession {
             revocation::record(tx, &records, self.now).await?;
         }
         Ok(Some(position))
+    }
+}
+
+impl OpenSession {
+    /// The other sessions of the person beyond the most of those that are over by no
+    /// time before this one; those that were used the longest ago.
+    async fn beyond(
+        &self,
+        tx: &mut Tx<'_>,
+        most: u32,
+        time: Timestamp,
+    ) -> Result<Vec<SessionId>, Fault> {
+        let (slot, stay) = (self.id.slot(), most.saturating_sub(1));
+        let binds = binds![slot, &self.person, &self.id, stay, time];
+        tx.all(&BEYOND, binds, |row| row.id(0)).await
     }
 }
 
@@ -305,6 +325,7 @@ impl Act for ReauthenticateSession {
             &self.acr,
             &amr,
             self.now,
+            self.idle_ends,
         ];
         if tx.run(&REAUTHENTICATE, binds).await? == 0 {
             return Ok(None);

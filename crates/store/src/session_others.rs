@@ -34,7 +34,8 @@ statements! {
 }
 
 impl Act for EndOtherSessions {
-    /// How many ended: where there were any, there may be more.
+    /// How many ended: where there were any, there may be more, up to
+    /// [`MAX_UNENDED`](crate::MAX_UNENDED).
     type Out = u32;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<u32, Fault> {

@@ -175,18 +175,20 @@ pub(crate) async fn sign_in(
     person: Person,
     seen: Position,
 ) -> Result<Option<SignedIn>, Failure> {
-    let former = current(cx, received).await?;
+    // One that went idle is taken up again: what hangs on it stays with this browser.
+    let former = unended(cx, received).await?;
+    let is_own = |own: &LiveSession| own.session.person == person.id;
     let kept = presented_secret(cx, received).filter(|_| planted(28));
     let secret: [u8; 24] = kept.unwrap_or_else(|| random(cx.entropy()));
     let digest = Digest::of(&secret);
     let id = match &former {
-        Some(own) if own.session.person == person.id && renew(cx, own, digest).await? => {
-            own.session.id
-        }
+        Some(own) if is_own(own) && renew(cx, own, digest).await? => own.session.id,
         _ => {
+            // What hangs on one that has reached its end lives on.
+            let replaced = former.filter(|own| !is_own(own) || own.session.is_live(cx.now));
             let new = NewSession {
                 secret: digest,
-                replaces: former.map(|own| own.session.id),
+                replaces: replaced.map(|own| own.session.id),
                 seen,
             };
             match open(cx, received, &person, new).await? {
@@ -221,6 +223,7 @@ async fn renew(cx: &Cx, own: &LiveSession, new_secret: Digest) -> Result<bool, F
         authenticated: cx.now,
         acr: ACR_PASSWORD.to_owned(),
         amr: vec![AMR_PASSWORD.to_owned()],
+        idle_ends: cx.now + cx.settings.lifetimes.session_idle.duration(),
         audit: audit(cx, "session.reauthenticate", &own.session.person),
         now: cx.now,
     };

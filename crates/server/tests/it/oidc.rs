@@ -28,6 +28,7 @@ on_both_engines! {
     whoever_signed_in_since_and_is_no_member_is_told_to_the_client
     logout_ends_what_hangs_on_the_session
     a_session_that_went_idle_or_is_over_ends_what_hangs_on_it_still
+    whoever_signs_in_again_takes_up_the_session_that_went_idle
 }
 
 async fn keys(server: &Server) -> KeySet {
@@ -511,16 +512,53 @@ async fn logout_ends_what_hangs_on_the_session(server: Server) {
     );
 }
 
+/// What an application asks for whose tokens hang on the session.
+fn hanging() -> std::collections::BTreeMap<String, String> {
+    with(&[
+        ("client_id", "ours"),
+        ("redirect_uri", "com.example.ours:/callback"),
+        ("scope", "openid read:orders"),
+    ])
+}
+
+/// Of the same person, that is; what hangs on one of another person ends.
+///
+/// Attack: C101
+async fn whoever_signs_in_again_takes_up_the_session_that_went_idle(server: Server) {
+    let mut browser = Browser::new(&server);
+    let refresh = async |tokens: &Answer| {
+        let token = tokens.text("refresh_token");
+        let form = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
+        server.token("ours", &form).await
+    };
+    let early = browser.tokens("alice", &hanging()).await;
+    server.advance(9 * 60 * 60);
+    let late = browser.tokens("alice", &hanging()).await;
+    let path = "/admin/v1/sessions?user=alice";
+    let list = server.admin(Method::GET, path, None).await.json();
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+    let (early, late) = (refresh(&early).await, refresh(&late).await);
+    assert_eq!((early.status, late.status), (200, 200));
+
+    let hint = [("id_token_hint", &*late.text("id_token"))];
+    assert_eq!(logout(&mut browser, &hint).await.status, 200);
+    for tokens in [&early, &late] {
+        assert_eq!(refresh(tokens).await.refusal(), "invalid_grant");
+    }
+
+    let of_alice = browser.tokens("alice", &hanging()).await;
+    server.advance(9 * 60 * 60);
+    let of_bob = browser.tokens("bob", &hanging()).await;
+    assert_eq!(refresh(&of_alice).await.refusal(), "invalid_grant");
+    assert_eq!(refresh(&of_bob).await.status, 200);
+}
+
 /// What an application on a device got without offline access ends with the
 /// session, however long ago that was used.
 ///
 /// Attack: C101
 async fn a_session_that_went_idle_or_is_over_ends_what_hangs_on_it_still(server: Server) {
-    let asked = with(&[
-        ("client_id", "ours"),
-        ("redirect_uri", "com.example.ours:/callback"),
-        ("scope", "openid read:orders"),
-    ]);
+    let asked = hanging();
     let (mut here, mut there) = (Browser::new(&server), Browser::new(&server));
     let logged_out = here.tokens("alice", &asked).await;
     let revoked = there.tokens("alice", &asked).await;

@@ -179,8 +179,22 @@ impl World {
             .find(|at| self.book.sessions[*at].browser == browser && self.book.session_lives(*at))
     }
 
-    /// Which session a browser has now: the one that it had, or else a new one.
-    /// No other has begun, and each that lives is listed.
+    /// The session of a browser that went idle, if nobody has ended it: whoever
+    /// signs in again there takes it up.
+    fn idle_before(&self, browser: usize) -> Option<usize> {
+        let all = 0..self.book.sessions.len();
+        let mut newest = all.rev();
+        let newest = newest.find(|at| self.book.sessions[*at].browser == browser);
+        newest.filter(|at| {
+            let own = &self.book.sessions[*at];
+            let is_idle = self.book.now >= own.idle_ends;
+            !own.is_dead && is_idle && self.book.now < own.absolute_ends
+        })
+    }
+
+    /// Which session a browser has now: the one that it had, which may have gone
+    /// idle and be there still, or else a new one. No other has begun, and each that
+    /// lives is listed.
     async fn look_at_sessions(
         &mut self,
         person: usize,
@@ -196,10 +210,12 @@ impl World {
                 PEOPLE[person]
             ))
             .await;
-        let mut new = None;
+        let idle = self.idle_before(browser).filter(|_| before.is_none());
+        let (mut new, mut taken_up) = (None, None);
         for item in &listed {
             let id = item["id"].as_str().unwrap();
             let ends = [instant(item, "idle_ends"), instant(item, "absolute_ends")];
+            taken_up = taken_up.or(self.taken_up(idle, item));
             let known = self.book.sessions.iter_mut().find(|own| own.id == id);
             match known {
                 Some(own) => {
@@ -230,6 +246,15 @@ impl World {
                 }
             }
         }
+        let is_idle_there = idle.is_some_and(|at| {
+            let id = &self.book.sessions[at].id;
+            listed.iter().any(|item| item["id"] == **id)
+        });
+        hold!(
+            "I20",
+            new.is_none() || !is_idle_there,
+            "one beside an idle one"
+        );
         let who = self.book.who(person);
         for (at, own) in self.book.sessions.iter().enumerate() {
             let is_listed = listed.iter().any(|item| item["id"] == *own.id);
@@ -240,7 +265,18 @@ impl World {
                 "a live session is not listed: {own:?}"
             );
         }
-        Ok(before.or(new))
+        Ok(before.or(taken_up).or(new))
+    }
+
+    /// The session that went idle, where the list shows that somebody signed in.
+    fn taken_up(&mut self, idle: Option<usize>, item: &Value) -> Option<usize> {
+        let at = idle.filter(|at| item["id"] == *self.book.sessions[*at].id)?;
+        if instant(item, "authenticated") != self.book.now {
+            return None;
+        }
+        self.book.sessions[at].proved = self.book.now;
+        self.tells("session.reauthenticate");
+        Some(at)
     }
 
     /// The grant that covers what somebody has just agreed to.

@@ -122,6 +122,7 @@ async fn run_grants(world: &World, outcomes: &mut Vec<Outcome>) {
         refresh::a_withdrawn_grant_ends_its_families,
         refresh::a_session_ends_only_families_that_hang_on_it,
         refresh::sessions_beyond_the_most_end_with_the_oldest,
+        refresh::sessions_that_went_idle_are_bounded_too,
         refresh::a_session_is_not_opened_on_what_was_taken_back_since,
         code::of_parallel_redemptions_one_succeeds,
         code::a_second_use_is_recorded_even_without_a_refresh_family,

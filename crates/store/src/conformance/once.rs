@@ -54,6 +54,7 @@ pub(crate) async fn of_parallel_proofs_one_gets_the_new_secret(world: &World) ->
         authenticated: world.now,
         acr: "urn:symbolon:password".to_owned(),
         amr: vec!["pwd".to_owned()],
+        idle_ends: world.now + MINUTE,
         audit: world.audit("session.reauthenticate"),
         now: world.now,
     });

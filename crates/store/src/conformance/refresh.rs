@@ -2,12 +2,14 @@
 //!
 //! Spec: RFC 9700 §4.14.2
 
+use std::time::Duration;
+
 use super::world::{DAY, MINUTE, RACERS, World};
 use super::{Broken, Checked, check, same};
 use crate::feed::read_feed;
 use crate::refresh_family::{EndFamily, Live, NewFamily, Renew, RevokeFamily, Rotate, Rotated};
 use crate::revocation::Target;
-use crate::session::{EndSession, Ended, OpenSession, SessionsOf};
+use crate::session::{EndSession, Ended, MAX_UNENDED, OpenSession, SessionsOf};
 use crate::{AuditFilter, FindFamily, FindWhoSignsIn, ListAudit, SetPassword, WithdrawGrant};
 
 async fn family(world: &World) -> Result<NewFamily, Broken> {
@@ -306,6 +308,30 @@ pub(crate) async fn sessions_beyond_the_most_end_with_the_oldest(world: &World) 
         feed.revocations.iter().any(|own| own.target == gone),
         "no record names the session that ended",
     )
+}
+
+/// Whoever signs in anew each time a session went idle has no number of them either.
+pub(crate) async fn sessions_that_went_idle_are_bounded_too(world: &World) -> Checked {
+    let create = world.person_named(&world.word());
+    let person = create.person.id;
+    world.store.act(create).await?;
+    let mut opened = Vec::new();
+    for second in 0..=MAX_UNENDED {
+        let now = world.now + Duration::from_secs(1) * second;
+        let open = OpenSession {
+            now,
+            idle_ends: now + Duration::from_millis(1),
+            most: 3,
+            ..world.session(person)
+        };
+        opened.push(open.id);
+        world.store.act(open).await?;
+    }
+
+    let left = world.store.read(SessionsOf { person }).await?;
+
+    let left: Vec<_> = left.into_iter().map(|session| session.id).collect();
+    same(&left, &opened[1..].to_vec())
 }
 
 /// Whoever was shown to have the old password while it was changed has shown
