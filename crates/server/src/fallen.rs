@@ -61,8 +61,9 @@ impl Footing {
         furthest.unwrap_or(self.position).max(self.position)
     }
 
-    /// Whether the database has lost what was known.
-    pub(crate) fn has_fallen(&self, read: &Feed, now: Timestamp) -> bool {
+    /// Whether the database has lost what was known, where `latest` is the latest time
+    /// by which anything may have been forgotten.
+    pub(crate) fn has_fallen(&self, read: &Feed, latest: Timestamp) -> bool {
         if read.head.epoch != self.position.epoch {
             return false;
         }
@@ -87,7 +88,7 @@ impl Footing {
             Some(held) if held.position == own.position => held.at != own.at,
             Some(held) => held.position < own.position,
             // Nobody forgets what can hit something still.
-            None => own.expires > now && !is_condensed(own),
+            None => own.expires > latest && !is_condensed(own),
         };
         let is_lost = |own| is_another(own) || is_lost(own);
         read.head < self.furthest() || self.own().any(is_lost)

@@ -5,7 +5,7 @@
 //! read every 200 ms. Past ten seconds without news the node answers 503
 //! instead of guessing.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -67,6 +67,9 @@ pub(crate) struct Feed {
     blinding: Blinding,
     /// Milliseconds on the monotonic clock when the last reading *began*.
     confirmed: AtomicU64,
+    /// The latest time by which anything was read, in milliseconds: what ended by
+    /// it may be forgotten by now, also where that clock was set right since.
+    latest: AtomicI64,
     /// What the database has to be told again.
     owed: Owed,
     /// One call at a time has what was lost recorded again.
@@ -92,6 +95,7 @@ impl Feed {
             told: watch::Sender::new(Told::Reaches(Position::default())),
             blinding,
             confirmed: AtomicU64::new(0),
+            latest: AtomicI64::new(i64::MIN),
             owed: Owed::default(),
             mending: tokio::sync::Mutex::default(),
             woken: Notify::new(),
@@ -212,7 +216,8 @@ impl Feed {
     ) -> Result<(Version, Position), Broken> {
         let mut footing = self.footing();
         let mut read = read_feed(store, footing.from()).await?;
-        if footing.has_fallen(&read, now) || self.owed.begun().is_some() {
+        self.latest.fetch_max(now.millis(), Ordering::Relaxed);
+        if footing.has_fallen(&read, self.latest()) || self.owed.begun().is_some() {
             let _one = self.mending.lock().await;
             (footing, read) = self.mend(store, now).await?;
         }
@@ -228,13 +233,17 @@ impl Feed {
         Ok(settled)
     }
 
+    fn latest(&self) -> Timestamp {
+        Timestamp::from_millis(self.latest.load(Ordering::Relaxed))
+    }
+
     /// Has recorded again what the database has lost, unless another call has had
     /// that done; reads on from there.
     async fn mend(&self, store: &Store, now: Timestamp) -> Result<(Footing, Read), Broken> {
         let footing = self.footing();
         let read = read_feed(store, footing.from()).await?;
         let begun = self.owed.begun();
-        if begun.is_none() && !footing.has_fallen(&read, now) {
+        if begun.is_none() && !footing.has_fallen(&read, self.latest()) {
             return Ok((footing, read));
         }
         let seen = footing.furthest().max(begun.unwrap_or_default());

@@ -45,6 +45,14 @@ impl FixedClock {
             Ordering::SeqCst,
         );
     }
+
+    /// Sets the clock back.
+    pub fn set_back(&self, by: Duration) {
+        self.0.fetch_sub(
+            i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
+            Ordering::SeqCst,
+        );
+    }
 }
 
 impl Default for FixedClock {

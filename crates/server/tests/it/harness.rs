@@ -258,6 +258,11 @@ impl Server {
         self.clock.time.advance(span);
     }
 
+    /// Sets the clock back.
+    pub(crate) fn set_back(&self, span: Duration) {
+        self.clock.time.set_back(span);
+    }
+
     /// Moves also the clock that nobody sets, which stands still otherwise.
     pub(crate) fn advance_steadily(&self, seconds: u64) {
         self.clock.steady.fetch_add(seconds, Ordering::SeqCst);

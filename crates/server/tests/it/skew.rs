@@ -6,6 +6,7 @@ use crate::browser::{Browser, redemption, request};
 use crate::harness::{Answer, CALLBACK, ORDERS, Server, VAULT};
 use reqwest::Method;
 use serde_json::json;
+use symbolon_server::testing::purge;
 
 async fn refresh(server: &Server, token: &str) -> Answer {
     let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
@@ -82,4 +83,27 @@ async fn nodes_work_together_whose_clocks_are_half_a_minute_apart() {
         works_between(&server, &other).await;
         works_between(&other, &server).await;
     }
+}
+
+/// What was forgotten while a clock was ahead, and was believed, is not taken for
+/// lost once that is set right: recorded again, it would hit what came since.
+///
+/// Row R31 of the reliability catalogue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_was_ahead_and_is_set_right_takes_nothing_back_again() {
+    let server = Server::on_sqlite().await;
+    let body = json!({ "subject": "alice" });
+    let gone = server.admin(Method::POST, "/admin/v1/revoke", Some(body));
+    assert_eq!(gone.await.status, 204);
+    let tokens = Browser::new(&server).tokens("alice", &request()).await;
+    let span = Duration::from_secs(10 * 24 * 60 * 60);
+
+    server.advance_by(span);
+    server.catch_up().await;
+    purge(&server.running.as_ref().unwrap().app).await;
+    server.set_back(span);
+    server.catch_up().await;
+
+    let renewed = refresh(&server, &tokens.text("refresh_token")).await;
+    assert_eq!(renewed.status, 200, "{}", renewed.body);
 }
