@@ -528,6 +528,23 @@ async fn what_began_with_the_last_use_of_a_macaroon_goes_on_while_the_feed_is_fr
     assert_eq!(began.standing().await, "revocation_unavailable");
 }
 
+/// Nor can it say anything of the first use where there is no feed at all.
+#[tokio::test]
+async fn what_began_with_the_last_use_of_a_macaroon_goes_on_without_a_feed() {
+    let issuer = Issuer::start().await;
+    let token = narrow(&sealed_for(&issuer, API), &["single-use = once"]);
+    issuer.says_active(|_| ());
+    *issuer.behaviour.uses_left.lock().unwrap() = Some(1);
+    let verifier = issuer.asking();
+    let began = Began::with(&verifier, &token).await;
+    issuer.says(json!({ "active": false }));
+
+    issuer.advance(9);
+    assert_eq!(began.standing().await, "good");
+    issuer.advance(591);
+    assert_eq!(began.standing().await, "expired");
+}
+
 /// The issuer calls inactive what has ended, too. Whoever lets a stream outlast its
 /// token has to be told which it is.
 #[tokio::test]
