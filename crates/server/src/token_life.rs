@@ -102,8 +102,8 @@ impl App {
 
     /// The same under lifetimes that are about to hold. Nothing is issued with a
     /// life that is not noted: another node, which may know nothing of it yet, asks
-    /// there how long to remember what it takes back. A full disk takes no note,
-    /// and keeps nobody from starting.
+    /// there how long to remember what it takes back. A full disk under SQLite takes
+    /// no note, and keeps nobody from starting: there is no other node.
     pub(crate) async fn note_lifetimes(&self, lifetimes: &Lifetimes) -> Result<(), Fault> {
         match self.note(self.longest_issued_under(lifetimes)).await {
             Err(fault) if fault.is_full() => {

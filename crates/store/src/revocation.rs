@@ -228,7 +228,7 @@ async fn record_beyond(
     let is_one = |target: &Target| matches!(target, Target::Token(_));
     let last = match targets.iter().all(|(target, _)| is_one(target)) {
         true => Timestamp::EPOCH,
-        false => token_life::last_ends(tx).await? + MARGIN,
+        false => token_life::last_ends(tx, now).await? + MARGIN,
     };
     let mut made = Vec::with_capacity(targets.len());
     for (target, expires) in targets {

@@ -85,7 +85,7 @@ pub struct OpenSession {
     /// Where the feed stood when the password was read that was proved. What was
     /// taken back of the person since, another password among it, came first.
     pub seen: Position,
-    /// Another person's session in the same browser: it ends, live or idle.
+    /// Another session in the same browser: it ends, live, idle or over.
     pub replaces: Option<SessionId>,
     /// How many sessions of the person may live; those beyond, which were used
     /// the longest ago, end. So do those beyond [`MAX_UNENDED`], live or not.

@@ -28,6 +28,7 @@ use crate::statement::statements;
 /// by one that has not heard yet that the life was lowered.
 pub const NOTED_AHEAD: Duration = Duration::from_secs(60 * 60);
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Begins the names of the rows; the life in seconds follows.
 const PREFIX: &str = "token-life:";
 
@@ -60,7 +61,6 @@ statements! {
     // The names of the installation's facts are few, and go by no order that
     // all engines have in common.
     ALL = "SELECT name, value FROM meta WHERE name LIKE 'token-life:%'";
-    LAST = "SELECT value FROM meta WHERE name LIKE 'token-life:%' ORDER BY value DESC LIMIT 1";
     FORGET = "DELETE FROM meta WHERE name LIKE 'token-life:%' AND value < ?1";
 }
 
@@ -89,12 +89,13 @@ fn read(row: &Row) -> Result<TokenLife, Fault> {
     })
 }
 
-/// When the last token has ended of any life that is noted, by whichever node.
-pub(crate) async fn last_ends(tx: &mut Tx<'_>) -> Result<Timestamp, Fault> {
-    let row = tx.one(&LAST, &[]).await?;
-    let value = row.map(|row| row.array(0)).transpose()?;
-    let ends = value.map_or(0, i64::from_be_bytes);
-    Ok(Timestamp::from_millis(ends))
+/// When the last token has ended of any life that is noted, by whichever node. A
+/// life that was noted by a clock of years ahead counts as by one that was a day.
+pub(crate) async fn last_ends(tx: &mut Tx<'_>, now: Timestamp) -> Result<Timestamp, Fault> {
+    let lives = tx.all(&ALL, &[], read).await?;
+    let most = |own: &TokenLife| now + own.life.duration() + NOTED_AHEAD + DAY;
+    let ends = lives.iter().map(|own| own.ends.min(most(own)));
+    Ok(ends.max().unwrap_or(Timestamp::EPOCH))
 }
 
 impl Act for NoteTokenLife {

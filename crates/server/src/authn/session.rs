@@ -26,7 +26,7 @@ pub(crate) const ACR_PASSWORD: &str = "1";
 const AMR_PASSWORD: &str = "pwd";
 /// How long a device is known, in seconds.
 pub(crate) const DEVICE_SECONDS: u32 = 180 * 24 * 60 * 60;
-/// How many sessions of one person live at a time.
+/// How many sessions of one person live once another has begun.
 const MAX_SESSIONS: u32 = 50;
 /// How old the last use may be before it is written down again, in milliseconds.
 const TOUCH_AFTER_MILLIS: i64 = 5 * 60 * 1000;
@@ -184,7 +184,8 @@ pub(crate) async fn sign_in(
     let id = match &former {
         Some(own) if is_own(own) && renew(cx, own, digest).await? => own.session.id,
         _ => {
-            // What hangs on one that has reached its end lives on.
+            // What hangs on one of theirs that has reached its end lives on, and on one
+            // that the same form, sent twice, has taken up this moment.
             let replaced = former.filter(|own| !is_own(own) || own.session.is_live(cx.now));
             let new = NewSession {
                 secret: digest,
