@@ -187,15 +187,14 @@ impl Owed {
 }
 
 /// What has to be recorded again, of what this node knows (everything after
-/// `begins`, in order) and of all that the database holds.
+/// `begins`, in order) and of all that the database holds. What had ended by a time
+/// has not.
 pub(crate) fn again<'a>(
     known: impl Iterator<Item = &'a Revocation>,
     begins: i64,
     read: &'a Feed,
-    now: Timestamp,
+    time: Timestamp,
 ) -> Vec<(Target, Timestamp)> {
-    // A clock that was ahead may have told the head's.
-    let time = read.head_time.min(now);
     let by_target = |own: &'a Revocation| (&own.target, own);
     // Of a target that was recorded twice, the last.
     let known: HashMap<&Target, &Revocation> = known.map(by_target).collect();

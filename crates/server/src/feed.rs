@@ -10,7 +10,9 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use symbolon_protocol::{Timestamp, planted};
-use symbolon_store::{Feed as Read, Revocation as Stored, Store, Version, read_feed};
+use symbolon_store::{
+    Feed as Read, FindHighWater, PURGE, Revocation as Stored, Store, Version, read_feed,
+};
 use symbolon_token::revocation::{Hit, Revocation};
 use symbolon_token::{Blinding, Marks, Position, RevocationSet};
 use tokio::sync::{Notify, watch};
@@ -67,9 +69,9 @@ pub(crate) struct Feed {
     blinding: Blinding,
     /// Milliseconds on the monotonic clock when the last reading *began*.
     confirmed: AtomicU64,
-    /// The latest time by which anything was read, in milliseconds: what ended by
-    /// it may be forgotten by now, also where that clock was set right since.
-    latest: AtomicI64,
+    /// By which time the database may have forgotten what had ended, in milliseconds
+    /// and as it was last asked: a clock that was ahead may have been believed.
+    forgotten: AtomicI64,
     /// What the database has to be told again.
     owed: Owed,
     /// One call at a time has what was lost recorded again.
@@ -95,7 +97,7 @@ impl Feed {
             told: watch::Sender::new(Told::Reaches(Position::default())),
             blinding,
             confirmed: AtomicU64::new(0),
-            latest: AtomicI64::new(i64::MIN),
+            forgotten: AtomicI64::new(i64::MIN),
             owed: Owed::default(),
             mending: tokio::sync::Mutex::default(),
             woken: Notify::new(),
@@ -216,8 +218,8 @@ impl Feed {
     ) -> Result<(Version, Position), Broken> {
         let mut footing = self.footing();
         let mut read = read_feed(store, footing.from()).await?;
-        self.latest.fetch_max(now.millis(), Ordering::Relaxed);
-        if footing.has_fallen(&read, self.latest()) || self.owed.begun().is_some() {
+        let forgotten = Timestamp::from_millis(self.forgotten.load(Ordering::Relaxed));
+        if footing.has_fallen(&read, now.max(forgotten)) || self.owed.begun().is_some() {
             let _one = self.mending.lock().await;
             (footing, read) = self.mend(store, now).await?;
         }
@@ -233,23 +235,22 @@ impl Feed {
         Ok(settled)
     }
 
-    fn latest(&self) -> Timestamp {
-        Timestamp::from_millis(self.latest.load(Ordering::Relaxed))
-    }
-
     /// Has recorded again what the database has lost, unless another call has had
     /// that done; reads on from there.
     async fn mend(&self, store: &Store, now: Timestamp) -> Result<(Footing, Read), Broken> {
         let footing = self.footing();
         let read = read_feed(store, footing.from()).await?;
+        // Asked after that was read: what it lacks was forgotten by then.
+        let forgotten = store.read(FindHighWater { name: PURGE }).await?;
+        self.forgotten.store(forgotten.millis(), Ordering::Relaxed);
         let begun = self.owed.begun();
-        if begun.is_none() && !footing.has_fallen(&read, self.latest()) {
+        if begun.is_none() && !footing.has_fallen(&read, now.max(forgotten)) {
             return Ok((footing, read));
         }
         let seen = footing.furthest().max(begun.unwrap_or_default());
         self.owed.begin(Some(seen));
         Owed::raise(store, seen, read.head_time).await?;
-        self.fall(&read_feed(store, None).await?, seen, now);
+        self.fall(&read_feed(store, None).await?, seen, (now, forgotten));
         self.owed.bring(store).await?;
         let read = read_feed(store, footing.from()).await?;
         if read.reset && read.head.epoch == footing.position.epoch {
@@ -271,7 +272,7 @@ impl Feed {
     /// Takes what the database holds, all of it, since it has lost something. It is
     /// no news but for what others recorded, and nothing that was known is given
     /// up for it.
-    fn fall(&self, read: &Read, seen: Position, now: Timestamp) {
+    fn fall(&self, read: &Read, seen: Position, (now, forgotten): (Timestamp, Timestamp)) {
         // Another epoch has begun meanwhile, which is read as such.
         if read.head.epoch != seen.epoch {
             self.owed.begin(None);
@@ -279,7 +280,9 @@ impl Feed {
         }
         let mut held = self.write();
         let (begins, lately) = held.lately.all();
-        let again = fallen::again(lately.chain(&held.ahead), begins, read, now);
+        // A clock that was ahead may have told the head's time.
+        let time = read.head_time.min(now).max(forgotten);
+        let again = fallen::again(lately.chain(&held.ahead), begins, read, time);
         for record in &read.revocations {
             held.put(record, &self.blinding);
         }

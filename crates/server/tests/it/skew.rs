@@ -6,7 +6,7 @@ use crate::browser::{Browser, redemption, request};
 use crate::harness::{Answer, CALLBACK, ORDERS, Server, VAULT};
 use reqwest::Method;
 use serde_json::json;
-use symbolon_server::testing::purge;
+use symbolon_server::testing::forget;
 
 async fn refresh(server: &Server, token: &str) -> Answer {
     let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
@@ -100,10 +100,40 @@ async fn a_clock_that_was_ahead_and_is_set_right_takes_nothing_back_again() {
 
     server.advance_by(span);
     server.catch_up().await;
-    purge(&server.running.as_ref().unwrap().app).await;
+    forget(&server.running.as_ref().unwrap().app).await;
     server.set_back(span);
     server.catch_up().await;
 
     let renewed = refresh(&server, &tokens.text("refresh_token")).await;
     assert_eq!(renewed.status, 200, "{}", renewed.body);
+}
+
+/// A clock that was ahead for a moment forgets nothing, and hides no loss.
+///
+/// Row R31 of the reliability catalogue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_lost_after_a_clock_was_ahead_for_a_moment_is_taken_back_again() {
+    let server = Server::on_sqlite().await;
+    let form = [("grant_type", "client_credentials"), ("resource", VAULT)];
+    let (lost, other) = (
+        server.token("job", &form).await.text("access_token"),
+        server.token("job", &form).await.text("access_token"),
+    );
+    let day = Duration::from_secs(24 * 60 * 60);
+    server.jump(day);
+    server.catch_up().await;
+    server.set_back(day);
+
+    let form = [("token", &*lost)];
+    assert_eq!(server.form("/revoke", "job", &form).await.status, 200);
+    let behind = rusqlite::Connection::open(server.folder.join("symbolon.db")).unwrap();
+    let lose = "DELETE FROM revocation WHERE sequence = (SELECT sequence FROM feed_head)";
+    assert_eq!(behind.execute(lose, []).unwrap(), 1);
+    let form = [("token", &*other)];
+    assert_eq!(server.form("/revoke", "job", &form).await.status, 200);
+    server.catch_up().await;
+
+    let server = server.restart().await;
+    assert!(!server.is_active(&lost).await, "it is good again");
+    assert!(!server.is_active(&other).await);
 }
