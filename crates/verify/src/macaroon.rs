@@ -157,8 +157,7 @@ impl Verifier {
     /// One under the key of this resource goes by the feed, as a new request with
     /// it does. So does one whose uses are counted: the issuer would speak of
     /// another use, and what began with the last one would end at once. Where the
-    /// feed is too old to go by, the issuer is asked about them all. Without a feed it
-    /// can say nothing of one that is counted, which goes on until its end.
+    /// feed is too old to go by, the issuer is asked about them all.
     pub(crate) async fn read_standing_macaroon(
         &self,
         one: &Presentation<'_>,
@@ -169,10 +168,8 @@ impl Verifier {
         let goes_by_feed = is_shared || is_counted(one.token);
         // INVARIANT: asked before the records, as in `check_revocation`.
         let need_not_ask = goes_by_feed && self.need_not_ask(one, &[]);
-        let has_feed = self.inner.sources.subscription.is_some();
-        let cannot_ask = is_counted(one.token) && !has_feed;
         self.check_records(facts)?;
-        if need_not_ask || cannot_ask {
+        if need_not_ask {
             return Ok(None);
         }
         let credentials = self.inner.config.credentials.as_ref();
