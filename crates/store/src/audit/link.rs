@@ -1,8 +1,9 @@
 //! Links committed audit rows into the chain and anchors its head.
 //!
 //! 1. The head is locked: of several nodes one links at a time.
-//! 2. It is the one that was anchored last, or nothing is linked: a signature
-//!    must not vouch for what somebody wrote who has no key.
+//! 2. It is the one that was anchored last, and the chain below it is the one that
+//!    whoever links saw, or nothing is linked: a signature must not vouch for what
+//!    somebody wrote who has no key.
 //! 3. Of each process that wrote lately, rows are taken in the order of its own
 //!    numbers. At a number that is not there yet the process waits; past
 //!    [`OPEN`], the number is entered as void, and an act that would still
@@ -58,7 +59,8 @@ impl SignsAnchors for symbolon_token::Keyring {
 pub struct LinkAudit {
     /// Signs.
     pub signer: Arc<dyn SignsAnchors>,
-    /// The head that whoever links saw last: the chain never falls behind it.
+    /// The head that whoever links saw last: the chain never falls behind it, and
+    /// never has another digest there.
     pub seen: Option<Head>,
     /// Whether processes are looked for that never linked a row.
     pub discover: bool,
@@ -93,7 +95,8 @@ pub enum Linking {
     /// All that waited was linked, or as much as one turn takes.
     Done(Linked),
     /// The head, whose number this is, is not what was anchored last, none of the
-    /// signer's keys signed it, or it is behind what was seen: nothing was linked.
+    /// signer's keys signed it, or it does not follow from what was seen: nothing
+    /// was linked.
     Unanchored(i64),
 }
 
@@ -121,7 +124,8 @@ pub struct Linked {
 pub enum Held {
     /// A key that counts, or there was no chain yet.
     Signed,
-    /// A key that was distrusted since: nobody can tell any more.
+    /// A key that was distrusted since: whoever links saw that very head itself,
+    /// or has seen nothing yet, and then nobody can tell any more.
     Distrusted,
 }
 
@@ -150,6 +154,7 @@ statements! {
     NEWEST = "SELECT link, hash, at, key, signature FROM audit_anchor
         WHERE hour >= ?1 ORDER BY link DESC LIMIT 1";
     BEGUN = "SELECT 1 FROM audit_start LIMIT 1";
+    AT = "SELECT hash FROM audit_link WHERE link = ?1";
     DISTRUSTED = "SELECT 1 FROM working_key
         WHERE id = ?1 AND purpose = 'audit' AND state = 'distrusted'";
     NODES = "SELECT node, next FROM audit_node WHERE seen >= ?1 ORDER BY node";
@@ -185,10 +190,10 @@ impl Act for LinkAudit {
         let (link, hash) = (head.number(0)?, head.array_or_none(1)?.unwrap_or(GENESIS));
         let epoch = head.number(2)?;
         let own = Head { link, hash, epoch };
-        if self.seen.is_some_and(|seen| seen.is_past(&own)) {
+        if !self.is_as_seen(tx, &own).await? {
             return Ok(Linking::Unanchored(link));
         }
-        let Some(held) = self.held(tx, (link, hash)).await? else {
+        let Some(held) = self.held(tx, &own).await? else {
             return Ok(Linking::Unanchored(link));
         };
         let mut linked = Linked {
@@ -221,20 +226,54 @@ impl Act for LinkAudit {
 }
 
 impl LinkAudit {
+    /// Whether the chain still has what was seen of it. Every later digest
+    /// depends on that one: what follows from it follows from all before it.
+    ///
+    /// Whoever writes the database may make the chain anew up to a head that
+    /// nobody has seen yet.
+    async fn is_as_seen(&self, tx: &mut Tx<'_>, own: &Head) -> Result<bool, Fault> {
+        let Some(seen) = self.seen.filter(|seen| seen.epoch == own.epoch) else {
+            return Ok(true);
+        };
+        if seen.is_past(own) {
+            return Ok(false);
+        }
+        if seen.link == 0 || seen.link == own.link {
+            return Ok(true);
+        }
+        if let Some(row) = tx.one(&AT, binds![seen.link]).await? {
+            return Ok(row.bytes(0)? == seen.hash.as_slice());
+        }
+        // It is gone, rightly where a start of the trail is no earlier.
+        let Some(start) = start::current(tx).await? else {
+            return Ok(false);
+        };
+        let is_let_go =
+            seen.link < start.link || (seen.link, seen.hash) == (start.link, start.hash);
+        Ok(is_let_go && self.signer.has_signed(&start))
+    }
+
     /// Who vouches for the head: each is anchored by whoever makes it, so the
     /// newest anchor names it, and there is none where nothing was linked yet.
-    async fn held(&self, tx: &mut Tx<'_>, head: (i64, LinkHash)) -> Result<Option<Held>, Fault> {
+    ///
+    /// Whoever writes the database can call any key distrusted, and begin
+    /// another epoch. So only who has seen nothing believes either.
+    async fn held(&self, tx: &mut Tx<'_>, own: &Head) -> Result<Option<Held>, Fault> {
+        let head = (own.link, own.hash);
         let mut newest = None;
         for since in [hour(self.now) - 1, i64::MIN] {
             let row = tx.one(&NEWEST, binds![since]).await?;
             newest = row.as_ref().map(start::read).transpose()?;
-            if newest.as_ref().is_some_and(|own| own.link == head.0) {
+            if newest.as_ref().is_some_and(|found| found.link == head.0) {
                 break;
             }
         }
         let Some(anchor) = newest else {
-            // A trail that begins later has been linked before.
-            let is_new = head == (0, GENESIS) && tx.one(&BEGUN, &[]).await?.is_none();
+            // A trail that begins later has been linked before, and so has one of
+            // which a link was seen.
+            let is_new = head == (0, GENESIS)
+                && self.seen.is_none_or(|seen| seen.link == 0)
+                && tx.one(&BEGUN, &[]).await?.is_none();
             return Ok(is_new.then_some(Held::Signed));
         };
         if (anchor.link, anchor.hash) != head {
@@ -242,6 +281,10 @@ impl LinkAudit {
         }
         if self.signer.has_signed(&anchor) {
             return Ok(Some(Held::Signed));
+        }
+        if self.seen.is_some_and(|seen| seen != *own) {
+            // Who did see this head goes on from it, and anchors it anew.
+            return Ok(None);
         }
         let distrusted = tx.one(&DISTRUSTED, binds![&anchor.key]).await?;
         Ok(distrusted.map(|_| Held::Distrusted))

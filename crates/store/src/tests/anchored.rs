@@ -9,10 +9,11 @@ use symbolon_token::audit::{GENESIS, LinkHash};
 
 use super::Folder;
 use super::audit::{
-    DAY, MINUTE, Tamper, actions, done, flaws, link, linking, on_both_engines, six, tell,
+    DAY, MINUTE, Tamper, actions, done, flaws, forget, link, linking, move_start, on_both_engines,
+    six, tell, years,
 };
 use crate::act::{Act, Tx};
-use crate::audit::{Head, Held, LinkAudit, Linking, ListAuditChain};
+use crate::audit::{Head, Held, LinkAudit, Linked, Linking, ListAuditChain};
 use crate::bind::binds;
 use crate::fault::Fault;
 use crate::statement::Sql;
@@ -24,6 +25,10 @@ on_both_engines! {
     a_chain_that_was_cut_back_to_an_anchor_is_linked_no_further
     clocks_that_jump_stop_no_linking
     what_a_key_signed_that_is_not_known_is_linked_no_further
+    a_rewrite_that_ends_past_what_was_seen_is_linked_no_further
+    what_a_distrusted_key_signed_is_linked_by_who_saw_it
+    what_was_let_go_past_what_was_seen_stops_no_linking
+    a_trail_that_was_emptied_is_begun_anew_by_nobody_who_saw_it
 }
 
 static RELINK: Sql = Sql::new("UPDATE audit_link SET hash = ?2 WHERE link = ?1", None);
@@ -62,6 +67,35 @@ async fn rewrite(store: &Store) {
 
 async fn harm(store: &Store, text: &'static str) {
     store.act(Tamper(text)).await.unwrap();
+}
+
+/// What whoever linked saw last.
+fn head(linked: &Linked) -> Head {
+    Head {
+        link: linked.head,
+        hash: linked.hash,
+        epoch: linked.epoch,
+    }
+}
+
+/// The digest that the chain has at a link.
+async fn digest_at(store: &Store, number: i64) -> LinkHash {
+    let list = ListAuditChain {
+        after: 0,
+        limit: 1000,
+    };
+    let chain = store.read(list).await.unwrap();
+    let mut rows = chain.rows.iter();
+    rows.find(|row| row.link == number).unwrap().hash
+}
+
+/// Links, as a node does that saw a head last.
+async fn link_after(store: &Store, seen: Head, days: u32) -> Linking {
+    let act = LinkAudit {
+        seen: Some(seen),
+        ..linking(100, START + DAY * days)
+    };
+    store.act(act).await.unwrap()
 }
 
 async fn a_chain_that_was_made_anew_is_linked_no_further(store: Store) {
@@ -126,12 +160,7 @@ async fn a_head_that_no_anchor_names_is_linked_no_further(store: Store) {
 async fn a_chain_that_was_cut_back_to_an_anchor_is_linked_no_further(store: Store) {
     six(&store).await;
     tell(&store, "g", false, START + DAY).await;
-    let last = link(&store, START + DAY).await;
-    let seen = Head {
-        link: last.head,
-        hash: last.hash,
-        epoch: last.epoch,
-    };
+    let seen = head(&link(&store, START + DAY).await);
     tell(&store, "h", false, START + DAY).await;
     for text in [
         "DELETE FROM audit_anchor WHERE link > 6",
@@ -196,4 +225,122 @@ async fn what_a_key_signed_that_is_not_known_is_linked_no_further(store: Store) 
     // Once, and that is told; from then on the new key vouches.
     assert_eq!((first.rows, first.held), (1, Held::Distrusted));
     assert_eq!((second.rows, second.held), (0, Held::Signed));
+}
+
+/// Record 3 is changed, a record that waits is linked, every digest is
+/// worked out anew, and the last is anchored by a key that is called distrusted.
+async fn a_rewrite_that_ends_past_what_was_seen_is_linked_no_further(store: Store) {
+    six(&store).await;
+    let seen = head(&link(&store, START).await);
+    tell(&store, "g", false, START).await;
+    for text in [
+        "UPDATE audit SET actor = 'nobody' WHERE counter = 2",
+        "INSERT INTO audit_link (link, node, counter, hash)
+            SELECT 7, a.node, a.counter, l.hash
+            FROM audit a JOIN audit_link l ON l.link = 6 WHERE a.counter = 6",
+        "UPDATE audit_node SET next = 7",
+        "UPDATE audit_head SET link = 7",
+        "INSERT INTO working_key (id, purpose, state, sealed, created, number)
+            SELECT 'audit:1', 'audit', 'distrusted', hash, 0, 1 FROM audit_anchor",
+    ] {
+        harm(&store, text).await;
+    }
+    rewrite(&store).await;
+    let anchor = "UPDATE audit_anchor SET link = 7, key = 'audit:1',
+        hash = (SELECT hash FROM audit_head)";
+    harm(&store, anchor).await;
+    tell(&store, "h", false, START).await;
+
+    let saw = link_after(&store, seen, 0).await;
+    let saw_nothing = link(&store, START).await;
+    let saw_and_it_is_signed = link_after(&store, seen, 0).await;
+
+    assert_eq!(saw, Linking::Unanchored(7));
+    // A node that was started since cannot know, and says so.
+    assert_eq!((saw_nothing.rows, saw_nothing.held), (1, Held::Distrusted));
+    assert_eq!(saw_and_it_is_signed, Linking::Unanchored(8));
+}
+
+async fn what_a_distrusted_key_signed_is_linked_by_who_saw_it(store: Store) {
+    six(&store).await;
+    let own = head(&link(&store, START).await);
+    let earlier = Head {
+        link: 5,
+        hash: digest_at(&store, 5).await,
+        ..own
+    };
+    let of_another_epoch = Head {
+        epoch: own.epoch + 1,
+        ..own
+    };
+    tell(&store, "g", false, START).await;
+    let distrust = "INSERT INTO working_key (id, purpose, state, sealed, created, number)
+        SELECT key, 'audit', 'distrusted', hash, 0, 1 FROM audit_anchor";
+    harm(&store, distrust).await;
+    let other = Keyring::generate(&SeededEntropy::new(6), Vec::new());
+    let other = Arc::new(Keyring::new(other).unwrap());
+    let after = |seen| LinkAudit {
+        signer: Arc::clone(&other) as _,
+        seen: Some(seen),
+        ..linking(100, START)
+    };
+
+    for seen in [earlier, of_another_epoch] {
+        let did_not_see = store.act(after(seen)).await.unwrap();
+        assert_eq!(did_not_see, Linking::Unanchored(6));
+    }
+    let saw = done(store.act(after(own)).await.unwrap());
+    let later = done(store.act(after(earlier)).await.unwrap());
+
+    assert_eq!((saw.rows, saw.held), (1, Held::Distrusted));
+    // The others go on, too: a key that counts vouches again.
+    assert_eq!((later.head, later.held), (7, Held::Signed));
+}
+
+/// Six records are let go of eleven, under an anchor that is the start.
+async fn what_was_let_go_past_what_was_seen_stops_no_linking(store: Store) {
+    years(&store).await;
+    let (fifth, sixth) = (digest_at(&store, 5).await, digest_at(&store, 6).await);
+    assert_eq!(move_start(&store, START + DAY * 9).await, Some(6));
+    let epoch = link(&store, START + DAY * 500).await.epoch;
+    assert_eq!(forget(&store, 100).await, 6);
+    let seen = |link, hash| Head { link, hash, epoch };
+
+    for seen in [seen(5, fifth), seen(6, sixth)] {
+        let gone = done(link_after(&store, seen, 500).await);
+        assert_eq!(gone.head, 11);
+    }
+
+    for other in [seen(6, fifth), seen(9, sixth)] {
+        let changed = link_after(&store, other, 500).await;
+        assert_eq!(changed, Linking::Unanchored(11), "{other:?}");
+    }
+    harm(&store, "UPDATE audit_start SET at = at + 1").await;
+    let forged = link_after(&store, seen(5, fifth), 500).await;
+    assert_eq!(forged, Linking::Unanchored(11));
+}
+
+/// All that tells of a chain is removed, as if none had been begun.
+async fn a_trail_that_was_emptied_is_begun_anew_by_nobody_who_saw_it(store: Store) {
+    six(&store).await;
+    let seen = head(&link(&store, START).await);
+    for text in [
+        "UPDATE audit SET actor = 'nobody' WHERE counter = 2",
+        "DELETE FROM audit_link",
+        "DELETE FROM audit_anchor",
+        "UPDATE audit_node SET next = 0",
+        "UPDATE audit_head SET link = 0, hash = NULL",
+    ] {
+        harm(&store, text).await;
+    }
+
+    let emptied = link_after(&store, seen, 0).await;
+    harm(&store, "UPDATE feed_head SET epoch = epoch + 1").await;
+    let as_if_restored = link_after(&store, seen, 0).await;
+
+    assert_eq!(
+        (emptied, as_if_restored),
+        (Linking::Unanchored(0), Linking::Unanchored(0))
+    );
+    assert_eq!(actions(&store).await.len(), 0, "nothing was linked");
 }

@@ -299,7 +299,7 @@ async fn what_is_put_in_is_found(store: Store) {
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Names what is older than a moment as what may go.
-async fn move_start(store: &Store, before: Timestamp) -> Option<i64> {
+pub(super) async fn move_start(store: &Store, before: Timestamp) -> Option<i64> {
     let act = MoveAuditStart {
         before,
         retention_seconds: 400 * 24 * 60 * 60,
@@ -308,12 +308,12 @@ async fn move_start(store: &Store, before: Timestamp) -> Option<i64> {
     store.act(act).await.unwrap()
 }
 
-async fn forget(store: &Store, limit: u32) -> u64 {
+pub(super) async fn forget(store: &Store, limit: u32) -> u64 {
     store.act(ForgetAudit { limit }).await.unwrap()
 }
 
 /// Six records of the first day, three of the tenth, one of the five hundredth.
-async fn years(store: &Store) {
+pub(super) async fn years(store: &Store) {
     six(store).await;
     for name in ["g", "h", "i"] {
         tell(store, name, false, START + DAY * 10).await;

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use symbolon_protocol::Timestamp;
 use symbolon_token::audit::{Anchor, AnchorKey, LinkHash, Record};
 
@@ -12,6 +12,9 @@ use crate::admin::connection::Connection;
 
 /// How many links one call asks for.
 const PAGE: u32 = 1000;
+/// What is said where there is more than a server writes: no digest is over it,
+/// so somebody else may have put it there.
+pub(super) const FOREIGN: &str = "it has a member that none has";
 
 /// A part of the chain.
 #[derive(Deserialize)]
@@ -39,10 +42,10 @@ pub(super) async fn part(connection: &Connection, after: i64) -> Result<Part, Fa
 pub(super) struct Line {
     pub(super) link: i64,
     hash: String,
-    #[serde(default)]
-    removed: bool,
+    removed: Option<bool>,
     node: Option<String>,
     counter: Option<i64>,
+    at: Option<String>,
     at_ms: Option<i64>,
     action: Option<String>,
     actor: Option<String>,
@@ -50,9 +53,16 @@ pub(super) struct Line {
     client: Option<String>,
     detail: Option<String>,
     request: Option<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 impl Line {
+    /// What is otherwise than a server writes it, where no digest shows it.
+    pub(super) fn changed(&self) -> Option<&'static str> {
+        changed(self.at.as_deref(), self.at_ms, &self.others)
+    }
+
     /// The digest that was stored.
     pub(super) fn hash(&self) -> Option<LinkHash> {
         digest(&self.hash)
@@ -60,12 +70,20 @@ impl Line {
 
     /// The record, where it is there.
     pub(super) fn record(self) -> Option<Option<Record>> {
-        if self.removed {
-            return Some(None);
+        match self.removed {
+            Some(true) => return Some(None),
+            Some(false) => return None,
+            None => {}
+        }
+        // No other text names the number: `+7` and `07` do not.
+        let written = self.node?;
+        let node = written.parse::<i64>().ok()?;
+        if node.to_string() != written {
+            return None;
         }
         Some(Some(Record {
             link: self.link,
-            node: self.node?.parse().ok()?,
+            node,
             counter: self.counter?,
             at: Timestamp::from_millis(self.at_ms?),
             action: self.action?,
@@ -82,28 +100,48 @@ impl Line {
 struct WrittenAnchor {
     link: i64,
     hash: String,
+    at: Option<String>,
     at_ms: i64,
     key: String,
     signature: String,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
-/// Reads an anchor.
-pub(super) fn anchor(value: Value) -> Option<Anchor> {
+/// Reads an anchor, and what is otherwise in it than a server writes it, where no
+/// signature shows it.
+pub(super) fn anchor(value: Value) -> Option<(Anchor, Option<&'static str>)> {
     let written: WrittenAnchor = serde_json::from_value(value).ok()?;
-    Some(Anchor {
+    let changed = changed(written.at.as_deref(), Some(written.at_ms), &written.others);
+    let anchor = Anchor {
         link: written.link,
         hash: digest(&written.hash)?,
         at: Timestamp::from_millis(written.at_ms),
         key: written.key,
         signature: URL_SAFE_NO_PAD.decode(written.signature).ok()?,
-    })
+    };
+    Some((anchor, changed))
+}
+
+/// A digest is over the number of milliseconds, and people read the time in words.
+fn changed(
+    at: Option<&str>,
+    at_ms: Option<i64>,
+    others: &Map<String, Value>,
+) -> Option<&'static str> {
+    if !others.is_empty() {
+        return Some(FOREIGN);
+    }
+    let own = at_ms.map(|at_ms| Timestamp::from_millis(at_ms).to_string());
+    (own.as_deref() != at).then_some("`at` is another time than `at_ms`")
 }
 
 /// Reads the keys that anchors are checked with.
 pub(super) fn keys(value: &Value) -> Option<Vec<AnchorKey>> {
     let one = |key: &Value| {
         let name = key.get("name")?.as_str()?.to_owned();
-        Some((name, digest(key.get("public")?.as_str()?)?))
+        let public = digest(key.get("public")?.as_str()?)?;
+        (key.as_object()?.len() == 2).then_some((name, public))
     };
     value.as_array()?.iter().map(one).collect()
 }

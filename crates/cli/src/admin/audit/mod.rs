@@ -49,9 +49,10 @@ enum AuditCommand {
     Export {
         #[command(flatten)]
         filter: Filter,
-        /// Begin after this link: the last one of an earlier export
-        #[arg(long, value_name = "LINK", default_value_t = 0)]
-        after: i64,
+        /// Begin after this link: the last one of an earlier export; not with a
+        /// filter, whose lines are not the chain
+        #[arg(long, value_name = "LINK")]
+        after: Option<i64>,
         /// Go on with what is done from now on
         #[arg(long)]
         follow: bool,
@@ -129,10 +130,16 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
             after,
             follow,
         } => {
-            let connection = Connection::open(arguments.target)?;
             let filter = filter.pairs();
+            if after.is_some() && !filter.is_empty() {
+                return Err(Failed::usage(
+                    "usage",
+                    "--after names a link of the chain: without a filter; with one, --since says from when on",
+                ));
+            }
+            let connection = Connection::open(arguments.target)?;
             if filter.is_empty() {
-                export::chain(&connection, after, follow).await
+                export::chain(&connection, after.unwrap_or(0), follow).await
             } else {
                 export::filtered(&connection, filter, follow).await
             }
@@ -147,5 +154,32 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_export_by_filter_takes_no_link_to_begin_after() {
+        let command = Arguments::augment_args(clap::Command::new("audit"));
+        let given = [
+            "audit",
+            "export",
+            "--after",
+            "4711",
+            "--action",
+            "key.rotate",
+        ];
+        let given = command.try_get_matches_from(given).unwrap();
+        let arguments = Arguments::from_arg_matches(&given).unwrap();
+
+        let refused = run(arguments).await.unwrap_err();
+
+        assert!(refused.is_usage(), "{refused}");
+        assert!(refused.to_string().contains("--after"), "{refused}");
     }
 }

@@ -1,19 +1,24 @@
 //! Whether the trail is whole: computed here, from the server's chain or from
-//! an export, without believing either.
+//! an export, without believing either. What no digest is over has to be just as
+//! a server writes it: people, and other programs, read that, too.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use serde_json::{Value, json};
-use symbolon_token::audit::{Anchor, AnchorKey, ChainCheck, GENESIS, LinkHash};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use symbolon_token::audit::{Anchor, AnchorKey, ChainCheck, GENESIS, LinkHash, MAX_FLAWS};
+use symbolon_token::jose::json::object;
 
-use super::chain::{self, Line, digest, unreadable};
+use super::chain::{self, FOREIGN, Line, digest, unreadable};
 use crate::admin::connection::Connection;
 use crate::admin::{Failed, print};
 
 /// How long a line of an export may be, in bytes.
 const MAX_LINE: u64 = 1024 * 1024;
+/// What the first line of an export may have.
+const FIRST: [&str; 4] = ["symbolon_audit", "after", "keys", "start"];
 
 /// What whoever asks knows from elsewhere.
 #[derive(Default)]
@@ -48,20 +53,21 @@ impl Known {
         claimed: &Value,
         after: i64,
         start: Option<Value>,
-    ) -> Result<(ChainCheck, Option<Anchor>), Failed> {
+    ) -> Result<(Check, Option<Anchor>), Failed> {
         let keys = match self.keys.is_empty() {
             true => chain::keys(claimed).ok_or_else(|| unreadable("what names the keys"))?,
             false => self.keys,
         };
         let unread = || unreadable("the start of the trail");
         let start = start.map(|start| chain::anchor(start).ok_or_else(unread));
-        if let Some(start) = start.transpose()? {
-            let mut check = ChainCheck::since(keys, &start);
+        if let Some((start, changed)) = start.transpose()? {
+            let mut check = Check::of(ChainCheck::since(keys, &start));
+            check.compare_anchor(&start, changed);
             for (link, hash) in self.heads {
                 if link < start.link {
                     return Err(too_old(link, &start));
                 }
-                check.expect(link, hash);
+                check.chain.expect(link, hash);
             }
             return Ok((check, Some(start)));
         }
@@ -76,9 +82,9 @@ impl Known {
                 ));
             }
         };
-        let mut check = ChainCheck::new(keys, start);
+        let mut check = Check::of(ChainCheck::new(keys, start));
         for (link, hash) in self.heads {
-            check.expect(link, hash);
+            check.chain.expect(link, hash);
         }
         Ok((check, None))
     }
@@ -98,11 +104,10 @@ pub(super) async fn server(connection: &Connection, known: Known) -> Result<(), 
     let (mut check, start) = known.check(&part.keys, 0, part.start.take())?;
     loop {
         for value in part.anchors {
-            let anchor = chain::anchor(value).ok_or_else(|| unreadable("an anchor"))?;
-            check.anchor(&anchor);
+            check.anchor(value)?;
         }
         for value in part.items {
-            take(&mut check, value)?;
+            check.line(value)?;
         }
         let Some(next) = part.next else {
             let ends = part.head["link"].as_i64();
@@ -123,26 +128,8 @@ pub(super) async fn server(connection: &Connection, known: Known) -> Result<(), 
 
 /// Checks an export.
 pub(super) fn file(path: &Path, known: Known, json: bool) -> Result<(), Failed> {
-    let unopened = |error: std::io::Error| {
-        let what = format!("could not read `{}`: {error}", path.display());
-        Failed::new("audit.file", what)
-    };
-    let input: Box<dyn Read> = if path.as_os_str() == "-" {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(File::open(path).map_err(unopened)?)
-    };
-    let mut lines = BufReader::new(input);
-    let mut next = || -> Result<Option<Value>, Failed> {
-        let mut line = Vec::new();
-        let read = lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
-        if read.map_err(unopened)? == 0 {
-            return Ok(None);
-        }
-        let value = serde_json::from_slice(&line);
-        value.map(Some).map_err(|_| unreadable("a line"))
-    };
-    let first = next()?.unwrap_or_default();
+    let mut lines = Lines::open(path)?;
+    let first = lines.read()?.unwrap_or_default();
     if first["symbolon_audit"] != 1 {
         return Err(unreadable("the file"));
     }
@@ -155,24 +142,30 @@ pub(super) fn file(path: &Path, known: Known, json: bool) -> Result<(), Failed> 
     let after = first["after"].as_i64().unwrap_or(0);
     let start = first.get("start").filter(|start| start.is_object());
     let (mut check, start) = known.check(&first["keys"], after, start.cloned())?;
-    while let Some(mut line) = next()? {
-        if let Some(end) = line.get("end") {
-            let strays = end["strays"].as_array().into_iter().flatten();
-            let strays = strays.filter_map(|own| Some(own.as_str()?.to_owned()));
-            let (ends, strays) = (end["link"].as_i64(), strays.collect());
-            let end = End {
-                ends,
-                strays,
-                start,
-            };
+    let mut members = first.as_object().into_iter().flat_map(Map::keys);
+    if members.any(|name| !FIRST.contains(&name.as_str())) {
+        check.find(format!("the first line was changed: {FOREIGN}"));
+    }
+    while let Some(mut line) = lines.read()? {
+        let anchor = line.get_mut("anchor").map(Value::take);
+        let end = line.get_mut("end").map(Value::take);
+        let is_alone = line.as_object().is_some_and(|line| line.len() == 1);
+        if (anchor.is_some() || end.is_some()) && !is_alone {
+            check.find(format!("line {} was changed: {FOREIGN}", lines.number));
+        }
+        if let Some(end) = end {
+            let end = check.end(end, start)?;
+            if lines.has_more()? {
+                check.find("something was put in behind the end".to_owned());
+            }
+            for own in lines.found {
+                check.find(own);
+            }
             return conclude(check, end, json);
         }
-        match line.get_mut("anchor") {
-            Some(value) => {
-                let anchor = chain::anchor(value.take());
-                check.anchor(&anchor.ok_or_else(|| unreadable("an anchor"))?);
-            }
-            None => take(&mut check, line)?,
+        match anchor {
+            Some(anchor) => check.anchor(anchor)?,
+            None => check.line(line)?,
         }
     }
     Err(Failed::new(
@@ -181,15 +174,152 @@ pub(super) fn file(path: &Path, known: Known, json: bool) -> Result<(), Failed> 
     ))
 }
 
-fn take(check: &mut ChainCheck, value: Value) -> Result<(), Failed> {
-    let line: Line = serde_json::from_value(value).map_err(|_| unreadable("a record"))?;
-    let (link, hash) = (line.link, line.hash());
-    let hash = hash.ok_or_else(|| unreadable("a record"))?;
-    match line.record().ok_or_else(|| unreadable("a record"))? {
-        Some(record) => check.record(&record, &hash),
-        None => check.emptied(link, &hash),
+/// The lines of an export.
+struct Lines<'a> {
+    path: &'a Path,
+    input: BufReader<Box<dyn Read>>,
+    number: u64,
+    /// The lines that say one thing to this reader and another to the next.
+    found: Vec<String>,
+}
+
+impl<'a> Lines<'a> {
+    fn open(path: &'a Path) -> Result<Self, Failed> {
+        let input: Box<dyn Read> = if path.as_os_str() == "-" {
+            Box::new(std::io::stdin())
+        } else {
+            Box::new(File::open(path).map_err(|error| unopened(path, &error))?)
+        };
+        Ok(Self {
+            path,
+            input: BufReader::new(input),
+            number: 0,
+            found: Vec::new(),
+        })
     }
-    Ok(())
+
+    /// The next line.
+    fn read(&mut self) -> Result<Option<Value>, Failed> {
+        let mut line = Vec::new();
+        let mut limited = self.input.by_ref().take(MAX_LINE);
+        let read = limited.read_until(b'\n', &mut line);
+        if read.map_err(|error| unopened(self.path, &error))? == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if let Ok(line) = object(&line) {
+            return Ok(Some(line.into()));
+        }
+        let line = serde_json::from_slice(&line).map_err(|_| unreadable("a line"))?;
+        if self.found.len() < MAX_FLAWS {
+            let number = self.number;
+            self.found.push(format!(
+                "line {number} was changed: a member stands in it twice"
+            ));
+        }
+        Ok(Some(line))
+    }
+
+    /// Whether anything but blanks is left.
+    fn has_more(&mut self) -> Result<bool, Failed> {
+        let mut rest = Vec::new();
+        let read = self.input.by_ref().take(MAX_LINE).read_to_end(&mut rest);
+        read.map_err(|error| unopened(self.path, &error))?;
+        Ok(!rest.trim_ascii().is_empty())
+    }
+}
+
+fn unopened(path: &Path, error: &std::io::Error) -> Failed {
+    let what = format!("could not read `{}`: {error}", path.display());
+    Failed::new("audit.file", what)
+}
+
+/// A chain on its way through, and what was found that no digest is over.
+struct Check {
+    chain: ChainCheck,
+    found: Vec<String>,
+}
+
+impl Check {
+    fn of(chain: ChainCheck) -> Self {
+        Self {
+            chain,
+            found: Vec::new(),
+        }
+    }
+
+    /// Takes a link.
+    fn line(&mut self, value: Value) -> Result<(), Failed> {
+        let line: Line = serde_json::from_value(value).map_err(|_| unreadable("a record"))?;
+        let (link, hash) = (line.link, line.hash());
+        let hash = hash.ok_or_else(|| unreadable("a record"))?;
+        if let Some(why) = line.changed() {
+            self.find(format!("record {link} was changed: {why}"));
+        }
+        match line.record().ok_or_else(|| unreadable("a record"))? {
+            Some(record) => self.chain.record(&record, &hash),
+            None => self.chain.emptied(link, &hash),
+        }
+        Ok(())
+    }
+
+    /// Takes an anchor.
+    fn anchor(&mut self, value: Value) -> Result<(), Failed> {
+        let read = chain::anchor(value).ok_or_else(|| unreadable("an anchor"))?;
+        let (anchor, changed) = read;
+        self.compare_anchor(&anchor, changed);
+        self.chain.anchor(&anchor);
+        Ok(())
+    }
+
+    fn compare_anchor(&mut self, anchor: &Anchor, changed: Option<&str>) {
+        if let Some(why) = changed {
+            let link = anchor.link;
+            self.find(format!("the anchor at record {link} was changed: {why}"));
+        }
+    }
+
+    /// Takes the end of an export, which is what its next part is joined by.
+    fn end(&mut self, value: Value, start: Option<Anchor>) -> Result<End, Failed> {
+        let written: WrittenEnd =
+            serde_json::from_value(value).map_err(|_| unreadable("the end of the export"))?;
+        let (_, head) = self.chain.head();
+        let is_other = written.hash.is_some_and(|hash| digest(&hash) != head);
+        for (is_so, why) in [
+            (is_other, "it names another head"),
+            (
+                written.records != self.chain.records(),
+                "it counts other records",
+            ),
+            (!written.others.is_empty(), FOREIGN),
+        ] {
+            if is_so {
+                self.find(format!("the end was changed: {why}"));
+            }
+        }
+        Ok(End {
+            ends: Some(written.link),
+            strays: written.strays,
+            start,
+        })
+    }
+
+    /// Past [`MAX_FLAWS`], no more are kept.
+    fn find(&mut self, what: String) {
+        if self.found.len() < MAX_FLAWS {
+            self.found.push(what);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct WrittenEnd {
+    link: i64,
+    hash: Option<String>,
+    records: u64,
+    strays: Vec<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 /// What was said of the chain besides its records.
@@ -199,7 +329,11 @@ struct End {
     start: Option<Anchor>,
 }
 
-fn conclude(check: ChainCheck, end: End, json: bool) -> Result<(), Failed> {
+fn conclude(check: Check, end: End, json: bool) -> Result<(), Failed> {
+    let Check {
+        chain: check,
+        found,
+    } = check;
     let End {
         ends,
         strays,
@@ -222,6 +356,7 @@ fn conclude(check: ChainCheck, end: End, json: bool) -> Result<(), Failed> {
             ends.unwrap_or_default()
         ));
     }
+    flaws.extend(found);
     flaws.extend(strays.iter().map(|stray| {
         format!("record {stray} (process and number) was put in: the chain has no link for it")
     }));
@@ -261,6 +396,8 @@ fn conclude(check: ChainCheck, end: End, json: bool) -> Result<(), Failed> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use symbolon_testkit::{START, SeededEntropy};
@@ -275,8 +412,8 @@ mod tests {
 
     fn shown(anchor: &Anchor) -> Value {
         json!({
-            "link": anchor.link, "hash": written(&anchor.hash), "at_ms": anchor.at.millis(),
-            "key": anchor.key, "signature": written(&anchor.signature),
+            "link": anchor.link, "hash": written(&anchor.hash), "at": anchor.at.to_string(),
+            "at_ms": anchor.at.millis(), "key": anchor.key, "signature": written(&anchor.signature),
         })
     }
 
@@ -316,7 +453,8 @@ mod tests {
             if link > 4 {
                 lines.push(json!({
                     "link": link, "hash": written(&before), "node": "1", "counter": record.counter,
-                    "at_ms": START.millis(), "action": record.action, "actor": record.actor,
+                    "at": START.to_string(), "at_ms": START.millis(), "action": record.action,
+                    "actor": record.actor, "subject": record.subject, "client": record.client,
                     "detail": record.detail, "request": record.request,
                 }));
             }
@@ -325,15 +463,26 @@ mod tests {
             1,
             json!({ "anchor": shown(&ring.anchor(10, before, START)) }),
         );
-        lines.push(json!({ "end": { "link": 10, "strays": [] } }));
+        let end = json!({ "link": 10, "hash": written(&before), "records": 6, "strays": [] });
+        lines.push(json!({ "end": end }));
         (lines, second)
     }
 
-    fn verify(lines: &[Value], heads: Vec<(i64, LinkHash)>) -> Result<(), Failed> {
-        let name = format!("symbolon-verify-{}.jsonl", std::process::id());
-        let path = std::env::temp_dir().join(name);
+    fn text(lines: &[Value]) -> String {
         let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
-        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+        lines.join("\n") + "\n"
+    }
+
+    fn verify(lines: &[Value], heads: Vec<(i64, LinkHash)>) -> Result<(), Failed> {
+        verify_text(&text(lines), heads)
+    }
+
+    fn verify_text(text: &str, heads: Vec<(i64, LinkHash)>) -> Result<(), Failed> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("symbolon-verify-{}-{number}.jsonl", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
         let known = Known {
             heads,
             keys: Vec::new(),
@@ -360,5 +509,51 @@ mod tests {
         unsigned[0]["start"]["at_ms"] = 0.into();
         let broken = verify(&unsigned, Vec::new()).unwrap_err();
         assert_eq!(broken.code(), "audit.broken");
+    }
+
+    /// What people read in an export is changed where no digest is over it.
+    #[test]
+    fn what_no_digest_is_over_is_as_a_server_writes_it_or_told() {
+        let (lines, _) = export();
+        let changes: [fn(&mut Vec<Value>); 12] = [
+            |lines| lines[2]["at"] = "2020-01-01T00:00:00Z".into(),
+            |lines| lines[2]["at"] = Value::Null,
+            |lines| lines[2]["note"] = "approved".into(),
+            |lines| lines[1]["anchor"]["at"] = "2020-01-01T00:00:00Z".into(),
+            |lines| lines[1]["anchor"]["note"] = "approved".into(),
+            |lines| lines[1]["note"] = "approved".into(),
+            |lines| lines[0]["start"]["at"] = "2020-01-01T00:00:00Z".into(),
+            |lines| lines[0]["note"] = "approved".into(),
+            |lines| lines[8]["end"]["hash"] = written(&[1; 32]).into(),
+            |lines| lines[8]["end"]["records"] = 7.into(),
+            |lines| lines[8]["end"]["note"] = "approved".into(),
+            |lines| lines.push(lines[7].clone()),
+        ];
+
+        for (number, change) in changes.iter().enumerate() {
+            let mut changed = lines.clone();
+            change(&mut changed);
+            let told = verify(&changed, Vec::new()).unwrap_err();
+            assert_eq!(told.code(), "audit.broken", "{number}: {told}");
+        }
+
+        // Blanks at the end of a file are nothing.
+        assert!(verify_text(&(text(&lines) + "\n"), Vec::new()).is_ok());
+    }
+
+    /// Readers differ in which of two members they believe.
+    #[test]
+    fn a_member_that_stands_in_a_line_twice_is_told() {
+        let (lines, _) = export();
+        let text = text(&lines);
+        let (once, twice) = (
+            r#""actor":"administrator""#,
+            r#""actor":"somebody","actor":"administrator""#,
+        );
+        assert!(text.contains(once));
+
+        let told = verify_text(&text.replacen(once, twice, 1), Vec::new()).unwrap_err();
+
+        assert_eq!(told.code(), "audit.broken", "{told}");
     }
 }
