@@ -97,19 +97,47 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
         OutboxCommand::Retry(letters) => {
             let path = ["dead-letters:retry"];
             let answer = connection.create(&path, &letters.document()).await?;
-            let rest = match answer["full"] == true {
-                true => {
-                    "; as many messages as may wait for the receiver, so the others are dead still: once it has taken some, run this again"
-                }
-                false => "",
-            };
-            let done = format!("{} offered again{rest}", answer["letters"]);
-            print::done(&connection, &done)
+            print::done(&connection, &retried(&answer))
         }
         OutboxCommand::Delete(letters) => {
             let path = ["dead-letters:drop"];
             let answer = connection.create(&path, &letters.document()).await?;
             print::done(&connection, &format!("{} forgotten", answer["letters"]))
         }
+    }
+}
+
+/// What became of dead letters that were to be offered again.
+fn retried(answer: &Value) -> String {
+    let mut done = format!("{} offered again", answer["letters"]);
+    if answer["untold"].as_u64().is_some_and(|untold| untold > 0) {
+        let untold = &answer["untold"];
+        done += &format!(
+            "; {untold} dead still, since the stream asks for no such event, or tells of the person no more"
+        );
+    }
+    if answer["full"] == true {
+        done += "; as many messages as may wait for the receiver, so the others are dead still: once it has taken some, run this again";
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_offers_letters_again_reads_how_many_are_dead_still() {
+        let told = |untold: u32, full: bool| {
+            retried(&json!({ "letters": 2, "untold": untold, "full": full }))
+        };
+
+        assert_eq!(told(0, false), "2 offered again");
+        let untold = told(3, false);
+        assert!(
+            untold.starts_with("2 offered again; 3 dead still"),
+            "{untold}"
+        );
+        assert!(told(3, true).ends_with("run this again"));
     }
 }

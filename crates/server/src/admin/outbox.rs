@@ -110,21 +110,40 @@ enum Verb {
 enum Dealt {
     Done,
     Missing,
+    /// Nothing, since its stream would not be told it.
+    Untold,
     /// Nothing, since as many wait as may.
     Full,
 }
 
+/// What became of some.
+#[derive(Default)]
+struct AllDealt {
+    done: u32,
+    /// How many are dead still, since their streams would not be told them.
+    untold: u32,
+    /// Whether the rest found no room.
+    is_full: bool,
+}
+
 /// Deals with the letters that a document names.
 async fn deal_with_all(cx: &Cx, call: &Call, verb: Verb) -> Outcome {
-    let (letters, is_full) = match call.document()? {
+    let all = match call.document()? {
         Letters {
             number: Some(number),
             receiver: None,
         } => match deal_with(cx, number, verb).await? {
-            Dealt::Done => (1, false),
+            Dealt::Done => AllDealt {
+                done: 1,
+                ..AllDealt::default()
+            },
             Dealt::Missing => {
                 let why = format!("there is no dead letter `{number}`");
                 return Err(Refused::not_found(why).into());
+            }
+            Dealt::Untold => {
+                let why = "its stream asks for no such event, or tells of the person no more; it is dead still";
+                return Err(Refused::conflict(why).into());
             }
             Dealt::Full => {
                 let why = "as many messages as may wait for its receiver; try again once it has taken some";
@@ -140,14 +159,13 @@ async fn deal_with_all(cx: &Cx, call: &Call, verb: Verb) -> Outcome {
         }
         _ => return Err(Refused::invalid("name either `number` or `receiver`").into()),
     };
-    let done = json!({ "letters": letters, "full": is_full });
+    let done = json!({ "letters": all.done, "untold": all.untold, "full": all.is_full });
     Ok(respond::json(StatusCode::OK, &done))
 }
 
-/// Deals with all that a receiver has, oldest first; with how many, and whether
-/// the rest found no room.
-async fn all_of(cx: &Cx, receiver: String, verb: Verb) -> Result<(u32, bool), Failed> {
-    let (mut count, mut dealt_with) = (0, HashSet::new());
+/// Deals with all that a receiver has, oldest first.
+async fn all_of(cx: &Cx, receiver: String, verb: Verb) -> Result<AllDealt, Failed> {
+    let (mut all, mut dealt_with) = (AllDealt::default(), HashSet::new());
     let mut page = ListDeadLetters {
         after: None,
         receiver: Some(receiver),
@@ -156,7 +174,7 @@ async fn all_of(cx: &Cx, receiver: String, verb: Verb) -> Result<(u32, bool), Fa
     loop {
         let found = cx.store.read(page.clone()).await?;
         let Some(last) = found.last() else {
-            return Ok((count, false));
+            return Ok(all);
         };
         page.after = Some(last.number);
         for letter in &found {
@@ -166,9 +184,13 @@ async fn all_of(cx: &Cx, receiver: String, verb: Verb) -> Result<(u32, bool), Fa
                 continue;
             }
             match deal_with(cx, letter.number, verb).await? {
-                Dealt::Done => count += 1,
+                Dealt::Done => all.done += 1,
                 Dealt::Missing => {}
-                Dealt::Full => return Ok((count, true)),
+                Dealt::Untold => all.untold += 1,
+                Dealt::Full => {
+                    all.is_full = true;
+                    return Ok(all);
+                }
             }
         }
     }
@@ -188,6 +210,7 @@ async fn deal_with(cx: &Cx, number: i64, verb: Verb) -> Result<Dealt, Failed> {
             match cx.store.act(act).await? {
                 Retried::Waits => Dealt::Done,
                 Retried::Missing => Dealt::Missing,
+                Retried::Untold => Dealt::Untold,
                 Retried::Full => Dealt::Full,
             }
         }

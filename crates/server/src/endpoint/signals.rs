@@ -9,16 +9,16 @@
 use std::time::Duration;
 
 use axum::response::Response;
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use symbolon_token::Digest;
 
 use crate::cx::Cx;
-use crate::failure::{Failure, Refusal};
+use crate::failure::Failure;
 use crate::fetch::COOLDOWN;
 use crate::received::{Authorization, Received};
-use crate::signals::NotTaken;
+use crate::signals::{LANGUAGE, NotTaken};
 use crate::{respond, signals};
 
 /// Answers `POST /signals/{id}`.
@@ -49,8 +49,10 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
         let why = "the body is application/secevent+jwt";
         return Ok(refusal(StatusCode::BAD_REQUEST, "invalid_request", why));
     }
-    let text = std::str::from_utf8(&received.body)
-        .map_err(|_| Refusal::invalid_request("the body is no text"))?;
+    let Ok(text) = std::str::from_utf8(&received.body) else {
+        let why = "the body is no text";
+        return Ok(refusal(StatusCode::BAD_REQUEST, "invalid_request", why));
+    };
     let taken = signals::take(&cx, &source, text.trim(), arrived).await?;
     let Err(not_taken) = taken else {
         return Ok(respond::empty(StatusCode::ACCEPTED));
@@ -80,5 +82,8 @@ fn again_after(span: Duration, mut response: Response) -> Response {
 }
 
 fn refusal(status: StatusCode, code: &str, why: &str) -> Response {
-    respond::json(status, &json!({ "err": code, "description": why }))
+    let mut response = respond::json(status, &json!({ "err": code, "description": why }));
+    let language = HeaderValue::from_static(LANGUAGE);
+    response.headers_mut().insert(CONTENT_LANGUAGE, language);
+    response
 }

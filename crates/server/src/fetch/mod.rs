@@ -18,7 +18,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER,
+};
 use moka::sync::Cache;
 use serde_json::Value;
 use symbolon_token::Secret;
@@ -79,6 +81,8 @@ pub(crate) struct Fetched {
 pub(crate) struct Outgoing<'a> {
     pub(crate) url: &'a str,
     pub(crate) content_type: &'static str,
+    /// The language of what people read in the body, if they do.
+    pub(crate) content_language: Option<&'static str>,
     pub(crate) accept: &'static str,
     /// What the receiver wants to be shown in `Authorization`.
     pub(crate) authorization: Option<&'a Secret>,
@@ -272,6 +276,10 @@ impl Outbound {
                 .post(url)
                 .header(ACCEPT, outgoing.accept)
                 .header(CONTENT_TYPE, outgoing.content_type);
+            let request = match outgoing.content_language {
+                Some(language) => request.header(CONTENT_LANGUAGE, language),
+                None => request,
+            };
             let request = match shown {
                 Some(shown) => request.header(AUTHORIZATION, shown),
                 None => request,

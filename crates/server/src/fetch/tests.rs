@@ -275,6 +275,7 @@ async fn a_receiver_that_hangs_keeps_no_other_of_its_host_from_being_told() {
         let outgoing = Outgoing {
             url: &url,
             content_type: "application/json",
+            content_language: None,
             accept: "*/*",
             authorization: None,
             body: String::new(),

@@ -215,6 +215,7 @@ async fn log_out(
     let outgoing = Outgoing {
         url: uri,
         content_type: "application/x-www-form-urlencoded",
+        content_language: None,
         accept: "*/*",
         authorization: None,
         body,
@@ -237,6 +238,7 @@ async fn push(cx: &Cx, document: &StreamDocument, shown: Option<&Secret>, event:
     let outgoing = Outgoing {
         url,
         content_type: "application/secevent+jwt",
+        content_language: None,
         accept: "application/json",
         authorization: shown,
         body: event,

@@ -112,17 +112,11 @@ async fn is_told(
     waiting: &WaitingMessage,
     person: Id<Person>,
 ) -> Result<bool, Failure> {
-    let event = waiting.message.event;
-    if stream.events & event.bit() == 0 {
-        return Ok(false);
-    }
-    // Nothing of who is gone can be taken back any more.
-    if event == Event::AccountPurged {
-        return Ok(true);
-    }
     let tells = TellsOf {
         stream: stream.id.clone(),
         client: stream.client.clone(),
+        events: stream.events,
+        event: waiting.message.event,
         person,
         happened: waiting.created,
     };

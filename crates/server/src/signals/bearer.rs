@@ -102,6 +102,7 @@ async fn ask(cx: &Cx, client: &PollClient) -> Result<(Secret, Duration), &'stati
     let outgoing = Outgoing {
         url: &client.token_endpoint,
         content_type: "application/x-www-form-urlencoded",
+        content_language: None,
         accept: "application/json",
         authorization: Some(&shown),
         body: form(client),

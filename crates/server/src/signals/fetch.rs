@@ -17,8 +17,8 @@ use symbolon_token::jose::json as strict;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::NotTaken;
 use super::bearer::Bearers;
+use super::{LANGUAGE, NotTaken};
 use crate::app::App;
 use crate::config::{SignalPoll, SignalSource};
 use crate::cx::Cx;
@@ -233,6 +233,7 @@ impl Asking<'_> {
         let outgoing = Outgoing {
             url: &self.poll.url,
             content_type: "application/json",
+            content_language: (!said.refused.is_empty()).then_some(LANGUAGE),
             accept: "application/json",
             authorization: Some(&*shown),
             body: asked.to_string(),

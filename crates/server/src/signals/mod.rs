@@ -25,6 +25,10 @@ use crate::cx::Cx;
 use crate::failure::Failure;
 use crate::metric;
 
+/// The language of [`NotTaken::description`], which has to be told wherever that is
+/// (RFC 8935 §2.3, RFC 8936 §2.6).
+pub(crate) const LANGUAGE: &str = "en";
+
 /// Why an event is not taken: the codes of RFC 8935 §2.4, and what is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotTaken {

@@ -1,5 +1,6 @@
-//! How what waits for others goes, and is moved, in parts; and that no clock which
-//! was ahead keeps anybody from being told.
+//! How what waits for others goes, and is moved, in parts, and is fetched one event
+//! of a person at a time; and that no clock which was ahead keeps anybody from being
+//! told.
 
 use std::time::Duration;
 
@@ -8,11 +9,13 @@ use symbolon_protocol::Timestamp;
 use super::world::{DAY, MINUTE, Scene, World};
 use super::{Broken, Checked, check, same};
 use crate::authorization_code::RedeemCode;
+use crate::grant::{Consented, WithdrawGrant};
 use crate::outbox::{
-    DueReceivers, FetchMessages, ForgetGone, LeaseReceiver, Leased, OutboxState, Pause,
-    SettleMessages, SettleStream, UnsettledStreams,
+    DueReceivers, FetchMessages, ForgetGone, LeaseReceiver, Leased, ListDeadLetters, OutboxState,
+    Pause, Refusal, Retried, RetryDeadLetter, SettleMessages, SettleStream, UnsettledStreams,
+    WaitingMessage,
 };
-use crate::person::RevokePerson;
+use crate::person::{RevokePerson, SetPersonEnabled};
 use crate::session::EndSession;
 use crate::signal::{CLIENT, Event, STREAM};
 use crate::signal_stream::{
@@ -105,15 +108,36 @@ async fn with_many(world: &World) -> Result<(Scene, SignalStream), Broken> {
     };
     world.store.act(create).await?;
     for _ in 0..MANY {
-        let revoke = RevokePerson {
-            id: scene.person,
-            audit: world.audit("user.revoke"),
-            now: world.now,
-            horizon: world.horizon(),
-        };
-        world.store.act(revoke).await?;
+        world.store.act(revoke(world, &scene)).await?;
     }
     Ok((scene, stream))
+}
+
+fn revoke(world: &World, scene: &Scene) -> RevokePerson {
+    RevokePerson {
+        id: scene.person,
+        audit: world.audit("user.revoke"),
+        now: world.now,
+        horizon: world.horizon(),
+    }
+}
+
+/// A stream of a scene's client that is fetched; its receiver.
+async fn fetched(world: &World, scene: &Scene) -> Result<String, Broken> {
+    let of_access = Event::AccountEnabled.bit() | Event::AccountDisabled.bit();
+    let own = SignalStream {
+        fetches: true,
+        events: Event::SessionRevoked.bit() | of_access,
+        ..stream(world, scene)
+    };
+    let receiver = format!("{STREAM}{}", own.id);
+    let create = CreateStream {
+        stream: own,
+        audit: world.audit("stream.create"),
+        now: world.now,
+    };
+    same(&world.store.act(create).await?, &StreamWritten::Written)?;
+    Ok(receiver)
 }
 
 fn fetch(world: &World, receiver: &str) -> FetchMessages {
@@ -156,10 +180,22 @@ pub(crate) async fn a_stream_that_is_told_otherwise_is_told_in_order(world: &Wor
     same(&world.store.act(settle).await?, &10)?;
 
     check(!unsettled().await?, "a settled stream is found again")?;
-    let all = world.store.read(fetch(world, &receiver)).await?;
-    same(&all.len(), &(MANY as usize))?;
-    let is_in_order = all.is_sorted_by_key(|own| own.number);
-    check(is_in_order, "what waits is not read in order")
+    let (mut numbers, mut taken) = (Vec::new(), Vec::new());
+    loop {
+        let next = FetchMessages {
+            taken,
+            ..fetch(world, &receiver)
+        };
+        let heads = world.store.act(next).await?;
+        let Some(head) = heads.first() else {
+            break;
+        };
+        check(heads.len() == 1, "two about one person are read at once")?;
+        numbers.push(head.number);
+        taken = vec![head.id];
+    }
+    same(&numbers.len(), &(MANY as usize))?;
+    check(numbers.is_sorted(), "what waits is not read in order")
 }
 
 /// Of a receiver with much that waits nothing is left, and nothing is sent of it
@@ -197,4 +233,134 @@ pub(crate) async fn what_waits_for_somebody_who_is_gone_goes_in_parts(world: &Wo
         gone += rows;
     }
     same(&gone, &10)
+}
+
+/// An answer has no order, so it holds one event of a person. What follows is known
+/// to wait, and comes once that was taken or refused.
+pub(crate) async fn of_a_person_one_event_is_fetched_at_a_time(world: &World) -> Checked {
+    let (scene, other) = (world.scene().await?, world.scene().await?);
+    let consent = world.consent(other.person, &scene.client, "openid");
+    let agreed = world.store.act(consent).await?;
+    check(
+        matches!(agreed, Consented::Granted(_)),
+        "nothing is granted",
+    )?;
+    let receiver = fetched(world, &scene).await?;
+    let (one, two) = (scene.person, other.person);
+    for (person, enabled) in [(one, true), (one, false), (two, true)] {
+        let set = SetPersonEnabled {
+            id: person,
+            enabled,
+            audit: world.audit("user.update"),
+            now: world.now,
+            horizon: world.horizon(),
+        };
+        world.store.act(set).await?;
+    }
+    let are = |all: &[WaitingMessage]| -> Vec<_> {
+        let said = all.iter().map(|own| &own.message);
+        said.map(|own| (own.event, own.person)).collect()
+    };
+    let more = |than| {
+        let act = FetchMessages::more_than(than, receiver.clone());
+        world.store.read(act)
+    };
+
+    let first = world.store.read(fetch(world, &receiver)).await?;
+
+    let of_other = (Event::AccountEnabled, Some(two));
+    let enabled = (Event::AccountEnabled, Some(one));
+    same(&are(&first), &vec![enabled, of_other])?;
+    check(more(2).await?, "what follows is not known to wait")?;
+    let again = world.store.read(fetch(world, &receiver)).await?;
+    same(&again, &first)?;
+    let taken = FetchMessages {
+        taken: vec![first[0].id],
+        ..fetch(world, &receiver)
+    };
+    let second = world.store.act(taken).await?;
+    let disabled = (Event::AccountDisabled, Some(one));
+    same(&are(&second), &vec![disabled, of_other])?;
+    let refusal = |own: &WaitingMessage| Refusal {
+        id: own.id,
+        reason: "invalid_key",
+    };
+    let refused = FetchMessages {
+        refused: second.iter().map(refusal).collect(),
+        ..fetch(world, &receiver)
+    };
+    let last = world.store.act(refused).await?;
+    same(&are(&last), &vec![(Event::SessionRevoked, Some(one))])?;
+    check(more(0).await?, "what is read does not wait")?;
+    check(!more(1).await?, "something else is said to wait")
+}
+
+/// What waited too long by a clock that is ahead keeps its place: by another one it
+/// is told still, and what follows would have overtaken it.
+pub(crate) async fn by_a_clock_that_is_ahead_nothing_is_fetched_before_its_turn(
+    world: &World,
+) -> Checked {
+    let scene = world.scene().await?;
+    let receiver = fetched(world, &scene).await?;
+    for _ in 0..2 {
+        world.store.act(revoke(world, &scene)).await?;
+    }
+
+    let ahead = FetchMessages {
+        now: world.now + DAY * 2,
+        ..fetch(world, &receiver)
+    };
+    let ahead = world.store.read(ahead).await?;
+
+    let now = world.store.read(fetch(world, &receiver)).await?;
+    same(&ahead, &now)?;
+    same(&ahead.len(), &1)
+}
+
+/// After a restore, and once a person is gone, nothing that was granted is left: a
+/// letter that is offered again would be let go as if it had been taken.
+pub(crate) async fn a_letter_of_whom_a_stream_tells_no_more_stays_dead(world: &World) -> Checked {
+    let scene = world.scene().await?;
+    let receiver = fetched(world, &scene).await?;
+    world.store.act(revoke(world, &scene)).await?;
+    let waiting = world.store.read(fetch(world, &receiver)).await?;
+    let refusal = |own: &WaitingMessage| Refusal {
+        id: own.id,
+        reason: "invalid_key",
+    };
+    let refused = FetchMessages {
+        refused: waiting.iter().map(refusal).collect(),
+        ..fetch(world, &receiver)
+    };
+    world.store.act(refused).await?;
+    let list = ListDeadLetters {
+        after: None,
+        receiver: Some(receiver.clone()),
+        limit: 10,
+    };
+    let dead = world.store.read(list.clone()).await?;
+    same(&dead.len(), &1)?;
+    let withdraw = WithdrawGrant {
+        id: scene.grant.id,
+        now: world.now + MINUTE,
+        horizon: world.horizon(),
+        audit: world.audit("grant.withdraw"),
+    };
+    world.store.act(withdraw).await?;
+    let retry = RetryDeadLetter {
+        number: dead[0].number,
+        audit: world.audit("dead_letter.retry"),
+        now: world.now + MINUTE,
+    };
+
+    let untold = world.store.act(retry.clone()).await?;
+
+    same(&untold, &Retried::Untold)?;
+    same(&world.store.read(list).await?, &dead)?;
+    let consent = world.consent(scene.person, &scene.client, "openid");
+    world.store.act(consent).await?;
+    same(&world.store.act(retry).await?, &Retried::Waits)?;
+    let back = world.store.read(fetch(world, &receiver)).await?;
+    same(&back.len(), &1)?;
+    same(&back[0].id, &dead[0].id)
 }

@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::row::Row;
 use crate::signal::Message;
 use crate::signal_stream;
+use crate::signal_subject;
 use crate::statement::statements;
 
 /// A message that nobody took.
@@ -45,7 +46,8 @@ pub struct ListDeadLetters {
     pub limit: u32,
 }
 
-/// Offers a dead letter again, behind all that waits already.
+/// Offers a dead letter again, behind all that waits already, unless its stream would
+/// not be told it.
 #[derive(Clone, Debug)]
 pub struct RetryDeadLetter {
     /// Its place in the outbox.
@@ -63,6 +65,10 @@ pub enum Retried {
     Waits,
     /// There is no such letter.
     Missing,
+    /// Its stream asks for no such event, or tells of the person no more: they have
+    /// withdrawn what they allowed, as a restore does, or are gone. It is dead still:
+    /// offered, it would be let go and nobody told.
+    Untold,
     /// As many messages as may wait for its receiver. It is dead still: what is
     /// new would be let go for it.
     Full,
@@ -160,7 +166,8 @@ statements! {
             (receiver, subject, jti, message, state, attempts, created, next_try, expires, reason)
         SELECT receiver, subject, ?2, message, ?3, 0, created, 0, ?4, ''
         FROM outbox WHERE number = ?1 AND state = 2";
-    FIND = "SELECT receiver, jti FROM outbox WHERE number = ?1 AND state = 2 {for_update}";
+    FIND = "SELECT receiver, jti, message, created FROM outbox
+        WHERE number = ?1 AND state = 2 {for_update}";
     HAS_ROOM = "SELECT 1 WHERE (SELECT count(*) FROM (SELECT 1 AS one FROM outbox
         WHERE receiver = ?1 AND state < 2 LIMIT ?2) AS waiting) < ?2";
     UNNAME = "UPDATE outbox SET jti = ?2 WHERE number = ?1";
@@ -220,6 +227,10 @@ impl Act for RetryDeadLetter {
             return Ok(Retried::Missing);
         };
         let (receiver, jti) = (row.string(0)?, row.array::<16>(1)?);
+        let (says, happened) = (message(&row, 2)?, row.time(3)?);
+        if !signal_subject::is_told(tx, &receiver, &says, happened).await? {
+            return Ok(Retried::Untold);
+        }
         if tx
             .one(&HAS_ROOM, binds![&receiver, MAX_WAITING])
             .await?

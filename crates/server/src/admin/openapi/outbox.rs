@@ -45,8 +45,12 @@ pub(super) fn add(add: &mut impl FnMut(&str, Value)) {
     add(
         "DeadLettersDone",
         object(
-            &["letters", "full"],
-            &[("letters", count()), ("full", boolean())],
+            &["letters", "untold", "full"],
+            &[
+                ("letters", count()),
+                ("untold", count()),
+                ("full", boolean()),
+            ],
         ),
     );
 }

@@ -1,7 +1,8 @@
 //! What waits in a stream, for a receiver that asks.
 //!
 //! What was taken is forgotten, what cannot be taken is a dead letter, and what
-//! is answered comes again until one of both is said of it.
+//! is answered comes again until one of both is said of it. Until then nothing
+//! else is answered of the same person: `sets` has no order.
 //!
 //! Spec: RFC 8936 §2.2, §2.3, §2.4, §2.5, §2.6
 
@@ -51,7 +52,7 @@ pub(crate) async fn post(cx: Cx, received: Received) -> Result<Response, Failure
     loop {
         let (sets, more) = fetch(&cx, &client, &stream, &mut asked).await?;
         // All that was read is withheld, and something waits behind it.
-        let looks_on = sets.is_empty() && more;
+        let looks_on = sets.is_empty() && !asked.taken.is_empty() && more;
         let waits = asked.waits && place.is_ok() && sets.is_empty() && asked.limit > 0;
         if !(looks_on || waits) || left.is_zero() || cx.is_draining() {
             forget(&cx, &stream, asked.taken).await?;
@@ -80,22 +81,23 @@ async fn fetched(cx: &Cx, client: &StoredClient, id: &str) -> Result<SignalStrea
     }
 }
 
-/// Says what was taken, once, and reads what waits. What the client may not know
-/// any more is passed over.
+/// Says what was taken, once, and reads what waits; whether more does. What the
+/// client may not know any more is passed over.
 async fn fetch(
     cx: &Cx,
     client: &StoredClient,
     stream: &SignalStream,
     asked: &mut Asked,
 ) -> Result<(Map<String, Value>, bool), Failure> {
+    let receiver = format!("{STREAM}{}", stream.id);
     let is_on = stream.status == StreamStatus::Enabled;
-    let limit = if is_on { asked.limit } else { 0 };
     let speaks = !asked.taken.is_empty() || !asked.refused.is_empty();
     let act = FetchMessages {
-        receiver: format!("{STREAM}{}", stream.id),
+        receiver: receiver.clone(),
         taken: std::mem::take(&mut asked.taken),
         refused: std::mem::take(&mut asked.refused),
-        limit: limit + u32::from(limit > 0),
+        // One more than is answered tells whether there is more.
+        limit: if is_on { asked.limit + 1 } else { 0 },
         now: cx.now,
     };
     // Looking alone writes nothing.
@@ -103,8 +105,16 @@ async fn fetch(
         true => cx.store.act(act).await?,
         false => cx.store.read(act).await?,
     };
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
+    let most = asked.limit as usize;
+    let more = match found.len() {
+        0 => false,
+        count if count > most => true,
+        count => {
+            let more = FetchMessages::more_than(count, receiver);
+            cx.store.read(more).await?
+        }
+    };
+    found.truncate(most);
     let mut sets = Map::new();
     for waiting in &found {
         match security_event::mint(cx, &client.client, stream, waiting).await? {

@@ -9,6 +9,7 @@ mod inbox;
 mod logout;
 mod outage;
 mod peer;
+mod polled;
 mod queued;
 mod source;
 mod stream;

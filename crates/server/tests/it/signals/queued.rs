@@ -27,12 +27,12 @@ on_both_engines! {
 
 const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type";
 
-async fn revoke(server: &Server, who: &str) {
+pub(super) async fn revoke(server: &Server, who: &str) {
     let body = Some(json!({ "subject": who }));
     admin(server, Method::POST, "revoke", body).await;
 }
 
-async fn withdraw(server: &Server) {
+pub(super) async fn withdraw(server: &Server) {
     let list = admin(server, Method::GET, "grants?client=web", None).await;
     for grant in list.json()["items"].as_array().unwrap() {
         let path = format!("grants/{}", grant["id"].as_str().unwrap());

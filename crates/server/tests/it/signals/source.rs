@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
+use http::HeaderMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 use symbolon_protocol::SigningAlgorithm;
@@ -41,6 +42,8 @@ macro_rules! with_a_source {
 with_a_source! {
     an_event_signs_a_person_out_once
     an_event_that_is_not_good_is_refused_by_its_code
+    whatever_is_refused_is_told_in_a_language_that_is_named
+    an_event_of_a_month_ago_is_taken_once_for_as_long_as_it_may_come
     only_the_bearer_of_a_source_is_heard
     a_source_speaks_of_people_whom_it_may_name
     a_source_does_no_more_than_it_may
@@ -65,6 +68,8 @@ struct World {
 pub(super) struct Waiting {
     pub(super) sets: Arc<Mutex<serde_json::Map<String, Value>>>,
     pub(super) said: Arc<Mutex<Vec<Value>>>,
+    /// In which language, where it was said.
+    languages: Arc<Mutex<Vec<Option<String>>>>,
 }
 
 impl Waiting {
@@ -81,8 +86,13 @@ impl Waiting {
     }
 }
 
-async fn answer(State(waiting): State<Waiting>, body: String) -> String {
+async fn answer(State(waiting): State<Waiting>, headers: HeaderMap, body: String) -> String {
     let asked: Value = serde_json::from_str(&body).unwrap();
+    let language = headers.get("content-language");
+    let language = language.and_then(|value| value.to_str().ok());
+    let mut languages = waiting.languages.lock().unwrap();
+    languages.push(language.map(str::to_owned));
+    drop(languages);
     let mut sets = waiting.sets.lock().unwrap();
     for jti in asked["ack"].as_array().into_iter().flatten() {
         sets.remove(jti.as_str().unwrap());
@@ -230,7 +240,7 @@ async fn an_event_that_is_not_good_is_refused_by_its_code(world: World) {
             "invalid_audience",
         ),
         (json!({ "iat": at(60) }), "invalid_request"),
-        (json!({ "iat": at(-8 * 86_400) }), "invalid_request"),
+        (json!({ "iat": at(-32 * 86_400) }), "invalid_request"),
         (json!({ "sub": "alice" }), "invalid_request"),
         (json!({ "exp": at(60) }), "invalid_request"),
         (json!({ "jti": "" }), "invalid_request"),
@@ -275,6 +285,53 @@ async fn an_event_that_is_not_good_is_refused_by_its_code(world: World) {
     assert!(world.server.is_active(&token).await);
     assert_eq!(world.push("hr", &world.sign(&good)).await.status, 202);
     assert!(!world.server.is_active(&token).await);
+}
+
+async fn whatever_is_refused_is_told_in_a_language_that_is_named(world: World) {
+    let bytes = |bearer: &str| {
+        let request = world.server.request(Method::POST, "/signals/hr");
+        request
+            .bearer_auth(bearer)
+            .header("content-type", "application/secevent+jwt")
+            .body(vec![0xff_u8, 0xfe])
+    };
+
+    let no_text = read(bytes(BEARER).send().await.unwrap()).await;
+    let stranger = read(bytes("another bearer").send().await.unwrap()).await;
+    let no_event = world.push("hr", "a.b.c").await;
+
+    for (answer, wanted) in [
+        (no_text, (400, "invalid_request")),
+        (stranger, (401, "authentication_failed")),
+        (no_event, (400, "invalid_request")),
+    ] {
+        assert_eq!((answer.status, &*code(&answer)), wanted);
+        assert_ne!(answer.text("description"), "");
+        assert_eq!(answer.header("content-language"), Some("en"));
+    }
+}
+
+/// A transmitter may have it among its dead letters for so long.
+async fn an_event_of_a_month_ago_is_taken_once_for_as_long_as_it_may_come(world: World) {
+    let token = world.tokens("alice").await;
+    let mut claims = world.claims(&format!("{CAEP}/session-revoked"), alice());
+    claims["iat"] = (now(&world.server) - 30 * 86_400).into();
+    let signed = world.sign(&claims);
+
+    let first = world.push("hr", &signed).await;
+
+    assert_eq!(first.status, 202, "{}", first.body);
+    assert!(!world.server.is_active(&token).await);
+    // All but a moment of its last day.
+    world.server.advance(86_300);
+    let app = &world.server.running.as_ref().unwrap().app;
+    symbolon_server::testing::purge(app).await;
+    let token = world.tokens("alice").await;
+    let again = world.push("hr", &signed).await;
+    assert_eq!(again.status, 202, "what comes again is taken again");
+    assert!(world.server.is_active(&token).await, "and does nothing");
+    world.server.advance(101);
+    assert_eq!(code(&world.push("hr", &signed).await), "invalid_request");
 }
 
 async fn only_the_bearer_of_a_source_is_heard(world: World) {
@@ -413,6 +470,11 @@ async fn a_source_that_does_not_call_is_asked(world: World) {
     let refused = asked("setErrs").unwrap()["setErrs"].clone();
     assert_eq!(refused["wrong"]["err"], "invalid_audience");
     assert_eq!(refused["garbage"]["err"], "invalid_request");
+    let languages = world.waiting.languages.lock().unwrap().clone();
+    for (asked, language) in said.iter().zip(languages) {
+        let wanted = asked.get("setErrs").map(|_| "en");
+        assert_eq!(language.as_deref(), wanted, "{asked}");
+    }
 }
 
 async fn a_flood_of_one_source_is_bounded(world: World) {
