@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: &RestoreArguments) -> anyhow::Result<ExitCode
         "API keys are disabled and trusted issuers distrusted: enable and trust those again that nobody has taken back since"
     );
     say!(
-        "yours to do again, where it was done since: disabling people, clients and organizations, ending memberships, taking roles, changing secrets and passwords"
+        "yours to do again, where it was done since: disabling people, clients and organizations, ending memberships, taking roles, changing secrets and passwords, distrusting keys of the audit trail, of client secrets and for decrypting SAML, deleting signal streams and taking people out of them"
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! Backup and restore of what a configuration names.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::json;
 use symbolon_store::AuditEvent;
 use symbolon_store::backup::{self, NewEpoch, Restore, SealsBackups};
-use symbolon_token::{Digest, Entropy, MasterKey, Secret};
+use symbolon_token::{Digest, Entropy, MasterKey, Secret, random};
 
 use crate::app::Edge;
 use crate::config::Config;
@@ -87,18 +87,18 @@ impl SealsBackups for Keeper {
 /// exists is not written over.
 pub async fn back_up(config: &Config, edge: &Edge, path: &Path) -> Result<Contents, KeepError> {
     let keeper = Keeper::configured(config, edge)?;
-    // The name is taken before anything is read, and given back on failure.
-    private(path, Existing::Keep).map_err(BackupError::from)?;
+    // Nobody waits for a backup that has no name to go to.
+    if path.symlink_metadata().is_ok() {
+        return Err(BackupError::from(exists()).into());
+    }
     let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
+    let drawn = u64::from_be_bytes(random(&*edge.entropy));
+    name.push(format!(".{drawn:016x}.partial"));
     let partial = Path::new(&name);
     let written = write(config, edge, (partial, path), &keeper).await;
-    if written.is_err() {
-        for left in [partial, path] {
-            // What cannot be removed either is told by the error that led here.
-            let _ = std::fs::remove_file(left);
-        }
-    }
+    // It is gone where it got its name. What cannot be removed is told by the error
+    // that led here.
+    let _ = std::fs::remove_file(partial);
     Ok(written?)
 }
 
@@ -109,25 +109,35 @@ async fn write(
     keeper: &Keeper,
 ) -> Result<Contents, BackupError> {
     let options = store_options(config, &*edge.entropy);
-    let file = private(partial, Existing::Delete)?;
+    let mut own = OpenOptions::new();
+    let file = own.write(true).create_new(true).mode(0o600).open(partial)?;
     let mut out = BufWriter::with_capacity(1024 * 1024, file);
     let contents = backup::back_up(&options, &mut out, keeper, edge.clock.now()).await?;
     out.flush()?;
     out.get_ref().sync_all()?;
-    std::fs::rename(partial, path)?;
+    name_it(partial, path)?;
     let folder = path.parent().filter(|own| !own.as_os_str().is_empty());
     File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
     Ok(contents)
 }
 
-fn private(path: &Path, existing: Existing) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).mode(0o600);
-    match existing {
-        Existing::Keep => options.create_new(true),
-        Existing::Delete => options.create(true).truncate(true),
-    };
-    options.open(path)
+/// Gives what was written its name, over no file that has it already. A process
+/// that is killed before leaves none of that name.
+fn name_it(partial: &Path, path: &Path) -> std::io::Result<()> {
+    match std::fs::hard_link(partial, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            // A file system without links.
+            if path.symlink_metadata().is_ok() {
+                return Err(exists());
+            }
+            std::fs::rename(partial, path)
+        }
+        linked => linked,
+    }
+}
+
+fn exists() -> std::io::Error {
+    std::io::Error::from(ErrorKind::AlreadyExists)
 }
 
 /// Checks a backup: its digests, and with a configuration its seal.

@@ -98,6 +98,10 @@ async fn goes_from_to(from: Engine, to: Engine) {
         held.errors.contains("backup.file"),
         "not written over: {held:?}"
     );
+    let names = std::fs::read_dir(site.folder.join(".")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left: Vec<_> = names.filter(|name| name.contains(".partial")).collect();
+    assert!(left.is_empty(), "{left:?}");
     assert!(program.end().await.success());
 
     let other = empty(&site, to).await;

@@ -39,8 +39,8 @@ pub struct Restore<'a> {
     pub epoch: NewEpoch,
 }
 
-/// Rows that a schema has from its beginning.
-const ALWAYS: [&str; 2] = ["feed_head", "audit_head"];
+/// Tables in which a schema has rows from its beginning.
+const ALWAYS: [&str; 4] = ["audit_head", "feed_head", "job", "status_head"];
 /// How often a database that is in use is asked for its tables.
 const TRIES: usize = 5;
 

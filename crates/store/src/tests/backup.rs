@@ -272,6 +272,36 @@ async fn a_store_that_holds_something_is_kept_unless_it_is_said() {
     assert!(two.1 > one.1, "{one:?} {two:?}");
 }
 
+/// `symbolon migrate` makes a schema before anything is in it.
+async fn a_schema_that_holds_nothing_is_no_store_to_keep(empty: Options) {
+    let folder = Folder::new();
+    let file = a_store_with_a_backup(&folder).await;
+    let store = Store::open(&empty).await.unwrap();
+    store.migrate().await.unwrap();
+    store.close().await;
+
+    let restored = restored(&empty, &file, Existing::Keep).await;
+
+    restored.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_that_holds_nothing_is_no_store_to_keep_on_sqlite() {
+    let folder = Folder::new();
+    a_schema_that_holds_nothing_is_no_store_to_keep(sqlite(&folder)).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_that_holds_nothing_is_no_store_to_keep_on_postgres() {
+    let Some(schema) = super::nodes::Schema::new("nothing").await else {
+        return;
+    };
+    let empty = Options::new(schema.url(), 1);
+    a_schema_that_holds_nothing_is_no_store_to_keep(empty).await;
+    schema.drop().await;
+}
+
 /// R20: what is not the file that was written is refused, and the store is as
 /// it was.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
