@@ -152,7 +152,7 @@ statements! {
         WHERE f.one = 1 {for_update_f}";
     // By the hour, because the last is nearly always in one of the last two.
     NEWEST = "SELECT link, hash, at, key, signature FROM audit_anchor
-        WHERE hour >= ?1 ORDER BY link DESC LIMIT 1";
+        WHERE hour >= ?1 ORDER BY link DESC, hour DESC LIMIT 1";
     BEGUN = "SELECT 1 FROM audit_start LIMIT 1";
     AT = "SELECT hash FROM audit_link WHERE link = ?1";
     DISTRUSTED = "SELECT 1 FROM working_key
@@ -385,7 +385,10 @@ impl LinkAudit {
         for (node, next) in reached {
             tx.run(&REACHED, binds![node, next, self.now]).await?;
         }
-        if linked.rows == 0 {
+        // Only who saw a head that a distrusted key signed may vouch for it: until it
+        // has, the others stand still, also where nothing is written.
+        let vouches = linked.held == Held::Distrusted && self.seen.is_some();
+        if linked.rows == 0 && !vouches {
             return Ok(());
         }
         let (link, hash) = (linked.head, linked.hash);
