@@ -36,8 +36,11 @@ const LONGEST: Duration = Duration::from_secs(5 * 60);
 const LEASE: Duration = Duration::from_secs(60);
 /// How many events are asked for at once.
 const MAX_EVENTS: usize = 50;
-/// How many questions are asked under one lease.
-const MAX_ROUNDS: usize = 8;
+/// How many questions are asked under one lease: of one person an answer may hold
+/// one event, as those of this server do.
+const MAX_ROUNDS: usize = 64;
+/// For how long another one is asked: the longest call fits into the lease beside it.
+const ASKING: Duration = Duration::from_secs(20);
 /// How large an answer may be, in bytes.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
@@ -164,6 +167,7 @@ impl Asking<'_> {
     async fn exchange(&self) -> Result<(), &'static str> {
         let (cx, source) = (self.cx, self.source);
         let mut said = Said::default();
+        let until = cx.edge.clock.monotonic() + ASKING;
         for _ in 0..MAX_ROUNDS {
             let (sets, more) = self.question(&said, MAX_EVENTS).await?;
             let arrived = cx.edge.clock.monotonic();
@@ -192,7 +196,7 @@ impl Asking<'_> {
             if nothing {
                 return Ok(());
             }
-            if !more {
+            if !more || cx.edge.clock.monotonic() > until {
                 break;
             }
         }
