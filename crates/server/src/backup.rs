@@ -96,8 +96,8 @@ pub async fn back_up(config: &Config, edge: &Edge, path: &Path) -> Result<Conten
     name.push(format!(".{drawn:016x}.partial"));
     let partial = Path::new(&name);
     let written = write(config, edge, (partial, path), &keeper).await;
-    // It is gone where it got its name. What cannot be removed is told by the error
-    // that led here.
+    // Where it was renamed it is gone. What cannot be removed has a name that says
+    // what it is.
     let _ = std::fs::remove_file(partial);
     Ok(written?)
 }
@@ -117,7 +117,12 @@ async fn write(
     out.get_ref().sync_all()?;
     name_it(partial, path)?;
     let folder = path.parent().filter(|own| !own.as_os_str().is_empty());
-    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+    let folder = File::open(folder.unwrap_or_else(|| Path::new(".")));
+    if let Err(error) = folder.and_then(|own| own.sync_all()) {
+        // The name is this run's own: no file had it.
+        let _ = std::fs::remove_file(path);
+        return Err(error.into());
+    }
     Ok(contents)
 }
 

@@ -280,7 +280,9 @@ impl Feed {
         }
         let mut held = self.write();
         let (begins, lately) = held.lately.all();
-        // A clock that was ahead may have told the head's time.
+        // A clock that was ahead may have told the head's time. Where one was believed
+        // and set right, what ends before the time that it had reached may have been
+        // forgotten: until then a loss of that is not made good.
         let time = read.head_time.min(now).max(forgotten);
         let again = fallen::again(lately.chain(&held.ahead), begins, read, time);
         for record in &read.revocations {
