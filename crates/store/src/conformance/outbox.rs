@@ -394,7 +394,7 @@ fn stream(world: &World, scene: &Scene) -> CreateStream {
     }
 }
 
-fn revoke(world: &World, scene: &Scene) -> RevokePerson {
+pub(super) fn revoke(world: &World, scene: &Scene) -> RevokePerson {
     RevokePerson {
         id: scene.person,
         audit: world.audit("user.revoke"),

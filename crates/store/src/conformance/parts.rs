@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use symbolon_protocol::Timestamp;
 
+use super::outbox::revoke;
 use super::world::{DAY, MINUTE, Scene, World};
 use super::{Broken, Checked, check, same};
 use crate::authorization_code::RedeemCode;
@@ -15,7 +16,7 @@ use crate::outbox::{
     Pause, Refusal, Retried, RetryDeadLetter, SettleMessages, SettleStream, UnsettledStreams,
     WaitingMessage,
 };
-use crate::person::{RevokePerson, SetPersonEnabled};
+use crate::person::SetPersonEnabled;
 use crate::session::EndSession;
 use crate::signal::{CLIENT, Event, STREAM};
 use crate::signal_stream::{
@@ -113,15 +114,6 @@ async fn with_many(world: &World) -> Result<(Scene, SignalStream), Broken> {
     Ok((scene, stream))
 }
 
-fn revoke(world: &World, scene: &Scene) -> RevokePerson {
-    RevokePerson {
-        id: scene.person,
-        audit: world.audit("user.revoke"),
-        now: world.now,
-        horizon: world.horizon(),
-    }
-}
-
 /// A stream of a scene's client that is fetched; its receiver.
 async fn fetched(world: &World, scene: &Scene) -> Result<String, Broken> {
     let of_access = Event::AccountEnabled.bit() | Event::AccountDisabled.bit();
@@ -147,6 +139,18 @@ fn fetch(world: &World, receiver: &str) -> FetchMessages {
         refused: Vec::new(),
         limit: MANY + 1,
         now: world.now,
+    }
+}
+
+/// Refuses what was fetched, and fetches again.
+fn refuse(world: &World, receiver: &str, all: &[WaitingMessage]) -> FetchMessages {
+    let refusal = |own: &WaitingMessage| Refusal {
+        id: own.id,
+        reason: "invalid_key",
+    };
+    FetchMessages {
+        refused: all.iter().map(refusal).collect(),
+        ..fetch(world, receiver)
     }
 }
 
@@ -281,14 +285,7 @@ pub(crate) async fn of_a_person_one_event_is_fetched_at_a_time(world: &World) ->
     let second = world.store.act(taken).await?;
     let disabled = (Event::AccountDisabled, Some(one));
     same(&are(&second), &vec![disabled, of_other])?;
-    let refusal = |own: &WaitingMessage| Refusal {
-        id: own.id,
-        reason: "invalid_key",
-    };
-    let refused = FetchMessages {
-        refused: second.iter().map(refusal).collect(),
-        ..fetch(world, &receiver)
-    };
+    let refused = refuse(world, &receiver, &second);
     let last = world.store.act(refused).await?;
     same(&are(&last), &vec![(Event::SessionRevoked, Some(one))])?;
     check(more(0).await?, "what is read does not wait")?;
@@ -324,14 +321,7 @@ pub(crate) async fn a_letter_of_whom_a_stream_tells_no_more_stays_dead(world: &W
     let receiver = fetched(world, &scene).await?;
     world.store.act(revoke(world, &scene)).await?;
     let waiting = world.store.read(fetch(world, &receiver)).await?;
-    let refusal = |own: &WaitingMessage| Refusal {
-        id: own.id,
-        reason: "invalid_key",
-    };
-    let refused = FetchMessages {
-        refused: waiting.iter().map(refusal).collect(),
-        ..fetch(world, &receiver)
-    };
+    let refused = refuse(world, &receiver, &waiting);
     world.store.act(refused).await?;
     let list = ListDeadLetters {
         after: None,
